@@ -1,0 +1,42 @@
+// Sampler: turns a step's candidates into the next canvas and decides when a canvas is done.
+// EntropyBoundSampler is transformers' (model.md §6.1), exactly.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "topology/model_spec.h"
+
+namespace potluck {
+
+struct Candidates {  // one step, [C] each
+  std::vector<int32_t> argmax;
+  std::vector<int32_t> sample;
+  std::vector<float> entropy;  // nats, at this step's temperature
+};
+
+struct StepDecision {
+  std::vector<uint8_t> accepted;  // [C]
+  std::vector<int32_t> next;      // [C] the next step's canvas; accepted: the sample, else renoise
+  double mean_entropy = 0;
+  bool stop = false;  // commit the argmax canvas now
+};
+
+class Sampler {
+ public:
+  virtual ~Sampler() = default;
+  // Temperature of step s (0-based): t_min + (t_max − t_min)·(S − s)/S.
+  virtual double temperature(int step) const = 0;
+  virtual int max_steps() const = 0;
+  virtual void begin_canvas() = 0;
+  // renoise: [C] fresh uniform ids, used where not accepted.
+  virtual StepDecision decide(const Candidates& candidates, std::span<const int32_t> renoise) = 0;
+};
+
+// spec: as the file says, with the user's overrides (max_steps, t scaled by --temp). Throws
+// Fault{input} for values that cannot work.
+std::unique_ptr<Sampler> make_entropy_bound_sampler(const GenerationSpec& spec);
+
+}  // namespace potluck

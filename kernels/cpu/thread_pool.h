@@ -1,0 +1,27 @@
+// Threads of one backend. Blocking, no spinning: neighbours on the same host are not starved.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+namespace potluck::cpu {
+
+class ThreadPool final {
+ public:
+  explicit ThreadPool(int threads);  // ≥ 1; the caller is one of them
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  int threads() const;
+  // Runs task(index, thread) for index in [0, count), each once, thread in [0, threads()); returns when
+  // all are done. Which thread takes which index is free, so results must not depend on it.
+  void for_each(int64_t count, const std::function<void(int64_t index, int thread)>& task);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace potluck::cpu

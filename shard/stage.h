@@ -1,0 +1,43 @@
+// Stage: a range of layers on one device: weights, KV of many sessions, and one pass over them.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "backends/backend.h"
+#include "shard/kv_cache.h"
+#include "shard/weights.h"
+#include "shard/workspace.h"
+#include "topology/model_source.h"
+#include "topology/plan.h"
+
+namespace potluck {
+
+class Stage final {
+ public:
+  // Loads the range's tensors and reserves KV and workspace. Throws Fault{memory | input | world}.
+  Stage(const ModelSource& source, const Plan& plan, LayerRange layers, Backend& backend);
+
+  // Runs x (workspace.x, [rows, H] f32, rounded to the stream dtype) through the layers; the result is in
+  // workspace.x again. Encoded rows append to their sessions' KV (the caller advances the lengths).
+  // tap, if given, is called after each layer, with the backend waited for (verify).
+  using LayerTap = std::function<void(int layer, Tensor x)>;
+  void forward(std::span<const Segment> segments, const LayerTap& tap = nullptr);
+
+  KvCache& kv() { return kv_; }
+  Workspace& workspace() { return workspace_; }
+  LayerRange layers() const { return layers_; }
+  uint64_t weight_bytes() const;
+
+ private:
+  const ModelSpec& spec_;
+  LayerRange layers_;
+  Backend& backend_;
+  DType stream_;
+  std::vector<LayerWeights> weights_;
+  KvCache kv_;
+  Workspace workspace_;
+};
+
+}  // namespace potluck

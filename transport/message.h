@@ -1,0 +1,131 @@
+// Message: what travels between the coordinator and the workers: a small header and a raw payload
+// behind it. The schema is protocol.capnp; this is its C++ value.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "topology/fault.h"
+#include "topology/fingerprint.h"
+#include "topology/plan.h"
+
+namespace potluck {
+
+inline constexpr uint16_t kProtocolVersion = 1;
+
+enum class MessageKind : uint16_t {
+  // Links: the first message each way on a new link.
+  hello = 1,
+  // Control: coordinator → worker, and the worker's answers.
+  load = 2,       // a plan, and which of its workers you are
+  ready = 3,      // loaded; what it took
+  open = 4,       // a session (optionally a fork of another)
+  close = 5,      // forget a session
+  truncate = 6,   // keep kv_length_before tokens of a session's KV
+  cancel = 7,     // drop what is queued for a session
+  fault = 8,      // either way; ends what it names
+  heartbeat = 9,  // sent and consumed by transports; never seen by state machines
+  shutdown = 10,  // worker: leave the ring and wait for the next coordinator, or exit if local
+  // Data: round the ring.
+  encode = 20,       // coordinator → head: ids; head → … → last stage: activations
+  encode_done = 21,  // last stage → coordinator
+  denoise = 22,      // coordinator → head: ids; head → stages → head: activations
+  candidates = 23    // head → coordinator
+};
+const char* message_kind_name(MessageKind kind);
+
+// Where a payload lies. Devices and queues are for GPU transports; host is all there is today.
+enum class MemoryKind : uint8_t { host = 0, cuda = 1, hip = 2 };
+
+struct Payload {
+  const std::byte* data = nullptr;
+  size_t bytes = 0;
+  MemoryKind memory = MemoryKind::host;
+  int device = 0;
+  void* queue = nullptr;
+  std::shared_ptr<const void> owner;  // keeps data alive; a transport hands out its frame this way
+};
+Payload copy_payload(const void* data, size_t bytes);
+Payload own_payload(std::vector<std::byte> bytes);
+
+// One record a worker appends on the way round: what it received, how long it took.
+struct Hop {
+  PeerId peer = 0;
+  uint32_t queue_us = 0;    // between receipt and start
+  uint32_t compute_us = 0;
+  uint64_t payload_bytes = 0;  // of the message received
+  uint32_t header_bytes = 0;   // everything else of it in application bytes
+  uint64_t in_digest = 0;
+  uint64_t out_digest = 0;
+};
+
+struct Hello {
+  std::string software;  // "potluck 0.1.0"
+  std::string name;      // the sender's
+  Fingerprint model;     // spec always; contents as far as the sender has computed them
+  std::string device;    // of a worker
+  uint64_t bytes_free = 0;
+  int32_t threads = 0;
+};
+
+struct Load {
+  Plan plan;
+  PeerId you = 0;
+  Fingerprint model;  // the coordinator's (or first loaded worker's) copy: refuse if yours differs
+};
+
+struct Ready {
+  uint64_t weight_bytes = 0, kv_bytes = 0, workspace_bytes = 0;
+  double load_seconds = 0;
+  std::vector<Digest> contents;  // of the layers it owns in order (the head: one)
+  std::string endpoint;          // where its data link listens
+};
+
+struct FaultReport {
+  FaultKind kind = FaultKind::world;
+  std::string what;
+  std::string where;
+};
+
+struct Header {
+  MessageKind kind = MessageKind::heartbeat;
+  uint16_t protocol = kProtocolVersion;
+  uint64_t incarnation = 0;  // of the coordinator: random at its start
+  uint32_t epoch = 0;        // of the plan
+  PeerId source = 0, destination = 0;
+  uint64_t session = 0;  // never reused within an incarnation
+  uint32_t answer = 0, canvas = 0, step = 0, attempt = 0;
+  int32_t kv_length_before = 0;
+  int32_t first_position = 0;
+  int32_t rows = 0;
+  DType dtype = DType::f32;  // of an activation payload
+  bool last = false;         // encode: the last chunk of its message
+  double temperature = 1.0;
+  uint64_t seed = 0;
+  uint64_t fork_of = 0;  // open: the session to copy; 0: none
+  uint64_t digest = 0;   // of the payload (digest_bytes); 0: none
+  std::vector<Hop> hops;
+};
+
+struct Message {
+  Header header;
+  // At most one body, as the kind says.
+  std::optional<Hello> hello;
+  std::optional<Load> load;
+  std::optional<Ready> ready;
+  std::optional<FaultReport> fault;
+  Payload payload;
+  uint32_t wire_header_bytes = 0;  // set by the receiving transport
+};
+
+// Named limits; every length on the wire is checked against one before anything is allocated.
+inline constexpr size_t kHeaderBytesMax = 256 * 1024;         // a Load of 256 stages fits well
+inline constexpr size_t kPayloadBytesMax = 256u * 1024 * 1024;
+inline constexpr size_t kTextBytesMax = 4096;                 // of any one string
+inline constexpr int kHopsMax = kMaxStages + 4;
+
+}  // namespace potluck
