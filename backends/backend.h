@@ -1,9 +1,9 @@
 // Backend: a device as memory plus about a dozen operations, in the order a block uses them.
 //
-// Operations enqueue; nothing is visible to the host before wait(). All pointers (Tensor, Matrix) are
-// device memory of this backend. Lengths, positions, temperatures and noise keys are read from a
-// StepParams in device memory, so that a recorded graph can be replayed for the next step. Nothing
-// allocates after load: scratch is reserved by reserve().
+// Operations enqueue; nothing is visible to the host before wait(). All pointers (Tensor, Matrix)
+// are device memory of this backend. Lengths, positions, temperatures and noise keys are read from
+// a StepParams in device memory, so that a recorded graph can be replayed for the next step.
+// Nothing allocates after load: scratch is reserved by reserve().
 //
 // One thread owns a Backend.
 #pragma once
@@ -71,7 +71,7 @@ struct KvLayer {
 
 struct AttentionLayer {
   int heads = 0, kv_heads = 0, head_dim = 0;
-  int window = 0;     // 0: full
+  int window = 0;  // 0: full
   int rope_pairs = 0;
   float rope_theta = 0;
   float eps = 1e-6f;
@@ -113,12 +113,13 @@ class Backend {
   virtual Tensor allocate(size_t bytes) = 0;  // zeroed; throws Fault{memory}
   virtual void free(Tensor& tensor) = 0;
   virtual void upload(const void* host, size_t bytes, Tensor to, size_t offset = 0) = 0;
-  virtual void download(Tensor from, size_t bytes, void* host, size_t offset = 0) = 0;  // after wait()
+  virtual void download(Tensor from, size_t bytes, void* host,
+                        size_t offset = 0) = 0;  // after wait()
   virtual void copy(Tensor from, size_t from_offset, Tensor to, size_t to_offset, size_t bytes) = 0;
   virtual void wait() = 0;
 
-  // Takes [count, rows, columns] stored blocks. `keep_alive` is held while the matrix lives (a CPU uses
-  // the mapped bytes as they are).
+  // Takes [count, rows, columns] stored blocks. `keep_alive` is held while the matrix lives (a CPU
+  // uses the mapped bytes as they are).
   virtual Matrix load_matrix(std::shared_ptr<const std::byte> blocks, DType type, int64_t count,
                              int64_t rows, int64_t columns) = 0;
   virtual void reserve(const Limits& limits) = 0;
@@ -131,28 +132,29 @@ class Backend {
   // weight may be empty (data == nullptr): the weightless norm.
   virtual void rms_norm(Tensor x, Tensor weight, float eps, int rows, int64_t n, Tensor out) = 0;
   virtual void matmul(Tensor x, const Matrix& w, int rows, Tensor out) = 0;
-  // q: per-head norm and RoPE in place; k: the same; v: weightless norm of v (of raw k when v is empty).
-  // Rounds K and V to kv.type, writes encoded rows into their session's ring, canvas rows into fresh
-  // (one session's canvas rows are stored from its row_begin on).
-  virtual void qkv(Tensor params, const AttentionLayer& layer, Tensor q_norm, Tensor k_norm, Tensor q,
-                   Tensor k, Tensor v, const KvLayer& kv, const KvLayer& fresh, int rows) = 0;
+  // q: per-head norm and RoPE in place; k: the same; v: weightless norm of v (of raw k when v is
+  // empty). Rounds K and V to kv.type, writes encoded rows into their session's ring, canvas rows
+  // into fresh (one session's canvas rows are stored from its row_begin on).
+  virtual void qkv(Tensor params, const AttentionLayer& layer, Tensor q_norm, Tensor k_norm,
+                   Tensor q, Tensor k, Tensor v, const KvLayer& kv, const KvLayer& fresh,
+                   int rows) = 0;
   virtual void attention(Tensor params, const AttentionLayer& layer, Tensor q, const KvLayer& kv,
                          const KvLayer& fresh, int rows, Tensor out) = 0;
   virtual void gelu_mul(Tensor gate, Tensor up, int rows, int64_t n, Tensor out) = 0;
-  virtual void route(Tensor x, const RouterWeights& router, int used, float eps, int rows, Tensor expert,
-                     Tensor weight) = 0;
+  virtual void route(Tensor x, const RouterWeights& router, int used, float eps, int rows,
+                     Tensor expert, Tensor weight) = 0;
   virtual void experts(Tensor x, const Matrix& gate_up, const Matrix& down, int used, Tensor expert,
                        Tensor weight, int rows, Tensor out) = 0;
-  // out = (x + rms(a + b)·weight) · scale(mode), rounded to stream; b may be empty; scale: two floats on
-  // the device, [encode, denoise], or empty for 1.
-  virtual void add_norm(Tensor params, Tensor x, Tensor a, Tensor b, Tensor weight, Tensor scale, float eps,
-                        int rows, int64_t n, DType stream, Tensor out) = 0;
+  // out = (x + rms(a + b)·weight) · scale(mode), rounded to stream; b may be empty; scale: two
+  // floats on the device, [encode, denoise], or empty for 1.
+  virtual void add_norm(Tensor params, Tensor x, Tensor a, Tensor b, Tensor weight, Tensor scale,
+                        float eps, int rows, int64_t n, DType stream, Tensor out) = 0;
 
   // Head. out[t,:] = E[ids[t]] · embed_scale.
   virtual void embed(Tensor ids, const Matrix& table, float embed_scale, int rows, Tensor out) = 0;
   // out = rms₀(x + s) on denoise rows, x on encode rows, rounded to stream. (model.md §4)
-  virtual void canvas_input(Tensor params, Tensor x, Tensor s, float eps, int rows, int64_t n, DType stream,
-                            Tensor out) = 0;
+  virtual void canvas_input(Tensor params, Tensor x, Tensor s, float eps, int rows, int64_t n,
+                            DType stream, Tensor out) = 0;
   using LogitTap = std::function<void(int64_t first_id, int64_t ids, const float* logits)>;
   // Vocabulary attention (kernels/cpu/vocab_attention.h). soft: [rows, H] = Σ p·E · soft_scale.
   // candidates: [rows] RowCandidate.
@@ -164,8 +166,8 @@ class Backend {
                                 Tensor soft) = 0;
 };
 
-// "cpu", "cuda:0", "hip:0". Throws Fault{input} for what this build does not have, naming what it has.
-// threads: of a CPU backend; 0: one a core this process may use.
+// "cpu", "cuda:0", "hip:0". Throws Fault{input} for what this build does not have, naming what it
+// has. threads: of a CPU backend; 0: one a core this process may use.
 std::unique_ptr<Backend> make_backend(const std::string& device, int threads);
 
 }  // namespace potluck

@@ -1,5 +1,5 @@
-// Gemma 4's chat format as text (model.md §7.4), turned into ids so that what a person typed can never
-// open or close a turn: the frame's special tokens are parsed, contents are not.
+// Gemma 4's chat format as text (model.md §7.4), turned into ids so that what a person typed can
+// never open or close a turn: the frame's special tokens are parsed, contents are not.
 #pragma once
 
 #include <cstdint>
@@ -20,14 +20,15 @@ struct ChatOptions {
   bool reasoning = false;  // off: the prompt ends with an empty thought
 };
 
-// The whole prompt, BOS included, generation prompt last. Throws Fault{input} when the vocabulary lacks a
-// special token the format needs, naming it and `--raw`.
+// The whole prompt, BOS included, generation prompt last. Throws Fault{input} when the vocabulary
+// lacks a special token the format needs, naming it and `--raw`.
 std::vector<int32_t> chat_prompt(const Tokenizer& tokenizer, const std::vector<ChatTurn>& turns,
                                  const ChatOptions& options);
 // The same as text, specials spelled out (for -v and tests).
 std::string chat_text(const std::vector<ChatTurn>& turns, const ChatOptions& options);
 // BOS + text, nothing else (`--raw`).
-std::vector<int32_t> raw_prompt(const Tokenizer& tokenizer, const std::string& text, int32_t bos_id);
+std::vector<int32_t> raw_prompt(const Tokenizer& tokenizer, const std::string& text,
+                                int32_t bos_id);
 // An answer without its thought channel (`<|channel>…<channel|>`).
 std::string strip_reasoning(const std::string& answer);
 

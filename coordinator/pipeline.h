@@ -19,12 +19,12 @@
 namespace potluck {
 
 struct Request {
-  std::vector<int32_t> prompt;       // ids to encode now (after what the session already holds)
-  uint64_t continue_session = 0;     // 0: a new session; else one that is still open (chat)
-  bool keep_session = false;         // leave it open afterwards
-  int max_tokens = 256;              // -n; canvases = ⌈max_tokens / C⌉
+  std::vector<int32_t> prompt;    // ids to encode now (after what the session already holds)
+  uint64_t continue_session = 0;  // 0: a new session; else one that is still open (chat)
+  bool keep_session = false;      // leave it open afterwards
+  int max_tokens = 256;           // -n; canvases = ⌈max_tokens / C⌉
   NoiseKey noise;
-  GenerationSpec generation;         // with the user's overrides
+  GenerationSpec generation;  // with the user's overrides
 };
 
 struct StepReport {  // after each denoising step
@@ -38,9 +38,9 @@ struct StepReport {  // after each denoising step
 };
 
 struct RequestResult {
-  std::vector<int32_t> ids;          // trimmed to max_tokens and to the end id (which is kept)
-  std::vector<int> steps;            // a canvas
-  std::vector<double> step_ms;       // all steps in order
+  std::vector<int32_t> ids;     // trimmed to max_tokens and to the end id (which is kept)
+  std::vector<int> steps;       // a canvas
+  std::vector<double> step_ms;  // all steps in order
   double encode_seconds = 0, total_seconds = 0;
   uint64_t session = 0;
   int kv_length = 0;                 // encoded tokens on every stage
@@ -52,7 +52,7 @@ struct RequestResult {
 struct PipelineEvents {  // called from handle() and tick(), on their thread
   std::function<void(const std::string& text)> progress;  // "head ready: 1.2 GB in 3 s"
   std::function<void()> loaded;
-  std::function<void(int done, int total)> encoding;      // prompt tokens
+  std::function<void(int done, int total)> encoding;  // prompt tokens
   std::function<void(const StepReport&)> step;
   std::function<void(uint64_t request, const std::vector<int32_t>& canvas)> canvas_done;
   std::function<void(uint64_t request, const RequestResult&)> finished;

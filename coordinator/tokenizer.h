@@ -1,6 +1,6 @@
-// Tokenizer: Gemma 4's BPE (model.md §7.1). Specials first, verbatim, longest first; then every space
-// becomes U+2581; base symbols are code points; merges by rank, leftmost on ties, with a heap so that
-// 100 kB cost milliseconds; unknown code points fall back to their bytes' tokens.
+// Tokenizer: Gemma 4's BPE (model.md §7.1). Specials first, verbatim, longest first; then every
+// space becomes U+2581; base symbols are code points; merges by rank, leftmost on ties, with a heap
+// so that 100 kB cost milliseconds; unknown code points fall back to their bytes' tokens.
 #pragma once
 
 #include <cstdint>
@@ -31,8 +31,8 @@ class Tokenizer final {
   int32_t id_of(std::string_view token) const;
   bool is_special(int32_t id) const;
 
-  // EOS set: the model's list, plus <turn|> and <|tool_response> by name where the vocabulary has them
-  // (a GGUF lists only one).
+  // EOS set: the model's list, plus <turn|> and <|tool_response> by name where the vocabulary has
+  // them (a GGUF lists only one).
   std::vector<int32_t> stop_ids(const std::vector<int32_t>& listed) const;
 
  private:
@@ -41,8 +41,8 @@ class Tokenizer final {
   std::shared_ptr<const Tables> tables_;
 };
 
-// Incremental decoding: feed ids, get the text that is certain by now; multi-byte characters made of
-// byte tokens are held back until complete or impossible.
+// Incremental decoding: feed ids, get the text that is certain by now; multi-byte characters made
+// of byte tokens are held back until complete or impossible.
 class StreamDecoder final {
  public:
   explicit StreamDecoder(const Tokenizer& tokenizer, bool skip_specials = true);

@@ -2,7 +2,8 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
+#include <functional>
+#include <span>
 #include <vector>
 
 #include "backends/backend.h"
@@ -19,16 +20,18 @@ class Stage final {
   // Loads the range's tensors and reserves KV and workspace. Throws Fault{memory | input | world}.
   Stage(const ModelSource& source, const Plan& plan, LayerRange layers, Backend& backend);
 
-  // Runs x (workspace.x, [rows, H] f32, rounded to the stream dtype) through the layers; the result is in
-  // workspace.x again. Encoded rows append to their sessions' KV (the caller advances the lengths).
-  // tap, if given, is called after each layer, with the backend waited for (verify).
+  // Runs x (workspace.x, [rows, H] f32, rounded to the stream dtype) through the layers; the result
+  // is in workspace.x again. Encoded rows append to their sessions' KV (the caller advances the
+  // lengths). tap, if given, is called after each layer, with the backend waited for (verify).
   using LayerTap = std::function<void(int layer, Tensor x)>;
   void forward(std::span<const Segment> segments, const LayerTap& tap = nullptr);
 
   KvCache& kv() { return kv_; }
+  const KvCache& kv() const { return kv_; }
   Workspace& workspace() { return workspace_; }
+  const Workspace& workspace() const { return workspace_; }
   LayerRange layers() const { return layers_; }
-  uint64_t weight_bytes() const;
+  uint64_t weight_bytes() const { return weight_bytes_; }
 
  private:
   const ModelSpec& spec_;
@@ -38,6 +41,7 @@ class Stage final {
   std::vector<LayerWeights> weights_;
   KvCache kv_;
   Workspace workspace_;
+  uint64_t weight_bytes_ = 0;
 };
 
 }  // namespace potluck

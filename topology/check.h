@@ -14,7 +14,7 @@ template <typename... Operands>
                                const Operands&... operands) {
   std::ostringstream text;
   text << file << ":" << line << ": CHECK(" << condition << ") failed";
-  const char* separator = ": ";
+  [[maybe_unused]] const char* separator = ": ";
   ((text << separator << operands, separator = ", "), ...);
   std::fprintf(stderr, "%s\n", text.str().c_str());
   std::abort();
@@ -23,8 +23,8 @@ template <typename... Operands>
 }  // namespace potluck
 
 // CHECK(a == b, a, b): the condition, then the values to print.
-#define CHECK(condition, ...)                                                               \
-  do {                                                                                      \
-    if (!(condition))                                                                       \
-      ::potluck::check_failed(__FILE__, __LINE__, #condition __VA_OPT__(, ) __VA_ARGS__);   \
+#define CHECK(condition, ...)                                                             \
+  do {                                                                                    \
+    if (!(condition))                                                                     \
+      ::potluck::check_failed(__FILE__, __LINE__, #condition __VA_OPT__(, ) __VA_ARGS__); \
   } while (false)

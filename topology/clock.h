@@ -9,12 +9,16 @@ namespace potluck {
 using Time = std::chrono::steady_clock::time_point;
 using Duration = std::chrono::nanoseconds;
 
-inline Time now() { return std::chrono::steady_clock::now(); }
+inline Time now() {
+  return std::chrono::steady_clock::now();
+}
 
 inline double milliseconds(Duration duration) {
   return std::chrono::duration<double, std::milli>(duration).count();
 }
-inline double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+inline double seconds(Duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
 inline Duration from_seconds(double value) {
   return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(value));
 }

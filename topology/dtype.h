@@ -28,18 +28,19 @@ enum class DType : uint8_t {
   bf16 = 30,
 };
 
-// A block is the unit of storage: `values` elements in `bytes` bytes (1 element for f32, f16, bf16).
+// A block is the unit of storage: `values` elements in `bytes` bytes (1 element for f32, f16,
+// bf16).
 struct BlockShape {
   int values;
   int bytes;
 };
 
 BlockShape block_shape(DType type);
-const char* dtype_name(DType type);                            // "q4_k"
-std::optional<DType> dtype_from_name(std::string_view name);   // case-insensitive
-std::optional<DType> dtype_from_ggml(uint32_t ggml_type_id);   // nothing: unsupported
-std::string ggml_type_name(uint32_t ggml_type_id);             // also of those we do not support
-std::string supported_dtypes();                                // "f32, f16, q4_0, …" for messages
+const char* dtype_name(DType type);                           // "q4_k"
+std::optional<DType> dtype_from_name(std::string_view name);  // case-insensitive
+std::optional<DType> dtype_from_ggml(uint32_t ggml_type_id);  // nothing: unsupported
+std::string ggml_type_name(uint32_t ggml_type_id);            // also of those we do not support
+std::string supported_dtypes();                               // "f32, f16, q4_0, …" for messages
 
 // Bytes of a row of `values` elements; `values` must be a multiple of the block's.
 size_t row_bytes(DType type, int64_t values);

@@ -1,5 +1,5 @@
-// Models are named between machines by what they are, never by path: a digest of the spec, and one of
-// the stored bytes of the head and of each layer.
+// Models are named between machines by what they are, never by path: a digest of the spec, and one
+// of the stored bytes of the head and of each layer.
 #pragma once
 
 #include <array>
@@ -14,16 +14,17 @@ class ModelSource;
 using Digest = uint64_t;  // XXH64 or FNV-1a style content digest; not cryptographic
 
 struct Fingerprint {
-  Digest spec = 0;    // shapes, types, and all numbers of ModelSpec
-  Digest head = 0;    // contents of what the head owns
+  Digest spec = 0;             // shapes, types, and all numbers of ModelSpec
+  Digest head = 0;             // contents of what the head owns
   std::vector<Digest> layers;  // contents of each layer
   bool operator==(const Fingerprint&) const = default;
 };
 
 // Digest of the numbers and of the tensor directory (names, types, shapes): cheap, reads no data.
 Digest spec_digest(const ModelSource& source);
-// Contents: a digest over sampled pages of each tensor (first, last and evenly spaced 4 KiB pages, at
-// most kDigestPages of each tensor) so that a 26 GB file costs milliseconds; whole for small tensors.
+// Contents: a digest over sampled pages of each tensor (first, last and evenly spaced 4 KiB pages,
+// at most kDigestPages of each tensor) so that a 26 GB file costs milliseconds; whole for small
+// tensors.
 Digest head_digest(const ModelSource& source);
 Digest layer_digest(const ModelSource& source, int layer);
 

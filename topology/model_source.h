@@ -1,9 +1,9 @@
-// ModelSource: where a model's numbers come from: a GGUF file (also split), a safetensors folder, or
-// made up on the spot. Metadata and a tensor directory; bytes are mapped on demand, a tensor at a
-// time, so that a stage maps and touches only what its plan gives it. No maths here.
+// ModelSource: where a model's numbers come from: a GGUF file (also split), a safetensors folder,
+// or made up on the spot. Metadata and a tensor directory; bytes are mapped on demand, a tensor at
+// a time, so that a stage maps and touches only what its plan gives it. No maths here.
 //
-// Tensor names are GGUF's (`blk.0.attn_q.weight`, `token_embd.weight`, …) whatever the file is; shapes
-// are outermost first ([experts, out, in] or [out, in] or [n]), rows contiguous.
+// Tensor names are GGUF's (`blk.0.attn_q.weight`, `token_embd.weight`, …) whatever the file is;
+// shapes are outermost first ([experts, out, in] or [out, in] or [n]), rows contiguous.
 #pragma once
 
 #include <cstddef>
@@ -33,7 +33,14 @@ struct TensorInfo {
   std::string shape_text() const;  // "[1408, 2816]"
 };
 
-enum class TokenType : uint8_t { normal = 1, unknown = 2, control = 3, user_defined = 4, unused = 5, byte = 6 };
+enum class TokenType : uint8_t {
+  normal = 1,
+  unknown = 2,
+  control = 3,
+  user_defined = 4,
+  unused = 5,
+  byte = 6
+};
 
 // What a tokenizer needs, from GGUF metadata or from tokenizer.json.
 struct Vocabulary {
@@ -55,7 +62,7 @@ class ModelSource {
   virtual TensorBytes map(const TensorInfo& tensor) const = 0;
   // Throws Fault{input} if the model has none (a synthetic one).
   virtual Vocabulary vocabulary() const = 0;
-  virtual std::string description() const = 0;  // "GGUF v3, 692 tensors, 2 files"
+  virtual std::string description() const = 0;         // "GGUF v3, 692 tensors, 2 files"
   virtual std::vector<std::string> notes() const = 0;  // what was skipped and why, a line each
 };
 
@@ -72,7 +79,8 @@ const TensorInfo* find_tensor(const ModelSource& source, std::string_view name);
 struct TensorNeed {
   std::string name;
   std::vector<int64_t> shape;
-  bool optional = false;  // the V projection of layers that have none, rope_freqs, encoder scalars …
+  bool optional =
+      false;  // the V projection of layers that have none, rope_freqs, encoder scalars …
 };
 std::vector<TensorNeed> layer_tensors(const ModelSpec& spec, int layer);
 std::vector<TensorNeed> head_tensors(const ModelSpec& spec);

@@ -44,8 +44,8 @@ struct ModelSpec {
   int window = 0;  // W: a query sees W keys including itself when encoding
   int context_max = 0;
   float rms_eps = 1e-6f;
-  float softcap = 30.0f;      // of the final logits
-  float embed_scale = 0.0f;   // bf16(√H)
+  float softcap = 30.0f;     // of the final logits
+  float embed_scale = 0.0f;  // bf16(√H)
   float rope_theta_sliding = 1e4f;
   float rope_theta_full = 1e6f;
   int rope_pairs_full = 0;  // pairs that rotate on full layers: ⌊partial_rotary_factor·head_dim/2⌋

@@ -1,5 +1,6 @@
 // Plan: who runs which layers, with what memory, over which links. Made by hand (YAML), by
-// `run --stages`, or by a Partitioner. The coordinator alone reads YAML; workers get a Plan by wire.
+// `run --stages`, or by a Partitioner. The coordinator alone reads YAML; workers get a Plan by
+// wire.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +24,9 @@ struct LayerRange {  // half-open
 using PeerId = uint16_t;
 inline constexpr PeerId kCoordinatorPeer = 0;
 inline constexpr PeerId kHeadPeer = 1;
-inline constexpr PeerId stage_peer(int stage) { return static_cast<PeerId>(2 + stage); }
+inline constexpr PeerId stage_peer(int stage) {
+  return static_cast<PeerId>(2 + stage);
+}
 inline constexpr int kMaxStages = 256;
 
 // One worker process: the head or a stage.
@@ -38,26 +41,26 @@ struct WorkerPlan {
 };
 
 struct Plan {
-  uint32_t epoch = 1;       // generation: a message of an older one is refused
+  uint32_t epoch = 1;  // generation: a message of an older one is refused
   WorkerPlan head;
   std::vector<WorkerPlan> stages;  // in ring order; their ranges cover [0, layers) exactly
   DType stream = DType::bf16;      // residual stream, rounded at the end of every layer
   DType kv = DType::bf16;          // K and V, rounded before any attention reads them
-  int ctx_size = 8192;             // tokens a session may hold, prompt and answers, the canvas included
-  int sessions = 1;                // KV is reserved for so many
-  int chunk = 256;                 // rows of one encode message at most
-  int slots = 4;                   // messages in flight at most (steps and encode chunks)
+  int ctx_size = 8192;  // tokens a session may hold, prompt and answers, the canvas included
+  int sessions = 1;     // KV is reserved for so many
+  int chunk = 256;      // rows of one encode message at most
+  int slots = 4;        // messages in flight at most (steps and encode chunks)
 
   int stage_count() const { return static_cast<int>(stages.size()); }
   const WorkerPlan& worker(PeerId peer) const;  // head or a stage; CHECKs
 };
 
-// Throws Fault{input} naming the stage and the layers: gaps, overlaps, unknown dtypes, duplicate names
-// or endpoints, sizes past their limits.
+// Throws Fault{input} naming the stage and the layers: gaps, overlaps, unknown dtypes, duplicate
+// names or endpoints, sizes past their limits.
 void validate(const Plan& plan, const ModelSpec& spec);
 
-// A plan for N local stages: layers split so that the largest stage's bytes are least; `split` gives
-// the layer counts instead when not empty. Endpoints are left empty.
+// A plan for N local stages: layers split so that the largest stage's bytes are least; `split`
+// gives the layer counts instead when not empty. Endpoints are left empty.
 Plan plan_local(const ModelSpec& spec, const std::vector<uint64_t>& layer_bytes, int stages,
                 const std::vector<int>& split);
 

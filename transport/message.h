@@ -55,7 +55,7 @@ Payload own_payload(std::vector<std::byte> bytes);
 // One record a worker appends on the way round: what it received, how long it took.
 struct Hop {
   PeerId peer = 0;
-  uint32_t queue_us = 0;    // between receipt and start
+  uint32_t queue_us = 0;  // between receipt and start
   uint32_t compute_us = 0;
   uint64_t payload_bytes = 0;  // of the message received
   uint32_t header_bytes = 0;   // everything else of it in application bytes
@@ -123,9 +123,9 @@ struct Message {
 };
 
 // Named limits; every length on the wire is checked against one before anything is allocated.
-inline constexpr size_t kHeaderBytesMax = 256 * 1024;         // a Load of 256 stages fits well
+inline constexpr size_t kHeaderBytesMax = 256 * 1024;  // a Load of 256 stages fits well
 inline constexpr size_t kPayloadBytesMax = 256u * 1024 * 1024;
-inline constexpr size_t kTextBytesMax = 4096;                 // of any one string
+inline constexpr size_t kTextBytesMax = 4096;  // of any one string
 inline constexpr int kHopsMax = kMaxStages + 4;
 
 }  // namespace potluck

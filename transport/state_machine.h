@@ -10,19 +10,21 @@
 namespace potluck {
 
 struct Outbox {
-  std::vector<Message> messages;                            // header.destination routes
-  std::vector<std::pair<PeerId, std::string>> connects;     // peer, endpoint
+  std::vector<Message> messages;                         // header.destination routes
+  std::vector<std::pair<PeerId, std::string>> connects;  // peer, endpoint
   std::vector<PeerId> drops;
-  std::optional<Identity> identity;                         // set before connects
-  bool finished = false;                                    // leave the loop
+  std::optional<Identity> identity;  // set before connects
+  bool finished = false;             // leave the loop
 };
 
 class StateMachine {
  public:
   virtual ~StateMachine() = default;
   virtual Outbox handle(Time now, Event event) = 0;
-  virtual Outbox tick(Time now) = 0;       // called at least every kTickSeconds
-  virtual bool idle_work() { return false; }  // true: call tick again at once when no event is waiting
+  virtual Outbox tick(Time now) = 0;  // called at least every kTickSeconds
+  virtual bool idle_work() {
+    return false;
+  }  // true: call tick again at once when no event is waiting
 };
 
 inline constexpr double kTickSeconds = 0.05;

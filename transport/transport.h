@@ -2,13 +2,14 @@
 //
 // Peers are ids (plan.h). A link is made by connect() on one side; its first message each way is a
 // Hello, which the transport sends itself (from `self`) and checks for protocol version; it then
-// reports `up` with the other side's Hello. A second claim to a peer id that is up is refused: the first
-// holder wins until its link is down. After `down` nothing queued for that link is ever delivered, and
-// a new connect() starts afresh.
+// reports `up` with the other side's Hello. A second claim to a peer id that is up is refused: the
+// first holder wins until its link is down. After `down` nothing queued for that link is ever
+// delivered, and a new connect() starts afresh.
 //
 // send() never waits for a peer: each link's queue holds what admission allows (kLinkQueueMax) and
 // sending past it is a Fault. Bytes are delivered whole and in order per link, or not at all.
-// One thread owns a Transport's methods; wake() alone may be called from any thread or signal handler.
+// One thread owns a Transport's methods; wake() alone may be called from any thread or signal
+// handler.
 #pragma once
 
 #include <memory>
@@ -21,9 +22,9 @@
 namespace potluck {
 
 inline constexpr int kLinkQueueMax = 1024;  // messages; admission (plan.slots) keeps far below
-inline constexpr double kHeartbeatSeconds = 0.5;   // sent by the I/O thread, not the compute thread
-inline constexpr double kSilenceSeconds = 2.0;     // a link silent for so long is down
-inline constexpr double kConnectSeconds = 10.0;    // a connect() that has no Hello by then is down
+inline constexpr double kHeartbeatSeconds = 0.5;  // sent by the I/O thread, not the compute thread
+inline constexpr double kSilenceSeconds = 2.0;    // a link silent for so long is down
+inline constexpr double kConnectSeconds = 10.0;   // a connect() that has no Hello by then is down
 
 struct Event {
   enum class Kind { message, up, down, woken };
@@ -51,10 +52,11 @@ class Transport {
   virtual std::string listen(const std::string& endpoint) = 0;
   // Dials `endpoint`, to be known as `peer`. Returns at once; `up` or `down` follows.
   virtual void connect(PeerId peer, const std::string& endpoint) = 0;
-  // Routes by header.destination; fills in source, protocol and digest. Dropped with a `down` already
-  // reported or on its way if the link is gone; a peer never connected is a CHECK.
+  // Routes by header.destination; fills in source, protocol and digest. Dropped with a `down`
+  // already reported or on its way if the link is gone; a peer never connected is a CHECK.
   virtual void send(Message message) = 0;
-  virtual void drop(PeerId peer) = 0;  // closes a link after flushing what was sent; no `down` for it
+  virtual void drop(
+      PeerId peer) = 0;  // closes a link after flushing what was sent; no `down` for it
   // The next event, or nothing at the deadline.
   virtual std::optional<Event> wait(Time deadline) = 0;
   virtual void wake() = 0;
@@ -67,8 +69,8 @@ class InprocHub;
 std::shared_ptr<InprocHub> make_inproc_hub();
 std::unique_ptr<Transport> make_inproc_transport(std::shared_ptr<InprocHub> hub);
 
-// "tcp://HOST:PORT" and "ipc://PATH". Binding beyond loopback needs allow_plaintext (until links are
-// encrypted: `keys` is the place for them) and throws Fault{input} otherwise.
+// "tcp://HOST:PORT" and "ipc://PATH". Binding beyond loopback needs allow_plaintext (until links
+// are encrypted: `keys` is the place for them) and throws Fault{input} otherwise.
 struct ZmqOptions {
   bool allow_plaintext = false;
 };

@@ -1,11 +1,11 @@
-// exp, tanh, log, sin, cos of our own: the same bits on every x86-64 and aarch64, because nothing here
-// depends on a libm or on contraction (build with -ffp-contract=off). Errors: each within 2 ulp (f32)
-// or 4 ulp (f64) over its stated range; measured by tests/kernels.
+// exp, tanh, log, sin, cos of our own: the same bits on every x86-64 and aarch64, because nothing
+// here depends on a libm or on contraction (build with -ffp-contract=off). Errors: each within 2
+// ulp (f32) or 4 ulp (f64) over its stated range; measured by tests/kernels.
 #pragma once
 
 namespace potluck::cpu {
 
-float exact_exp(float x);    // underflows to 0 below −87.3…, +inf above 88.7…
+float exact_exp(float x);  // underflows to 0 below −87.3…, +inf above 88.7…
 float exact_tanh(float x);
 double exact_log(double x);  // x > 0
 double exact_exp(double x);

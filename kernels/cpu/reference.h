@@ -1,6 +1,6 @@
-// The operations of DiffusionGemma as plain loops in f32: these define correct. Every sum runs in an
-// order that depends on shapes alone, never on threads, chunks or what else is in the batch, so a row's
-// bits are the same wherever and with whomever it is computed. Symbols: model_spec.h.
+// The operations of DiffusionGemma as plain loops in f32: these define correct. Every sum runs in
+// an order that depends on shapes alone, never on threads, chunks or what else is in the batch, so
+// a row's bits are the same wherever and with whomever it is computed. Symbols: model_spec.h.
 //
 // All matrices are row-major; `rows` counts tokens. No function allocates: scratch is the caller's.
 #pragma once
@@ -17,34 +17,35 @@ namespace potluck::cpu {
 struct WeightView {
   DType type = DType::f32;
   const void* blocks = nullptr;
-  int64_t rows = 0;     // outputs
-  int64_t columns = 0;  // inputs
+  int64_t rows = 0;                                      // outputs
+  int64_t columns = 0;                                   // inputs
   WeightView slice(int64_t first, int64_t count) const;  // rows [first, first + count)
 };
 
-// out[t,:] = x[t,:] · (mean(x²) + eps)^−½ ⊙ weight.  weight: [n] or nullptr for the weightless norm.
-// x and out may be the same. (model.md §2.1)
+// out[t,:] = x[t,:] · (mean(x²) + eps)^−½ ⊙ weight.  weight: [n] or nullptr for the weightless
+// norm. x and out may be the same. (model.md §2.1)
 void rms_norm(const float* x, const float* weight, float eps, int64_t rows, int64_t n, float* out,
               ThreadPool& pool);
 
-// out[t, o] = Σ_i x[t, i] · w[o, i].  x: [rows, columns], out: [rows, w.rows] with row strides given in
-// elements. scratch: matmul_scratch(w) floats a thread.
+// out[t, o] = Σ_i x[t, i] · w[o, i].  x: [rows, columns], out: [rows, w.rows] with row strides
+// given in elements. scratch: matmul_scratch(w) floats a thread.
 size_t matmul_scratch(int64_t columns);
 void matmul(const float* x, int64_t x_stride, int64_t rows, const WeightView& w, float* out,
             int64_t out_stride, float* scratch, ThreadPool& pool);
 
 // out[t,:] = gelu_tanh(gate[t,:]) ⊙ up[t,:]; n columns; strides in elements; out may alias gate.
-void gelu_mul(const float* gate, const float* up, int64_t stride, int64_t rows, int64_t n, float* out,
-              int64_t out_stride, ThreadPool& pool);
+void gelu_mul(const float* gate, const float* up, int64_t stride, int64_t rows, int64_t n,
+              float* out, int64_t out_stride, ThreadPool& pool);
 
 // Rotary embedding, rotate-half pairs (j, j + head_dim/2), j < pairs; in place on [rows, heads,
 // head_dim]; position[t] is the token's. f_j = theta^(−2j/head_dim). (model.md §2.6)
 void rope(float* x, const int32_t* position, int64_t rows, int heads, int head_dim, int pairs,
           float theta, ThreadPool& pool);
 
-// p = softmax over all experts of (W_r · (rms(x)·scale·H^−½)); the top k of p (ties: lowest index), each
-// divided by their sum and multiplied by per_expert_scale.  x: [rows, H] the raw residual; scale: [H];
-// router: [experts, H]. out: expert[rows, k] in falling order of p, weight[rows, k]. (model.md §2.4)
+// p = softmax over all experts of (W_r · (rms(x)·scale·H^−½)); the top k of p (ties: lowest index),
+// each divided by their sum and multiplied by per_expert_scale.  x: [rows, H] the raw residual;
+// scale: [H]; router: [experts, H]. out: expert[rows, k] in falling order of p, weight[rows, k].
+// (model.md §2.4)
 struct RouterView {
   const float* scale = nullptr;             // [H]
   WeightView projection;                    // [experts, H]
@@ -56,9 +57,10 @@ size_t route_scratch(int64_t rows, int64_t hidden, int64_t experts);  // floats
 void route(const float* x, int64_t rows, int64_t hidden, const RouterView& router, int32_t* expert,
            float* weight, float* scratch, ThreadPool& pool);
 
-// out[t,:] = Σ_k weight[t,k] · down[e](gelu(gate) ⊙ up),  [gate; up] = gate_up[e] · x[t,:],  e = expert[t,k].
-// gate_up: [experts · 2·inner, H] (gate rows first in each expert), down: [experts · H, inner].
-// Rows are grouped by expert; each token's sum runs in the order of its own k. (model.md §2.4)
+// out[t,:] = Σ_k weight[t,k] · down[e](gelu(gate) ⊙ up),  [gate; up] = gate_up[e] · x[t,:],  e =
+// expert[t,k]. gate_up: [experts · 2·inner, H] (gate rows first in each expert), down: [experts ·
+// H, inner]. Rows are grouped by expert; each token's sum runs in the order of its own k. (model.md
+// §2.4)
 struct ExpertsView {
   WeightView gate_up;
   WeightView down;
@@ -77,8 +79,9 @@ void experts(const float* x, int64_t rows, const ExpertsView& view, const int32_
 //   encode:  last(t) = position + t + 1 (its own K/V are in the cache already),
 //            first(t) = max(0, last(t) − window), or 0 on full layers
 //   denoise: last = position, first = max(0, position − (window − 1)), or 0 on full layers
-// The cache is a ring: position p lives in row p mod capacity; K, V: [capacity, kv_heads, head_dim] in
-// kv_type (bf16 or f32). fresh K, V: [fresh_rows, kv_heads, head_dim], same type. (model.md §2.5, §3)
+// The cache is a ring: position p lives in row p mod capacity; K, V: [capacity, kv_heads, head_dim]
+// in kv_type (bf16 or f32). fresh K, V: [fresh_rows, kv_heads, head_dim], same type. (model.md
+// §2.5, §3)
 struct KvView {
   const void* k = nullptr;
   const void* v = nullptr;
@@ -100,11 +103,12 @@ struct AttentionSegment {
 };
 size_t attention_scratch(int64_t keys_max);  // floats a thread
 // q, out: [rows, heads, head_dim]; out may not alias q.
-void attention(const float* q, const AttentionShape& shape, const AttentionSegment& segment, float* out,
-               float* scratch, int64_t scratch_stride, ThreadPool& pool);
+void attention(const float* q, const AttentionShape& shape, const AttentionSegment& segment,
+               float* out, float* scratch, int64_t scratch_stride, ThreadPool& pool);
 
-// out[t,:] = (x1[t,:] + rms(h1[t,:] + h2[t,:]) ⊙ weight) · scale, rounded to `stream`. h2 may be nullptr.
-void add_norm(const float* x1, const float* h1, const float* h2, const float* weight, float eps, float scale,
-              int64_t rows, int64_t n, DType stream, float* out, ThreadPool& pool);
+// out[t,:] = (x1[t,:] + rms(h1[t,:] + h2[t,:]) ⊙ weight) · scale, rounded to `stream`. h2 may be
+// nullptr.
+void add_norm(const float* x1, const float* h1, const float* h2, const float* weight, float eps,
+              float scale, int64_t rows, int64_t n, DType stream, float* out, ThreadPool& pool);
 
 }  // namespace potluck::cpu

@@ -15,8 +15,8 @@ class ThreadPool final {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   int threads() const;
-  // Runs task(index, thread) for index in [0, count), each once, thread in [0, threads()); returns when
-  // all are done. Which thread takes which index is free, so results must not depend on it.
+  // Runs task(index, thread) for index in [0, count), each once, thread in [0, threads()); returns
+  // when all are done. Which thread takes which index is free, so results must not depend on it.
   void for_each(int64_t count, const std::function<void(int64_t index, int thread)>& task);
 
  private:

@@ -1,8 +1,9 @@
-// Vocabulary attention: soft cap → temperature → (argmax, sample, entropy, Σ p·E) in one pass over the
-// tied table E, with Q = h and K = V = E. Logits live a tile at a time and are never stored.
+// Vocabulary attention: soft cap → temperature → (argmax, sample, entropy, Σ p·E) in one pass over
+// the tied table E, with Q = h and K = V = E. Logits live a tile at a time and are never stored.
 //
-// Sampling is an exponential race: vocabulary tiles of fixed width kSampleTile each draw e = −ln u; the
-// tile with the least e / mass wins, a second uniform picks inside it. Exact, associative, free of order.
+// Sampling is an exponential race: vocabulary tiles of fixed width kSampleTile each draw e = −ln u;
+// the tile with the least e / mass wins, a second uniform picks inside it. Exact, associative, free
+// of order.
 #pragma once
 
 #include <cstddef>
@@ -17,13 +18,13 @@ inline constexpr int kSampleTile = 256;  // part of the definition, whatever a k
 
 // What one range of E's rows says of one canvas row. Mergeable, ranges in any order.
 struct VocabPartial {
-  float max;      // of z = softcap(logit) / t over the range
-  float mass;     // Σ e^(z − max)
-  float moment;   // Σ z · e^(z − max)
-  float best;     // the greatest z (equals max) …
-  int32_t argmax;   // … and its id; ties: lowest
-  double race;    // least ln(−ln u) − ln(tile mass) over the tiles so far
-  int32_t sample;   // id picked inside the winning tile
+  float max;       // of z = softcap(logit) / t over the range
+  float mass;      // Σ e^(z − max)
+  float moment;    // Σ z · e^(z − max)
+  float best;      // the greatest z (equals max) …
+  int32_t argmax;  // … and its id; ties: lowest
+  double race;     // least ln(−ln u) − ln(tile mass) over the tiles so far
+  int32_t sample;  // id picked inside the winning tile
 };
 
 struct VocabNoise {  // of one segment (one canvas)
@@ -35,7 +36,8 @@ struct VocabRequest {
   const float* h = nullptr;  // [rows, H], after the final norm
   int64_t rows = 0;
   int64_t hidden = 0;
-  WeightView table;          // rows [first_id, first_id + table.rows) of E; first_id: multiple of kSampleTile
+  WeightView
+      table;  // rows [first_id, first_id + table.rows) of E; first_id: multiple of kSampleTile
   int64_t first_id = 0;
   float softcap = 30.0f;
   // Per row, because rows of several canvases may share a pass:
@@ -62,7 +64,7 @@ void finish(const VocabPartial* partial, int64_t rows, int64_t hidden, float* en
 
 // One pass of a recorded distribution: soft = Σ softmax(z)·E for given z [rows, V] (verify's forced
 // replay; tests). z = logits / t.
-void soft_from_logits(const float* z, int64_t rows, const WeightView& table, float* soft, float* scratch,
-                      ThreadPool& pool);
+void soft_from_logits(const float* z, int64_t rows, const WeightView& table, float* soft,
+                      float* scratch, ThreadPool& pool);
 
 }  // namespace potluck::cpu

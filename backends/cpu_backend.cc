@@ -1,0 +1,270 @@
+#include "backends/cpu_backend.h"
+
+#include <sched.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <string>
+
+#include "kernels/cpu/dequantize.h"
+#include "topology/check.h"
+#include "topology/fault.h"
+
+namespace potluck {
+namespace {
+
+constexpr size_t kAlignment = 64;  // a cache line, and the widest vector
+
+int allowed_cores() {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof(set), &set) != 0) return 1;
+  return std::max(1, CPU_COUNT(&set));
+}
+
+std::string processor_name() {
+  std::ifstream info("/proc/cpuinfo");
+  for (std::string line; std::getline(info, line);)
+    if (line.rfind("model name", 0) == 0) return line.substr(line.find(':') + 2);
+  return "unknown processor";
+}
+
+uint64_t available_memory() {
+  std::ifstream info("/proc/meminfo");
+  for (std::string line; std::getline(info, line);)
+    if (line.rfind("MemAvailable:", 0) == 0) return std::stoull(line.substr(13)) * 1024;
+  return static_cast<uint64_t>(sysconf(_SC_AVPHYS_PAGES)) *
+         static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
+const StepParams& step(Tensor params) {
+  return *static_cast<const StepParams*>(params.data);
+}
+
+std::byte* at(Tensor tensor, size_t offset) {
+  return static_cast<std::byte*>(tensor.data) + offset;
+}
+
+}  // namespace
+
+CpuBackend::CpuBackend(int threads) : pool_(threads > 0 ? threads : allowed_cores()) {}
+
+CpuBackend::~CpuBackend() {
+  for (Tensor& tensor : tensors_) std::free(tensor.data);
+}
+
+DeviceInfo CpuBackend::info() const {
+  DeviceInfo info;
+  info.name = "cpu (" + processor_name() + ", " + std::to_string(pool_.threads()) + " threads)";
+  info.bytes_total =
+      static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  info.bytes_free = available_memory();
+  return info;
+}
+
+Tensor CpuBackend::allocate(size_t bytes) {
+  const size_t rounded = (std::max<size_t>(bytes, 1) + kAlignment - 1) / kAlignment * kAlignment;
+  void* data = std::aligned_alloc(kAlignment, rounded);
+  if (!data)
+    throw Fault(FaultKind::memory,
+                "cannot allocate " + std::to_string(bytes) + " bytes of host memory");
+  std::memset(data, 0, rounded);
+  tensors_.push_back({data, bytes});
+  return tensors_.back();
+}
+
+void CpuBackend::free(Tensor& tensor) {
+  const auto found = std::find_if(tensors_.begin(), tensors_.end(),
+                                  [&](const Tensor& t) { return t.data == tensor.data; });
+  CHECK(found != tensors_.end());
+  std::free(tensor.data);
+  tensors_.erase(found);
+  tensor = {};
+}
+
+void CpuBackend::upload(const void* host, size_t bytes, Tensor to, size_t offset) {
+  CHECK(offset + bytes <= to.bytes, offset, bytes, to.bytes);
+  std::memcpy(at(to, offset), host, bytes);
+}
+
+void CpuBackend::download(Tensor from, size_t bytes, void* host, size_t offset) {
+  CHECK(offset + bytes <= from.bytes, offset, bytes, from.bytes);
+  std::memcpy(host, at(from, offset), bytes);
+}
+
+void CpuBackend::copy(Tensor from, size_t from_offset, Tensor to, size_t to_offset, size_t bytes) {
+  CHECK(from_offset + bytes <= from.bytes && to_offset + bytes <= to.bytes, bytes);
+  std::memmove(at(to, to_offset), at(from, from_offset), bytes);
+}
+
+Matrix CpuBackend::load_matrix(std::shared_ptr<const std::byte> blocks, DType type, int64_t count,
+                               int64_t rows, int64_t columns) {
+  Matrix matrix{static_cast<int>(matrices_.size()), type, count, rows, columns};
+  const cpu::WeightView view{type, blocks.get(), count * rows, columns};
+  matrices_.push_back({std::move(blocks), view});
+  return matrix;
+}
+
+const cpu::WeightView& CpuBackend::view(const Matrix& matrix) const {
+  CHECK(!matrix.empty() && static_cast<size_t>(matrix.id) < matrices_.size(), matrix.id);
+  return matrices_[static_cast<size_t>(matrix.id)].view;
+}
+
+void CpuBackend::reserve(const Limits& limits) {
+  keys_ = std::max(keys_, limits.keys);
+  if (limits.head)
+    reserve_head(limits);
+  else
+    reserve_stage(limits);
+  if (scratch_.bytes < scratch_bytes_) scratch_ = allocate(scratch_bytes_);
+  const size_t position_bytes = static_cast<size_t>(limits.rows) * sizeof(int32_t);
+  if (positions_.bytes < position_bytes) positions_ = allocate(position_bytes);
+}
+
+void CpuBackend::reserve_stage(const Limits& limits) {
+  const ModelSpec& spec = *limits.spec;
+  const size_t threads = static_cast<size_t>(pool_.threads());
+  int64_t columns = std::max({spec.hidden, spec.intermediate, spec.expert_intermediate});
+  int64_t kv_width = 0;
+  for (const LayerSpec& layer : spec.layers) {
+    columns = std::max<int64_t>(columns, layer.q_width(spec.heads));
+    kv_width = std::max<int64_t>(kv_width, layer.kv_width());
+  }
+  cpu::ExpertsView experts;
+  experts.experts = spec.experts;
+  experts.used = spec.experts_used;
+  experts.inner = spec.expert_intermediate;
+  experts.hidden = spec.hidden;
+  experts.gate_up.columns = spec.hidden;
+  experts.down.columns = spec.expert_intermediate;
+  scratch_bytes_ =
+      std::max({scratch_bytes_, cpu::matmul_scratch(columns) * threads * sizeof(float),
+                cpu::route_scratch(limits.rows, spec.hidden, spec.experts) * sizeof(float),
+                cpu::experts_scratch(experts, limits.rows, pool_.threads()),
+                cpu::attention_scratch(limits.keys) * threads * sizeof(float),
+                static_cast<size_t>(limits.rows * kv_width) * sizeof(float)});
+}
+
+void CpuBackend::unpack(const void* wire, DType type, int64_t rows, int64_t n, Tensor x) {
+  CHECK(static_cast<size_t>(rows * n) * sizeof(float) <= x.bytes, rows, n);
+  const size_t bytes = row_bytes(type, n);
+  for (int64_t t = 0; t < rows; ++t)
+    cpu::dequantize_row(type, static_cast<const std::byte*>(wire) + t * bytes, x.f32() + t * n, n);
+}
+
+void CpuBackend::pack(Tensor x, DType type, int64_t rows, int64_t n, void* wire) {
+  const size_t bytes = row_bytes(type, n);
+  for (int64_t t = 0; t < rows; ++t)
+    cpu::quantize_row(type, x.f32() + t * n, static_cast<std::byte*>(wire) + t * bytes, n);
+}
+
+void CpuBackend::rms_norm(Tensor x, Tensor weight, float eps, int rows, int64_t n, Tensor out) {
+  cpu::rms_norm(x.f32(), weight.f32(), eps, rows, n, out.f32(), pool_);
+}
+
+void CpuBackend::matmul(Tensor x, const Matrix& w, int rows, Tensor out) {
+  cpu::matmul(x.f32(), w.columns, rows, view(w), out.f32(), w.rows, scratch_.f32(), pool_);
+}
+
+// Rounds [rows, kv_heads·head_dim] values to the KV dtype and stores each row where it belongs.
+void CpuBackend::store_kv(const StepParams& params, const AttentionLayer& layer,
+                          const float* values, const KvLayer& kv, const KvLayer& fresh, bool keys) {
+  const int64_t width = static_cast<int64_t>(layer.kv_heads) * layer.head_dim;
+  const size_t bytes = row_bytes(kv.type, width);
+  const Tensor& ring = keys ? kv.k : kv.v;
+  const Tensor& canvas = keys ? fresh.k : fresh.v;
+  for (int i = 0; i < params.segment_count; ++i) {
+    const Segment& s = params.segments[i];
+    for (int t = 0; t < s.rows; ++t) {
+      const int64_t row = s.row_begin + t;
+      const int64_t slot_row = s.slot * kv.capacity + (s.position + t) % kv.capacity;
+      std::byte* to = s.mode == Mode::encode ? at(ring, slot_row * bytes) : at(canvas, row * bytes);
+      cpu::quantize_row(kv.type, values + row * width, to, width);
+    }
+  }
+}
+
+void CpuBackend::qkv(Tensor params, const AttentionLayer& layer, Tensor q_norm, Tensor k_norm,
+                     Tensor q, Tensor k, Tensor v, const KvLayer& kv, const KvLayer& fresh,
+                     int rows) {
+  const StepParams& p = step(params);
+  const int dim = layer.head_dim;
+  const int64_t kv_rows = static_cast<int64_t>(rows) * layer.kv_heads;
+  for (int i = 0; i < p.segment_count; ++i)
+    for (int t = 0; t < p.segments[i].rows; ++t)
+      positions_.i32()[p.segments[i].row_begin + t] = p.segments[i].position + t;
+  // V first: on layers without a v projection it is the weightless norm of the raw K.
+  if (v.data) {
+    cpu::rms_norm(v.f32(), nullptr, layer.eps, kv_rows, dim, v.f32(), pool_);
+    store_kv(p, layer, v.f32(), kv, fresh, false);
+  } else {
+    float* raw = scratch_.f32();
+    CHECK(static_cast<size_t>(kv_rows * dim) * sizeof(float) <= scratch_.bytes, kv_rows, dim);
+    cpu::rms_norm(k.f32(), nullptr, layer.eps, kv_rows, dim, raw, pool_);
+    store_kv(p, layer, raw, kv, fresh, false);
+  }
+  const auto norm_and_rotate = [&](Tensor x, Tensor norm, int heads) {
+    cpu::rms_norm(x.f32(), norm.f32(), layer.eps, static_cast<int64_t>(rows) * heads, dim, x.f32(),
+                  pool_);
+    cpu::rope(x.f32(), positions_.i32(), rows, heads, dim, layer.rope_pairs, layer.rope_theta,
+              pool_);
+  };
+  norm_and_rotate(k, k_norm, layer.kv_heads);
+  store_kv(p, layer, k.f32(), kv, fresh, true);
+  if (q.data) norm_and_rotate(q, q_norm, layer.heads);
+}
+
+void CpuBackend::attention(Tensor params, const AttentionLayer& layer, Tensor q, const KvLayer& kv,
+                           const KvLayer& fresh, int, Tensor out) {
+  const StepParams& p = step(params);
+  const cpu::AttentionShape shape{layer.heads, layer.kv_heads, layer.head_dim, layer.window,
+                                  kv.type};
+  const int64_t q_width = static_cast<int64_t>(layer.heads) * layer.head_dim;
+  const size_t kv_row = row_bytes(kv.type, static_cast<int64_t>(layer.kv_heads) * layer.head_dim);
+  for (int i = 0; i < p.segment_count; ++i) {
+    const Segment& s = p.segments[i];
+    const size_t slot = static_cast<size_t>(s.slot * kv.capacity) * kv_row;
+    const size_t row = static_cast<size_t>(s.row_begin) * kv_row;
+    cpu::AttentionSegment segment{s.mode == Mode::denoise, s.position, s.rows, {}, {}};
+    segment.cache = {at(kv.k, slot), at(kv.v, slot), kv.capacity};
+    segment.fresh = {at(fresh.k, row), at(fresh.v, row), s.rows};
+    const int64_t first = s.row_begin * q_width;
+    cpu::attention(q.f32() + first, shape, segment, out.f32() + first, scratch_.f32(),
+                   static_cast<int64_t>(cpu::attention_scratch(keys_)), pool_);
+  }
+}
+
+void CpuBackend::gelu_mul(Tensor gate, Tensor up, int rows, int64_t n, Tensor out) {
+  cpu::gelu_mul(gate.f32(), up.f32(), n, rows, n, out.f32(), n, pool_);
+}
+
+void CpuBackend::route(Tensor x, const RouterWeights& router, int used, float eps, int rows,
+                       Tensor expert, Tensor weight) {
+  const cpu::RouterView routing{router.scale.f32(), view(router.projection),
+                                router.per_expert_scale.f32(), eps, used};
+  cpu::route(x.f32(), rows, router.projection.columns, routing, expert.i32(), weight.f32(),
+             scratch_.f32(), pool_);
+}
+
+void CpuBackend::experts(Tensor x, const Matrix& gate_up, const Matrix& down, int used,
+                         Tensor expert, Tensor weight, int rows, Tensor out) {
+  const cpu::ExpertsView experts{view(gate_up), view(down),   static_cast<int>(gate_up.count),
+                                 used,          down.columns, gate_up.columns};
+  cpu::experts(x.f32(), rows, experts, expert.i32(), weight.f32(), out.f32(), scratch_.data, pool_);
+}
+
+void CpuBackend::add_norm(Tensor params, Tensor x, Tensor a, Tensor b, Tensor weight, Tensor scale,
+                          float eps, int, int64_t n, DType stream, Tensor out) {
+  const StepParams& p = step(params);
+  for (int i = 0; i < p.segment_count; ++i) {
+    const Segment& s = p.segments[i];
+    const int64_t first = s.row_begin * n;
+    const float factor = scale.data ? scale.f32()[static_cast<int>(s.mode)] : 1.0f;
+    cpu::add_norm(x.f32() + first, a.f32() + first, b.data ? b.f32() + first : nullptr,
+                  weight.f32(), eps, factor, s.rows, n, stream, out.f32() + first, pool_);
+  }
+}
+
+}  // namespace potluck

@@ -1,0 +1,73 @@
+// CpuBackend: the reference arithmetic of kernels/cpu on host memory. Operations run at once, so
+// wait() has nothing to wait for.
+#pragma once
+
+#include <vector>
+
+#include "backends/backend.h"
+#include "kernels/cpu/reference.h"
+#include "kernels/cpu/thread_pool.h"
+
+namespace potluck {
+
+class CpuBackend final : public Backend {
+ public:
+  explicit CpuBackend(int threads);  // 0: one for each core this process may use
+  ~CpuBackend() override;
+
+  DeviceInfo info() const override;
+  Tensor allocate(size_t bytes) override;
+  void free(Tensor& tensor) override;
+  void upload(const void* host, size_t bytes, Tensor to, size_t offset) override;
+  void download(Tensor from, size_t bytes, void* host, size_t offset) override;
+  void copy(Tensor from, size_t from_offset, Tensor to, size_t to_offset, size_t bytes) override;
+  void wait() override {}
+  Matrix load_matrix(std::shared_ptr<const std::byte> blocks, DType type, int64_t count,
+                     int64_t rows, int64_t columns) override;
+  void reserve(const Limits& limits) override;
+  void unpack(const void* wire, DType type, int64_t rows, int64_t n, Tensor x) override;
+  void pack(Tensor x, DType type, int64_t rows, int64_t n, void* wire) override;
+
+  void rms_norm(Tensor x, Tensor weight, float eps, int rows, int64_t n, Tensor out) override;
+  void matmul(Tensor x, const Matrix& w, int rows, Tensor out) override;
+  void qkv(Tensor params, const AttentionLayer& layer, Tensor q_norm, Tensor k_norm, Tensor q,
+           Tensor k, Tensor v, const KvLayer& kv, const KvLayer& fresh, int rows) override;
+  void attention(Tensor params, const AttentionLayer& layer, Tensor q, const KvLayer& kv,
+                 const KvLayer& fresh, int rows, Tensor out) override;
+  void gelu_mul(Tensor gate, Tensor up, int rows, int64_t n, Tensor out) override;
+  void route(Tensor x, const RouterWeights& router, int used, float eps, int rows, Tensor expert,
+             Tensor weight) override;
+  void experts(Tensor x, const Matrix& gate_up, const Matrix& down, int used, Tensor expert,
+               Tensor weight, int rows, Tensor out) override;
+  void add_norm(Tensor params, Tensor x, Tensor a, Tensor b, Tensor weight, Tensor scale, float eps,
+                int rows, int64_t n, DType stream, Tensor out) override;
+  void embed(Tensor ids, const Matrix& table, float embed_scale, int rows, Tensor out) override;
+  void canvas_input(Tensor params, Tensor x, Tensor s, float eps, int rows, int64_t n, DType stream,
+                    Tensor out) override;
+  void vocab_attention(Tensor params, Tensor h, const Matrix& table, float softcap,
+                       float soft_scale, int rows, Tensor candidates, Tensor soft,
+                       const LogitTap& tap) override;
+  void soft_from_logits(const float* z, const Matrix& table, float soft_scale, int rows,
+                        Tensor soft) override;
+
+ private:
+  struct Stored {
+    std::shared_ptr<const std::byte> bytes;
+    cpu::WeightView view;  // [count · rows, columns]
+  };
+  const cpu::WeightView& view(const Matrix& matrix) const;
+  void reserve_stage(const Limits& limits);
+  void reserve_head(const Limits& limits);
+  void store_kv(const StepParams& params, const AttentionLayer& layer, const float* values,
+                const KvLayer& kv, const KvLayer& fresh, bool keys);
+
+  cpu::ThreadPool pool_;
+  std::vector<Tensor> tensors_;
+  std::vector<Stored> matrices_;
+  size_t scratch_bytes_ = 0;
+  Tensor scratch_;    // of the largest operation
+  Tensor positions_;  // [rows] i32
+  int64_t keys_ = 0;
+};
+
+}  // namespace potluck

@@ -1,0 +1,103 @@
+// The head's operations of CpuBackend.
+#include <algorithm>
+#include <vector>
+
+#include "backends/cpu_backend.h"
+#include "kernels/cpu/dequantize.h"
+#include "kernels/cpu/vocab_attention.h"
+#include "topology/check.h"
+
+namespace potluck {
+namespace {
+
+const StepParams& step(Tensor params) {
+  return *static_cast<const StepParams*>(params.data);
+}
+
+// What each row of a pass needs beside its hidden state, from its segment.
+struct RowInputs {
+  std::vector<float> inverse_temperature;
+  std::vector<cpu::VocabNoise> noise;
+  std::vector<int32_t> position;
+};
+
+RowInputs row_inputs(const StepParams& params) {
+  RowInputs rows;
+  for (int i = 0; i < params.segment_count; ++i) {
+    const Segment& s = params.segments[i];
+    rows.inverse_temperature.insert(rows.inverse_temperature.end(), s.rows, s.inverse_temperature);
+    rows.noise.insert(rows.noise.end(), s.rows, {s.seed, s.answer, s.canvas, s.step});
+    for (int t = 0; t < s.rows; ++t) rows.position.push_back(t);
+  }
+  return rows;
+}
+
+}  // namespace
+
+void CpuBackend::reserve_head(const Limits& limits) {
+  const ModelSpec& spec = *limits.spec;
+  const size_t threads = static_cast<size_t>(pool_.threads());
+  const int64_t columns = std::max(spec.hidden, spec.intermediate);
+  scratch_bytes_ = std::max({scratch_bytes_, cpu::matmul_scratch(columns) * threads * sizeof(float),
+                             cpu::vocab_scratch(limits.rows, spec.hidden, pool_.threads())});
+}
+
+void CpuBackend::embed(Tensor ids, const Matrix& table, float embed_scale, int rows, Tensor out) {
+  const cpu::WeightView& e = view(table);
+  const size_t bytes = row_bytes(e.type, e.columns);
+  for (int t = 0; t < rows; ++t) {
+    const int32_t id = ids.i32()[t];
+    CHECK(id >= 0 && id < e.rows, id, e.rows);
+    float* x = out.f32() + t * e.columns;
+    cpu::dequantize_row(e.type, static_cast<const std::byte*>(e.blocks) + id * bytes, x, e.columns);
+    for (int64_t i = 0; i < e.columns; ++i) x[i] *= embed_scale;
+  }
+}
+
+void CpuBackend::canvas_input(Tensor params, Tensor x, Tensor s, float eps, int rows, int64_t n,
+                              DType stream, Tensor out) {
+  const StepParams& p = step(params);
+  for (int i = 0; i < p.segment_count; ++i) {
+    const Segment& segment = p.segments[i];
+    const int64_t first = segment.row_begin * n;
+    const int64_t values = segment.rows * n;
+    const bool denoise = segment.mode == Mode::denoise;
+    for (int64_t j = first; j < first + values; ++j)
+      out.f32()[j] = denoise && s.data ? x.f32()[j] + s.f32()[j] : x.f32()[j];
+    float* row = out.f32() + first;
+    if (denoise) cpu::rms_norm(row, nullptr, eps, segment.rows, n, row, pool_);
+  }
+  cpu::round_to(stream, out.f32(), static_cast<int64_t>(rows) * n);
+}
+
+void CpuBackend::vocab_attention(Tensor params, Tensor h, const Matrix& table, float softcap,
+                                 float soft_scale, int rows, Tensor candidates, Tensor soft,
+                                 const LogitTap& tap) {
+  const RowInputs inputs = row_inputs(step(params));
+  cpu::VocabRequest request;
+  request.h = h.f32();
+  request.rows = rows;
+  request.hidden = table.columns;
+  request.table = view(table);
+  request.softcap = softcap;
+  request.inverse_temperature = inputs.inverse_temperature.data();
+  request.noise = inputs.noise.data();
+  request.position = inputs.position.data();
+  request.tap = tap;
+  std::vector<cpu::VocabPartial> partial(static_cast<size_t>(rows));
+  std::vector<float> entropy(static_cast<size_t>(rows));
+  cpu::vocab_attention(request, partial.data(), soft.f32(), scratch_.data, pool_);
+  cpu::finish(partial.data(), rows, table.columns, entropy.data(), soft.f32());
+  for (int64_t i = 0; i < rows * table.columns; ++i) soft.f32()[i] *= soft_scale;
+  auto* out = static_cast<RowCandidate*>(candidates.data);
+  for (size_t t = 0; t < partial.size(); ++t)
+    out[t] = {partial[t].argmax, partial[t].sample, entropy[t]};
+}
+
+void CpuBackend::soft_from_logits(const float* z, const Matrix& table, float soft_scale, int rows,
+                                  Tensor soft) {
+  cpu::soft_from_logits(z, rows, view(table), soft.f32(), scratch_.f32(), pool_);
+  for (int64_t i = 0; i < rows * table.columns; ++i) soft.f32()[i] *= soft_scale;
+}
+
+}  // namespace potluck

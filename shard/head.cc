@@ -1,0 +1,93 @@
+#include "shard/head.h"
+
+#include "shard/step_params.h"
+#include "topology/check.h"
+#include "topology/cost_model.h"
+
+namespace potluck {
+
+Head::Head(const ModelSource& source, const Plan& plan, Backend& backend)
+    : spec_(source.spec()),
+      backend_(backend),
+      stream_(plan.stream),
+      weights_(load_head(source, backend)),
+      workspace_(head_workspace(spec_, plan, backend)),
+      weight_bytes_(head_bytes(source)) {
+  const size_t rows = static_cast<size_t>(workspace_.rows);
+  ids_ = backend.allocate(rows * sizeof(int32_t));
+  soft_ = backend.allocate(rows * spec_.hidden * sizeof(float));
+  candidates_ = backend.allocate(rows * sizeof(RowCandidate));
+  backend.reserve({.spec = &spec_, .rows = workspace_.rows, .keys = 0, .head = true});
+}
+
+Tensor Head::new_soft() {
+  return backend_.allocate(static_cast<size_t>(spec_.canvas) * spec_.hidden * sizeof(float));
+}
+
+void Head::embed(std::span<const Segment> segments, std::span<const int32_t> ids,
+                 std::span<const Tensor> soft_before) {
+  const int rows = upload_params(segments, backend_, workspace_);
+  CHECK(ids.size() == static_cast<size_t>(rows), ids.size(), rows);
+  backend_.upload(ids.data(), ids.size_bytes(), ids_);
+  Workspace& w = workspace_;
+  backend_.embed(ids_, weights_.table, spec_.embed_scale, rows, w.dense);
+  const bool conditioned = gather_soft(segments, soft_before);
+  if (conditioned) self_condition(rows);
+  backend_.canvas_input(w.params, w.dense, conditioned ? w.projected : Tensor{}, spec_.rms_eps,
+                        rows, spec_.hidden, stream_, w.x);
+}
+
+// soft_ = the segments' soft embeddings side by side; zero where a segment has none (its first
+// step).
+bool Head::gather_soft(std::span<const Segment> segments, std::span<const Tensor> soft_before) {
+  bool any = false;
+  for (const Tensor& soft : soft_before) any = any || soft.data;
+  if (!any) return false;
+  CHECK(soft_before.size() == segments.size(), soft_before.size(), segments.size());
+  const size_t row = static_cast<size_t>(spec_.hidden) * sizeof(float);
+  const std::vector<float> zeros(static_cast<size_t>(workspace_.rows) * spec_.hidden, 0.0f);
+  for (size_t i = 0; i < segments.size(); ++i) {
+    const Segment& s = segments[i];
+    if (soft_before[i].data)
+      backend_.copy(soft_before[i], 0, soft_, s.row_begin * row, s.rows * row);
+    else
+      backend_.upload(zeros.data(), s.rows * row, soft_, s.row_begin * row);
+  }
+  backend_.wait();  // the zeros end here
+  return true;
+}
+
+// projected = W_down(gelu(W_gate n) ⊙ W_up n),  n = rms(soft)·pre_norm
+void Head::self_condition(int rows) {
+  Workspace& w = workspace_;
+  backend_.rms_norm(soft_, weights_.pre_norm, spec_.rms_eps, rows, spec_.hidden, w.normed);
+  backend_.matmul(w.normed, weights_.gate, rows, w.gate);
+  backend_.matmul(w.normed, weights_.up, rows, w.up);
+  backend_.gelu_mul(w.gate, w.up, rows, spec_.intermediate, w.gate);
+  backend_.matmul(w.gate, weights_.down, rows, w.projected);
+}
+
+std::vector<RowCandidate> Head::answer(std::span<const Segment> segments,
+                                       std::span<const Tensor> soft_out,
+                                       const Backend::LogitTap& tap) {
+  CHECK(soft_out.size() == segments.size(), soft_out.size(), segments.size());
+  const int rows = upload_params(segments, backend_, workspace_);
+  Workspace& w = workspace_;
+  backend_.rms_norm(w.x, weights_.norm, spec_.rms_eps, rows, spec_.hidden, w.normed);
+  backend_.vocab_attention(w.params, w.normed, weights_.table, spec_.softcap, spec_.embed_scale,
+                           rows, candidates_, soft_, tap);
+  const size_t row = static_cast<size_t>(spec_.hidden) * sizeof(float);
+  for (size_t i = 0; i < segments.size(); ++i)
+    backend_.copy(soft_, segments[i].row_begin * row, soft_out[i], 0, segments[i].rows * row);
+  std::vector<RowCandidate> candidates(static_cast<size_t>(rows));
+  backend_.wait();
+  backend_.download(candidates_, candidates.size() * sizeof(RowCandidate), candidates.data());
+  return candidates;
+}
+
+void Head::soft_from_logits(const float* z, int rows, Tensor soft) {
+  backend_.soft_from_logits(z, weights_.table, spec_.embed_scale, rows, soft);
+  backend_.wait();
+}
+
+}  // namespace potluck

@@ -1,0 +1,55 @@
+// KvCache: K and V of a stage's layers for many sessions, reserved when the plan loads. Full layers
+// keep every position; sliding ones keep a ring of W − 1 + max(chunk, canvas), which is what a
+// canvas may see plus what one pass may write or a truncate may take back.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <vector>
+
+#include "backends/backend.h"
+#include "topology/model_spec.h"
+#include "topology/plan.h"
+
+namespace potluck {
+
+class KvCache final {
+ public:
+  KvCache(const ModelSpec& spec, const Plan& plan, LayerRange layers, Backend& backend);
+
+  // Throws Fault{memory} when plan.sessions are open already, Fault{refused} for a known session.
+  void open(uint64_t session);
+  // A copy of another session's tokens. Throws as open(), and Fault{refused} if `from` is unknown.
+  void fork(uint64_t from, uint64_t session);
+  void close(uint64_t session);  // unknown: nothing
+  bool has(uint64_t session) const { return entries_.count(session) != 0; }
+  int slot(uint64_t session) const { return entry(session).slot; }
+  int length(uint64_t session) const { return entry(session).length; }
+  int capacity() const { return ctx_size_; }
+  void advance(uint64_t session, int rows);
+  // Forgets tokens from `length` on. Throws Fault{refused} when a sliding layer no longer has the
+  // window before it.
+  void truncate(uint64_t session, int length);
+
+  const KvLayer& layer(int index) const;  // of the model's numbering
+  uint64_t bytes() const;
+
+ private:
+  struct Entry {
+    int slot = 0;
+    int length = 0;
+    int written = 0;  // high-water mark: rings hold [written − capacity, length)
+  };
+  const Entry& entry(uint64_t session) const;
+
+  Backend& backend_;
+  LayerRange layers_;
+  int ctx_size_, window_, slack_;
+  bool sliding_ = false;
+  std::vector<KvLayer> kv_;
+  std::vector<size_t> slot_bytes_;  // of K (and of V) of one session, a layer
+  std::vector<bool> used_;
+  std::map<uint64_t, Entry> entries_;
+};
+
+}  // namespace potluck

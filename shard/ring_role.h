@@ -1,0 +1,33 @@
+// RingRole: what a loaded worker is in the ring: the head, or a stage. Both keep sessions and turn
+// one data message into the next.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "backends/backend.h"
+#include "topology/model_source.h"
+#include "topology/plan.h"
+#include "transport/message.h"
+
+namespace potluck {
+
+class RingRole {
+ public:
+  virtual ~RingRole() = default;
+  // Sessions; throw Fault{memory | refused}.
+  virtual void open(uint64_t session, uint64_t fork_of) = 0;
+  virtual void close(uint64_t session) = 0;
+  virtual void truncate(uint64_t session, int length) = 0;
+  // One encode or denoise message in, the one that follows from it out (destination set). Throws
+  // Fault{refused} for what does not fit the session's state, and leaves that state as it was.
+  virtual Message run(const Message& message) = 0;
+  virtual Ready sizes() const = 0;  // bytes of what was loaded
+  virtual PeerId next() const = 0;  // the peer that activations go to
+};
+
+// Loads what `you` owns of the plan. Throws Fault{memory | input | world}.
+std::unique_ptr<RingRole> make_ring_role(const ModelSource& source, const Plan& plan, PeerId you,
+                                         Backend& backend);
+
+}  // namespace potluck

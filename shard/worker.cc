@@ -1,0 +1,258 @@
+#include "shard/worker.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "topology/check.h"
+#include "topology/cost_model.h"
+#include "topology/version.h"
+
+namespace potluck {
+namespace {
+
+uint32_t microseconds(Duration duration) {
+  return static_cast<uint32_t>(
+      std::chrono::duration_cast<std::chrono::microseconds>(duration).count());
+}
+
+bool is_data(MessageKind kind) {
+  return kind == MessageKind::encode || kind == MessageKind::denoise;
+}
+
+}  // namespace
+
+Worker::Worker(std::shared_ptr<const ModelSource> source, WorkerOptions options)
+    : source_(std::move(source)), options_(std::move(options)) {
+  backend_ = make_backend(options_.device, options_.threads);
+  device_ = backend_->info();
+}
+
+Worker::~Worker() = default;
+
+Identity Worker::identity() const {
+  Identity identity;
+  identity.self = self_;
+  identity.incarnation = incarnation_;
+  identity.epoch = plan_.epoch;
+  identity.hello.software = kSoftware;
+  identity.hello.name = options_.name;
+  identity.hello.model.spec = spec_digest(*source_);
+  identity.hello.device = device_.name;
+  identity.hello.bytes_free = options_.memory_bytes ? options_.memory_bytes : device_.bytes_free;
+  identity.hello.threads = options_.threads;
+  return identity;
+}
+
+std::string Worker::where() const {
+  return options_.name.empty() ? "worker" : options_.name;
+}
+
+Outbox Worker::handle(Time now, Event event) {
+  Outbox out;
+  try {
+    switch (event.kind) {
+      case Event::Kind::woken:
+        break;
+      case Event::Kind::up:
+        if (event.peer == kCoordinatorPeer) coordinator_up(event.message, out);
+        if (role_ && event.peer == role_->next()) next_up_ = true;
+        report_ready(out);
+        break;
+      case Event::Kind::down:
+        peer_down(event, out);
+        break;
+      case Event::Kind::message:
+        if (is_data(event.message.header.kind)) {
+          if (current(event.message.header)) queue_.push_back({std::move(event.message), now});
+        } else {
+          control(event.message, out);
+        }
+    }
+  } catch (const Fault& fault) {
+    fail(fault, event.message.header, out);
+  }
+  return out;
+}
+
+// A message of an older epoch, of another coordinator, or from before we were loaded is stale.
+bool Worker::current(const Header& header) const {
+  return role_ && header.incarnation == incarnation_ && header.epoch == plan_.epoch;
+}
+
+Outbox Worker::tick(Time) {
+  Outbox out;
+  if (queue_.empty()) return out;
+  Queued work = std::move(queue_.front());
+  queue_.pop_front();
+  const Header about = work.message.header;
+  try {
+    run(std::move(work), out);
+  } catch (const Fault& fault) {
+    fail(fault, about, out);
+  }
+  return out;
+}
+
+void Worker::run(Queued work, Outbox& out) {
+  const Time start = now();
+  Message next = role_->run(work.message);
+  const Message& in = work.message;
+  Hop hop;
+  hop.peer = self_;
+  hop.queue_us = microseconds(start - std::min(start, work.arrived));
+  hop.compute_us = microseconds(now() - start);
+  hop.payload_bytes = in.payload.bytes;
+  hop.header_bytes = in.wire_header_bytes;
+  hop.in_digest = in.header.digest;
+  hop.out_digest = digest_bytes(next.payload.data, next.payload.bytes);
+  next.header.hops.push_back(hop);
+  out.messages.push_back(std::move(next));
+}
+
+void Worker::coordinator_up(const Message& message, Outbox& out) {
+  reset();
+  coordinated_ = true;
+  incarnation_ = message.header.incarnation;
+  CHECK(message.hello.has_value());
+  const Digest theirs = message.hello->model.spec;
+  const Digest ours = spec_digest(*source_);
+  out.identity = identity();
+  if (theirs == ours) return;
+  throw Fault(FaultKind::refused,
+              "my model (" + source_->description() + ", fingerprint " + digest_text(ours) +
+                  ") is not the coordinator's (fingerprint " + digest_text(theirs) +
+                  "); start this worker with the same model file",
+              where());
+}
+
+void Worker::peer_down(const Event& event, Outbox& out) {
+  if (event.peer == kCoordinatorPeer) {
+    reset();
+    coordinated_ = false;
+    out.identity = identity();
+    out.finished = options_.exit_on_shutdown;
+    return;
+  }
+  if (!role_) return;
+  throw Fault(FaultKind::lost, "lost " + plan_.worker(event.peer).name + ": " + event.reason,
+              where());
+}
+
+void Worker::control(const Message& message, Outbox& out) {
+  const Header& h = message.header;
+  switch (h.kind) {
+    case MessageKind::load:
+      return load(message, out);
+    case MessageKind::open:
+      if (role_) role_->open(h.session, h.fork_of);
+      return;
+    case MessageKind::close:
+      if (role_) role_->close(h.session);
+      return;
+    case MessageKind::truncate:
+      if (role_) role_->truncate(h.session, h.kv_length_before);
+      return;
+    case MessageKind::cancel:
+      std::erase_if(queue_, [&](const Queued& q) { return q.message.header.session == h.session; });
+      return;
+    case MessageKind::shutdown: {
+      const PeerId next = role_ ? role_->next() : kUnassignedPeer;
+      if (next != kUnassignedPeer) out.drops.push_back(next);
+      reset();
+      out.finished = options_.exit_on_shutdown;
+      return;
+    }
+    default:
+      return;  // answers of workers are not for us
+  }
+}
+
+void Worker::load(const Message& message, Outbox& out) {
+  CHECK(message.load.has_value());
+  const Load& order = *message.load;
+  validate(order.plan, source_->spec());
+  if (order.you < kHeadPeer || order.you >= stage_peer(order.plan.stage_count()))
+    throw Fault(FaultKind::refused, "a plan of " + std::to_string(order.plan.stage_count()) +
+                                        " stages has no worker " + std::to_string(order.you));
+  const Time start = now();
+  plan_ = order.plan;
+  self_ = order.you;
+  options_.name = plan_.worker(self_).name;
+  check_contents(order);
+  check_memory(order);
+  role_ = make_ring_role(*source_, plan_, self_, *backend_);
+  ready_ = role_->sizes();
+  ready_.load_seconds = seconds(now() - start);
+  out.identity = identity();
+  if (role_->next() != self_)
+    out.connects.push_back({role_->next(), plan_.worker(role_->next()).endpoint});
+}
+
+// The coordinator's copy and ours must hold the same numbers, layer by layer.
+void Worker::check_contents(const Load& order) {
+  const auto compare = [&](Digest theirs, Digest ours, const std::string& what) {
+    if (theirs == 0 || theirs == ours) return;
+    throw Fault(FaultKind::refused,
+                what + " differs from the coordinator's copy (" + digest_text(ours) + " here, " +
+                    digest_text(theirs) + " there); use the same file on every machine",
+                where());
+  };
+  if (self_ == kHeadPeer)
+    return compare(order.model.head, head_digest(*source_), "the head's tensors");
+  const LayerRange layers = plan_.worker(self_).layers;
+  for (int i = layers.begin; i < layers.end; ++i) {
+    const size_t index = static_cast<size_t>(i);
+    const Digest theirs = index < order.model.layers.size() ? order.model.layers[index] : 0;
+    compare(theirs, layer_digest(*source_, i), "layer " + std::to_string(i));
+  }
+}
+
+void Worker::check_memory(const Load& order) const {
+  const WorkerPlan& me = order.plan.worker(self_);
+  const MemoryNeed need = self_ == kHeadPeer
+                              ? head_need(*source_, order.plan)
+                              : stage_need(*source_, order.plan, self_ - stage_peer(0));
+  uint64_t limit = device_.bytes_free;
+  if (options_.memory_bytes) limit = std::min(limit, options_.memory_bytes);
+  if (me.memory_bytes) limit = std::min(limit, me.memory_bytes);
+  if (need.total() > limit) throw Fault(FaultKind::memory, memory_refusal(me, need, limit));
+}
+
+void Worker::report_ready(Outbox& out) {
+  if (!role_ || !next_up_ || ready_sent_) return;
+  Message message = to_coordinator(MessageKind::ready);
+  message.ready = ready_;
+  out.messages.push_back(std::move(message));
+  ready_sent_ = true;
+}
+
+Message Worker::to_coordinator(MessageKind kind) const {
+  Message message;
+  message.header.kind = kind;
+  message.header.incarnation = incarnation_;
+  message.header.epoch = plan_.epoch;
+  message.header.destination = kCoordinatorPeer;
+  return message;
+}
+
+void Worker::fail(const Fault& fault, const Header& about, Outbox& out) {
+  if (!coordinated_) return;
+  Message message = to_coordinator(MessageKind::fault);
+  message.header.session = about.session;
+  message.header.attempt = about.attempt;
+  message.fault =
+      FaultReport{fault.kind(), fault.text(), fault.where().empty() ? where() : fault.where()};
+  out.messages.push_back(std::move(message));
+}
+
+void Worker::reset() {
+  queue_.clear();
+  role_.reset();
+  backend_ = make_backend(options_.device, options_.threads);  // frees what the plan reserved
+  plan_ = {};
+  self_ = kUnassignedPeer;
+  next_up_ = ready_sent_ = false;
+}
+
+}  // namespace potluck

@@ -1,0 +1,34 @@
+// Workspace: the device buffers of one pass, reserved when a plan loads and reused by every layer.
+#pragma once
+
+#include "backends/backend.h"
+#include "topology/model_spec.h"
+#include "topology/plan.h"
+
+namespace potluck {
+
+// Rows of a pass at most: one encode chunk or one canvas.
+int pass_rows_max(const ModelSpec& spec, const Plan& plan);
+
+struct Workspace {
+  int rows = 0;
+  Tensor params;          // StepParams
+  Tensor x;               // [rows, H] the residual stream
+  Tensor x1;              // [rows, H] after attention
+  Tensor normed;          // [rows, H]
+  Tensor projected;       // [rows, H] what a branch gives back
+  Tensor dense, moe;      // [rows, H] the two branches after their own norms
+  Tensor q, attended;     // [rows, heads · head_dim]
+  Tensor k, v;            // [rows, kv_heads · head_dim]
+  Tensor gate, up;        // [rows, intermediate]
+  Tensor expert, weight;  // [rows, top k] i32, f32
+  KvLayer fresh;          // the canvas' own K and V, [rows, kv_heads · head_dim] in the KV dtype
+};
+
+Workspace stage_workspace(const ModelSpec& spec, const Plan& plan, LayerRange layers,
+                          Backend& backend);
+// The head's: x, normed, projected, dense (E[ids]·s), gate, up and params only.
+Workspace head_workspace(const ModelSpec& spec, const Plan& plan, Backend& backend);
+uint64_t workspace_bytes(const Workspace& workspace);
+
+}  // namespace potluck
