@@ -101,6 +101,8 @@ struct AttentionSegment {
   KvView cache;
   KvView fresh;  // denoise: this canvas' own K/V, capacity = rows
 };
+inline constexpr int kHeadsMax = 64;         // of one layer; bounds a thread's scores
+inline constexpr int kKvWidthMax = 16384;    // kv_heads · head_dim
 size_t attention_scratch(int64_t keys_max);  // floats a thread
 // q, out: [rows, heads, head_dim]; out may not alias q.
 void attention(const float* q, const AttentionShape& shape, const AttentionSegment& segment,

@@ -1,0 +1,95 @@
+#include "kernels/cpu/exact_math.h"
+
+#include <bit>
+#include <cstdint>
+#include <limits>
+
+namespace potluck::cpu {
+namespace {
+
+constexpr double kLn2High =
+    0x1.62e42fefa38p-1;  // ln 2 with 42 bits: n·high is exact for |n| < 2^11
+constexpr double kLn2Low = 0x1.ef35793c7673p-45;
+constexpr double kLog2E = 1.4426950408889634;
+constexpr double kRoundMagic = 0x1.8p52;  // x + magic − magic rounds |x| < 2^51 to nearest even
+
+double scale_by_power(double value, int64_t power) {
+  return value * std::bit_cast<double>(static_cast<uint64_t>(power + 1023) << 52);
+}
+
+// e^r for |r| ≤ ln2/2 by its Taylor series to r^13 / 13!: truncation under 2⁻⁵⁴.
+double exp_reduced(double r) {
+  constexpr double kInverseFactorial[] = {
+      1.0 / 6227020800, 1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800, 1.0 / 362880, 1.0 / 40320,
+      1.0 / 5040,       1.0 / 720,       1.0 / 120,      1.0 / 24,      1.0 / 6,      0.5};
+  double sum = kInverseFactorial[0];
+  for (int i = 1; i < 12; ++i) sum = sum * r + kInverseFactorial[i];
+  return 1.0 + (r + r * r * sum);
+}
+
+}  // namespace
+
+double exact_exp(double x) {
+  if (!(x < 709.782712893384)) return x != x ? x : std::numeric_limits<double>::infinity();
+  if (x < -708.3964185322641) return 0.0;  // results below the least normal are taken as 0
+  const double n = (x * kLog2E + kRoundMagic) - kRoundMagic;
+  const double r = (x - n * kLn2High) - n * kLn2Low;
+  return scale_by_power(exp_reduced(r) * 0.5, static_cast<int64_t>(n) + 1);
+}
+
+float exact_exp(float x) {
+  if (x < -87.33654f) return 0.0f;
+  return static_cast<float>(exact_exp(static_cast<double>(x)));
+}
+
+// tanh x = (e^2x − 1)/(e^2x + 1) in double; near 0 its odd series, where the difference would
+// cancel.
+float exact_tanh(float x) {
+  const double v = x;
+  if (v > 10 || v < -10) return v > 0 ? 1.0f : -1.0f;
+  const double s = v * v;
+  if (s < 1e-3)
+    return static_cast<float>(
+        v * (1 + s * (-1.0 / 3 + s * (2.0 / 15 + s * (-17.0 / 315 + s * (62.0 / 2835))))));
+  const double e = exact_exp(2 * v);
+  return static_cast<float>((e - 1) / (e + 1));
+}
+
+// x = 2^k·m with m in [√½, √2); ln m = 2·atanh(t), t = (m − 1)/(m + 1), |t| < 0.1716: series to
+// t^21.
+double exact_log(double x) {
+  const uint64_t bits = std::bit_cast<uint64_t>(x);
+  int64_t k = static_cast<int64_t>(bits >> 52) - 1023;
+  double m = std::bit_cast<double>((bits & 0xfffffffffffffull) | 0x3ff0000000000000ull);
+  if (m > 1.4142135623730951) {
+    m *= 0.5;
+    ++k;
+  }
+  const double t = (m - 1) / (m + 1), s = t * t;
+  double sum = 1.0 / 23;
+  for (int odd = 21; odd >= 3; odd -= 2) sum = sum * s + 1.0 / odd;
+  const double n = static_cast<double>(k);
+  return n * kLn2High + (2 * t + (2 * t * s * sum + n * kLn2Low));
+}
+
+// angle = n·π/2 + r by a two-part π/2 (33 bits high: n·high is exact for |n| < 2^20); series in r.
+void exact_sincos(double angle, double* sine, double* cosine) {
+  constexpr double kHalfPiHigh = 0x1.921fb544p+0;
+  constexpr double kHalfPiLow = 0x1.0b4611a626331p-34;
+  constexpr double kTwoOverPi = 0.63661977236758134;
+  const double n = (angle * kTwoOverPi + kRoundMagic) - kRoundMagic;
+  const double r = (angle - n * kHalfPiHigh) - n * kHalfPiLow, q = r * r;
+  double s = -1.0 / 1307674368000, c = 1.0 / 20922789888000;
+  constexpr double kSine[] = {1.0 / 6227020800, -1.0 / 39916800, 1.0 / 362880,
+                              -1.0 / 5040,      1.0 / 120,       -1.0 / 6};
+  constexpr double kCosine[] = {
+      -1.0 / 87178291200, 1.0 / 479001600, -1.0 / 3628800, 1.0 / 40320, -1.0 / 720, 1.0 / 24, -0.5};
+  for (double term : kSine) s = s * q + term;
+  for (double term : kCosine) c = c * q + term;
+  const double sin_r = r + r * q * s, cos_r = 1 + q * c;
+  const int quadrant = static_cast<int>(static_cast<int64_t>(n) & 3);
+  *sine = quadrant == 0 ? sin_r : quadrant == 1 ? cos_r : quadrant == 2 ? -sin_r : -cos_r;
+  *cosine = quadrant == 0 ? cos_r : quadrant == 1 ? -sin_r : quadrant == 2 ? -cos_r : sin_r;
+}
+
+}  // namespace potluck::cpu

@@ -1,0 +1,41 @@
+// Sixteen f32 lanes: the one order in which every long sum of the reference runs. Lane j takes the
+// terms j, j + 16, …; the lanes are then added pairwise. Vector extensions keep that order on any
+// instruction set (contraction is off), so the bits are the same everywhere.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+// One clone of a hot function for each x86-64 level, chosen when the program starts.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
+    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define POTLUCK_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define POTLUCK_CLONES
+#endif
+
+namespace potluck::cpu {
+
+inline constexpr int kLanes = 16;
+using Lanes = float __attribute__((vector_size(kLanes * sizeof(float))));
+
+inline __attribute__((always_inline)) void load_lanes(const float* p, Lanes& lanes) {
+  std::memcpy(&lanes, p, sizeof(lanes));
+}
+
+// The first n < 16 values; the other lanes are zero.
+inline __attribute__((always_inline)) void load_lanes_part(const float* p, int64_t n,
+                                                           Lanes& lanes) {
+  lanes = Lanes{};
+  std::memcpy(&lanes, p, static_cast<size_t>(n) * sizeof(float));
+}
+
+inline __attribute__((always_inline)) float sum_lanes(const Lanes& lanes) {
+  float v[kLanes];
+  std::memcpy(v, &lanes, sizeof(v));
+  for (int width = kLanes / 2; width > 0; width /= 2)
+    for (int j = 0; j < width; ++j) v[j] += v[j + width];
+  return v[0];
+}
+
+}  // namespace potluck::cpu

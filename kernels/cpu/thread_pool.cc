@@ -1,0 +1,79 @@
+#include "kernels/cpu/thread_pool.h"
+
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace potluck::cpu {
+
+struct ThreadPool::State {
+  std::mutex mutex;
+  std::condition_variable work, done;
+  std::vector<std::thread> threads;
+  const std::function<void(int64_t, int)>* task = nullptr;
+  int64_t count = 0;
+  std::atomic<int64_t> next{0};
+  uint64_t round = 0;
+  int busy = 0;
+  bool stop = false;
+
+  void take(int thread) {
+    for (int64_t index = next++; index < count; index = next++) (*task)(index, thread);
+  }
+
+  void serve(int thread) {
+    for (uint64_t seen = 0;;) {
+      {
+        std::unique_lock lock(mutex);
+        work.wait(lock, [&] { return stop || round != seen; });
+        if (stop) return;
+        seen = round;
+      }
+      take(thread);
+      const std::lock_guard lock(mutex);
+      if (--busy == 0) done.notify_one();
+    }
+  }
+};
+
+ThreadPool::ThreadPool(int threads) : state_(std::make_unique<State>()) {
+  for (int i = 1; i < threads; ++i)
+    state_->threads.emplace_back([state = state_.get(), i] { state->serve(i); });
+}
+
+ThreadPool::~ThreadPool() {
+  {
+    const std::lock_guard lock(state_->mutex);
+    state_->stop = true;
+  }
+  state_->work.notify_all();
+  for (std::thread& thread : state_->threads) thread.join();
+}
+
+int ThreadPool::threads() const {
+  return static_cast<int>(state_->threads.size()) + 1;
+}
+
+void ThreadPool::for_each(int64_t count, const std::function<void(int64_t, int)>& task) {
+  State& s = *state_;
+  if (s.threads.empty() || count <= 1) {
+    for (int64_t index = 0; index < count; ++index) task(index, 0);
+    return;
+  }
+  {
+    const std::lock_guard lock(s.mutex);
+    s.task = &task;
+    s.count = count;
+    s.next = 0;
+    s.busy = static_cast<int>(s.threads.size());
+    ++s.round;
+  }
+  s.work.notify_all();
+  s.take(0);
+  std::unique_lock lock(s.mutex);
+  s.done.wait(lock, [&] { return s.busy == 0; });
+}
+
+}  // namespace potluck::cpu
