@@ -11,12 +11,18 @@ Fault::Fault(FaultKind kind, std::string what, std::string where)
 
 const char* fault_kind_name(FaultKind kind) {
   switch (kind) {
-    case FaultKind::input: return "input";
-    case FaultKind::memory: return "memory";
-    case FaultKind::lost: return "lost";
-    case FaultKind::refused: return "refused";
-    case FaultKind::world: return "world";
-    case FaultKind::canceled: return "canceled";
+    case FaultKind::input:
+      return "input";
+    case FaultKind::memory:
+      return "memory";
+    case FaultKind::lost:
+      return "lost";
+    case FaultKind::refused:
+      return "refused";
+    case FaultKind::world:
+      return "world";
+    case FaultKind::canceled:
+      return "canceled";
   }
   return "unknown";
 }

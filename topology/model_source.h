@@ -70,7 +70,11 @@ class ModelSource {
 // `synthetic:PRESET?key=value&…`, `hf:OWNER/REPO[:QUANT]`, or `demo`. The whole directory has been
 // checked when this returns: every tensor the model needs exists once, with the right shape, inside
 // its file and overlapping no other. Throws Fault{input} otherwise.
-std::unique_ptr<ModelSource> open_model(const std::string& locator);
+struct ModelPlaces {
+  std::string hub;   // the Hugging Face cache's `hub` folder
+  std::string demo;  // the embedded demo model's file
+};
+std::unique_ptr<ModelSource> open_model(const std::string& locator, const ModelPlaces& places = {});
 
 // nullptr if there is no such tensor.
 const TensorInfo* find_tensor(const ModelSource& source, std::string_view name);

@@ -1,0 +1,61 @@
+#include "topology/model_spec.h"
+
+#include "topology/fault.h"
+
+namespace potluck {
+namespace {
+
+// Limits well above any published model; what passes them cannot make a size overflow.
+constexpr int64_t kHiddenMax = 1 << 16;
+constexpr int64_t kLayersMax = 1024;
+constexpr int64_t kExpertsMax = 4096;
+constexpr int64_t kHeadsMax = 64;
+constexpr int64_t kVocabMax = 1 << 24;
+constexpr int64_t kPositionsMax = 1 << 20;  // what RoPE's angles are exact for
+constexpr int64_t kCanvasMax = 1 << 14;
+constexpr int64_t kStepsMax = 255;  // a step's place in the noise counter
+
+void check(const char* name, int64_t value, int64_t least, int64_t most) {
+  if (value < least || value > most)
+    throw Fault(FaultKind::input, std::string(name) + " is " + std::to_string(value) +
+                                      "; it must be " + std::to_string(least) + " to " +
+                                      std::to_string(most));
+}
+
+void check_layer(const ModelSpec& spec, int index) {
+  const LayerSpec& layer = spec.layers[static_cast<size_t>(index)];
+  const std::string name = "layer " + std::to_string(index) + "'s ";
+  check((name + "kv_heads").c_str(), layer.kv_heads, 1, spec.heads);
+  check((name + "head_dim").c_str(), layer.head_dim, 2, 1024);
+  if (spec.heads % layer.kv_heads)
+    throw Fault(FaultKind::input, name + "kv_heads " + std::to_string(layer.kv_heads) +
+                                      " do not divide " + std::to_string(spec.heads) + " heads");
+  if (layer.head_dim % 2)
+    throw Fault(FaultKind::input,
+                name + "head_dim " + std::to_string(layer.head_dim) + " is odd; RoPE needs pairs");
+  if (layer.full) check("rope_pairs_full", spec.rope_pairs_full, 0, layer.head_dim / 2);
+}
+
+}  // namespace
+
+void validate(const ModelSpec& spec) {
+  check("hidden_size", spec.hidden, 1, kHiddenMax);
+  check("intermediate_size", spec.intermediate, 1, 4 * kHiddenMax);
+  check("moe_intermediate_size", spec.expert_intermediate, 1, 4 * kHiddenMax);
+  check("num_experts", spec.experts, 1, kExpertsMax);
+  check("top_k_experts", spec.experts_used, 1, spec.experts);
+  check("num_attention_heads", spec.heads, 1, kHeadsMax);
+  check("vocab_size", spec.vocab, 2, kVocabMax);
+  check("canvas_length", spec.canvas, 1, kCanvasMax);
+  check("sliding_window", spec.window, 1, kPositionsMax);
+  check("max_position_embeddings", spec.context_max, spec.canvas, kPositionsMax);
+  check("num_hidden_layers", spec.layer_count(), 1, kLayersMax);
+  check("max_denoising_steps", spec.generation.max_steps, 1, kStepsMax);
+  if (!(spec.rms_eps > 0) || !(spec.softcap > 0) || !(spec.rope_theta_full > 1) ||
+      !(spec.rope_theta_sliding > 1))
+    throw Fault(FaultKind::input,
+                "rms_norm_eps, final_logit_softcapping and rope_theta must be positive");
+  for (int i = 0; i < spec.layer_count(); ++i) check_layer(spec, i);
+}
+
+}  // namespace potluck
