@@ -52,6 +52,7 @@ struct Pipeline::State {
   }
   Message control(MessageKind kind, PeerId to) const;
   void send_all(MessageKind kind, uint64_t session, Outbox& out) const;
+  void send_round(MessageKind kind, uint64_t session, Outbox& out) const;
   void peer_up(Time now, const Event& event, Outbox& out);
   void worker_ready(Time now, const Message& message);
   void reply(Time now, const Message& message, Outbox& out);
@@ -81,6 +82,12 @@ void Pipeline::State::send_all(MessageKind kind, uint64_t session, Outbox& out) 
     out.messages.push_back(control(kind, peer));
     out.messages.back().header.session = session;
   }
+}
+
+// To the head, which passes it on: behind the data already sent, before what follows.
+void Pipeline::State::send_round(MessageKind kind, uint64_t session, Outbox& out) const {
+  out.messages.push_back(control(kind, kHeadPeer));
+  out.messages.back().header.session = session;
 }
 
 void Pipeline::State::peer_up(Time now, const Event& event, Outbox& out) {
@@ -194,7 +201,7 @@ void Pipeline::State::start_one(Queued queued, Outbox& out) {
                                                     std::move(queued.request), spec, plan);
   if (!fresh) return;
   sessions[session] = 0;
-  send_all(MessageKind::open, session, out);
+  send_round(MessageKind::open, session, out);
 }
 
 void Pipeline::State::finish(Time now, Generation& generation, Outbox& out) {
@@ -210,7 +217,7 @@ void Pipeline::State::finish(Time now, Generation& generation, Outbox& out) {
 void Pipeline::State::end_session(uint64_t session, Outbox& out) {
   if (sessions.erase(session) == 0) return;
   send_all(MessageKind::cancel, session, out);
-  send_all(MessageKind::close, session, out);
+  send_round(MessageKind::close, session, out);
 }
 
 void Pipeline::State::advance(Time now, Outbox& out) {

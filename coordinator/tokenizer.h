@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -30,6 +31,7 @@ class Tokenizer final {
   // The id of a token by its exact text; −1 if there is none.
   int32_t id_of(std::string_view token) const;
   bool is_special(int32_t id) const;
+  bool is_byte(int32_t id) const;
 
   // EOS set: the model's list, plus <turn|> and <|tool_response> by name where the vocabulary has
   // them (a GGUF lists only one).

@@ -20,6 +20,12 @@ bool is_data(MessageKind kind) {
   return kind == MessageKind::encode || kind == MessageKind::denoise;
 }
 
+// These ride round the ring behind the data sent before them, so that no worker sees a session's
+// data before its open, or after its close.
+bool is_session(MessageKind kind) {
+  return kind == MessageKind::open || kind == MessageKind::close || kind == MessageKind::truncate;
+}
+
 }  // namespace
 
 Worker::Worker(std::shared_ptr<const ModelSource> source, WorkerOptions options)
@@ -63,7 +69,7 @@ Outbox Worker::handle(Time now, Event event) {
         peer_down(event, out);
         break;
       case Event::Kind::message:
-        if (is_data(event.message.header.kind)) {
+        if (is_data(event.message.header.kind) || is_session(event.message.header.kind)) {
           if (current(event.message.header)) queue_.push_back({std::move(event.message), now});
         } else {
           control(event.message, out);
@@ -87,7 +93,7 @@ Outbox Worker::tick(Time) {
   queue_.pop_front();
   const Header about = work.message.header;
   try {
-    run(std::move(work), out);
+    is_data(about.kind) ? run(std::move(work), out) : apply_session(work.message, out);
   } catch (const Fault& fault) {
     fail(fault, about, out);
   }
@@ -108,6 +114,16 @@ void Worker::run(Queued work, Outbox& out) {
   hop.out_digest = digest_bytes(next.payload.data, next.payload.bytes);
   next.header.hops.push_back(hop);
   out.messages.push_back(std::move(next));
+}
+
+void Worker::apply_session(Message message, Outbox& out) {
+  const Header& h = message.header;
+  if (h.kind == MessageKind::open) role_->open(h.session, h.fork_of);
+  if (h.kind == MessageKind::close) role_->close(h.session);
+  if (h.kind == MessageKind::truncate) role_->truncate(h.session, h.kv_length_before);
+  if (role_->next() == kHeadPeer) return;  // the last stage
+  message.header.destination = role_->next();
+  out.messages.push_back(std::move(message));
 }
 
 void Worker::coordinator_up(const Message& message, Outbox& out) {
@@ -144,15 +160,6 @@ void Worker::control(const Message& message, Outbox& out) {
   switch (h.kind) {
     case MessageKind::load:
       return load(message, out);
-    case MessageKind::open:
-      if (role_) role_->open(h.session, h.fork_of);
-      return;
-    case MessageKind::close:
-      if (role_) role_->close(h.session);
-      return;
-    case MessageKind::truncate:
-      if (role_) role_->truncate(h.session, h.kv_length_before);
-      return;
     case MessageKind::cancel:
       std::erase_if(queue_, [&](const Queued& q) { return q.message.header.session == h.session; });
       return;

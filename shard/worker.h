@@ -46,6 +46,7 @@ class Worker final : public StateMachine {
   void check_memory(const Load& load) const;
   void report_ready(Outbox& out);
   void run(Queued work, Outbox& out);
+  void apply_session(Message message, Outbox& out);
   void fail(const Fault& fault, const Header& about, Outbox& out);
   void reset();
   bool current(const Header& header) const;

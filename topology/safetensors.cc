@@ -198,7 +198,8 @@ class SafetensorsSource final : public ModelSource {
     if (!std::filesystem::exists(index)) return {"model.safetensors"};
     std::set<std::string> names;
     try {
-      for (const auto& [tensor, file] : read_json(index).at("weight_map").items()) {
+      const json root = read_json(index);
+      for (const auto& [tensor, file] : root.at("weight_map").items()) {
         names.insert(file.get<std::string>());
         if (file.get<std::string>().find('/') != std::string::npos)
           throw Fault(FaultKind::input,

@@ -167,7 +167,7 @@ class SyntheticSource final : public ModelSource {
     v.tokens.push_back("\xE2\x96\x81");
     v.types.push_back(TokenType::normal);
     while (v.tokens.size() < static_cast<size_t>(spec_.vocab)) {
-      v.tokens.push_back("t" + std::to_string(v.tokens.size()));
+      v.tokens.push_back(std::string("t").append(std::to_string(v.tokens.size())));
       v.types.push_back(TokenType::normal);
     }
     return v;

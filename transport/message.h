@@ -23,6 +23,7 @@ enum class MessageKind : uint16_t {
   // Control: coordinator → worker, and the worker's answers.
   load = 2,       // a plan, and which of its workers you are
   ready = 3,      // loaded; what it took
+  // open, close and truncate go to the head and ride round the ring in order with the data.
   open = 4,       // a session (optionally a fork of another)
   close = 5,      // forget a session
   truncate = 6,   // keep kv_length_before tokens of a session's KV

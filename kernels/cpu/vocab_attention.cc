@@ -69,7 +69,7 @@ TileSums reduce_tile(float* z, int64_t ids) {
   for (int64_t j = 0; j < ids; ++j) {
     const float weight = exact_exp(z[j] - t.max);
     t.mass += weight;
-    t.moment += z[j] * weight;
+    t.moment += (z[j] - t.max) * weight;
     z[j] = weight;
   }
   return t;
@@ -112,6 +112,11 @@ void race_tile(const VocabRequest& request, int64_t row, int64_t first_id, const
   partial.sample = static_cast<int32_t>(first_id + pick(weights, ids, inside));
 }
 
+// Σ (z − max')·e^(z − max) for another max', out of the sums for max; nothing summed yet: 0.
+float shifted_moment(const VocabPartial& p, float max) {
+  return p.mass == 0.0f ? 0.0f : p.moment + (p.max - max) * p.mass;
+}
+
 // Folds a tile into a row's running sums; its soft sum follows the running maximum.
 void fold_tile(const TileSums& tile, int64_t first_id, int64_t hidden, VocabPartial& p, float* soft,
                float* weights, int64_t ids) {
@@ -121,8 +126,8 @@ void fold_tile(const TileSums& tile, int64_t first_id, int64_t hidden, VocabPart
     p.best = tile.max;
     p.argmax = static_cast<int32_t>(first_id) + tile.argmax;
   }
+  p.moment = shifted_moment(p, max) * keep + (tile.moment + (tile.max - max) * tile.mass) * add;
   p.mass = p.mass * keep + tile.mass * add;
-  p.moment = p.moment * keep + tile.moment * add;
   p.max = max;
   if (keep != 1.0f)
     for (int64_t i = 0; i < hidden; ++i) soft[i] *= keep;
@@ -197,8 +202,8 @@ void merge(VocabPartial* into, float* soft_into, const VocabPartial* from, const
       a.best = b.best;
       a.argmax = b.argmax;
     }
+    a.moment = shifted_moment(a, max) * keep + shifted_moment(b, max) * add;
     a.mass = a.mass * keep + b.mass * add;
-    a.moment = a.moment * keep + b.moment * add;
     a.max = max;
     if (b.race < a.race || (b.race == a.race && b.sample < a.sample)) {
       a.race = b.race;
@@ -214,7 +219,7 @@ void finish(const VocabPartial* partial, int64_t rows, int64_t hidden, float* en
   for (int64_t t = 0; t < rows; ++t) {
     const VocabPartial& p = partial[t];
     const double log_mass = exact_log(static_cast<double>(p.mass));
-    const double nats = log_mass + p.max - static_cast<double>(p.moment) / p.mass;
+    const double nats = log_mass - static_cast<double>(p.moment) / p.mass;
     entropy[t] = std::max(0.0f, static_cast<float>(nats));
     for (int64_t i = t * hidden; soft && i < (t + 1) * hidden; ++i) soft[i] /= p.mass;
   }

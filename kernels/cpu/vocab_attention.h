@@ -20,7 +20,7 @@ inline constexpr int kSampleTile = 256;  // part of the definition, whatever a k
 struct VocabPartial {
   float max;       // of z = softcap(logit) / t over the range
   float mass;      // Σ e^(z − max)
-  float moment;    // Σ z · e^(z − max)
+  float moment;    // Σ (z − max) · e^(z − max): small where the row is sure
   float best;      // the greatest z (equals max) …
   int32_t argmax;  // … and its id; ties: lowest
   double race;     // least ln(−ln u) − ln(tile mass) over the tiles so far

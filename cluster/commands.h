@@ -1,0 +1,25 @@
+// The subcommands: each registers its flags and, when chosen, leaves what to do in `chosen`.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "topology/model_source.h"
+
+namespace potluck {
+
+struct CommandLine {
+  CLI::App& app;
+  ModelPlaces places;
+  bool no_color = false;        // NO_COLOR is set
+  std::function<int()> chosen;  // the exit code
+};
+
+void add_run(CommandLine& line);
+void add_inspect(CommandLine& line);
+void add_tokenize(CommandLine& line);
+void add_verify(CommandLine& line);
+
+}  // namespace potluck

@@ -1,0 +1,59 @@
+// potluck: one program with subcommands.
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+
+#include "cluster/commands.h"
+#include "topology/fault.h"
+#include "topology/version.h"
+
+namespace {
+
+constexpr int kBadUsage = 2;
+constexpr int kBroken = 3;
+
+// Nothing below main reads the environment.
+potluck::ModelPlaces model_places() {
+  const char* home = std::getenv("HOME");
+  const char* hub = std::getenv("HF_HUB_CACHE");
+  const char* hf_home = std::getenv("HF_HOME");
+  potluck::ModelPlaces places;
+  places.hub = hub       ? hub
+               : hf_home ? std::string(hf_home) + "/hub"
+                         : std::string(home ? home : ".") + "/.cache/huggingface/hub";
+  places.demo = POTLUCK_DEMO_MODEL;
+  return places;
+}
+
+int run(int argc, char** argv) {
+  CLI::App app("potluck runs DiffusionGemma across whatever machines you have", "potluck");
+  app.set_version_flag("--version", potluck::kSoftware);
+  app.require_subcommand(1);
+  potluck::CommandLine line{app, model_places(), std::getenv("NO_COLOR") != nullptr, {}};
+  potluck::add_run(line);
+  potluck::add_inspect(line);
+  potluck::add_tokenize(line);
+  potluck::add_verify(line);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kBadUsage;
+  }
+  return line.chosen();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_DFL);  // a closed pipe ends us quietly
+  try {
+    return run(argc, argv);
+  } catch (const potluck::Fault& fault) {
+    std::fprintf(stderr, "potluck: %s\n", fault.what());
+    return potluck::exit_code(fault.kind());
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "potluck: %s\n", error.what());
+    return kBroken;
+  }
+}

@@ -1,0 +1,87 @@
+#include <cstdio>
+
+#include "cluster/commands.h"
+#include "cluster/verify.h"
+#include "cluster/verify_sampler.h"
+#include "topology/fault.h"
+
+namespace potluck {
+namespace {
+
+struct Flags {
+  std::string model, stream = "f32", sampler;
+  VerifyOptions verify;
+  double tolerance = 0, vs_bf16 = 1.6;
+  bool json = false;
+};
+
+// An f32 stream must meet every logit; a lossy one the reference's own loss in bf16.
+bool passes(const Flags& flags, const VerifyReport& r) {
+  constexpr double kForced = 2e-4, kFree = 2e-3;
+  const double limit = flags.tolerance > 0 ? flags.tolerance : flags.verify.free ? kFree : kForced;
+  if (!flags.verify.f32) return r.vs_bf16 <= flags.vs_bf16;
+  return r.max_abs <= limit && r.first_bad_layer.empty();
+}
+
+void print_people(const VerifyReport& r, bool passed) {
+  std::printf(
+      "%s: %d steps, max |Δlogit| %.3g (op %d, row %d, id %d), entropy %.3g, argmax %.4f, "
+      "vs bf16 %.3f (worst step %.3f)\n",
+      passed ? "agrees" : "DISAGREES", r.steps, r.max_abs, r.worst_op, r.worst_row, r.worst_id,
+      r.entropy_max_abs, r.argmax_agree, r.vs_bf16, r.vs_bf16_worst);
+  if (!r.first_bad_layer.empty())
+    std::printf("first layer that differs: %s\n", r.first_bad_layer.c_str());
+}
+
+int run_sampler(const Flags& flags) {
+  const nlohmann::json report = verify_sampler(flags.sampler);
+  std::puts(report.dump(flags.json ? -1 : 2).c_str());
+  return report.at("passed").get<bool>() ? 0 : 1;
+}
+
+int run(const Flags& flags, const ModelPlaces& places) {
+  if (!flags.sampler.empty()) return run_sampler(flags);
+  if (flags.model.empty() || flags.verify.trace.empty())
+    throw Fault(FaultKind::input, "verify needs -m MODEL and --trace T.json, or --sampler S.json");
+  const auto source = open_model(flags.model, places);
+  const VerifyReport report = verify(*source, flags.verify);
+  const bool passed = passes(flags, report);
+  if (flags.json)
+    std::puts(to_json(report).dump().c_str());
+  else
+    print_people(report, passed);
+  return passed ? 0 : 1;
+}
+
+}  // namespace
+
+void add_verify(CommandLine& line) {
+  const auto flags = std::make_shared<Flags>();
+  CLI::App* sub =
+      line.app.add_subcommand("verify", "replay a recorded trace and compare every number");
+  sub->add_option("-m,--model", flags->model, "the model");
+  sub->add_option("--trace", flags->verify.trace, "the recorded ops (T.json)");
+  sub->add_option("--tensors", flags->verify.tensors,
+                  "the recorded tensors (default: beside the trace)");
+  sub->add_option("--sampler", flags->sampler,
+                  "replay recorded draws through the sampler (S.json)");
+  sub->add_option("--cut", flags->verify.cuts, "layers at which new stages begin: 2,4")
+      ->delimiter(',');
+  sub->add_option("--stream", flags->stream, "residual stream and KV: f32 or bf16")
+      ->check(CLI::IsMember({"f32", "bf16"}));
+  sub->add_option("--chunk", flags->verify.chunk, "rows of an encode pass")
+      ->check(CLI::PositiveNumber);
+  sub->add_flag("--free", flags->verify.free,
+                "condition on its own previous step, not the recorded one");
+  sub->add_option("--backend", flags->verify.backend, "cpu");
+  sub->add_option("-t,--threads", flags->verify.threads, "CPU threads")->check(CLI::PositiveNumber);
+  sub->add_option("--tolerance", flags->tolerance, "largest |Δlogit| of an f32 stream");
+  sub->add_option("--vs-bf16", flags->vs_bf16, "largest loss against the reference's own in bf16");
+  sub->add_flag("--json", flags->json, "one JSON object on stdout");
+  sub->callback([&line, flags] {
+    flags->verify.f32 = flags->stream == "f32";
+    line.chosen = [flags, places = line.places] { return run(*flags, places); };
+  });
+}
+
+}  // namespace potluck

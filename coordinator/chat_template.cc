@@ -1,0 +1,84 @@
+#include "coordinator/chat_template.h"
+
+#include "topology/fault.h"
+
+namespace potluck {
+namespace {
+
+// A piece of the prompt: the frame's own text, whose specials count, or somebody's words.
+struct Piece {
+  std::string text;
+  bool frame;
+};
+
+std::string trim(const std::string& text) {
+  constexpr char kBlank[] = " \t\r\n\v\f";
+  const size_t first = text.find_first_not_of(kBlank);
+  if (first == std::string::npos) return "";
+  return text.substr(first, text.find_last_not_of(kBlank) - first + 1);
+}
+
+std::vector<Piece> pieces_of(const std::vector<ChatTurn>& turns, const ChatOptions& options) {
+  std::vector<Piece> pieces = {{"<bos>", true}};
+  const bool system = !turns.empty() && turns[0].role == Role::system;
+  if (system || options.reasoning) {
+    pieces.push_back({"<|turn>system\n", true});
+    if (options.reasoning) pieces.push_back({"<|think|>\n", true});
+    if (system) pieces.push_back({trim(turns[0].text), false});
+    pieces.push_back({"<turn|>\n", true});
+  }
+  for (size_t i = system ? 1 : 0; i < turns.size(); ++i) {
+    const bool model = turns[i].role == Role::model;
+    pieces.push_back({model                         ? "<|turn>model\n"
+                      : turns[i].role == Role::user ? "<|turn>user\n"
+                                                    : "<|turn>system\n",
+                      true});
+    pieces.push_back({trim(model ? strip_reasoning(turns[i].text) : turns[i].text), false});
+    pieces.push_back({"<turn|>\n", true});
+  }
+  pieces.push_back({"<|turn>model\n", true});
+  if (!options.reasoning) pieces.push_back({"<|channel>thought\n<channel|>", true});
+  return pieces;
+}
+
+}  // namespace
+
+std::vector<int32_t> chat_prompt(const Tokenizer& tokenizer, const std::vector<ChatTurn>& turns,
+                                 const ChatOptions& options) {
+  for (const char* needed : {"<bos>", "<|turn>", "<turn|>", "<|channel>", "<channel|>"})
+    if (const int32_t id = tokenizer.id_of(needed); id < 0 || !tokenizer.is_special(id))
+      throw Fault(FaultKind::input, std::string("the vocabulary has no special token ") + needed +
+                                        ", which the chat format needs; use --raw");
+  std::vector<int32_t> ids;
+  for (const Piece& piece : pieces_of(turns, options)) {
+    const std::vector<int32_t> part = tokenizer.encode(piece.text, piece.frame);
+    ids.insert(ids.end(), part.begin(), part.end());
+  }
+  return ids;
+}
+
+std::string chat_text(const std::vector<ChatTurn>& turns, const ChatOptions& options) {
+  std::string text;
+  for (const Piece& piece : pieces_of(turns, options)) text += piece.text;
+  return text;
+}
+
+std::vector<int32_t> raw_prompt(const Tokenizer& tokenizer, const std::string& text,
+                                int32_t bos_id) {
+  std::vector<int32_t> ids = {bos_id};
+  const std::vector<int32_t> rest = tokenizer.encode(text, true);
+  ids.insert(ids.end(), rest.begin(), rest.end());
+  return ids;
+}
+
+std::string strip_reasoning(const std::string& answer) {
+  constexpr char kOpen[] = "<|channel>", kClose[] = "<channel|>";
+  std::string text = answer;
+  for (size_t open = text.find(kOpen); open != std::string::npos; open = text.find(kOpen)) {
+    const size_t close = text.find(kClose, open);
+    text.erase(open, close == std::string::npos ? close : close + sizeof(kClose) - 1 - open);
+  }
+  return text;
+}
+
+}  // namespace potluck

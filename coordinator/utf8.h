@@ -1,0 +1,13 @@
+// UTF-8, as RFC 3629 has it: no overlong forms, no surrogates, nothing above U+10FFFF.
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+namespace potluck {
+
+// Bytes of the code point that begins `text`; 1 for a byte that begins none.
+size_t utf8_length(std::string_view text);
+bool utf8_valid(std::string_view text);
+
+}  // namespace potluck
