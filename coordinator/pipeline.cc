@@ -64,6 +64,7 @@ struct Pipeline::State {
   void end_session(uint64_t session, Outbox& out);
   void advance(Time now, Outbox& out);
   void check_deadlines(Time now, Outbox& out);
+  Outbox stop();
   Generation* find(const Header& header);
 };
 
@@ -270,6 +271,14 @@ void Pipeline::State::check_deadlines(Time now, Outbox& out) {
           out);
 }
 
+Outbox Pipeline::State::stop() {
+  Outbox out;
+  phase = Phase::ended;
+  send_all(MessageKind::shutdown, 0, out);
+  out.finished = true;
+  return out;
+}
+
 Pipeline::Pipeline(const ModelSpec& spec, Plan plan, Fingerprint model, PipelineEvents events,
                    PipelineOptions options)
     : state_(std::make_unique<State>(spec, std::move(plan))) {
@@ -320,6 +329,7 @@ Outbox Pipeline::handle(Time now, Event event) {
   State& s = *state_;
   Outbox out;
   if (s.phase == State::Phase::ended) return out;
+  if (s.stop_asked) return s.stop();
   try {
     if (event.kind == Event::Kind::up) s.peer_up(now, event, out);
     if (event.kind == Event::Kind::message) s.reply(now, event.message, out);
@@ -339,12 +349,7 @@ Outbox Pipeline::tick(Time now) {
   State& s = *state_;
   Outbox out;
   if (s.phase == State::Phase::ended) return out;
-  if (s.stop_asked) {
-    s.phase = State::Phase::ended;
-    s.send_all(MessageKind::shutdown, 0, out);
-    out.finished = true;
-    return out;
-  }
+  if (s.stop_asked) return s.stop();
   s.check_deadlines(now, out);
   if (s.phase != State::Phase::ended) s.advance(now, out);
   return out;
