@@ -1,0 +1,143 @@
+#include "kernels/cpu/vocab_attention.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <random>
+#include <vector>
+
+namespace potluck::cpu {
+namespace {
+
+struct Answer {
+  std::vector<VocabPartial> partial;
+  std::vector<float> soft, entropy;
+};
+
+// Rows of random h over a random table, at one temperature.
+struct Case {
+  int64_t rows, hidden, vocab;
+  std::vector<float> h, table, inverse_temperature;
+  std::vector<VocabNoise> noise;
+  std::vector<int32_t> position;
+
+  Case(int64_t rows_, int64_t hidden_, int64_t vocab_, uint64_t seed)
+      : rows(rows_),
+        hidden(hidden_),
+        vocab(vocab_),
+        inverse_temperature(static_cast<size_t>(rows), 1 / 0.8f) {
+    std::mt19937_64 random(seed);
+    std::normal_distribution<float> normal;
+    h.resize(static_cast<size_t>(rows * hidden));
+    table.resize(static_cast<size_t>(vocab * hidden));
+    for (float& v : h) v = normal(random);
+    for (float& v : table) v = normal(random);
+    noise.assign(static_cast<size_t>(rows), {seed, 0, 0, 0});
+    for (int64_t t = 0; t < rows; ++t) position.push_back(static_cast<int32_t>(t));
+  }
+
+  Answer run(int64_t first, int64_t count, int threads) const {
+    Answer a{std::vector<VocabPartial>(static_cast<size_t>(rows)), std::vector<float>(h.size()),
+             std::vector<float>(static_cast<size_t>(rows))};
+    VocabRequest request;
+    request.h = h.data();
+    request.rows = rows;
+    request.hidden = hidden;
+    request.table = {DType::f32, table.data() + first * hidden, count, hidden};
+    request.first_id = first;
+    request.inverse_temperature = inverse_temperature.data();
+    request.noise = noise.data();
+    request.position = position.data();
+    std::vector<std::byte> scratch(vocab_scratch(rows, hidden, threads));
+    ThreadPool pool(threads);
+    vocab_attention(request, a.partial.data(), a.soft.data(), scratch.data(), pool);
+    return a;
+  }
+
+  std::vector<double> probabilities(int64_t t) const {
+    std::vector<double> p;
+    double mass = 0;
+    for (int64_t v = 0; v < vocab; ++v) {
+      double logit = 0;
+      for (int64_t i = 0; i < hidden; ++i)
+        logit += static_cast<double>(h[static_cast<size_t>(t * hidden + i)]) *
+                 table[static_cast<size_t>(v * hidden + i)];
+      p.push_back(std::exp(30 * std::tanh(logit / 30) / 0.8));
+      mass += p.back();
+    }
+    for (double& value : p) value /= mass;
+    return p;
+  }
+};
+
+TEST(VocabAttention, OnePassMeetsTwoPasses) {
+  const Case c(6, 24, 700, 1);
+  Answer a = c.run(0, c.vocab, 2);
+  finish(a.partial.data(), c.rows, c.hidden, a.entropy.data(), a.soft.data());
+  for (int64_t t = 0; t < c.rows; ++t) {
+    const std::vector<double> p = c.probabilities(t);
+    double entropy = 0, difference = 0, norm = 0;
+    for (double value : p) entropy -= value > 0 ? value * std::log(value) : 0;
+    EXPECT_NEAR(a.entropy[static_cast<size_t>(t)], entropy, 3e-5);
+    EXPECT_EQ(a.partial[static_cast<size_t>(t)].argmax,
+              std::max_element(p.begin(), p.end()) - p.begin());
+    for (int64_t i = 0; i < c.hidden; ++i) {
+      double soft = 0;
+      for (int64_t v = 0; v < c.vocab; ++v)
+        soft += p[static_cast<size_t>(v)] * c.table[static_cast<size_t>(v * c.hidden + i)];
+      difference += std::pow(a.soft[static_cast<size_t>(t * c.hidden + i)] - soft, 2);
+      norm += soft * soft;
+    }
+    EXPECT_LE(std::sqrt(difference / norm), 1e-5) << "row " << t;
+  }
+}
+
+TEST(VocabAttention, ThreadsChangeNoBitAndASplitNoId) {
+  const Case c(9, 16, 1000, 2);
+  const Answer whole = c.run(0, c.vocab, 1);
+  const Answer three = c.run(0, c.vocab, 3);
+  EXPECT_EQ(whole.soft, three.soft);
+  for (int64_t cut : {256, 512, 768}) {
+    Answer left = c.run(0, cut, 2);
+    const Answer right = c.run(cut, c.vocab - cut, 2);
+    merge(left.partial.data(), left.soft.data(), right.partial.data(), right.soft.data(), c.rows,
+          c.hidden);
+    for (size_t t = 0; t < left.partial.size(); ++t) {
+      EXPECT_EQ(left.partial[t].argmax, whole.partial[t].argmax);
+      EXPECT_EQ(left.partial[t].sample, whole.partial[t].sample);
+    }
+  }
+}
+
+// 1,000,448 draws of one distribution over 600 ids in three tiles; classes expected under 20 times
+// are pooled. χ² is compared with its mean + 5 standard deviations.
+TEST(VocabAttention, TheSampleIsExactlyCategorical) {
+  constexpr int64_t kRows = 256, kRounds = 3908, kVocab = 600, kHidden = 4;
+  Case c(kRows, kHidden, kVocab, 3);
+  for (int64_t t = 1; t < kRows; ++t) std::copy_n(c.h.begin(), kHidden, c.h.begin() + t * kHidden);
+  std::vector<double> counts(kVocab, 0);
+  for (uint32_t round = 0; round < kRounds; ++round) {
+    for (VocabNoise& noise : c.noise) noise = {11, round / 200, round % 200, 7};
+    for (const VocabPartial& p : c.run(0, kVocab, 2).partial)
+      ++counts[static_cast<size_t>(p.sample)];
+  }
+  const std::vector<double> p = c.probabilities(0);
+  double chi_square = 0, pooled_expected = 0, pooled = 0;
+  int classes = 0;
+  for (size_t v = 0; v < p.size(); ++v) {
+    const double expected = p[v] * kRows * kRounds;
+    if (expected < 20) {
+      pooled_expected += expected;
+      pooled += counts[v];
+      continue;
+    }
+    chi_square += std::pow(counts[v] - expected, 2) / expected;
+    ++classes;
+  }
+  if (pooled_expected > 0) chi_square += std::pow(pooled - pooled_expected, 2) / pooled_expected;
+  ASSERT_GT(classes, 50);
+  EXPECT_LT(chi_square, classes + 5 * std::sqrt(2.0 * classes));
+}
+
+}  // namespace
+}  // namespace potluck::cpu

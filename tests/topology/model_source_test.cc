@@ -1,0 +1,70 @@
+#include "topology/model_source.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "topology/fault.h"
+#include "topology/fingerprint.h"
+
+namespace potluck {
+namespace {
+
+TEST(ModelSource, GgufAndSafetensorsOfOneModelAreTheSameModel) {
+  const auto a = open_model(POTLUCK_GOLDEN "/nano/model-bf16.gguf");
+  const auto b = open_model(POTLUCK_GOLDEN "/nano");
+  for (const ModelSpec* spec : {&a->spec(), &b->spec()}) {
+    EXPECT_EQ(spec->hidden, 64);
+    EXPECT_EQ(spec->vocab, 400);
+    EXPECT_EQ(spec->canvas, 16);
+    EXPECT_EQ(spec->window, 24);
+    EXPECT_EQ(spec->rope_pairs_full, 4);
+    EXPECT_EQ(spec->embed_scale, 8.0f);
+    EXPECT_TRUE(spec->layers[2].full && !spec->layers[2].has_v && spec->layers[0].has_v);
+  }
+  int compared = 0;
+  for (const TensorInfo& tensor : b->tensors()) {
+    const TensorInfo* other = find_tensor(*a, tensor.name);
+    ASSERT_NE(other, nullptr) << tensor.name;
+    EXPECT_EQ(other->shape, tensor.shape) << tensor.name;
+    if (other->type != tensor.type) continue;  // norms are widened in the GGUF
+    EXPECT_EQ(std::memcmp(a->map(*other).get(), b->map(tensor).get(), tensor.bytes), 0)
+        << tensor.name;
+    ++compared;
+  }
+  EXPECT_GT(compared, 40);
+}
+
+TEST(ModelSource, EmbeddingScaleIsARoundedRoot) {
+  EXPECT_EQ(open_model(POTLUCK_GOLDEN "/scaled")->spec().embed_scale, 9.8125f);
+}
+
+TEST(ModelSource, SyntheticModelsRepeatAndDifferBySeed) {
+  const auto a = open_model("synthetic:nano?seed=1"), b = open_model("synthetic:nano?seed=1");
+  const auto c = open_model("synthetic:nano?seed=2");
+  EXPECT_EQ(layer_digest(*a, 1), layer_digest(*b, 1));
+  EXPECT_NE(layer_digest(*a, 1), layer_digest(*c, 1));
+  EXPECT_EQ(spec_digest(*a), spec_digest(*c));
+  EXPECT_NE(spec_digest(*a), spec_digest(*open_model("synthetic:nano?layers=4")));
+}
+
+TEST(ModelSource, WhatCannotBeFoundSaysWhatToDo) {
+  const auto text_of = [](const std::string& locator) {
+    try {
+      open_model(locator, {"/nowhere/hub", ""});
+    } catch (const Fault& fault) {
+      EXPECT_EQ(fault.kind(), FaultKind::input);
+      return fault.text();
+    }
+    return std::string("opened");
+  };
+  EXPECT_NE(text_of("hf:someone/some-GGUF:Q8_0").find("hf download someone/some-GGUF"),
+            std::string::npos);
+  EXPECT_NE(text_of("/no/such/file.gguf").find("/no/such/file.gguf"), std::string::npos);
+  EXPECT_NE(text_of("synthetic:big").find("\"big\""), std::string::npos);
+  EXPECT_NE(text_of("synthetic:nano?depth=3").find("\"depth\""), std::string::npos);
+  EXPECT_NE(text_of("synthetic:nano?experts_used=99").find("top_k_experts"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace potluck
