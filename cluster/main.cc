@@ -3,6 +3,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <filesystem>
+#include <string>
 
 #include "cluster/commands.h"
 #include "topology/fault.h"
@@ -13,6 +15,15 @@ namespace {
 constexpr int kBadUsage = 2;
 constexpr int kBroken = 3;
 
+// The demo model of an installed program lies in ../share beside it; of a built one, in the source
+// tree.
+std::string demo_model() {
+  std::error_code none;
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", none);
+  const auto installed = program.parent_path().parent_path() / "share/potluck/demo/sudoku6.gguf";
+  return std::filesystem::exists(installed, none) ? installed.string() : POTLUCK_DEMO_MODEL_BUILD;
+}
+
 // Nothing below main reads the environment.
 potluck::ModelPlaces model_places() {
   const char* home = std::getenv("HOME");
@@ -22,7 +33,7 @@ potluck::ModelPlaces model_places() {
   places.hub = hub       ? hub
                : hf_home ? std::string(hf_home) + "/hub"
                          : std::string(home ? home : ".") + "/.cache/huggingface/hub";
-  places.demo = POTLUCK_DEMO_MODEL;
+  places.demo = demo_model();
   return places;
 }
 
@@ -31,6 +42,7 @@ int run(int argc, char** argv) {
   app.set_version_flag("--version", potluck::kSoftware);
   app.require_subcommand(1);
   potluck::CommandLine line{app, model_places(), std::getenv("NO_COLOR") != nullptr, {}};
+  potluck::add_demo(line);
   potluck::add_run(line);
   potluck::add_inspect(line);
   potluck::add_tokenize(line);
@@ -40,7 +52,11 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kBadUsage;
   }
-  return line.chosen();
+  const int code = line.chosen();
+  if (std::fflush(stdout) != 0 || std::ferror(stdout))
+    throw potluck::Fault(potluck::FaultKind::world,
+                         "stdout could not be written; is the disk full?");
+  return code;
 }
 
 }  // namespace

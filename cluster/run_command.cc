@@ -88,8 +88,7 @@ Show wants_show(const Flags& flags) {
 void print_estimate(const StepReport& report, const Request& request, int canvas) {
   const int canvases = (request.max_tokens + canvas - 1) / canvas;
   const double left = report.step_ms / 1e3 * (report.max_steps * canvases - 1);
-  std::fprintf(stderr, "first step %.0f ms; at most %.0f s left, usually less than half of it\n",
-               report.step_ms, left);
+  std::fprintf(stderr, "first step %.0f ms; at most %.0f s left\n", report.step_ms, left);
 }
 
 std::string answer_text(const Tokenizer& tokenizer, const RequestResult& result,
@@ -122,8 +121,9 @@ int run(Flags flags, const ModelPlaces& places) {
   const Plan plan = make_plan(*source, flags.ring);
   const Show show = wants_show(flags);
   const bool quiet = show == Show::none;
+  if (!flags.seed && !flags.json)
+    std::fprintf(stderr, "seed %llu\n", static_cast<unsigned long long>(seed));
   if (!quiet) {
-    if (!flags.seed) std::fprintf(stderr, "seed %llu\n", static_cast<unsigned long long>(seed));
     for (const std::string& line : plan_lines(*source, plan))
       std::fprintf(stderr, "%s\n", line.c_str());
   }
