@@ -17,6 +17,7 @@ struct CommandLine {
   std::function<int()> chosen;  // the exit code
 };
 
+void add_bench(CommandLine& line);
 void add_demo(CommandLine& line);
 void add_run(CommandLine& line);
 void add_inspect(CommandLine& line);

@@ -42,6 +42,7 @@ int run(int argc, char** argv) {
   app.set_version_flag("--version", potluck::kSoftware);
   app.require_subcommand(1);
   potluck::CommandLine line{app, model_places(), std::getenv("NO_COLOR") != nullptr, {}};
+  potluck::add_bench(line);
   potluck::add_demo(line);
   potluck::add_run(line);
   potluck::add_inspect(line);

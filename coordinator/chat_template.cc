@@ -18,6 +18,10 @@ std::string trim(const std::string& text) {
   return text.substr(first, text.find_last_not_of(kBlank) - first + 1);
 }
 
+const char* role_name(Role role) {
+  return role == Role::model ? "model" : role == Role::user ? "user" : "system";
+}
+
 std::vector<Piece> pieces_of(const std::vector<ChatTurn>& turns, const ChatOptions& options) {
   std::vector<Piece> pieces = {{"<bos>", true}};
   const bool system = !turns.empty() && turns[0].role == Role::system;
@@ -28,13 +32,14 @@ std::vector<Piece> pieces_of(const std::vector<ChatTurn>& turns, const ChatOptio
     pieces.push_back({"<turn|>\n", true});
   }
   for (size_t i = system ? 1 : 0; i < turns.size(); ++i) {
-    const bool model = turns[i].role == Role::model;
-    pieces.push_back({model                         ? "<|turn>model\n"
-                      : turns[i].role == Role::user ? "<|turn>user\n"
-                                                    : "<|turn>system\n",
-                      true});
+    const Role role = turns[i].role;
+    const bool model = role == Role::model;
+    // Consecutive answers share one model turn.
+    if (!model || i == 0 || turns[i - 1].role != Role::model)
+      pieces.push_back({std::string("<|turn>") + role_name(role) + "\n", true});
     pieces.push_back({trim(model ? strip_reasoning(turns[i].text) : turns[i].text), false});
-    pieces.push_back({"<turn|>\n", true});
+    if (!model || i + 1 == turns.size() || turns[i + 1].role != Role::model)
+      pieces.push_back({"<turn|>\n", true});
   }
   pieces.push_back({"<|turn>model\n", true});
   if (!options.reasoning) pieces.push_back({"<|channel>thought\n<channel|>", true});

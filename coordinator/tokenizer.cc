@@ -34,6 +34,10 @@ struct Tokenizer::Tables {
   std::vector<int32_t> specials;  // longest text first
   int32_t unknown = -1;
 
+  bool special(int32_t id) const {
+    const TokenType type = types[static_cast<size_t>(id)];
+    return type == TokenType::control || type == TokenType::user_defined;
+  }
   void index();
   void index_merges(const std::vector<std::pair<std::string, std::string>>& pairs);
   void append_symbol(const std::string& symbol, std::vector<int32_t>& out) const;
@@ -45,8 +49,7 @@ void Tokenizer::Tables::index() {
   for (size_t i = 0; i < tokens.size(); ++i) {
     const auto id = static_cast<int32_t>(i);
     ids[tokens[i]] = id;  // of duplicates the later one wins (model.md §7.1)
-    if (types[i] == TokenType::control || types[i] == TokenType::user_defined)
-      specials.push_back(id);
+    if (special(id)) specials.push_back(id);
   }
   for (int byte = 0; byte < 256; ++byte) {
     char name[8];
@@ -70,6 +73,7 @@ void Tokenizer::Tables::index_merges(
     if (a == ids.end() || b == ids.end() || whole == ids.end())
       throw Fault(FaultKind::input, "merge " + std::to_string(rank) + " (\"" + left + "\" \"" +
                                         right + "\") is of tokens that the vocabulary lacks");
+    if (special(whole->second)) continue;  // plain text must never become a special token
     merges.try_emplace(pair_key(a->second, b->second),
                        Merge{static_cast<int32_t>(rank), whole->second});
   }
@@ -77,7 +81,8 @@ void Tokenizer::Tables::index_merges(
 
 // A code point that is no token falls back to its bytes, or to <unk>.
 void Tokenizer::Tables::append_symbol(const std::string& symbol, std::vector<int32_t>& out) const {
-  if (const auto found = ids.find(symbol); found != ids.end()) return out.push_back(found->second);
+  const auto found = ids.find(symbol);
+  if (found != ids.end() && !special(found->second)) return out.push_back(found->second);
   const bool all = std::all_of(symbol.begin(), symbol.end(),
                                [&](char c) { return byte_ids[static_cast<uint8_t>(c)] >= 0; });
   if (all)
@@ -235,8 +240,7 @@ int32_t Tokenizer::id_of(std::string_view token) const {
 }
 
 bool Tokenizer::is_special(int32_t id) const {
-  const TokenType type = tables_->types[static_cast<size_t>(id)];
-  return type == TokenType::control || type == TokenType::user_defined;
+  return tables_->special(id);
 }
 
 std::vector<int32_t> Tokenizer::stop_ids(const std::vector<int32_t>& listed) const {

@@ -34,6 +34,13 @@ TEST(ChatTemplate, EarlierThoughtsAreStripped) {
             "<|turn>user\nc<turn|>\n<|turn>model\n<|channel>thought\n<channel|>");
 }
 
+TEST(ChatTemplate, ConsecutiveAnswersShareOneTurn) {
+  const std::vector<ChatTurn> turns = {
+      {Role::user, "a"}, {Role::model, "b"}, {Role::model, "c"}, {Role::user, "d"}};
+  EXPECT_NE(chat_text(turns, {true}).find("<|turn>model\nbc<turn|>\n<|turn>user\nd"),
+            std::string::npos);
+}
+
 Vocabulary with_chat_specials() {
   Vocabulary v;
   v.tokens = {"<pad>",   "<eos>",      "<bos>",      "<unk>",    "<|turn>",

@@ -14,7 +14,9 @@ struct Trace {
 constexpr Trace kTraces[] = {{"nano", "nano/trace.json"},
                              {"nano/model-bf16.gguf", "nano/trace.json"},
                              {"scaled", "scaled/trace.json"},
-                             {"kquant/model-Q4_K_M.gguf", "kquant/trace-Q4_K_M.json"}};
+                             {"kquant/model-Q4_K_M.gguf", "kquant/trace-Q4_K_M.json"},
+                             {"../../cluster/demo/sudoku6.gguf", "demo/trace-0.json"},
+                             {"../../cluster/demo/sudoku6.gguf", "demo/trace-1.json"}};
 
 class Golden : public testing::TestWithParam<Trace> {
  protected:
@@ -72,7 +74,7 @@ TEST_P(Golden, CutsChunksAndThreadsChangeNoDigit) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Traces, Golden, testing::ValuesIn(kTraces), [](const auto& trace) {
-  std::string name = trace.param.model;
+  std::string name = std::string(trace.param.model) + trace.param.trace;
   for (char& c : name)
     if (!std::isalnum(static_cast<unsigned char>(c))) c = '_';
   return name;

@@ -109,10 +109,10 @@ TEST(VocabAttention, ThreadsChangeNoBitAndASplitNoId) {
   }
 }
 
-// 1,000,448 draws of one distribution over 600 ids in three tiles; classes expected under 20 times
+// 1,000,448 draws of one distribution over 300 ids in two tiles; classes expected under 20 times
 // are pooled. χ² is compared with its mean + 5 standard deviations.
 TEST(VocabAttention, TheSampleIsExactlyCategorical) {
-  constexpr int64_t kRows = 256, kRounds = 3908, kVocab = 600, kHidden = 4;
+  constexpr int64_t kRows = 256, kRounds = 3908, kVocab = 300, kHidden = 4;
   Case c(kRows, kHidden, kVocab, 3);
   for (int64_t t = 1; t < kRows; ++t) std::copy_n(c.h.begin(), kHidden, c.h.begin() + t * kHidden);
   std::vector<double> counts(kVocab, 0);
