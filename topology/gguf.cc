@@ -220,8 +220,13 @@ class GgufSource final : public ModelSource {
 
   // rope_freqs holds 1 for pairs that rotate on full layers, 1e30 for those that do not.
   int rope_pairs() const {
+    if (spec_full_dim() == 0) return 0;
     const TensorInfo* factors = find_unsorted(tensors_, "rope_freqs.weight");
-    if (!factors || factors->type != DType::f32) return spec_full_dim() / 2;
+    if (!factors || factors->type != DType::f32 || factors->elements() != spec_full_dim() / 2)
+      throw Fault(FaultKind::input,
+                  "tensor rope_freqs.weight [" + std::to_string(spec_full_dim() / 2) +
+                      "] f32 is missing or misshapen; the full layers' rotation depends on it",
+                  files_[0].path());
     const TensorBytes bytes = map(*factors);
     const auto* values = reinterpret_cast<const float*>(bytes.get());
     return static_cast<int>(std::count_if(values, values + factors->elements(),

@@ -61,8 +61,9 @@ std::unique_ptr<ModelSource> open_model(const std::string& locator, const ModelP
   if (starts_with(locator, "synthetic:")) return make_synthetic(locator.substr(10));
   if (starts_with(locator, "hf:")) return open_gguf(locate_hf(locator.substr(3), places.hub));
   if (locator == "demo") return open_gguf(places.demo);
-  if (fs::is_directory(locator)) return open_safetensors(locator);
-  if (!fs::exists(locator))
+  std::error_code none;
+  if (fs::is_directory(locator, none)) return open_safetensors(locator);
+  if (!fs::exists(locator, none))
     throw Fault(FaultKind::input,
                 "there is no model at " + locator +
                     "; -m takes a .gguf file, a safetensors folder, hf:OWNER/REPO, "

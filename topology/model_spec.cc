@@ -36,6 +36,18 @@ void check_layer(const ModelSpec& spec, int index) {
   if (layer.full) check("rope_pairs_full", spec.rope_pairs_full, 0, layer.head_dim / 2);
 }
 
+void check_generation(const GenerationSpec& g, int vocab) {
+  check("max_denoising_steps", g.max_steps, 1, kStepsMax);
+  check("stability_threshold", g.stability_threshold, 0, kStepsMax);
+  check("pad_token_id", g.pad_id, 0, vocab - 1);
+  check("bos_token_id", g.bos_id, 0, vocab - 1);
+  if (!(g.t_min > 0) || !(g.t_max >= g.t_min) || !(g.entropy_bound >= 0))
+    throw Fault(FaultKind::input,
+                "t_min " + std::to_string(g.t_min) + ", t_max " + std::to_string(g.t_max) +
+                    ", entropy_bound " + std::to_string(g.entropy_bound) +
+                    ": temperatures must be positive and rise, the bound be 0 or more");
+}
+
 }  // namespace
 
 void validate(const ModelSpec& spec) {
@@ -50,7 +62,7 @@ void validate(const ModelSpec& spec) {
   check("sliding_window", spec.window, 1, kPositionsMax);
   check("max_position_embeddings", spec.context_max, spec.canvas, kPositionsMax);
   check("num_hidden_layers", spec.layer_count(), 1, kLayersMax);
-  check("max_denoising_steps", spec.generation.max_steps, 1, kStepsMax);
+  check_generation(spec.generation, spec.vocab);
   if (!(spec.rms_eps > 0) || !(spec.softcap > 0) || !(spec.rope_theta_full > 1) ||
       !(spec.rope_theta_sliding > 1))
     throw Fault(FaultKind::input,

@@ -143,9 +143,17 @@ ModelSpec spec_of(const json& config) {
   const int full_kv = text.value("num_global_key_value_heads", kv);
   const int full_dim = text.value("global_head_dim", dim);
   for (const json& type : text.at("layer_types")) {
-    const bool full = type.get<std::string>() == "full_attention";
+    const auto name = type.get<std::string>();
+    const bool full = name == "full_attention";
+    if (!full && name != "sliding_attention")
+      throw Fault(FaultKind::input, "layer_types has \"" + name +
+                                        "\"; potluck knows sliding_attention and full_attention");
     spec.layers.push_back({full, full ? full_kv : kv, full ? full_dim : dim, true});
   }
+  const auto count = text.value("num_hidden_layers", static_cast<int64_t>(spec.layers.size()));
+  if (count != spec.layer_count())
+    throw Fault(FaultKind::input, "num_hidden_layers is " + std::to_string(count) +
+                                      ", layer_types has " + std::to_string(spec.layer_count()));
   read_rope(text, full_dim, spec);
   return spec;
 }
@@ -161,9 +169,11 @@ class SafetensorsSource final : public ModelSource {
       throw Fault(FaultKind::input, error.what(), path);
     }
     spec_.name = std::filesystem::path(folder).filename().string();
-    for (size_t i = 0; i < spec_.layers.size(); ++i)
-      spec_.layers[i].has_v =
-          find_unsorted(tensors_, "blk." + std::to_string(i) + ".attn_v.weight") != nullptr;
+    for (size_t i = 0; i < spec_.layers.size(); ++i) {
+      LayerSpec& layer = spec_.layers[i];
+      layer.has_v =
+          !layer.full || find_unsorted(tensors_, "blk." + std::to_string(i) + ".attn_v.weight");
+    }
     spec_.generation = read_generation(folder + "/generation_config.json");
     try {
       validate(spec_);

@@ -105,6 +105,7 @@ TEST_F(DamagedFile, GgufMetadataAndTensors) {
   expect(gguf(replaced(good_, "blk.1.attn_q.weight", "blk.1.attn_X.weight")),
          "tensor blk.1.attn_q.weight [64, 64] is missing");
   expect(gguf(replaced(good_, "blk.1.attn_q.weight", "blk.0.attn_q.weight")), "stands twice");
+  expect(gguf(replaced(good_, "rope_freqs.weight", "rope_freqX.weight")), "rope_freqs.weight [16]");
   Bytes twisted = good_;
   const size_t at = twisted.find("blk.0.ffn_norm.weight") + std::strlen("blk.0.ffn_norm.weight");
   expect(gguf(with_number(good_, at + 4, 63)), "blk.0.ffn_norm.weight has shape [63]");
@@ -142,6 +143,14 @@ TEST_F(DamagedFile, Safetensors) {
          "blk.0.ffn_up.weight");
   expect(safetensors(good_st_, replaced(config_, "\"hidden_size\": 64", "\"hidden_size\": 65")),
          "shape");
+  expect(safetensors(replaced(good_st_, "layers.0.self_attn.v_proj", "layers.0.self_attn.v_prox"),
+                     config_),
+         "blk.0.attn_v.weight");
+  expect(safetensors(good_st_, replaced(config_, "\"sliding_attention\"", "\"sliding_attentioX\"")),
+         "sliding_attentioX");
+  expect(safetensors(good_st_,
+                     replaced(config_, "\"num_hidden_layers\": 5", "\"num_hidden_layers\": 4")),
+         "num_hidden_layers is 4");
   expect(safetensors(good_st_, "{"), "not valid JSON");
   expect(safetensors(good_st_, replaced(config_, "\"canvas_length\"", "\"canvas_lengtX\"")),
          "canvas_length");
