@@ -1,4 +1,4 @@
-// Transport: carries messages between peers of a plan. In-process, ZeroMQ, later MPI and NCCL.
+// Transport: carries messages between peers of a plan. In-process today; ZeroMQ, MPI and NCCL later.
 //
 // Peers are ids (plan.h). A link is made by connect() on one side; its first message each way is a
 // Hello, which the transport sends itself (from `self`) and checks for protocol version; it then
@@ -68,12 +68,5 @@ inline constexpr PeerId kUnassignedPeer = 0xFFFF;
 class InprocHub;
 std::shared_ptr<InprocHub> make_inproc_hub();
 std::unique_ptr<Transport> make_inproc_transport(std::shared_ptr<InprocHub> hub);
-
-// "tcp://HOST:PORT" and "ipc://PATH". Binding beyond loopback needs allow_plaintext (until links
-// are encrypted: `keys` is the place for them) and throws Fault{input} otherwise.
-struct ZmqOptions {
-  bool allow_plaintext = false;
-};
-std::unique_ptr<Transport> make_zmq_transport(const ZmqOptions& options);  // target transport_zmq
 
 }  // namespace potluck
