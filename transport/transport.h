@@ -1,4 +1,5 @@
-// Transport: carries messages between peers of a plan. In-process today; ZeroMQ, MPI and NCCL later.
+// Transport: carries messages between peers of a plan. In-process today; ZeroMQ, MPI and NCCL
+// later.
 //
 // Peers are ids (plan.h). A link is made by connect() on one side; its first message each way is a
 // Hello, which the transport sends itself (from `self`) and checks for protocol version; it then
