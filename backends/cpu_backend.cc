@@ -113,7 +113,6 @@ const cpu::WeightView& CpuBackend::view(const Matrix& matrix) const {
 }
 
 void CpuBackend::reserve(const Limits& limits) {
-  keys_ = std::max(keys_, limits.keys);
   if (limits.head)
     reserve_head(limits);
   else
@@ -131,6 +130,10 @@ void CpuBackend::reserve_stage(const Limits& limits) {
   for (const LayerSpec& layer : spec.layers) {
     columns = std::max<int64_t>(columns, layer.q_width(spec.heads));
     kv_width = std::max<int64_t>(kv_width, layer.kv_width());
+    const cpu::AttentionShape shape{spec.heads, layer.kv_heads, layer.head_dim};
+    const int64_t keys =
+        layer.full ? limits.keys : std::min<int64_t>(limits.keys, spec.window + limits.rows);
+    attention_stride_ = std::max(attention_stride_, cpu::attention_scratch(shape, keys));
   }
   cpu::ExpertsView experts;
   experts.experts = spec.experts;
@@ -143,7 +146,7 @@ void CpuBackend::reserve_stage(const Limits& limits) {
       std::max({scratch_bytes_, cpu::matmul_scratch(columns) * threads * sizeof(float),
                 cpu::route_scratch(limits.rows, spec.hidden, spec.experts) * sizeof(float),
                 cpu::experts_scratch(experts, limits.rows, pool_.threads()),
-                cpu::attention_scratch(limits.keys) * threads * sizeof(float),
+                attention_stride_ * threads * sizeof(float),
                 static_cast<size_t>(limits.rows * kv_width) * sizeof(float)});
 }
 
@@ -232,7 +235,7 @@ void CpuBackend::attention(Tensor params, const AttentionLayer& layer, Tensor q,
     segment.fresh = {at(fresh.k, row), at(fresh.v, row), s.rows};
     const int64_t first = s.row_begin * q_width;
     cpu::attention(q.f32() + first, shape, segment, out.f32() + first, scratch_.f32(),
-                   static_cast<int64_t>(cpu::attention_scratch(keys_)), pool_);
+                   static_cast<int64_t>(attention_stride_), pool_);
   }
 }
 

@@ -65,9 +65,9 @@ class CpuBackend final : public Backend {
   std::vector<Tensor> tensors_;
   std::vector<Stored> matrices_;
   size_t scratch_bytes_ = 0;
-  Tensor scratch_;    // of the largest operation
-  Tensor positions_;  // [rows] i32
-  int64_t keys_ = 0;
+  Tensor scratch_;               // of the largest operation
+  Tensor positions_;             // [rows] i32
+  size_t attention_stride_ = 0;  // floats of attention's scratch a thread
 };
 
 }  // namespace potluck

@@ -1,9 +1,11 @@
 #include "kernels/cpu/dequantize.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 
+#include "kernels/cpu/lanes.h"
 #include "topology/check.h"
 
 namespace potluck::cpu {
@@ -25,13 +27,13 @@ constexpr int8_t kIq4[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
                              1,    13,   25,  38,  53,  69,  89,  113};
 
 // x = d·q.  34 B: f16 d, 32 × int8 q.
-void block_q8_0(const uint8_t* b, float* x) {
+POTLUCK_INLINE void block_q8_0(const uint8_t* b, float* x) {
   const float d = read_f16(b);
   for (int j = 0; j < 32; ++j) x[j] = d * static_cast<int8_t>(b[2 + j]);
 }
 
 // x = d·(q − 8).  18 B: f16 d, 16 B of nibbles, low ones first.
-void block_q4_0(const uint8_t* b, float* x) {
+POTLUCK_INLINE void block_q4_0(const uint8_t* b, float* x) {
   const float d = read_f16(b);
   for (int j = 0; j < 16; ++j) {
     x[j] = d * static_cast<float>((b[2 + j] & 15) - 8);
@@ -40,7 +42,7 @@ void block_q4_0(const uint8_t* b, float* x) {
 }
 
 // x = d·q + m.  20 B: f16 d, f16 m, nibbles.
-void block_q4_1(const uint8_t* b, float* x) {
+POTLUCK_INLINE void block_q4_1(const uint8_t* b, float* x) {
   const float d = read_f16(b), m = read_f16(b + 2);
   for (int j = 0; j < 16; ++j) {
     x[j] = d * static_cast<float>(b[4 + j] & 15) + m;
@@ -55,7 +57,7 @@ int fifth_bit(const uint8_t* mask, int j) {
 }
 
 // x = d·(q − 16), 5-bit q.  22 B: f16 d, 4 B of fifth bits, nibbles.
-void block_q5_0(const uint8_t* b, float* x) {
+POTLUCK_INLINE void block_q5_0(const uint8_t* b, float* x) {
   const float d = read_f16(b);
   for (int j = 0; j < 16; ++j) {
     x[j] = d * static_cast<float>(((b[6 + j] & 15) | fifth_bit(b + 2, j)) - 16);
@@ -64,7 +66,7 @@ void block_q5_0(const uint8_t* b, float* x) {
 }
 
 // x = d·q + m, 5-bit q.  24 B: f16 d, f16 m, 4 B of fifth bits, nibbles.
-void block_q5_1(const uint8_t* b, float* x) {
+POTLUCK_INLINE void block_q5_1(const uint8_t* b, float* x) {
   const float d = read_f16(b), m = read_f16(b + 2);
   for (int j = 0; j < 16; ++j) {
     x[j] = d * static_cast<float>((b[8 + j] & 15) | fifth_bit(b + 4, j)) + m;
@@ -73,7 +75,7 @@ void block_q5_1(const uint8_t* b, float* x) {
 }
 
 // x = d·level.  18 B: f16 d, nibbles into kIq4.
-void block_iq4_nl(const uint8_t* b, float* x) {
+POTLUCK_INLINE void block_iq4_nl(const uint8_t* b, float* x) {
   const float d = read_f16(b);
   for (int j = 0; j < 16; ++j) {
     x[j] = d * kIq4[b[2 + j] & 15];
@@ -83,7 +85,7 @@ void block_iq4_nl(const uint8_t* b, float* x) {
 
 // x = d·(6-bit scale − 32)·level, eight groups of 32.  136 B: f16 d, u16 high scale bits, 4 B low
 // ones.
-void block_iq4_xs(const uint8_t* b, float* x) {
+POTLUCK_INLINE void block_iq4_xs(const uint8_t* b, float* x) {
   const float d = read_f16(b);
   uint16_t high;
   std::memcpy(&high, b + 2, 2);
@@ -100,7 +102,7 @@ void block_iq4_xs(const uint8_t* b, float* x) {
 
 // x = d·s·q − m·min.  84 B: 16 B (4-bit scale, 4-bit min) for 16 values each, 64 B of 2-bit q, d,
 // m.
-void block_q2_k(const uint8_t* b, float* x) {
+POTLUCK_INLINE void block_q2_k(const uint8_t* b, float* x) {
   const float d = read_f16(b + 80), m = read_f16(b + 82);
   for (int i = 0; i < 256; ++i) {
     const int half = i / 128, j = i % 128 / 32, l = i % 32;
@@ -111,7 +113,7 @@ void block_q2_k(const uint8_t* b, float* x) {
 }
 
 // x = d·(s − 32)·(q − (high bit ? 0 : 4)).  110 B: 32 B of high bits, 64 B of q, 12 B of scales, d.
-void block_q3_k(const uint8_t* b, float* x) {
+POTLUCK_INLINE void block_q3_k(const uint8_t* b, float* x) {
   const float d = read_f16(b + 108);
   const uint8_t* packed = b + 96;
   for (int i = 0; i < 256; ++i) {
@@ -136,7 +138,7 @@ ScaleMin scale_min(const uint8_t* s, int g) {
 }
 
 // x = d·s·q − m·min.  144 B: f16 d, f16 m, 12 B of scales and mins, 128 B of nibbles.
-void block_q4_k(const uint8_t* b, float* x) {
+POTLUCK_INLINE void block_q4_k(const uint8_t* b, float* x) {
   const float d = read_f16(b), m = read_f16(b + 2);
   for (int g = 0; g < 8; ++g) {
     const ScaleMin s = scale_min(b + 4, g);
@@ -148,7 +150,7 @@ void block_q4_k(const uint8_t* b, float* x) {
 }
 
 // q4_k with 32 B of fifth bits between scales and nibbles: bit g of byte l.  176 B.
-void block_q5_k(const uint8_t* b, float* x) {
+POTLUCK_INLINE void block_q5_k(const uint8_t* b, float* x) {
   const float d = read_f16(b), m = read_f16(b + 2);
   for (int g = 0; g < 8; ++g) {
     const ScaleMin s = scale_min(b + 4, g);
@@ -162,7 +164,7 @@ void block_q5_k(const uint8_t* b, float* x) {
 }
 
 // x = d·sc·(q − 32).  210 B: 128 B low nibbles, 64 B high pairs, 16 int8 scales, f16 d.
-void block_q6_k(const uint8_t* b, float* x) {
+POTLUCK_INLINE void block_q6_k(const uint8_t* b, float* x) {
   const float d = read_f16(b + 208);
   for (int i = 0; i < 256; ++i) {
     const int half = i / 128, part = i % 128 / 32, l = i % 32;
@@ -174,27 +176,27 @@ void block_q6_k(const uint8_t* b, float* x) {
   }
 }
 
-void block_f32(const uint8_t* b, float* x) {
+POTLUCK_INLINE void block_f32(const uint8_t* b, float* x) {
   std::memcpy(x, b, 4);
 }
-void block_f16(const uint8_t* b, float* x) {
+POTLUCK_INLINE void block_f16(const uint8_t* b, float* x) {
   x[0] = read_f16(b);
 }
-void block_bf16(const uint8_t* b, float* x) {
+POTLUCK_INLINE void block_bf16(const uint8_t* b, float* x) {
   uint16_t bits;
   std::memcpy(&bits, b, 2);
-  x[0] = f32_from_bf16(bits);
+  x[0] = std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
 }
 
 template <void (*kBlock)(const uint8_t*, float*), int kValues, int kBytes>
-void each_block(const void* blocks, float* out, int64_t values) {
+POTLUCK_INLINE void each_block(const void* blocks, float* out, int64_t values) {
   const auto* b = static_cast<const uint8_t*>(blocks);
   for (int64_t i = 0; i < values / kValues; ++i) kBlock(b + i * kBytes, out + i * kValues);
 }
 
 }  // namespace
 
-void dequantize_row(DType type, const void* blocks, float* out, int64_t values) {
+POTLUCK_CLONES void dequantize_row(DType type, const void* blocks, float* out, int64_t values) {
   CHECK(values % block_shape(type).values == 0, dtype_name(type), values);
   switch (type) {
     case DType::f32:

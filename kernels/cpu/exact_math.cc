@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <limits>
 
+#include "kernels/cpu/lanes.h"
+
 namespace potluck::cpu {
 namespace {
 
@@ -13,12 +15,12 @@ constexpr double kLn2Low = 0x1.ef35793c7673p-45;
 constexpr double kLog2E = 1.4426950408889634;
 constexpr double kRoundMagic = 0x1.8p52;  // x + magic − magic rounds |x| < 2^51 to nearest even
 
-double scale_by_power(double value, int64_t power) {
+POTLUCK_INLINE double scale_by_power(double value, int64_t power) {
   return value * std::bit_cast<double>(static_cast<uint64_t>(power + 1023) << 52);
 }
 
 // e^r for |r| ≤ ln2/2 by its Taylor series to r^13 / 13!: truncation under 2⁻⁵⁴.
-double exp_reduced(double r) {
+POTLUCK_INLINE double exp_reduced(double r) {
   constexpr double kInverseFactorial[] = {
       1.0 / 6227020800, 1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800, 1.0 / 362880, 1.0 / 40320,
       1.0 / 5040,       1.0 / 720,       1.0 / 120,      1.0 / 24,      1.0 / 6,      0.5};
@@ -27,32 +29,52 @@ double exp_reduced(double r) {
   return 1.0 + (r + r * r * sum);
 }
 
-}  // namespace
-
-double exact_exp(double x) {
-  if (!(x < 709.782712893384)) return x != x ? x : std::numeric_limits<double>::infinity();
-  if (x < -708.3964185322641) return 0.0;  // results below the least normal are taken as 0
+// For −708.39… ≤ x < 709.78….
+POTLUCK_INLINE double exp_within(double x) {
   const double n = (x * kLog2E + kRoundMagic) - kRoundMagic;
   const double r = (x - n * kLn2High) - n * kLn2Low;
   return scale_by_power(exp_reduced(r) * 0.5, static_cast<int64_t>(n) + 1);
 }
 
-float exact_exp(float x) {
-  if (x < -87.33654f) return 0.0f;
-  return static_cast<float>(exact_exp(static_cast<double>(x)));
+POTLUCK_INLINE float exp_f32(float x) {
+  const double within = x < 89.0f ? x : 89.0;  // e^89 is +inf in f32
+  const auto e = static_cast<float>(exp_within(within > -88.0 ? within : -88.0));
+  return x < -87.33654f ? 0.0f : x != x ? x : e;
 }
 
 // tanh x = (e^2x − 1)/(e^2x + 1) in double; near 0 its odd series, where the difference would
 // cancel.
+POTLUCK_INLINE float tanh_f32(float x) {
+  const double v = x < -10 ? -10.0 : x > 10 ? 10.0 : static_cast<double>(x);
+  const double s = v * v, e = exp_within(2 * v);
+  const double series =
+      v * (1 + s * (-1.0 / 3 + s * (2.0 / 15 + s * (-17.0 / 315 + s * (62.0 / 2835)))));
+  const auto within = static_cast<float>(s < 1e-3 ? series : (e - 1) / (e + 1));
+  return x > 10 ? 1.0f : x < -10 ? -1.0f : within;
+}
+
+}  // namespace
+
+double exact_exp(double x) {
+  if (!(x < 709.782712893384)) return x != x ? x : std::numeric_limits<double>::infinity();
+  if (x < -708.3964185322641) return 0.0;  // results below the least normal are taken as 0
+  return exp_within(x);
+}
+
+float exact_exp(float x) {
+  return exp_f32(x);
+}
+
 float exact_tanh(float x) {
-  const double v = x;
-  if (v > 10 || v < -10) return v > 0 ? 1.0f : -1.0f;
-  const double s = v * v;
-  if (s < 1e-3)
-    return static_cast<float>(
-        v * (1 + s * (-1.0 / 3 + s * (2.0 / 15 + s * (-17.0 / 315 + s * (62.0 / 2835))))));
-  const double e = exact_exp(2 * v);
-  return static_cast<float>((e - 1) / (e + 1));
+  return tanh_f32(x);
+}
+
+POTLUCK_CLONES void exact_exps(float* x, int64_t n, float shift) {
+  for (int64_t i = 0; i < n; ++i) x[i] = exp_f32(x[i] - shift);
+}
+
+POTLUCK_CLONES void exact_softcaps(float* x, int64_t n, float cap) {
+  for (int64_t i = 0; i < n; ++i) x[i] = cap * tanh_f32(x[i] / cap);
 }
 
 // x = 2^k·m with m in [√½, √2); ln m = 2·atanh(t), t = (m − 1)/(m + 1), |t| < 0.1716: series to

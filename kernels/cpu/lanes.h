@@ -13,24 +13,29 @@
 #else
 #define POTLUCK_CLONES
 #endif
+// What a clone calls must be inlined into it to be compiled for its level.
+#define POTLUCK_INLINE inline __attribute__((always_inline))
 
 namespace potluck::cpu {
 
 inline constexpr int kLanes = 16;
 using Lanes = float __attribute__((vector_size(kLanes * sizeof(float))));
 
-inline __attribute__((always_inline)) void load_lanes(const float* p, Lanes& lanes) {
+POTLUCK_INLINE void load_lanes(const float* p, Lanes& lanes) {
   std::memcpy(&lanes, p, sizeof(lanes));
 }
 
 // The first n < 16 values; the other lanes are zero.
-inline __attribute__((always_inline)) void load_lanes_part(const float* p, int64_t n,
-                                                           Lanes& lanes) {
+POTLUCK_INLINE void load_lanes_part(const float* p, int64_t n, Lanes& lanes) {
   lanes = Lanes{};
   std::memcpy(&lanes, p, static_cast<size_t>(n) * sizeof(float));
 }
 
-inline __attribute__((always_inline)) float sum_lanes(const Lanes& lanes) {
+POTLUCK_INLINE void store_lanes_part(float* p, int64_t n, const Lanes& lanes) {
+  std::memcpy(p, &lanes, static_cast<size_t>(n) * sizeof(float));
+}
+
+POTLUCK_INLINE float sum_lanes(const Lanes& lanes) {
   float v[kLanes];
   std::memcpy(v, &lanes, sizeof(v));
   for (int width = kLanes / 2; width > 0; width /= 2)

@@ -80,7 +80,7 @@ void experts(const float* x, int64_t rows, const ExpertsView& view, const int32_
 //            first(t) = max(0, last(t) − window), or 0 on full layers
 //   denoise: last = position, first = max(0, position − (window − 1)), or 0 on full layers
 // The cache is a ring: position p lives in row p mod capacity; K, V: [capacity, kv_heads, head_dim]
-// in kv_type (bf16 or f32). fresh K, V: [fresh_rows, kv_heads, head_dim], same type. (model.md
+// in kv_type (f32, bf16 or f16). fresh K, V: [fresh_rows, kv_heads, head_dim], same type. (model.md
 // §2.5, §3)
 struct KvView {
   const void* k = nullptr;
@@ -101,10 +101,10 @@ struct AttentionSegment {
   KvView cache;
   KvView fresh;  // denoise: this canvas' own K/V, capacity = rows
 };
-inline constexpr int kHeadsMax = 64;         // of one layer; bounds a thread's scores
-inline constexpr int kKvWidthMax = 16384;    // kv_heads · head_dim
-size_t attention_scratch(int64_t keys_max);  // floats a thread
+// Floats a thread, for rows that see keys_max keys at most.
+size_t attention_scratch(const AttentionShape& shape, int64_t keys_max);
 // q, out: [rows, heads, head_dim]; out may not alias q.
+// scratch: scratch_stride floats for each thread.
 void attention(const float* q, const AttentionShape& shape, const AttentionSegment& segment,
                float* out, float* scratch, int64_t scratch_stride, ThreadPool& pool);
 

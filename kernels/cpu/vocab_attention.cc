@@ -5,14 +5,14 @@
 
 #include "kernels/cpu/dequantize.h"
 #include "kernels/cpu/exact_math.h"
-#include "kernels/cpu/lanes.h"
 #include "kernels/cpu/philox.h"
+#include "kernels/cpu/products.h"
 #include "topology/check.h"
 
 namespace potluck::cpu {
 namespace {
 
-constexpr int64_t kRowsPerTask = 4;  // rows that share a widened tile row while it is in cache
+constexpr int64_t kRowsPerTask = 16;  // 16 · 2816 · 4 B = 180 KB of h stay in L2 over a tile
 
 struct TileScratch {
   float* wide;    // [kSampleTile, H] the tile of E
@@ -22,35 +22,6 @@ struct TileScratch {
 TileScratch carve(void* scratch, int64_t hidden) {
   auto* p = static_cast<float*>(scratch);
   return {p, p + kSampleTile * hidden};
-}
-
-// acc[:] += Σ_j p[j] · e[j, :], j in order.
-POTLUCK_CLONES void add_weighted(const float* p, const float* e, int64_t ids, int64_t hidden,
-                                 float* acc) {
-  for (int64_t j = 0; j < ids; ++j) {
-    if (p[j] == 0.0f) continue;
-    for (int64_t i = 0; i < hidden; ++i) acc[i] += p[j] * e[j * hidden + i];
-  }
-}
-
-POTLUCK_CLONES void dot_rows(const float* h, const float* e, int64_t ids, int64_t hidden,
-                             float* out) {
-  for (int64_t j = 0; j < ids; ++j) {
-    Lanes sum = {};
-    for (int64_t i = 0; i < hidden; i += kLanes) {
-      Lanes x, y;
-      const int64_t n = std::min<int64_t>(kLanes, hidden - i);
-      if (n == kLanes) {
-        load_lanes(h + i, x);
-        load_lanes(e + j * hidden + i, y);
-      } else {
-        load_lanes_part(h + i, n, x);
-        load_lanes_part(e + j * hidden + i, n, y);
-      }
-      sum += x * y;
-    }
-    out[j] = sum_lanes(sum);
-  }
 }
 
 // What one tile says of one row: weights e^(z − max) replace z.
@@ -66,11 +37,13 @@ TileSums reduce_tile(float* z, int64_t ids) {
       t.max = z[j];
       t.argmax = static_cast<int32_t>(j);
     }
+  float weights[kSampleTile];
+  std::copy_n(z, ids, weights);
+  exact_exps(weights, ids, t.max);
   for (int64_t j = 0; j < ids; ++j) {
-    const float weight = exact_exp(z[j] - t.max);
-    t.mass += weight;
-    t.moment += (z[j] - t.max) * weight;
-    z[j] = weight;
+    t.mass += weights[j];
+    t.moment += (z[j] - t.max) * weights[j];
+    z[j] = weights[j];
   }
   return t;
 }
@@ -150,17 +123,46 @@ void widen(const WeightView& table, int64_t first, int64_t ids, float* wide, Thr
 }
 
 template <typename Body>
-void each_row(int64_t rows, ThreadPool& pool, const Body& body) {
+void each_rows(int64_t rows, ThreadPool& pool, const Body& body) {
   pool.for_each((rows + kRowsPerTask - 1) / kRowsPerTask, [&](int64_t task, int) {
-    const int64_t end = std::min(rows, (task + 1) * kRowsPerTask);
-    for (int64_t t = task * kRowsPerTask; t < end; ++t) body(t);
+    const int64_t begin = task * kRowsPerTask;
+    body(begin, std::min(kRowsPerTask, rows - begin));
   });
+}
+
+// One tile of E, widened, and the rows' logits on it.
+struct Tile {
+  int64_t first_id, ids;
+  const float* wide;  // [ids, H]
+  float* logits;      // [rows, ids], then e^(z − max)
+};
+
+void capped_logits(const VocabRequest& request, const Tile& tile, int64_t begin, int64_t count) {
+  const int64_t hidden = request.hidden;
+  float* logits = tile.logits + begin * tile.ids;
+  dot_products({request.h + begin * hidden, hidden}, count, {tile.wide, hidden}, tile.ids, hidden,
+               {logits, tile.ids});
+  exact_softcaps(logits, count * tile.ids, request.softcap);
+}
+
+void fold_rows(const VocabRequest& request, const Tile& tile, int64_t begin, int64_t count,
+               VocabPartial* partial, float* soft) {
+  const int64_t hidden = request.hidden, ids = tile.ids;
+  for (int64_t t = begin; t < begin + count; ++t) {
+    float* z = tile.logits + t * ids;
+    for (int64_t j = 0; j < ids; ++j) z[j] *= request.inverse_temperature[t];
+    const TileSums sums = reduce_tile(z, ids);
+    race_tile(request, t, tile.first_id, sums, z, ids, partial[t]);
+    fold_tile(sums, tile.first_id, hidden, partial[t], soft + t * hidden, z, ids);
+  }
+  add_weighted_sums({tile.logits + begin * ids, ids}, count, {tile.wide, hidden}, ids, hidden,
+                    {soft + begin * hidden, hidden});
 }
 
 }  // namespace
 
 size_t vocab_scratch(int64_t rows, int64_t hidden, int) {
-  return static_cast<size_t>(kSampleTile * (hidden + rows)) * sizeof(float);
+  return static_cast<size_t>(kSampleTile * (hidden + rows) + rows) * sizeof(float);
 }
 
 void vocab_attention(const VocabRequest& request, VocabPartial* partial, float* soft, void* scratch,
@@ -171,22 +173,16 @@ void vocab_attention(const VocabRequest& request, VocabPartial* partial, float* 
   start_rows(rows, hidden, partial, soft);
   for (int64_t first = 0; first < request.table.rows; first += kSampleTile) {
     const int64_t ids = std::min<int64_t>(kSampleTile, request.table.rows - first);
-    const int64_t first_id = request.first_id + first;
+    const Tile tile{request.first_id + first, ids, s.wide, s.logits};
     widen(request.table, first, ids, s.wide, pool);
-    each_row(rows, pool, [&](int64_t t) {
-      float* logits = s.logits + t * ids;
-      dot_rows(request.h + t * hidden, s.wide, ids, hidden, logits);
-      for (int64_t j = 0; j < ids; ++j)
-        logits[j] = request.softcap * exact_tanh(logits[j] / request.softcap);
+    each_rows(rows, pool, [&](int64_t begin, int64_t count) {
+      capped_logits(request, tile, begin, count);
+      if (!request.tap) fold_rows(request, tile, begin, count, partial, soft);
     });
-    if (request.tap) request.tap(first_id, ids, s.logits);
-    each_row(rows, pool, [&](int64_t t) {
-      float* z = s.logits + t * ids;
-      for (int64_t j = 0; j < ids; ++j) z[j] *= request.inverse_temperature[t];
-      const TileSums tile = reduce_tile(z, ids);
-      race_tile(request, t, first_id, tile, z, ids, partial[t]);
-      fold_tile(tile, first_id, hidden, partial[t], soft + t * hidden, z, ids);
-      add_weighted(z, s.wide, ids, hidden, soft + t * hidden);
+    if (!request.tap) continue;
+    request.tap(tile.first_id, ids, s.logits);
+    each_rows(rows, pool, [&](int64_t begin, int64_t count) {
+      fold_rows(request, tile, begin, count, partial, soft);
     });
   }
 }
@@ -229,23 +225,23 @@ void soft_from_logits(const float* z, int64_t rows, const WeightView& table, flo
                       float* scratch, ThreadPool& pool) {
   const int64_t hidden = table.columns, vocab = table.rows;
   const TileScratch s = carve(scratch, hidden);
+  float* max = s.logits + rows * kSampleTile;
   std::fill(soft, soft + rows * hidden, 0.0f);
+  for (int64_t t = 0; t < rows; ++t) max[t] = *std::max_element(z + t * vocab, z + (t + 1) * vocab);
   for (int64_t first = 0; first < vocab; first += kSampleTile) {
     const int64_t ids = std::min<int64_t>(kSampleTile, vocab - first);
     widen(table, first, ids, s.wide, pool);
-    each_row(rows, pool, [&](int64_t t) {
-      const float* row = z + t * vocab;
-      const float max = *std::max_element(row, row + vocab);
-      float* weights = s.logits + t * ids;
-      for (int64_t j = 0; j < ids; ++j) weights[j] = exact_exp(row[first + j] - max);
-      add_weighted(weights, s.wide, ids, hidden, soft + t * hidden);
+    each_rows(rows, pool, [&](int64_t begin, int64_t count) {
+      for (int64_t t = begin; t < begin + count; ++t)
+        for (int64_t j = 0; j < ids; ++j)
+          s.logits[t * ids + j] = exact_exp(z[t * vocab + first + j] - max[t]);
+      add_weighted_sums({s.logits + begin * ids, ids}, count, {s.wide, hidden}, ids, hidden,
+                        {soft + begin * hidden, hidden});
     });
   }
-  each_row(rows, pool, [&](int64_t t) {
-    const float* row = z + t * vocab;
-    const float max = *std::max_element(row, row + vocab);
+  pool.for_each(rows, [&](int64_t t, int) {
     double mass = 0;
-    for (int64_t j = 0; j < vocab; ++j) mass += exact_exp(row[j] - max);
+    for (int64_t j = 0; j < vocab; ++j) mass += exact_exp(z[t * vocab + j] - max[t]);
     const auto inverse = static_cast<float>(1.0 / mass);
     for (int64_t i = 0; i < hidden; ++i) soft[t * hidden + i] *= inverse;
   });

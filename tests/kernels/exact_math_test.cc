@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 #include <random>
+#include <vector>
 
 namespace potluck::cpu {
 namespace {
@@ -76,6 +77,19 @@ TEST(ExactMath, SineAndCosineHoldOverAMillionPositions) {
     exact_sincos(x, &sine, &cosine);
     ASSERT_NEAR(sine, static_cast<double>(std::sin(static_cast<long double>(x))), 1e-12) << x;
     ASSERT_NEAR(cosine, static_cast<double>(std::cos(static_cast<long double>(x))), 1e-12) << x;
+  }
+}
+
+// Whatever vectors the compiler makes of the array forms.
+TEST(ExactMath, ArraysHaveTheBitsOfTheirScalars) {
+  std::vector<float> x;
+  for (float v = -120; v < 100; v += 0.0137f) x.push_back(v);
+  std::vector<float> exps = x, caps = x;
+  exact_exps(exps.data(), static_cast<int64_t>(x.size()), 1.5f);
+  exact_softcaps(caps.data(), static_cast<int64_t>(x.size()), 30.0f);
+  for (size_t i = 0; i < x.size(); ++i) {
+    ASSERT_EQ(exps[i], exact_exp(x[i] - 1.5f)) << x[i];
+    ASSERT_EQ(caps[i], 30.0f * exact_tanh(x[i] / 30.0f)) << x[i];
   }
 }
 

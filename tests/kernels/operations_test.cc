@@ -85,45 +85,6 @@ TEST(RmsNorm, DividesByTheRootOfTheMeanSquare) {
   }
 }
 
-// A group of four: heads 0 and 1 share KV head 0. Keys: cache positions, then the canvas.
-TEST(Attention, CanvasSeesTheLastWindowMinusOneTokensAndAllOfItself) {
-  const AttentionShape shape{4, 2, 6, 5, DType::f32};
-  const int64_t capacity = 12, cached = 9, rows = 3, width = 12;
-  const Floats k = random_floats(static_cast<size_t>(capacity * width), 7),
-               v = random_floats(k.size(), 8);
-  const Floats fk = random_floats(static_cast<size_t>(rows * width), 9),
-               fv = random_floats(fk.size(), 10);
-  const Floats q = random_floats(static_cast<size_t>(rows * 24), 11);
-  AttentionSegment segment{
-      true, cached, rows, {k.data(), v.data(), capacity}, {fk.data(), fv.data(), rows}};
-  Floats out(q.size()), scratch(2 * attention_scratch(32));
-  ThreadPool pool(2);
-  attention(q.data(), shape, segment, out.data(), scratch.data(),
-            static_cast<int64_t>(attention_scratch(32)), pool);
-  for (int64_t t = 0; t < rows; ++t)
-    for (int64_t h = 0; h < 4; ++h) {
-      std::vector<double> weights;
-      std::vector<const float*> values;
-      double mass = 0;
-      const auto add = [&](const Floats& keys, const Floats& vals, int64_t row) {
-        double score = 0;
-        for (int64_t j = 0; j < 6; ++j)
-          score += static_cast<double>(q[static_cast<size_t>(t * 24 + h * 6 + j)]) *
-                   keys[static_cast<size_t>(row * width + h / 2 * 6 + j)];
-        weights.push_back(std::exp(score));
-        values.push_back(vals.data() + row * width + h / 2 * 6);
-        mass += weights.back();
-      };
-      for (int64_t p = cached - 4; p < cached; ++p) add(k, v, p);
-      for (int64_t p = 0; p < rows; ++p) add(fk, fv, p);
-      for (int64_t j = 0; j < 6; ++j) {
-        double expected = 0;
-        for (size_t i = 0; i < weights.size(); ++i) expected += weights[i] / mass * values[i][j];
-        EXPECT_NEAR(out[static_cast<size_t>(t * 24 + h * 6 + j)], expected, 1e-5);
-      }
-    }
-}
-
 // One expert hit by all rows, others by none, and a plain mix: against a loop over (row, k).
 TEST(Experts, AreTheWeightedSumOfTheChosenOnes) {
   const int64_t rows = 7, hidden = 20, inner = 9;
