@@ -1,170 +1,179 @@
-// Links between threads of one process: a mailbox for each transport, found by its endpoint.
-#include <condition_variable>
-#include <deque>
+// Links between threads of one process: each transport is a node, found by its endpoint in a hub,
+// and a link is a pair of ends under the hub's lock.
+#include <array>
 #include <map>
 #include <mutex>
 #include <utility>
 
-#include "topology/check.h"
+#include "transport/mailbox.h"
 #include "transport/transport.h"
 
 namespace potluck {
 namespace {
 
-struct Mailbox {
-  std::mutex mutex;
-  std::condition_variable filled;
-  std::deque<Event> events;
-  Identity identity;
-  bool listening = false, open = true;
+struct Node;
 
-  void post(Event event) {
-    {
-      const std::lock_guard lock(mutex);
-      if (!open) return;
-      events.push_back(std::move(event));
-    }
-    filled.notify_one();
-  }
+struct Side {
+  std::weak_ptr<Node> node;
+  std::shared_ptr<LinkEnd> end;
+  std::shared_ptr<LinkEnd> also;  // of a connect() to a peer that was connected already
+  bool is(const std::shared_ptr<LinkEnd>& wanted) const { return wanted == end || wanted == also; }
 };
 
-Event make_event(Event::Kind kind, PeerId peer, std::string reason = {}) {
+struct InprocLink {
+  std::array<Side, 2> sides;
+  Side& of(const Node* node) { return sides[sides[0].node.lock().get() == node ? 0 : 1]; }
+  Side& beyond(const Node* node) { return sides[sides[0].node.lock().get() == node ? 1 : 0]; }
+};
+
+struct Node {
+  Mailbox mailbox;
+  Identity identity;
+  std::map<PeerId, std::shared_ptr<InprocLink>> links;  // that are up
+};
+
+Event up_event(const Node& of, PeerId as) {
   Event event;
-  event.kind = kind;
+  event.kind = Event::Kind::up;
+  event.peer = as;
+  event.message.header.kind = MessageKind::hello;
+  event.message.header.source = as;
+  event.message.header.incarnation = of.identity.incarnation;
+  event.message.header.epoch = of.identity.epoch;
+  event.message.hello = of.identity.hello;
+  return event;
+}
+
+Event down_event(PeerId peer, std::string reason) {
+  Event event;
+  event.kind = Event::Kind::down;
   event.peer = peer;
   event.reason = std::move(reason);
   return event;
+}
+
+// Takes a link out of both nodes and tells the far one.
+void cut(Node& node, PeerId peer) {
+  const std::shared_ptr<InprocLink> link = node.links.at(peer);
+  node.links.erase(peer);
+  const Side& far = link->beyond(&node);
+  const std::shared_ptr<Node> other = far.node.lock();
+  if (!other) return;
+  other->links.erase(far.end->peer);
+  other->mailbox.post(far.end, down_event(far.end->peer, "closed by peer"));
 }
 
 }  // namespace
 
 class InprocHub {
  public:
-  std::shared_ptr<Mailbox> find(const std::string& endpoint) {
-    const std::lock_guard lock(mutex_);
-    const auto found = boxes_.find(endpoint);
-    return found == boxes_.end() ? nullptr : found->second.lock();
-  }
-  void add(const std::string& endpoint, const std::shared_ptr<Mailbox>& box) {
-    const std::lock_guard lock(mutex_);
-    if (boxes_.count(endpoint) && !boxes_[endpoint].expired())
-      throw Fault(FaultKind::world, "endpoint " + endpoint + " is in use; choose another");
-    boxes_[endpoint] = box;
-  }
-
- private:
-  std::mutex mutex_;
-  std::map<std::string, std::weak_ptr<Mailbox>> boxes_;
+  std::mutex mutex;  // over everything here and in its nodes, mailboxes apart
+  std::map<std::string, std::weak_ptr<Node>> nodes;
 };
 
 namespace {
 
-// How the other side's mailbox knows us, so that it learns who sent and who is gone. A link that
-// came up has an entry on both sides.
 class InprocTransport final : public Transport {
  public:
   explicit InprocTransport(std::shared_ptr<InprocHub> hub) : hub_(std::move(hub)) {}
 
   ~InprocTransport() override {
-    for (auto& [peer, link] : links_)
-      if (const auto box = link.lock())
-        box->post(make_event(Event::Kind::down, self_id(), "closed by peer"));
-    const std::lock_guard lock(box_->mutex);
-    box_->open = false;
+    const std::lock_guard lock(hub_->mutex);
+    while (!node_->links.empty()) cut(*node_, node_->links.begin()->first);
+    std::erase_if(hub_->nodes, [&](const auto& each) { return each.second.lock() == node_; });
   }
 
   void set_identity(Identity identity) override {
-    const std::lock_guard lock(box_->mutex);
-    box_->identity = std::move(identity);
+    const std::lock_guard lock(hub_->mutex);
+    node_->identity = std::move(identity);
   }
 
   std::string listen(const std::string& endpoint) override {
     if (endpoint.rfind("inproc://", 0) != 0)
       throw Fault(FaultKind::input, "endpoint " + endpoint + " is not inproc://NAME");
-    hub_->add(endpoint, box_);
-    const std::lock_guard lock(box_->mutex);
-    box_->listening = true;
+    const std::lock_guard lock(hub_->mutex);
+    if (!hub_->nodes.emplace(endpoint, node_).second)
+      throw Fault(FaultKind::world, "endpoint " + endpoint + " is in use; choose another");
     return endpoint;
   }
 
   void connect(PeerId peer, const std::string& endpoint) override {
-    const auto other = hub_->find(endpoint);
-    if (!other)
-      return box_->post(make_event(Event::Kind::down, peer, "nobody listens at " + endpoint));
-    links_[peer] = other;
-    Event theirs = hello_of(*other, peer), mine = hello_of(*box_, self_id());
-    mine.message.payload.owner = box_;  // how the listener reaches us
-    other->post(std::move(mine));
-    box_->post(std::move(theirs));
+    const std::shared_ptr<LinkEnd> end = node_->mailbox.claim(peer);
+    const std::lock_guard lock(hub_->mutex);
+    if (const auto existing = node_->links.find(peer); existing != node_->links.end())
+      return repeat_up(*existing->second, end);
+    const auto found = hub_->nodes.find(endpoint);
+    const std::shared_ptr<Node> other = found == hub_->nodes.end() ? nullptr : found->second.lock();
+    const PeerId self = node_->identity.self;
+    if (!other || other == node_)
+      node_->mailbox.post(end, down_event(peer, "nobody else listens at " + endpoint));
+    else if (other->links.count(self))
+      node_->mailbox.post(end, down_event(peer, endpoint + " refuses: it has a link with peer " +
+                                                    std::to_string(self) + " already"));
+    else
+      link(end, *other, found->second);
   }
 
   void send(Message message) override {
-    const auto link = links_.find(message.header.destination);
-    if (link == links_.end()) return;  // its down is on the way, or was refused
-    const auto box = link->second.lock();
-    if (!box) return;
-    message.header.source = self_id();
+    const std::shared_ptr<LinkEnd> end = node_->mailbox.current(message.header.destination);
+    if (!end) return;  // its down has been reported
+    message.header.protocol = kProtocolVersion;
     message.header.digest = digest_bytes(message.payload.data, message.payload.bytes);
-    Event event = make_event(Event::Kind::message, message.header.source);
+    const std::lock_guard lock(hub_->mutex);
+    const auto found = node_->links.find(end->peer);
+    if (found == node_->links.end() || !found->second->of(node_.get()).is(end)) return;
+    const Side& far = found->second->beyond(node_.get());
+    end->taken_by_peer = far.end->taken.load();
+    count_sent(*end);
+    Event event;
+    event.peer = message.header.source = far.end->peer;
     event.message = std::move(message);
-    {
-      const std::lock_guard lock(box->mutex);
-      if (box->events.size() >= kLinkQueueMax * 16)
-        throw Fault(FaultKind::world, "an in-process link holds " +
-                                          std::to_string(box->events.size()) +
-                                          " messages; its receiver has stopped");
-    }
-    box->post(std::move(event));
+    if (const auto other = far.node.lock()) other->mailbox.post(far.end, std::move(event));
   }
 
   void drop(PeerId peer) override {
-    const auto link = links_.find(peer);
-    if (link == links_.end()) return;
-    if (const auto box = link->second.lock())
-      box->post(make_event(Event::Kind::down, self_id(), "closed by peer"));
-    links_.erase(link);
+    const std::shared_ptr<LinkEnd> end = node_->mailbox.drop(peer);
+    const std::lock_guard lock(hub_->mutex);
+    const auto found = node_->links.find(peer);
+    if (!end || found == node_->links.end() || !found->second->of(node_.get()).is(end)) return;
+    const std::shared_ptr<LinkEnd> mine = found->second->of(node_.get()).end;
+    if (mine != end) node_->mailbox.post(mine, down_event(peer, "dropped"));
+    cut(*node_, peer);
   }
 
   std::optional<Event> wait(Time deadline) override {
-    std::unique_lock lock(box_->mutex);
-    box_->filled.wait_until(lock, deadline, [&] { return !box_->events.empty(); });
-    if (box_->events.empty()) return std::nullopt;
-    Event event = std::move(box_->events.front());
-    box_->events.pop_front();
-    lock.unlock();
-    if (event.kind == Event::Kind::up && event.message.payload.owner) accept(event);
-    if (event.kind == Event::Kind::down) links_.erase(event.peer);
-    return event;
+    std::optional<Mailbox::Delivery> delivery = node_->mailbox.wait(deadline);
+    if (!delivery) return std::nullopt;
+    return std::move(delivery->event);
   }
 
-  void wake() override { box_->post(make_event(Event::Kind::woken, self_id())); }
+  void wake() override { node_->mailbox.wake(); }
 
  private:
-  PeerId self_id() const {
-    const std::lock_guard lock(box_->mutex);
-    return box_->identity.self;
+  void link(std::shared_ptr<LinkEnd> end, Node& other, std::weak_ptr<Node> other_node) {
+    // Of a link whose down still waits in our mailbox: the new link counts afresh.
+    if (end->used) end = std::make_shared<LinkEnd>(end->peer);
+    const PeerId self = node_->identity.self;
+    const auto far = std::make_shared<LinkEnd>(self);
+    const auto made = std::make_shared<InprocLink>();
+    made->sides = {Side{node_, end, nullptr}, Side{std::move(other_node), far, nullptr}};
+    end->used = far->used = true;
+    node_->links[end->peer] = made;
+    other.links[self] = made;
+    other.mailbox.post(far, up_event(*node_, self));
+    node_->mailbox.post(end, up_event(other, end->peer));
   }
 
-  static Event hello_of(Mailbox& box, PeerId as) {
-    const std::lock_guard lock(box.mutex);
-    Event event = make_event(Event::Kind::up, as);
-    event.message.header.kind = MessageKind::hello;
-    event.message.header.source = as;
-    event.message.header.incarnation = box.identity.incarnation;
-    event.message.header.epoch = box.identity.epoch;
-    event.message.hello = box.identity.hello;
-    return event;
+  // The peer called first: its link serves.
+  void repeat_up(InprocLink& existing, const std::shared_ptr<LinkEnd>& end) {
+    Side& mine = existing.of(node_.get());
+    if (end != mine.end) mine.also = end;
+    if (const auto other = existing.beyond(node_.get()).node.lock())
+      node_->mailbox.post(mine.end, up_event(*other, end->peer));
   }
 
-  void accept(Event& event) {
-    const auto box = std::static_pointer_cast<const Mailbox>(event.message.payload.owner);
-    links_[event.peer] = std::const_pointer_cast<Mailbox>(box);
-    event.message.payload = {};
-  }
-
-  std::shared_ptr<InprocHub> hub_;
-  std::shared_ptr<Mailbox> box_ = std::make_shared<Mailbox>();
-  std::map<PeerId, std::weak_ptr<Mailbox>> links_;
+  const std::shared_ptr<InprocHub> hub_;
+  const std::shared_ptr<Node> node_ = std::make_shared<Node>();
 };
 
 }  // namespace

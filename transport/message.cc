@@ -27,6 +27,8 @@ const char* message_kind_name(MessageKind kind) {
       return "heartbeat";
     case MessageKind::shutdown:
       return "shutdown";
+    case MessageKind::goodbye:
+      return "goodbye";
     case MessageKind::encode:
       return "encode";
     case MessageKind::encode_done:

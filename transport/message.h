@@ -16,21 +16,23 @@
 namespace potluck {
 
 inline constexpr uint16_t kProtocolVersion = 1;
+inline constexpr PeerId kUnassignedPeer = 0xFFFF;  // a worker before its Load
 
 enum class MessageKind : uint16_t {
   // Links: the first message each way on a new link.
   hello = 1,
   // Control: coordinator → worker, and the worker's answers.
-  load = 2,       // a plan, and which of its workers you are
-  ready = 3,      // loaded; what it took
+  load = 2,   // a plan, and which of its workers you are
+  ready = 3,  // loaded; what it took
   // open, close and truncate go to the head and ride round the ring in order with the data.
   open = 4,       // a session (optionally a fork of another)
   close = 5,      // forget a session
   truncate = 6,   // keep kv_length_before tokens of a session's KV
   cancel = 7,     // drop what is queued for a session
   fault = 8,      // either way; ends what it names
-  heartbeat = 9,  // sent and consumed by transports; never seen by state machines
+  heartbeat = 9,  // sent and consumed by transports, as goodbye; never seen by state machines
   shutdown = 10,  // worker: leave the ring and wait for the next coordinator, or exit if local
+  goodbye = 11,   // the last message each way on a link; its fault says why
   // Data: round the ring.
   encode = 20,       // coordinator → head: ids; head → … → last stage: activations
   encode_done = 21,  // last stage → coordinator
@@ -92,6 +94,10 @@ struct FaultReport {
   std::string where;
 };
 
+struct Heartbeat {
+  uint64_t taken = 0;  // messages of the link that the sender's owner has taken so far
+};
+
 struct Header {
   MessageKind kind = MessageKind::heartbeat;
   uint16_t protocol = kProtocolVersion;
@@ -114,11 +120,12 @@ struct Header {
 
 struct Message {
   Header header;
-  // At most one body, as the kind says.
+  // At most one body, as the kind says (a goodbye's is `fault`).
   std::optional<Hello> hello;
   std::optional<Load> load;
   std::optional<Ready> ready;
   std::optional<FaultReport> fault;
+  std::optional<Heartbeat> heartbeat;
   Payload payload;
   uint32_t wire_header_bytes = 0;  // set by the receiving transport
 };
@@ -128,5 +135,9 @@ inline constexpr size_t kHeaderBytesMax = 256 * 1024;  // a Load of 256 stages f
 inline constexpr size_t kPayloadBytesMax = 256u * 1024 * 1024;
 inline constexpr size_t kTextBytesMax = 4096;  // of any one string
 inline constexpr int kHopsMax = kMaxStages + 4;
+inline constexpr int kLayersMax = 1024;        // of a model
+inline constexpr int kPositionsMax = 1 << 20;  // tokens of a session, rows of a message
+inline constexpr int kThreadsMax = 1 << 16;    // of a worker
+inline constexpr size_t kSignatureBytesMax = 512;
 
 }  // namespace potluck

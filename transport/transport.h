@@ -63,8 +63,6 @@ class Transport {
   virtual void wake() = 0;
 };
 
-inline constexpr PeerId kUnassignedPeer = 0xFFFF;
-
 // All in-process transports made from one hub see each other's "inproc://NAME" endpoints.
 class InprocHub;
 std::shared_ptr<InprocHub> make_inproc_hub();

@@ -1,0 +1,108 @@
+// What transport.h promises, as one suite: instantiated for each transport by giving a
+// TransportKind. Two or three parties in one process; none of the tests measures time.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "transport/transport.h"
+
+namespace potluck {
+
+struct TransportKind {
+  std::string name;
+  // A maker of transports that can reach each other.
+  std::function<std::function<std::unique_ptr<Transport>()>()> make_net;
+  std::function<std::string()> fresh_endpoint;  // to listen at; listen() returns the one to dial
+};
+
+// For a readable list of tests.
+inline void PrintTo(const TransportKind& kind, std::ostream* out) {
+  *out << kind.name;
+}
+
+class TransportContract : public testing::TestWithParam<TransportKind> {
+ protected:
+  static constexpr double kPatienceSeconds = 20;  // an upper bound for what must happen
+
+  TransportContract() : make_(GetParam().make_net()) {}
+
+  std::unique_ptr<Transport> party(PeerId self, const std::string& name) {
+    auto transport = make_();
+    Identity identity;
+    identity.self = self;
+    identity.incarnation = 7;
+    identity.epoch = 3;
+    identity.hello.software = "potluck test";
+    identity.hello.name = name;
+    identity.hello.model.spec = 0xABCDEF;
+    transport->set_identity(identity);
+    return transport;
+  }
+
+  std::string listen(Transport& transport) { return transport.listen(GetParam().fresh_endpoint()); }
+
+  static std::optional<Event> next(Transport& transport, double patience = kPatienceSeconds) {
+    return transport.wait(now() + from_seconds(patience));
+  }
+
+  static Event expect(Transport& transport, Event::Kind kind, PeerId peer) {
+    std::optional<Event> event = next(transport);
+    if (!event) {
+      ADD_FAILURE() << "no event came";
+      return {};
+    }
+    EXPECT_EQ(static_cast<int>(event->kind), static_cast<int>(kind)) << event->reason;
+    EXPECT_EQ(event->peer, peer);
+    return std::move(*event);
+  }
+  static Event expect_up(Transport& t, PeerId peer) { return expect(t, Event::Kind::up, peer); }
+  static Event expect_down(Transport& t, PeerId peer) { return expect(t, Event::Kind::down, peer); }
+  static Message expect_message(Transport& t, PeerId peer) {
+    return expect(t, Event::Kind::message, peer).message;
+  }
+
+  // Nothing may come any more. Long enough for what is on the way, in process or over loopback.
+  static void expect_silence(Transport& transport) {
+    const std::optional<Event> event = next(transport, 0.3);
+    EXPECT_FALSE(event.has_value()) << "kind " << static_cast<int>(event->kind) << " from peer "
+                                    << event->peer << ": " << event->reason;
+  }
+
+  static Message message(PeerId to, uint64_t number, std::vector<std::byte> payload = {}) {
+    Message m;
+    m.header.kind = MessageKind::denoise;
+    m.header.destination = to;
+    m.header.session = number;
+    m.payload = own_payload(std::move(payload));
+    return m;
+  }
+
+  static std::vector<std::byte> bytes(size_t count) {
+    std::vector<std::byte> values(count);
+    for (size_t i = 0; i < count; ++i) values[i] = static_cast<std::byte>(i * 2654435761u >> 13);
+    return values;
+  }
+
+  // A head (peer 1) that listens, and a stage (peer 2) that has dialed it.
+  struct Pair {
+    std::unique_ptr<Transport> head, stage;
+    std::string endpoint;
+  };
+  Pair linked_pair() {
+    Pair pair{party(kHeadPeer, "head"), party(stage_peer(0), "stage 0"), ""};
+    pair.endpoint = listen(*pair.head);
+    pair.stage->connect(kHeadPeer, pair.endpoint);
+    expect_up(*pair.head, stage_peer(0));
+    expect_up(*pair.stage, kHeadPeer);
+    return pair;
+  }
+
+  std::function<std::unique_ptr<Transport>()> make_;
+};
+
+}  // namespace potluck

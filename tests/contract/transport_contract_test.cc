@@ -1,0 +1,325 @@
+// The contract of transport.h, on every transport that there is.
+#include "tests/contract/transport_contract.h"
+
+#include <gmock/gmock.h>
+
+#include <cstring>
+#include <thread>
+
+#include "tests/contract/transport_kinds.h"
+
+namespace potluck {
+namespace {
+
+constexpr PeerId kHead = kHeadPeer, kStage = stage_peer(0), kOther = stage_peer(1);
+
+TEST_P(TransportContract, ComesUpWithTheOtherSidesHello) {
+  auto head = party(kHead, "head"), stage = party(kStage, "stage 0");
+  stage->connect(kHead, listen(*head));
+  const Event at_head = expect_up(*head, kStage), at_stage = expect_up(*stage, kHead);
+  ASSERT_TRUE(at_head.message.hello && at_stage.message.hello);
+  EXPECT_EQ(at_head.message.hello->name, "stage 0");
+  EXPECT_EQ(at_stage.message.hello->name, "head");
+  EXPECT_EQ(at_head.message.header.incarnation, 7u);
+  EXPECT_EQ(at_head.message.header.epoch, 3u);
+  EXPECT_EQ(at_head.message.hello->model.spec, 0xABCDEFu);
+}
+
+TEST_P(TransportContract, KnowsAWorkerByTheIdThatItsDialerGivesIt) {
+  auto worker = party(kUnassignedPeer, "worker"), coordinator = party(kCoordinatorPeer, "c");
+  coordinator->connect(kStage, listen(*worker));
+  expect_up(*worker, kCoordinatorPeer);
+  expect_up(*coordinator, kStage);
+  worker->send(message(kCoordinatorPeer, 5));
+  EXPECT_EQ(expect_message(*coordinator, kStage).header.source, kStage);
+}
+
+TEST_P(TransportContract, DeliversInOrder) {
+  Pair pair = linked_pair();
+  for (uint64_t i = 0; i < 500; ++i) pair.stage->send(message(kHead, i));
+  for (uint64_t i = 0; i < 500; ++i)
+    ASSERT_EQ(expect_message(*pair.head, kStage).header.session, i);
+}
+
+TEST_P(TransportContract, DeliversHeadersWhole) {
+  Pair pair = linked_pair();
+  Message sent = message(kStage, 11, bytes(96));
+  sent.header.kv_length_before = 17;
+  sent.header.rows = 3;
+  sent.header.dtype = DType::bf16;
+  sent.header.temperature = 0.625;
+  sent.header.seed = ~uint64_t{0};
+  sent.header.hops = {{kStage, 1, 2, 3, 4, 5, 6}};
+  pair.head->send(sent);
+  const Header h = expect_message(*pair.stage, kHead).header;
+  EXPECT_EQ(h.kv_length_before, 17);
+  EXPECT_EQ(h.rows, 3);
+  EXPECT_EQ(h.dtype, DType::bf16);
+  EXPECT_EQ(h.temperature, 0.625);
+  EXPECT_EQ(h.seed, ~uint64_t{0});
+  ASSERT_EQ(h.hops.size(), 1u);
+  EXPECT_EQ(h.hops[0].out_digest, 6u);
+  EXPECT_EQ(h.source, kHead);
+  EXPECT_EQ(h.protocol, kProtocolVersion);
+}
+
+TEST_P(TransportContract, DeliversPayloadsOfEverySizeBothWays) {
+  Pair pair = linked_pair();
+  for (const size_t size :
+       {size_t{0}, size_t{1}, size_t{3000}, size_t{1441792}, size_t{20000000}}) {
+    SCOPED_TRACE(size);
+    const std::vector<std::byte> sent = bytes(size);
+    pair.stage->send(message(kHead, size, sent));
+    Message got = expect_message(*pair.head, kStage);
+    ASSERT_EQ(got.payload.bytes, size);
+    EXPECT_EQ(std::memcmp(got.payload.data, sent.data(), size), 0);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(got.payload.data) % 8, 0u);
+    EXPECT_EQ(got.header.digest, digest_bytes(sent.data(), size));
+    got.header.destination = kStage;
+    pair.head->send(std::move(got));
+    EXPECT_EQ(expect_message(*pair.stage, kHead).payload.bytes, size);
+  }
+}
+
+TEST_P(TransportContract, DeliversWhatWasSentBeforeItWasUp) {
+  auto head = party(kHead, "head"), stage = party(kStage, "stage 0");
+  stage->connect(kHead, listen(*head));
+  stage->send(message(kHead, 1));
+  expect_up(*head, kStage);
+  EXPECT_EQ(expect_message(*head, kStage).header.session, 1u);
+}
+
+TEST_P(TransportContract, ReportsDownWhenTheOtherSideIsDestroyed) {
+  Pair pair = linked_pair();
+  pair.stage->send(message(kHead, 1, bytes(1441792)));
+  pair.stage.reset();
+  EXPECT_EQ(expect_message(*pair.head, kStage).payload.bytes, 1441792u);
+  EXPECT_EQ(expect_down(*pair.head, kStage).reason, "closed by peer");
+  pair.head->send(message(kStage, 2));  // to nobody: no crash, no second report
+  expect_silence(*pair.head);
+}
+
+TEST_P(TransportContract, ReportsDownToTheDialerToo) {
+  Pair pair = linked_pair();
+  pair.head->send(message(kStage, 1, bytes(1441792)));
+  pair.head.reset();
+  EXPECT_EQ(expect_message(*pair.stage, kHead).payload.bytes, 1441792u);
+  EXPECT_EQ(expect_down(*pair.stage, kHead).reason, "closed by peer");
+}
+
+TEST_P(TransportContract, DropFlushesAndIsNotReportedToWhoDrops) {
+  for (const bool dialer_drops : {true, false}) {
+    SCOPED_TRACE(dialer_drops);
+    Pair pair = linked_pair();
+    Transport& dropping = dialer_drops ? *pair.stage : *pair.head;
+    Transport& other = dialer_drops ? *pair.head : *pair.stage;
+    const PeerId to = dialer_drops ? kHead : kStage, from = dialer_drops ? kStage : kHead;
+    for (uint64_t i = 0; i < 20; ++i) dropping.send(message(to, i, bytes(1441792)));
+    dropping.drop(to);
+    for (uint64_t i = 0; i < 20; ++i) ASSERT_EQ(expect_message(other, from).header.session, i);
+    EXPECT_EQ(expect_down(other, from).reason, "closed by peer");
+    expect_silence(dropping);
+  }
+}
+
+TEST_P(TransportContract, DeliversNothingOfADroppedLink) {
+  Pair pair = linked_pair();
+  for (uint64_t i = 0; i < 50; ++i) pair.stage->send(message(kHead, i, bytes(1000)));
+  ASSERT_EQ(expect_message(*pair.head, kStage).header.session, 0u);
+  pair.head->drop(kStage);  // 49 are queued or on the way
+  expect_down(*pair.stage, kHead);
+  expect_silence(*pair.head);
+  pair.head->drop(kStage);  // again: nothing
+}
+
+TEST_P(TransportContract, ReconnectsAfresh) {
+  Pair pair = linked_pair();
+  for (uint64_t i = 0; i < 50; ++i) pair.stage->send(message(kHead, i, bytes(1000)));
+  pair.stage->drop(kHead);
+  pair.stage->connect(kHead, pair.endpoint);
+  pair.stage->send(message(kHead, 1000));
+  expect_up(*pair.stage, kHead);
+  for (uint64_t i = 0; i < 50; ++i) ASSERT_EQ(expect_message(*pair.head, kStage).header.session, i);
+  expect_down(*pair.head, kStage);
+  expect_up(*pair.head, kStage);
+  EXPECT_EQ(expect_message(*pair.head, kStage).header.session, 1000u);
+}
+
+TEST_P(TransportContract, LosesNothingIntoTheNextLinkOfAPeer) {
+  Pair pair = linked_pair();
+  pair.stage.reset();
+  auto second = party(kStage, "second stage 0");
+  second->connect(kHead, pair.endpoint);
+  expect_up(*second, kHead);
+  // The head has not read that the first is gone: what it sends now was for the first.
+  pair.head->send(message(kStage, 1));
+  expect_down(*pair.head, kStage);
+  expect_up(*pair.head, kStage);
+  pair.head->send(message(kStage, 2));
+  EXPECT_EQ(expect_message(*second, kHead).header.session, 2u);
+}
+
+TEST_P(TransportContract, RefusesASecondClaimToAPeerThatIsUp) {
+  Pair pair = linked_pair();
+  auto thief = party(kStage, "thief");
+  thief->connect(kHead, pair.endpoint);
+  EXPECT_THAT(expect_down(*thief, kHead).reason, testing::HasSubstr("already"));
+  pair.stage->send(message(kHead, 4));
+  EXPECT_EQ(expect_message(*pair.head, kStage).header.session, 4u);
+  pair.head->send(message(kStage, 5));
+  EXPECT_EQ(expect_message(*pair.stage, kHead).header.session, 5u);
+  pair.stage->drop(kHead);
+  expect_down(*pair.head, kStage);
+  thief->connect(kHead, pair.endpoint);  // now it is free
+  expect_up(*thief, kHead);
+  expect_up(*pair.head, kStage);
+}
+
+TEST_P(TransportContract, ConnectingToAPeerThatCalledFirstGivesItsLink) {
+  Pair pair = linked_pair();
+  pair.head->connect(kStage, "anywhere");
+  EXPECT_EQ(expect_up(*pair.head, kStage).message.hello->name, "stage 0");
+  pair.head->send(message(kStage, 1));
+  EXPECT_EQ(expect_message(*pair.stage, kHead).header.session, 1u);
+  pair.stage->send(message(kHead, 2));
+  EXPECT_EQ(expect_message(*pair.head, kStage).header.session, 2u);
+}
+
+// A ring of one stage: each dials the other.
+TEST_P(TransportContract, TwoThatDialEachOtherGetOneLink) {
+  for (int round = 0; round < 20; ++round) {
+    SCOPED_TRACE(round);
+    auto head = party(kHead, "head"), stage = party(kStage, "stage 0");
+    const std::string head_at = listen(*head), stage_at = listen(*stage);
+    std::thread other([&, stage = stage.get()] {
+      if (round % 2) std::this_thread::sleep_for(std::chrono::microseconds(200 * round));
+      stage->connect(kHead, head_at);
+      stage->send(message(kHead, 1));
+    });
+    head->connect(kStage, stage_at);
+    head->send(message(kStage, 2));
+    other.join();
+    const auto first_message = [&](Transport& t, PeerId from) {
+      std::optional<Event> event = next(t);
+      while (event && event->kind == Event::Kind::up) event = next(t);
+      EXPECT_TRUE(event && event->kind == Event::Kind::message && event->peer == from);
+      return event ? event->message.header.session : 0;
+    };
+    EXPECT_EQ(first_message(*head, kStage), 1u);
+    EXPECT_EQ(first_message(*stage, kHead), 2u);
+  }
+}
+
+TEST_P(TransportContract, ServesManyPeersAtOnce) {
+  auto head = party(kHead, "head");
+  const std::string endpoint = listen(*head);
+  std::vector<std::unique_ptr<Transport>> stages;
+  for (int i = 0; i < 8; ++i) {
+    stages.push_back(party(stage_peer(i), "stage " + std::to_string(i)));
+    stages.back()->connect(kHead, endpoint);
+    expect_up(*stages.back(), kHead);
+    expect_up(*head, stage_peer(i));
+  }
+  for (int i = 0; i < 8; ++i) head->send(message(stage_peer(i), static_cast<uint64_t>(i)));
+  for (int i = 0; i < 8; ++i)
+    EXPECT_EQ(expect_message(*stages[static_cast<size_t>(i)], kHead).header.session,
+              static_cast<uint64_t>(i));
+  stages[3].reset();
+  expect_down(*head, stage_peer(3));
+  stages[4]->send(message(kHead, 44));
+  EXPECT_EQ(expect_message(*head, stage_peer(4)).header.session, 44u);
+}
+
+TEST_P(TransportContract, NobodyListeningIsReportedWithTheEndpoint) {
+  std::string endpoint;
+  {
+    auto gone = party(kHead, "head");
+    endpoint = listen(*gone);
+  }
+  auto stage = party(kStage, "stage 0");
+  stage->connect(kHead, endpoint);
+  EXPECT_THAT(expect_down(*stage, kHead).reason, testing::HasSubstr(endpoint));
+  expect_silence(*stage);
+}
+
+TEST_P(TransportContract, AnEndpointInUseIsNamed) {
+  auto head = party(kHead, "head"), other = party(kOther, "other");
+  const std::string endpoint = listen(*head);
+  try {
+    other->listen(endpoint);
+    FAIL() << "two listen at " << endpoint;
+  } catch (const Fault& fault) {
+    EXPECT_EQ(fault.kind(), FaultKind::world);
+    EXPECT_THAT(fault.text(), testing::HasSubstr(endpoint));
+  }
+  auto stage = party(kStage, "stage 0");  // the first still listens
+  stage->connect(kHead, endpoint);
+  expect_up(*head, kStage);
+}
+
+TEST_P(TransportContract, AnEndpointOfAnotherKindIsBadInput) {
+  auto head = party(kHead, "head");
+  for (const std::string endpoint : {"carrier-pigeon://coop", "", "7000"}) {
+    try {
+      head->listen(endpoint);
+      FAIL() << endpoint;
+    } catch (const Fault& fault) {
+      EXPECT_EQ(fault.kind(), FaultKind::input);
+      EXPECT_THAT(fault.text(), testing::HasSubstr(endpoint));
+    }
+  }
+}
+
+TEST_P(TransportContract, WakesFromAnotherThread) {
+  auto head = party(kHead, "head");
+  std::thread other([&] { head->wake(); });
+  const std::optional<Event> event = next(*head);
+  other.join();
+  ASSERT_TRUE(event.has_value());
+  EXPECT_EQ(event->kind, Event::Kind::woken);
+  expect_silence(*head);
+}
+
+TEST_P(TransportContract, WaitsNoLongerThanItsDeadline) {
+  auto head = party(kHead, "head");
+  EXPECT_FALSE(head->wait(now() - from_seconds(1)).has_value());
+  EXPECT_FALSE(head->wait(now() + from_seconds(0.02)).has_value());
+}
+
+TEST_P(TransportContract, SendingPastTheQueueIsAFault) {
+  Pair pair = linked_pair();
+  for (int i = 0; i < kLinkQueueMax; ++i)
+    pair.stage->send(message(kHead, static_cast<uint64_t>(i)));
+  try {
+    pair.stage->send(message(kHead, 0));
+    FAIL() << "no limit";
+  } catch (const Fault& fault) {
+    EXPECT_EQ(fault.kind(), FaultKind::world);
+    EXPECT_THAT(fault.text(), testing::HasSubstr("peer 1"));
+  }
+  for (int i = 0; i < kLinkQueueMax; ++i)  // what was accepted arrives
+    ASSERT_EQ(expect_message(*pair.head, kStage).header.session, static_cast<uint64_t>(i));
+}
+
+TEST_P(TransportContract, AQueueThatIsReadNeverFills) {
+  Pair pair = linked_pair();
+  constexpr uint64_t kMany = 5 * kLinkQueueMax;
+  for (uint64_t sent = 0; sent < kMany; ++sent) {
+    pair.stage->send(message(kHead, sent));
+    if (sent % 100) continue;
+    for (uint64_t behind = sent ? 100 : 1; behind > 0; --behind)
+      ASSERT_EQ(expect_message(*pair.head, kStage).header.kind, MessageKind::denoise);
+  }
+}
+
+TEST_P(TransportContract, SendingToAPeerNeverConnectedIsABug) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  auto head = party(kHead, "head");
+  EXPECT_DEATH(head->send(message(kOther, 1)), "CHECK");
+}
+
+INSTANTIATE_TEST_SUITE_P(Every, TransportContract, testing::ValuesIn(transport_kinds()),
+                         [](const auto& each) { return each.param.name; });
+
+}  // namespace
+}  // namespace potluck

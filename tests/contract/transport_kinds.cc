@@ -1,0 +1,36 @@
+#include "tests/contract/transport_kinds.h"
+
+#include <unistd.h>
+
+#include <atomic>
+
+#include "transport/zmq.h"
+
+namespace potluck {
+namespace {
+
+std::unique_ptr<Transport> quiet_zmq() {
+  ZmqOptions options;
+  options.log = [](const std::string&) {};
+  return make_zmq_transport(options);
+}
+
+std::string numbered(const std::string& stem) {
+  static std::atomic<int> count{0};
+  return stem + std::to_string(getpid()) + "-" + std::to_string(count++);
+}
+
+}  // namespace
+
+std::vector<TransportKind> transport_kinds() {
+  const auto inproc_net = [] {
+    return [hub = make_inproc_hub()] { return make_inproc_transport(hub); };
+  };
+  const auto zmq_net = [] { return quiet_zmq; };
+  const auto in_process = [] { return numbered("inproc://contract-"); };
+  const auto on_tcp = [] { return std::string("tcp://127.0.0.1:*"); };
+  const auto on_ipc = [] { return numbered("ipc://" + testing::TempDir() + "potluck-contract-"); };
+  return {{"Inproc", inproc_net, in_process}, {"Tcp", zmq_net, on_tcp}, {"Ipc", zmq_net, on_ipc}};
+}
+
+}  // namespace potluck

@@ -1,0 +1,128 @@
+#include "transport/mailbox.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <string>
+
+#include "topology/check.h"
+
+namespace potluck {
+namespace {
+
+int make_event_fd() {
+  const int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (fd < 0)
+    throw Fault(FaultKind::world, std::string("cannot make an eventfd: ") + std::strerror(errno));
+  return fd;
+}
+
+void ring(int fd) {
+  const uint64_t one = 1;
+  const int saved = errno;  // a signal handler must leave it alone
+  [[maybe_unused]] const ssize_t written = write(fd, &one, sizeof(one));  // full: it rings already
+  errno = saved;
+}
+
+}  // namespace
+
+Mailbox::Mailbox() : event_fd_(make_event_fd()) {}
+
+Mailbox::~Mailbox() {
+  close(event_fd_);
+}
+
+void Mailbox::post(std::shared_ptr<LinkEnd> end, Event event) {
+  {
+    const std::lock_guard lock(mutex_);
+    events_.push_back({std::move(end), std::move(event)});
+  }
+  ring(event_fd_);
+}
+
+void Mailbox::wake() {
+  woken_.store(true);
+  ring(event_fd_);
+}
+
+std::optional<Mailbox::Delivery> Mailbox::wait(Time deadline) {
+  for (;;) {
+    if (std::optional<Delivery> delivery = take()) return delivery;
+    if (now() >= deadline) return std::nullopt;
+    sleep(deadline);
+  }
+}
+
+// Empties the bell before it looks: what is posted later rings again.
+void Mailbox::sleep(Time deadline) const {
+  const double wait_ms = std::clamp(milliseconds(deadline - now()), 0.0, 3.6e6);
+  pollfd bell{event_fd_, POLLIN, 0};
+  poll(&bell, 1, static_cast<int>(wait_ms) + 1);
+  uint64_t rung = 0;
+  [[maybe_unused]] const ssize_t got = read(event_fd_, &rung, sizeof(rung));
+}
+
+std::optional<Mailbox::Delivery> Mailbox::take() {
+  if (woken_.exchange(false)) {
+    Delivery woken;
+    woken.event.kind = Event::Kind::woken;
+    return woken;
+  }
+  for (;;) {
+    Delivery next;
+    {
+      const std::lock_guard lock(mutex_);
+      if (events_.empty()) return std::nullopt;
+      next = std::move(events_.front());
+      events_.pop_front();
+    }
+    if (next.end->dropped) continue;
+    std::shared_ptr<LinkEnd>& link = links_[next.end->peer];
+    switch (next.event.kind) {
+      case Event::Kind::up:
+        // Both sides dialed, and the peer's call stands: what we sent on ours counts on this one.
+        if (link && link != next.end) next.end->sent += link->sent;
+        link = next.end;
+        break;
+      case Event::Kind::down:
+        if (link == next.end) link = nullptr;
+        break;
+      default:
+        ++next.end->taken;
+    }
+    return next;
+  }
+}
+
+std::shared_ptr<LinkEnd> Mailbox::claim(PeerId peer) {
+  std::shared_ptr<LinkEnd>& link = links_[peer];
+  if (!link) link = std::make_shared<LinkEnd>(peer);
+  return link;
+}
+
+std::shared_ptr<LinkEnd> Mailbox::current(PeerId peer) const {
+  const auto found = links_.find(peer);
+  CHECK(found != links_.end(), peer);
+  return found->second;
+}
+
+std::shared_ptr<LinkEnd> Mailbox::drop(PeerId peer) {
+  const auto found = links_.find(peer);
+  if (found == links_.end() || !found->second) return nullptr;
+  found->second->dropped = true;
+  return std::exchange(found->second, nullptr);
+}
+
+void count_sent(LinkEnd& end) {
+  if (end.sent - end.taken_by_peer >= kLinkQueueMax)
+    throw Fault(FaultKind::world, "peer " + std::to_string(end.peer) + " has " +
+                                      std::to_string(kLinkQueueMax) +
+                                      " messages waiting that it does not take; it has stopped");
+  ++end.sent;
+}
+
+}  // namespace potluck

@@ -1,0 +1,175 @@
+# The protocol between potluck's processes, version 1.
+#
+# A link is one connection. What travels on it is a sequence of messages, each of one or two ZeroMQ
+# frames:
+#
+#   frame 1   a Message of this file, unpacked, with Cap'n Proto's segment table in front
+#   frame 2   the payload, raw little-endian values; absent when payloadBytes is 0
+#
+# The side that dials says hello first; the side that listens answers with its own hello, or with a
+# goodbye that gives the reason. Nothing else may come before. From then on both send a heartbeat
+# every half second; a link on which nothing arrives for two seconds is given up by whoever notices.
+# A goodbye is the last message each way: one side sends it behind everything it had to say, the
+# other answers with its own, and the connection is closed.
+#
+# A message that breaks a rule of this file ends its link, with a goodbye that says why. Limits are
+# named in transport/message.h; every length is checked before memory is taken for it.
+#
+# Changing this file: fields may be added at the end (older builds skip them), never renumbered. What
+# an older build would misunderstand needs a new protocol version.
+@0xaf33d565ef244e14;
+
+using Cxx = import "/capnp/c++.capnp";
+$Cxx.namespace("potluck::wire");
+
+struct Message {
+  protocol @0 :UInt16;
+  # Stands first for ever: read and compared before anything else. Two builds whose numbers differ
+  # refuse each other.
+
+  kind @1 :UInt16;
+  # Decides which body there must be (none where none is named):
+  #   links    1 hello (hello) · 9 heartbeat (heartbeat) · 11 goodbye (fault: its text is the reason)
+  #   control  2 load (load) · 3 ready (ready) · 4 open · 5 close · 6 truncate · 7 cancel
+  #            8 fault (fault) · 10 shutdown
+  #   data     20 encode · 21 encode_done · 22 denoise · 23 candidates
+
+  source @2 :UInt16;
+  destination @3 :UInt16;
+  # Peers of the plan: 0 the coordinator, 1 the head, 2 + k stage k, 65535 not assigned yet. The
+  # source of a dialer's hello is who it will be on this link; a receiver goes by that, not by the
+  # source of what follows.
+
+  epoch @4 :UInt32;
+  # Generation of the plan; what carries an older one is stale.
+  incarnation @5 :UInt64;
+  # Of the coordinator: random when it starts.
+
+  session @6 :UInt64;
+  # Whose KV; never reused within an incarnation.
+  answer @7 :UInt32;
+  canvas @8 :UInt32;
+  step @9 :UInt32;
+  attempt @10 :UInt32;
+  kvLengthBefore @11 :Int32;
+  # Tokens that the session's KV must hold before this runs: a stage at another length refuses.
+  firstPosition @12 :Int32;
+  rows @13 :Int32;
+  # Rows of the payload, and the position of the first.
+
+  dtype @14 :UInt8;
+  # Of an activation payload; ggml's type ids: 0 f32, 30 bf16, 8 q8_0 (blocks of 32).
+  last @15 :Bool;
+  # encode: the last chunk.
+  temperature @16 :Float64 = 1.0;
+  seed @17 :UInt64;
+  # denoise: the step's temperature and the request's noise key.
+  forkOf @18 :UInt64;
+  # open: the session to copy; 0 none.
+
+  payloadBytes @19 :UInt64;
+  # Exactly the bytes of frame 2.
+  digestAlgorithm @20 :UInt8;
+  # 0 none, 1 XXH3 with 64 bits.
+  digest @21 :UInt64;
+  # Of the payload. A receiver compares; a difference ends the link.
+
+  hops @22 :List(Hop);
+  # One for each worker passed, oldest first.
+
+  signature @23 :Data;
+  # Room for a signature by the source; empty in version 1.
+
+  body :union {
+    none @24 :Void;
+    hello @25 :Hello;
+    load @26 :Load;
+    ready @27 :Ready;
+    fault @28 :FaultReport;
+    heartbeat @29 :Heartbeat;
+  }
+}
+
+struct Hop {
+  # What a worker received, how long it waited and computed, and what it sent on.
+  peer @0 :UInt16;
+  queueUs @1 :UInt32;
+  computeUs @2 :UInt32;
+  headerBytes @3 :UInt32;
+  payloadBytes @4 :UInt64;
+  inDigest @5 :UInt64;
+  outDigest @6 :UInt64;
+}
+
+struct Hello {
+  software @0 :Text;
+  # "potluck 0.1.0"
+  name @1 :Text;
+  model @2 :Fingerprint;
+  device @3 :Text;
+  # Of a worker, as the next two.
+  bytesFree @4 :UInt64;
+  threads @5 :Int32;
+}
+
+struct Fingerprint {
+  # Models are compared by what they hold; 0 stands for "not computed".
+  spec @0 :UInt64;
+  head @1 :UInt64;
+  layers @2 :List(UInt64);
+}
+
+struct Load {
+  plan @0 :Plan;
+  you @1 :UInt16;
+  # Which of the plan's workers the receiver is to be.
+  model @2 :Fingerprint;
+}
+
+struct Plan {
+  epoch @0 :UInt32;
+  head @1 :WorkerPlan;
+  stages @2 :List(WorkerPlan);
+  # In ring order.
+  stream @3 :UInt8;
+  kv @4 :UInt8;
+  ctxSize @5 :Int32;
+  sessions @6 :Int32;
+  chunk @7 :Int32;
+  slots @8 :Int32;
+}
+
+struct WorkerPlan {
+  name @0 :Text;
+  endpoint @1 :Text;
+  device @2 :Text;
+  layerBegin @3 :Int32;
+  layerEnd @4 :Int32;
+  # Half-open; both 0 for the head.
+  threads @5 :Int32;
+  hop @6 :UInt8;
+  memoryBytes @7 :UInt64;
+}
+
+struct Ready {
+  weightBytes @0 :UInt64;
+  kvBytes @1 :UInt64;
+  workspaceBytes @2 :UInt64;
+  loadSeconds @3 :Float64;
+  contents @4 :List(UInt64);
+  # Digests of the layers it owns in order; of the head: one.
+  endpoint @5 :Text;
+}
+
+struct FaultReport {
+  kind @0 :UInt8;
+  # 0 input, 1 memory, 2 lost, 3 refused, 4 world, 5 canceled.
+  what @1 :Text;
+  where @2 :Text;
+}
+
+struct Heartbeat {
+  taken @0 :UInt64;
+  # Messages of this link, links' own apart, that the sender's owner has taken so far. Whoever sends
+  # keeps at most kLinkQueueMax ahead of it.
+}

@@ -1,0 +1,168 @@
+#include <capnp/message.h>
+#include <capnp/serialize.h>
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+
+#include "protocol.capnp.h"
+#include "topology/fault.h"
+#include "transport/wire.h"
+
+namespace potluck {
+namespace {
+
+constexpr uint8_t kXxh3 = 1;                // wire::Message.digestAlgorithm
+constexpr size_t kFirstSegmentWords = 256;  // a data header of 40 hops needs no second segment
+
+void check_length(const char* field, size_t found, size_t most) {
+  if (found > most)
+    throw Fault(FaultKind::input, std::string(field) + " has length " + std::to_string(found) +
+                                      "; a message carries at most " + std::to_string(most));
+}
+
+std::string one_line(std::string text) {
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return (c >= 0 && c < ' ') || c == 0x7f; }, ' ');
+  return text;
+}
+
+std::string checked(const char* field, const std::string& text) {
+  check_length(field, text.size(), kTextBytesMax);
+  return one_line(text);
+}
+
+void put(wire::Fingerprint::Builder out, const Fingerprint& model) {
+  out.setSpec(model.spec);
+  out.setHead(model.head);
+  check_length("model.layers", model.layers.size(), kLayersMax);
+  auto layers = out.initLayers(static_cast<unsigned>(model.layers.size()));
+  for (unsigned i = 0; i < layers.size(); ++i) layers.set(i, model.layers[i]);
+}
+
+void put(wire::Hello::Builder out, const Hello& hello) {
+  out.setSoftware(checked("hello.software", hello.software));
+  out.setName(checked("hello.name", hello.name));
+  out.setDevice(checked("hello.device", hello.device));
+  out.setBytesFree(hello.bytes_free);
+  out.setThreads(hello.threads);
+  put(out.initModel(), hello.model);
+}
+
+void put(wire::WorkerPlan::Builder out, const WorkerPlan& worker) {
+  out.setName(checked("plan.name", worker.name));
+  out.setEndpoint(checked("plan.endpoint", worker.endpoint));
+  out.setDevice(checked("plan.device", worker.device));
+  out.setLayerBegin(worker.layers.begin);
+  out.setLayerEnd(worker.layers.end);
+  out.setThreads(worker.threads);
+  out.setHop(static_cast<uint8_t>(worker.hop));
+  out.setMemoryBytes(worker.memory_bytes);
+}
+
+void put(wire::Plan::Builder out, const Plan& plan) {
+  out.setEpoch(plan.epoch);
+  out.setStream(static_cast<uint8_t>(plan.stream));
+  out.setKv(static_cast<uint8_t>(plan.kv));
+  out.setCtxSize(plan.ctx_size);
+  out.setSessions(plan.sessions);
+  out.setChunk(plan.chunk);
+  out.setSlots(plan.slots);
+  put(out.initHead(), plan.head);
+  check_length("plan.stages", plan.stages.size(), kMaxStages);
+  auto stages = out.initStages(static_cast<unsigned>(plan.stages.size()));
+  for (unsigned i = 0; i < stages.size(); ++i) put(stages[i], plan.stages[i]);
+}
+
+void put(wire::Load::Builder out, const Load& load) {
+  put(out.initPlan(), load.plan);
+  out.setYou(load.you);
+  put(out.initModel(), load.model);
+}
+
+void put(wire::Ready::Builder out, const Ready& ready) {
+  out.setWeightBytes(ready.weight_bytes);
+  out.setKvBytes(ready.kv_bytes);
+  out.setWorkspaceBytes(ready.workspace_bytes);
+  out.setLoadSeconds(ready.load_seconds);
+  out.setEndpoint(checked("ready.endpoint", ready.endpoint));
+  check_length("ready.contents", ready.contents.size(), kLayersMax);
+  auto contents = out.initContents(static_cast<unsigned>(ready.contents.size()));
+  for (unsigned i = 0; i < contents.size(); ++i) contents.set(i, ready.contents[i]);
+}
+
+// A fault must arrive: too long a text is cut, not refused.
+void put(wire::FaultReport::Builder out, const FaultReport& fault) {
+  out.setKind(static_cast<uint8_t>(fault.kind));
+  out.setWhat(one_line(fault.what.substr(0, kTextBytesMax)));
+  out.setWhere(one_line(fault.where.substr(0, kTextBytesMax)));
+}
+
+void put_hops(wire::Message::Builder out, const std::vector<Hop>& hops) {
+  if (hops.empty()) return;
+  check_length("hops", hops.size(), kHopsMax);
+  auto list = out.initHops(static_cast<unsigned>(hops.size()));
+  for (unsigned i = 0; i < list.size(); ++i) {
+    const Hop& hop = hops[i];
+    list[i].setPeer(hop.peer);
+    list[i].setQueueUs(hop.queue_us);
+    list[i].setComputeUs(hop.compute_us);
+    list[i].setHeaderBytes(hop.header_bytes);
+    list[i].setPayloadBytes(hop.payload_bytes);
+    list[i].setInDigest(hop.in_digest);
+    list[i].setOutDigest(hop.out_digest);
+  }
+}
+
+void put_numbers(wire::Message::Builder out, const Header& h) {
+  out.setProtocol(h.protocol);
+  out.setKind(static_cast<uint16_t>(h.kind));
+  out.setSource(h.source);
+  out.setDestination(h.destination);
+  out.setEpoch(h.epoch);
+  out.setIncarnation(h.incarnation);
+  out.setSession(h.session);
+  out.setAnswer(h.answer);
+  out.setCanvas(h.canvas);
+  out.setStep(h.step);
+  out.setAttempt(h.attempt);
+  out.setKvLengthBefore(h.kv_length_before);
+  out.setFirstPosition(h.first_position);
+  out.setRows(h.rows);
+  out.setDtype(static_cast<uint8_t>(h.dtype));
+  out.setLast(h.last);
+  out.setTemperature(h.temperature);
+  out.setSeed(h.seed);
+  out.setForkOf(h.fork_of);
+  out.setDigestAlgorithm(h.digest ? kXxh3 : 0);
+  out.setDigest(h.digest);
+}
+
+void put_body(wire::Message::Body::Builder out, const Message& message) {
+  if (message.hello) put(out.initHello(), *message.hello);
+  if (message.load) put(out.initLoad(), *message.load);
+  if (message.ready) put(out.initReady(), *message.ready);
+  if (message.fault) put(out.initFault(), *message.fault);
+  if (message.heartbeat) out.initHeartbeat().setTaken(message.heartbeat->taken);
+}
+
+}  // namespace
+
+std::vector<std::byte> encode_header(const Message& message) {
+  capnp::word scratch[kFirstSegmentWords] = {};
+  capnp::MallocMessageBuilder builder(kj::arrayPtr(scratch, kFirstSegmentWords));
+  wire::Message::Builder out = builder.initRoot<wire::Message>();
+  put_numbers(out, message.header);
+  put_hops(out, message.header.hops);
+  put_body(out.getBody(), message);
+  check_length("payload", message.payload.bytes, kPayloadBytesMax);
+  out.setPayloadBytes(message.payload.bytes);
+  const kj::Array<capnp::word> words = capnp::messageToFlatArray(builder);
+  const auto bytes = words.asBytes();
+  check_length("the header", bytes.size(), kHeaderBytesMax);
+  std::vector<std::byte> frame(bytes.size());
+  std::memcpy(frame.data(), bytes.begin(), bytes.size());
+  return frame;
+}
+
+}  // namespace potluck

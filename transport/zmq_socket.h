@@ -1,0 +1,60 @@
+// One ZeroMQ socket and the monitor that tells what happens to its connections. Used by one thread.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+#include <zmq.hpp>
+
+#include "transport/message.h"
+
+namespace potluck {
+
+struct ZmqFrames {
+  std::string route;                 // of a listening socket: which connection they came by
+  std::vector<zmq::message_t> kept;  // at most kFramesKept, without the route
+  size_t count = 0;                  // of all that came
+};
+
+struct ZmqHappening {
+  enum class Kind { connected, accepted, disconnected };
+  Kind kind;
+  int fd;  // the connection's; -1 of one that was never made
+};
+
+class ZmqSocket final {
+ public:
+  static constexpr size_t kFramesKept = 2;  // a header and a payload
+
+  // router: listens, and knows its connections by route. dealer: dials once.
+  ZmqSocket(zmq::context_t& context, zmq::socket_type type);
+  ~ZmqSocket();
+  ZmqSocket(const ZmqSocket&) = delete;
+  ZmqSocket& operator=(const ZmqSocket&) = delete;
+
+  // Addresses are resolved ones. Both throw zmq::error_t.
+  void bind(const std::string& address);
+  void connect(const std::string& address);
+  std::string last_endpoint() const;
+
+  // Never waits. False: there is no such connection any more.
+  bool send(const std::string& route, const std::vector<std::byte>& header, const Payload& payload);
+  std::optional<ZmqFrames> receive();
+  std::vector<ZmqHappening> happenings();
+
+  // How long what was sent may still take after destruction; 0 at first.
+  void set_linger(double seconds);
+  void append_poll_items(std::vector<zmq::pollitem_t>& items);
+
+ private:
+  bool is_router_;
+  zmq::socket_t socket_, monitor_;
+};
+
+// A frame as a payload that keeps it alive; copied if it lies at an address no multiple of 8.
+Payload payload_of(zmq::message_t frame);
+int fd_of(zmq::message_t& frame);               // of the connection that it came by
+std::string address_of(zmq::message_t& frame);  // of the peer that sent it
+
+}  // namespace potluck
