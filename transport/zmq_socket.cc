@@ -65,11 +65,14 @@ ZmqSocket::ZmqSocket(zmq::context_t& context, zmq::socket_type type)
   const std::string address = next_monitor_address();
   if (zmq_socket_monitor(socket_.handle(), address.c_str(), kEvents) != 0) throw zmq::error_t();
   monitor_.set(zmq::sockopt::linger, 0);
+  monitor_.set(zmq::sockopt::rcvhwm, 0);
   monitor_.connect(address);
 }
 
+// The monitor is stopped while there is somebody to read it: libzmq's own thread waits for ever for
+// a reader of its next event otherwise.
 ZmqSocket::~ZmqSocket() {
-  socket_.close();
+  zmq_socket_monitor(socket_.handle(), nullptr, 0);
 }
 
 void ZmqSocket::bind(const std::string& address) {

@@ -202,7 +202,8 @@ TEST_P(TransportContract, TwoThatDialEachOtherGetOneLink) {
     const auto first_message = [&](Transport& t, PeerId from) {
       std::optional<Event> event = next(t);
       while (event && event->kind == Event::Kind::up) event = next(t);
-      EXPECT_TRUE(event && event->kind == Event::Kind::message && event->peer == from);
+      EXPECT_TRUE(event && event->kind == Event::Kind::message && event->peer == from)
+          << (event ? event->reason : "nothing came");
       return event ? event->message.header.session : 0;
     };
     EXPECT_EQ(first_message(*head, kStage), 1u);
