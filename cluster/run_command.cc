@@ -13,9 +13,9 @@
 #include "cluster/run_report.h"
 #include "coordinator/chat_template.h"
 #include "coordinator/tokenizer.h"
-#include "coordinator/utf8.h"
 #include "topology/fault.h"
 #include "topology/mapped_file.h"
+#include "topology/utf8.h"
 
 namespace potluck {
 namespace {

@@ -5,8 +5,8 @@
 #include <cstdio>
 #include <queue>
 
-#include "coordinator/utf8.h"
 #include "topology/fault.h"
+#include "topology/utf8.h"
 
 namespace potluck {
 namespace {

@@ -14,16 +14,16 @@ namespace {
 constexpr int kContextMax = 1 << 20;
 constexpr int kSessionsMax = 1024;
 constexpr int kSlotsMax = 256;
+constexpr int kThreadsMax = 1024;
 
 std::string range_text(LayerRange r) {
   return std::to_string(r.begin) + ":" + std::to_string(r.end);
 }
 
-void check_number(const char* name, int value, int least, int most) {
+void check_number(const std::string& name, int value, int least, int most) {
   if (value < least || value > most)
-    throw Fault(FaultKind::input, std::string(name) + " is " + std::to_string(value) +
-                                      "; it must be " + std::to_string(least) + " to " +
-                                      std::to_string(most));
+    throw Fault(FaultKind::input, name + " is " + std::to_string(value) + "; it must be " +
+                                      std::to_string(least) + " to " + std::to_string(most));
 }
 
 void check_layers(const Plan& plan, int layers) {
@@ -31,7 +31,7 @@ void check_layers(const Plan& plan, int layers) {
   for (const WorkerPlan& stage : plan.stages) {
     const LayerRange r = stage.layers;
     const std::string who = "stage \"" + stage.name + "\" has layers " + range_text(r);
-    if (r.begin < 0 || r.size() < 1 || r.end > layers)
+    if (r.begin < 0 || r.end <= r.begin || r.end > layers)
       throw Fault(FaultKind::input, who + "; the model has layers 0:" + std::to_string(layers));
     if (r.begin > next)
       throw Fault(FaultKind::input, who + ", so nobody runs " + range_text({next, r.begin}) +
@@ -44,7 +44,19 @@ void check_layers(const Plan& plan, int layers) {
   }
   if (next != layers)
     throw Fault(FaultKind::input, "nobody runs layers " + range_text({next, layers}) +
-                                      "; add a stage or extend the last one");
+                                      "; add a stage, or let \"" + plan.stages.back().name +
+                                      "\" end at " + std::to_string(layers));
+}
+
+// "cpu", "cuda:N" or "hip:N".
+bool is_device(const std::string& device) {
+  const size_t colon = device.find(':');
+  const std::string kind = device.substr(0, colon);
+  if (colon == std::string::npos) return kind == "cpu";
+  const std::string index = device.substr(colon + 1);
+  const bool number = !index.empty() && index.size() <= 3 &&
+                      index.find_first_not_of("0123456789") == std::string::npos;
+  return number && (kind == "cuda" || kind == "hip");
 }
 
 void check_worker(const WorkerPlan& worker, DType stream, std::set<std::string>& names,
@@ -58,7 +70,11 @@ void check_worker(const WorkerPlan& worker, DType stream, std::set<std::string>&
   if (worker.hop != stream && worker.hop != DType::q8_0)
     throw Fault(FaultKind::input, "worker \"" + worker.name + "\" has hop " +
                                       dtype_name(worker.hop) + "; it can be the stream's " +
-                                      dtype_name(stream) + ", or q8_0");
+                                      dtype_name(stream) + ", or int8");
+  if (!is_device(worker.device))
+    throw Fault(FaultKind::input, "worker \"" + worker.name + "\" has device \"" + worker.device +
+                                      "\"; it can be cpu, cuda:N or hip:N");
+  check_number("the threads of worker \"" + worker.name + "\"", worker.threads, 0, kThreadsMax);
 }
 
 // The least possible largest sum of `parts` consecutive groups; each group at least one layer.

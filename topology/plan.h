@@ -38,6 +38,7 @@ struct WorkerPlan {
   int threads = 0;             // 0: the worker's own choice
   uint64_t memory_bytes = 0;   // 0: what the device has
   DType hop = DType::bf16;     // what this worker sends on: the stream's dtype, or q8_0 (lossy)
+  bool local = false;          // "start: here": the coordinator starts it itself, on its machine
 };
 
 struct Plan {
@@ -55,8 +56,8 @@ struct Plan {
   const WorkerPlan& worker(PeerId peer) const;  // head or a stage; CHECKs
 };
 
-// Throws Fault{input} naming the stage and the layers: gaps, overlaps, unknown dtypes, duplicate
-// names or endpoints, sizes past their limits.
+// Throws Fault{input} naming the worker and the value: gaps, overlaps, unknown dtypes and devices,
+// duplicate names or endpoints, sizes past their limits.
 void validate(const Plan& plan, const ModelSpec& spec);
 
 // A plan for N local stages: layers split so that the largest stage's bytes are least; `split`

@@ -1,4 +1,4 @@
-#include "coordinator/utf8.h"
+#include "topology/utf8.h"
 
 #include <cstdint>
 
