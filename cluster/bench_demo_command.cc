@@ -30,8 +30,8 @@ std::pair<double, double> wilson(int solved, int played) {
   return {middle - half, middle + half};
 }
 
-int run(const Flags& flags, const ModelPlaces& places) {
-  Game game = make_game(open_model("demo", places));
+int run(const Flags& flags, const ModelPlaces& places, const std::string& program) {
+  Game game(open_model("demo", places), program);
   game.steps = flags.steps;
   std::mt19937_64 random(flags.seed);
   Band bands[] = {{8, 11}, {12, 17}, {18, 33}};
@@ -72,7 +72,9 @@ void add_bench(CommandLine& line) {
       ->check(CLI::Range(1, 255));
   sub->add_option("-s,--seed", flags->seed, "of puzzles and noise");
   sub->callback([&line, flags] {
-    line.chosen = [flags, places = line.places] { return run(*flags, places); };
+    line.chosen = [flags, places = line.places, program = line.program] {
+      return run(*flags, places, program);
+    };
   });
 }
 

@@ -13,6 +13,7 @@ namespace potluck {
 struct CommandLine {
   CLI::App& app;
   ModelPlaces places;
+  std::string program;          // this executable, to start workers with
   bool no_color = false;        // NO_COLOR is set
   std::function<int()> chosen;  // the exit code
 };
@@ -23,5 +24,6 @@ void add_run(CommandLine& line);
 void add_inspect(CommandLine& line);
 void add_tokenize(CommandLine& line);
 void add_verify(CommandLine& line);
+void add_worker(CommandLine& line);
 
 }  // namespace potluck

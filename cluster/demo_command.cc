@@ -7,6 +7,8 @@
 
 #include "cluster/commands.h"
 #include "cluster/demo_game.h"
+#include "cluster/interrupt.h"
+#include "cluster/ring_plan.h"
 #include "topology/cost_model.h"
 #include "topology/fault.h"
 
@@ -19,38 +21,37 @@ struct Flags {
   int puzzles = 20;
   uint64_t seed = 0;
   bool check = false;
+  std::string worker;
+  bool insecure_plaintext = false;
 };
 
 // One worker that should hold all layers within the largest limit of the ring.
-void show_refusal(const Game& game) {
+void show_refusal(const std::shared_ptr<const ModelSource>& source) {
   RingOptions options;
   options.ctx_size = kDemoContext;
-  options.chunk = game.source->spec().canvas;
-  Plan alone = make_plan(*game.source, options);
+  options.chunk = source->spec().canvas;
+  Plan alone = make_plan(*source, options);
   alone.stages[0].name = "one worker for all layers";
-  for (const WorkerPlan& stage : game.plan.stages)
+  for (const WorkerPlan& stage : demo_plan(*source, {}).stages)
     alone.stages[0].memory_bytes = std::max(alone.stages[0].memory_bytes, stage.memory_bytes);
   try {
-    Request request;
-    request.prompt = {game.source->spec().generation.bos_id};
-    answer(game.source, alone, 1, request, {});
+    const Ring ring(source, alone, {});
     std::printf("one worker alone could hold the model; this demo's limits do not bind\n");
   } catch (const Fault& fault) {
+    if (fault.kind() != FaultKind::memory) throw;
     std::printf("Alone: refused. %s\n", fault.text().c_str());
   }
 }
 
-void show_ring(const Game& game) {
+void show_ring(const Plan& plan) {
   std::printf("Together: head → stage 0 → stage 1 → stage 2 → head\n");
   const auto print = [](const WorkerPlan& worker, const std::string& part) {
-    std::printf("  %-8s %-13s limit %-8s %d %s\n", worker.name.c_str(), part.c_str(),
+    std::printf("  %-8s %-12s limit %-8s %d %-8s %s\n", worker.name.c_str(), part.c_str(),
                 bytes_text(worker.memory_bytes).c_str(), worker.threads,
-                worker.threads == 1 ? "thread" : "threads");
+                worker.threads == 1 ? "thread" : "threads", worker.endpoint.c_str());
   };
-  print(game.plan.head, "vocabulary");
-  for (const WorkerPlan& stage : game.plan.stages)
-    print(stage,
-          "layers " + std::to_string(stage.layers.begin) + ":" + std::to_string(stage.layers.end));
+  print(plan.head, "vocabulary");
+  for (const WorkerPlan& stage : plan.stages) print(stage, "layers " + range_text(stage.layers));
 }
 
 // The answered grid; a broken cell stands in brackets, an altered given in braces.
@@ -78,7 +79,7 @@ SudokuPuzzle random_puzzle(std::mt19937_64& random) {
                       random);
 }
 
-int play_all(const Game& game, const Flags& flags) {
+int play_all(Game& game, const Flags& flags) {
   std::mt19937_64 random(flags.seed);
   CanvasView view(game.tokenizer, isatty(STDERR_FILENO), isatty(STDERR_FILENO));
   const SudokuPuzzle puzzle = random_puzzle(random);
@@ -103,16 +104,19 @@ int play_all(const Game& game, const Flags& flags) {
   return flags.check && solved != flags.puzzles + 1 ? 1 : 0;
 }
 
-int run(Flags flags, const ModelPlaces& places) {
+int run(Flags flags, const ModelPlaces& places, const std::string& program) {
+  catch_interrupts();
   const std::shared_ptr<const ModelSource> source = open_model("demo", places);
-  const Game game = make_game(source);
   if (flags.seed == 0) flags.seed = std::random_device{}();
   std::printf(
-      "One machine, one process, four workers in threads; a model trained only on 6×6 Sudoku.\n"
+      "%s, four worker processes and a coordinator; a model trained only on 6×6 Sudoku.\n"
       "Seed %llu. Each puzzle is new, has one solution, and gets one attempt.\n\n",
+      flags.worker.empty() ? "One machine" : "Two machines",
       static_cast<unsigned long long>(flags.seed));
-  show_refusal(game);
-  show_ring(game);
+  show_refusal(source);
+  Game game(source, program, flags.worker.empty() ? "" : "tcp://" + flags.worker,
+            flags.insecure_plaintext);
+  show_ring(game.ring.plan());
   return play_all(game, flags);
 }
 
@@ -125,8 +129,14 @@ void add_demo(CommandLine& line) {
       ->check(CLI::NonNegativeNumber);
   sub->add_option("-s,--seed", flags->seed, "of puzzles and noise (default: random, and printed)");
   sub->add_flag("--check", flags->check, "exit 1 if one was not solved");
+  sub->add_option("--worker", flags->worker,
+                  "HOST:PORT of `potluck worker -m demo` on another machine: runs the last stage");
+  sub->add_flag("--insecure-plaintext", flags->insecure_plaintext,
+                "with --worker: listen beyond this machine though links are not encrypted");
   sub->callback([&line, flags] {
-    line.chosen = [flags, places = line.places] { return run(*flags, places); };
+    line.chosen = [flags, places = line.places, program = line.program] {
+      return run(*flags, places, program);
+    };
   });
 }
 

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "cluster/ring_plan.h"
 #include "coordinator/chat_template.h"
 #include "topology/cost_model.h"
 
@@ -15,21 +16,13 @@ uint64_t limit_for(const MemoryNeed& need) {
   return (need.total() + kMemoryStep - 1) / kMemoryStep * kMemoryStep;
 }
 
-// Unlike workers: each has just the memory that its own part needs.
-Plan demo_plan(const ModelSource& source) {
-  RingOptions options;
-  options.stages = kStages;
-  options.ctx_size = kDemoContext;
-  options.chunk = source.spec().canvas;
-  Plan plan = make_plan(source, options);
-  plan.head.threads = 1;
-  plan.head.memory_bytes = limit_for(head_need(source, plan));
-  for (int i = 0; i < kStages; ++i) {
-    WorkerPlan& stage = plan.stages[static_cast<size_t>(i)];
-    stage.threads = i % 2 + 1;
-    stage.memory_bytes = limit_for(stage_need(source, plan, i));
-  }
-  return plan;
+RingSetup demo_setup(const std::string& program, bool insecure_plaintext) {
+  RingSetup setup;
+  setup.hosting = Hosting::processes;
+  setup.program = program;
+  setup.model = "demo";
+  setup.insecure_plaintext = insecure_plaintext;
+  return setup;
 }
 
 Request puzzle_request(const Game& game, const SudokuPuzzle& puzzle, uint64_t seed) {
@@ -45,19 +38,38 @@ Request puzzle_request(const Game& game, const SudokuPuzzle& puzzle, uint64_t se
 
 }  // namespace
 
-Game make_game(std::shared_ptr<const ModelSource> source) {
-  Tokenizer tokenizer(source->vocabulary());
-  Plan plan = demo_plan(*source);
-  return {std::move(source), std::move(tokenizer), std::move(plan), 0};
+Plan demo_plan(const ModelSource& source, const std::string& far) {
+  RingOptions options;
+  options.stages = kStages;
+  options.ctx_size = kDemoContext;
+  options.chunk = source.spec().canvas;
+  Plan plan = make_plan(source, options);
+  plan.head.threads = 1;
+  plan.head.memory_bytes = limit_for(head_need(source, plan));
+  for (int i = 0; i < kStages; ++i) {
+    WorkerPlan& stage = plan.stages[static_cast<size_t>(i)];
+    stage.threads = i % 2 + 1;
+    stage.memory_bytes = limit_for(stage_need(source, plan, i));
+  }
+  if (far.empty()) return plan;
+  plan.stages.back().local = false;
+  plan.stages.back().endpoint = far;
+  return plan;
 }
 
-Round play(const Game& game, SudokuPuzzle puzzle, uint64_t seed, CanvasView* view) {
+Game::Game(std::shared_ptr<const ModelSource> model, const std::string& program,
+           const std::string& far, bool insecure_plaintext)
+    : source(std::move(model)),
+      tokenizer(source->vocabulary()),
+      ring(source, demo_plan(*source, far), demo_setup(program, insecure_plaintext)) {}
+
+Round play(Game& game, SudokuPuzzle puzzle, uint64_t seed, CanvasView* view) {
   Round round;
   round.puzzle = std::move(puzzle);
   PipelineEvents events;
   if (view) events.step = [view](const StepReport& report) { view->draw(report); };
   const Request request = puzzle_request(game, round.puzzle, seed);
-  round.result = answer(game.source, game.plan, 0, request, std::move(events));
+  round.result = game.ring.ask(request, std::move(events));
   std::vector<int32_t> ids = round.result.ids;
   if (round.result.stopped_by_end_id) ids.pop_back();
   round.verdict = judge(round.puzzle.givens, game.tokenizer.decode(ids, true));

@@ -4,8 +4,8 @@
 #include <memory>
 #include <random>
 
-#include "cluster/answer.h"
 #include "cluster/canvas_view.h"
+#include "cluster/ring.h"
 #include "cluster/sudoku.h"
 #include "coordinator/tokenizer.h"
 
@@ -13,13 +13,20 @@ namespace potluck {
 
 inline constexpr int kDemoContext = 128;  // 43 tokens of puzzle and a canvas of 48
 
+// Head and three stages, each with just the memory that its own part needs. far: the endpoint of a
+// worker on another machine that takes the last stage; empty: all four are started here.
+Plan demo_plan(const ModelSource& source, const std::string& far);
+
 struct Game {
+  // Loads the ring, as processes of `program`. Throws Fault.
+  Game(std::shared_ptr<const ModelSource> model, const std::string& program,
+       const std::string& far = {}, bool insecure_plaintext = false);
+
   std::shared_ptr<const ModelSource> source;
   Tokenizer tokenizer;
-  Plan plan;      // head and three stages, each with just the memory that its own part needs
+  Ring ring;
   int steps = 0;  // at most; 0: the model's own
 };
-Game make_game(std::shared_ptr<const ModelSource> source);
 
 struct Round {
   SudokuPuzzle puzzle;
@@ -27,6 +34,6 @@ struct Round {
   RequestResult result;
 };
 // One attempt with the product's sampler. view, if any, draws each step.
-Round play(const Game& game, SudokuPuzzle puzzle, uint64_t seed, CanvasView* view);
+Round play(Game& game, SudokuPuzzle puzzle, uint64_t seed, CanvasView* view);
 
 }  // namespace potluck

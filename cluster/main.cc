@@ -7,6 +7,7 @@
 #include <string>
 
 #include "cluster/commands.h"
+#include "cluster/interrupt.h"
 #include "topology/fault.h"
 #include "topology/version.h"
 
@@ -41,13 +42,15 @@ int run(int argc, char** argv) {
   CLI::App app("potluck runs DiffusionGemma across whatever machines you have", "potluck");
   app.set_version_flag("--version", potluck::kSoftware);
   app.require_subcommand(1);
-  potluck::CommandLine line{app, model_places(), std::getenv("NO_COLOR") != nullptr, {}};
+  potluck::CommandLine line{
+      app, model_places(), "/proc/self/exe", std::getenv("NO_COLOR") != nullptr, {}};
   potluck::add_bench(line);
   potluck::add_demo(line);
   potluck::add_run(line);
   potluck::add_inspect(line);
   potluck::add_tokenize(line);
   potluck::add_verify(line);
+  potluck::add_worker(line);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -68,7 +71,8 @@ int main(int argc, char** argv) {
     return run(argc, argv);
   } catch (const potluck::Fault& fault) {
     std::fprintf(stderr, "potluck: %s\n", fault.what());
-    return potluck::exit_code(fault.kind());
+    const int signal = potluck::interrupt_signal();
+    return signal ? 128 + signal : potluck::exit_code(fault.kind());
   } catch (const std::exception& error) {
     std::fprintf(stderr, "potluck: %s\n", error.what());
     return kBroken;

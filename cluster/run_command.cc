@@ -1,3 +1,4 @@
+#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -7,14 +8,18 @@
 #include <optional>
 #include <random>
 
-#include "cluster/answer.h"
 #include "cluster/canvas_view.h"
 #include "cluster/commands.h"
+#include "cluster/interrupt.h"
+#include "cluster/log.h"
+#include "cluster/ring.h"
+#include "cluster/ring_plan.h"
 #include "cluster/run_report.h"
 #include "coordinator/chat_template.h"
 #include "coordinator/tokenizer.h"
 #include "topology/fault.h"
 #include "topology/mapped_file.h"
+#include "topology/plan_yaml.h"
 #include "topology/utf8.h"
 
 namespace potluck {
@@ -25,7 +30,12 @@ constexpr uint64_t kPromptBytesMax = 64u << 20;
 struct Flags {
   std::string model, prompt, prompt_file, system_prompt;
   std::string reasoning = "off", show, color = "auto", stream = "bf16", precision = "exact";
+  std::string plan, transport;
   RingOptions ring;
+  int threads = 0;
+  double step_timeout = 0;
+  bool insecure_plaintext = false;
+  LogOptions log;
   int max_tokens = 0, steps = 0;
   double temp = 1.0;
   std::optional<uint64_t> seed;
@@ -108,7 +118,36 @@ void print_json(const Flags& flags, const std::string& text, const RequestResult
   std::puts(json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
 }
 
-int run(Flags flags, const ModelPlaces& places) {
+Plan plan_of(const Flags& flags, const ModelSource& source) {
+  if (flags.plan.empty()) return make_plan(source, flags.ring);
+  if (flags.ring.stages > 1 || !flags.ring.split.empty())
+    throw Fault(FaultKind::input, "--plan says who runs which layers; leave --stages and --split");
+  Plan plan = read_plan(flags.plan);
+  if (flags.ring.ctx_size) plan.ctx_size = flags.ring.ctx_size;
+  if (flags.ring.chunk) plan.chunk = flags.ring.chunk;
+  return plan;
+}
+
+// One stage is this process; more are processes of their own, unless --transport inproc.
+RingSetup setup_of(const Flags& flags, const Plan& plan, const std::string& program) {
+  RingSetup setup;
+  const bool processes = flags.transport.empty() ? plan.stage_count() > 1 || !flags.plan.empty()
+                                                 : flags.transport == "zmq";
+  if (!processes && !flags.plan.empty())
+    throw Fault(FaultKind::input, "--transport inproc cannot reach the workers of --plan " +
+                                      flags.plan + "; leave it, or give --stages");
+  setup.hosting = processes ? Hosting::processes : Hosting::threads;
+  setup.program = program;
+  setup.model = flags.model;
+  setup.threads = flags.threads;
+  setup.insecure_plaintext = flags.insecure_plaintext;
+  setup.step_timeout_seconds = flags.step_timeout;
+  setup.log = [](const std::string& line) { spdlog::info(line); };
+  return setup;
+}
+
+int run(Flags flags, const ModelPlaces& places, const std::string& program) {
+  set_up_log(flags.log);
   if (flags.precision != "exact")
     throw Fault(FaultKind::input,
                 "--precision " + flags.precision + " is not in this build, which has: exact");
@@ -118,15 +157,12 @@ int run(Flags flags, const ModelPlaces& places) {
   const uint64_t seed = flags.seed ? *flags.seed : random_seed();
   const Request request = make_request(flags, tokenizer, spec, seed);
   flags.ring.f32 = flags.stream == "f32";
-  const Plan plan = make_plan(*source, flags.ring);
   const Show show = wants_show(flags);
   const bool quiet = show == Show::none;
-  if (!flags.seed && !flags.json)
-    std::fprintf(stderr, "seed %llu\n", static_cast<unsigned long long>(seed));
-  if (!quiet) {
-    for (const std::string& line : plan_lines(*source, plan))
-      std::fprintf(stderr, "%s\n", line.c_str());
-  }
+  if (!flags.seed && !flags.json) spdlog::info("seed {}", seed);
+  catch_interrupts();
+  const Plan plan = plan_of(flags, *source);
+  Ring ring(source, plan, setup_of(flags, plan, program));
   CanvasView view(tokenizer, wants_color(flags), isatty(STDERR_FILENO));
   PipelineEvents events;
   bool first = true;
@@ -135,15 +171,15 @@ int run(Flags flags, const ModelPlaces& places) {
     first = false;
     if (show == Show::canvas) view.draw(report);
   };
-  const RequestResult result = answer(source, plan, flags.ring.threads, request, std::move(events));
+  const RequestResult result = ring.ask(request, std::move(events));
   view.clear();
   const std::string text = answer_text(tokenizer, result, request);
   if (flags.json)
-    print_json(flags, text, result, plan, spec, seed);
+    print_json(flags, text, result, ring.plan(), spec, seed);
   else
     std::puts(text.c_str());
   if (!quiet && !flags.json)
-    for (const std::string& line : report_lines(result, plan, spec.canvas))
+    for (const std::string& line : report_lines(result, ring.plan(), spec.canvas))
       std::fprintf(stderr, "%s\n", line.c_str());
   return 0;
 }
@@ -171,10 +207,21 @@ void add_text_flags(CLI::App* sub, Flags& flags) {
 void add_ring_flags(CLI::App* sub, Flags& flags) {
   sub->add_option("-c,--ctx-size", flags.ring.ctx_size, "tokens a session may hold (default: 8192)")
       ->check(CLI::PositiveNumber);
-  sub->add_option("-t,--threads", flags.ring.threads, "CPU threads (default: all cores)")
+  sub->add_option("-t,--threads", flags.threads,
+                  "CPU threads, shared by local workers (default: all cores)")
       ->check(CLI::Range(1, 64));
   sub->add_option("--stages", flags.ring.stages, "stages to split the layers over")
       ->check(CLI::PositiveNumber);
+  sub->add_option("--plan", flags.plan, "a plan file: who runs which layers, and where");
+  sub->add_option("--transport", flags.transport,
+                  "of local stages: zmq (processes; default with --stages) or inproc (threads)")
+      ->check(CLI::IsMember({"zmq", "inproc"}));
+  sub->add_option("--step-timeout", flags.step_timeout,
+                  "seconds without an answer after which the ring has failed (default: 30, or 5 × "
+                  "the slowest step seen)")
+      ->check(CLI::PositiveNumber);
+  sub->add_flag("--insecure-plaintext", flags.insecure_plaintext,
+                "workers started here may listen beyond this machine, unencrypted");
   sub->add_option("--split", flags.ring.split, "layers of each stage: 8,8,14")->delimiter(',');
   sub->add_option("--chunk", flags.ring.chunk, "prompt tokens in one encode message")
       ->check(CLI::PositiveNumber);
@@ -196,9 +243,12 @@ void add_run(CommandLine& line) {
   CLI::App* sub = line.app.add_subcommand("run", "one answer");
   add_text_flags(sub, *flags);
   add_ring_flags(sub, *flags);
+  add_log_flags(sub, flags->log);
   sub->callback([&line, flags] {
     flags->no_color = line.no_color;
-    line.chosen = [flags, places = line.places] { return run(*flags, places); };
+    line.chosen = [flags, places = line.places, program = line.program] {
+      return run(*flags, places, program);
+    };
   });
 }
 

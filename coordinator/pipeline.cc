@@ -8,7 +8,6 @@
 
 #include "coordinator/generation.h"
 #include "topology/check.h"
-#include "topology/cost_model.h"
 #include "topology/version.h"
 
 namespace potluck {
@@ -16,6 +15,7 @@ namespace potluck {
 namespace {
 constexpr double kStepTimeoutSeconds = 30;  // at least; see PipelineOptions
 constexpr double kStepTimeoutFactor = 5;    // × the slowest step seen
+constexpr double kFirstStepSeconds = 1800;  // nothing is known of the ring's speed yet
 }  // namespace
 
 struct Pipeline::State {
@@ -64,6 +64,7 @@ struct Pipeline::State {
   void end_session(uint64_t session, Outbox& out);
   void advance(Time now, Outbox& out);
   void check_deadlines(Time now, Outbox& out);
+  double step_limit() const;
   Outbox stop();
   Generation* find(const Header& header);
 };
@@ -102,7 +103,7 @@ void Pipeline::State::peer_up(Time now, const Event& event, Outbox& out) {
                     digest_text(model.spec) + "; give every machine the same file",
                 name);
   peers[event.peer].up = true;
-  if (events.progress) events.progress(name + ": connected, " + event.message.hello->device);
+  if (events.connected) events.connected(event.peer, *event.message.hello);
   if (!std::all_of(peers.begin(), peers.end(), [](const auto& p) { return p.second.up; })) return;
   set_phase(Phase::loading, now);
   for (const auto& [peer, state] : peers) {
@@ -115,10 +116,7 @@ void Pipeline::State::worker_ready(Time now, const Message& message) {
   const PeerId peer = message.header.source;
   if (phase != Phase::loading || !peers.count(peer) || !message.ready) return;
   peers[peer].ready = true;
-  const Ready& r = *message.ready;
-  if (events.progress)
-    events.progress(plan.worker(peer).name + ": ready, " + bytes_text(r.weight_bytes) +
-                    " of weights, " + bytes_text(r.kv_bytes) + " of KV");
+  if (events.ready) events.ready(peer, *message.ready);
   if (!std::all_of(peers.begin(), peers.end(), [](const auto& p) { return p.second.ready; }))
     return;
   set_phase(Phase::running, now);
@@ -255,12 +253,11 @@ void Pipeline::State::check_deadlines(Time now, Outbox& out) {
         missing += (missing.empty() ? "" : ", ") + plan.worker(peer).name;
     return fail_ring(
         Fault(FaultKind::lost, missing + " did not get ready within " +
-                                   std::to_string(options.load_timeout_seconds) + " s"),
+                                   std::to_string(static_cast<int>(options.load_timeout_seconds)) +
+                                   " s"),
         out);
   }
-  const double limit = options.step_timeout_seconds > 0
-                           ? options.step_timeout_seconds
-                           : std::max(kStepTimeoutSeconds, kStepTimeoutFactor * slowest_seconds);
+  const double limit = step_limit();
   for (const auto& [id, generation] : running)
     if (seconds(now - generation->waiting_since()) > limit && generation->waiting_since() != Time{})
       return fail_ring(
@@ -269,6 +266,12 @@ void Pipeline::State::check_deadlines(Time now, Outbox& out) {
                                      " s while waiting for " + generation->waiting_for() +
                                      "; raise --step-timeout if the machines are this slow"),
           out);
+}
+
+double Pipeline::State::step_limit() const {
+  if (options.step_timeout_seconds > 0) return options.step_timeout_seconds;
+  if (slowest_seconds == 0) return kFirstStepSeconds;
+  return std::max(kStepTimeoutSeconds, kStepTimeoutFactor * slowest_seconds);
 }
 
 Outbox Pipeline::State::stop() {

@@ -50,8 +50,9 @@ struct RequestResult {
 };
 
 struct PipelineEvents {  // called from handle() and tick(), on their thread
-  std::function<void(const std::string& text)> progress;  // "head ready: 1.2 GB in 3 s"
-  std::function<void()> loaded;
+  std::function<void(PeerId worker, const Hello&)> connected;
+  std::function<void(PeerId worker, const Ready&)> ready;
+  std::function<void()> loaded;                       // all are ready
   std::function<void(int done, int total)> encoding;  // prompt tokens
   std::function<void(const StepReport&)> step;
   std::function<void(uint64_t request, const std::vector<int32_t>& canvas)> canvas_done;
@@ -60,7 +61,7 @@ struct PipelineEvents {  // called from handle() and tick(), on their thread
 };
 
 struct PipelineOptions {
-  double step_timeout_seconds = 0;  // 0: max(30 s, 5 × the slowest step seen)
+  double step_timeout_seconds = 0;  // 0: max(30 s, 5 × the slowest step seen), after a first one
   double load_timeout_seconds = 600;
   uint64_t incarnation = 0;
 };

@@ -61,8 +61,7 @@ Outbox Worker::handle(Time now, Event event) {
       case Event::Kind::woken:
         break;
       case Event::Kind::up:
-        if (event.peer == kCoordinatorPeer) coordinator_up(event.message, out);
-        if (role_ && event.peer == role_->next()) next_up_ = true;
+        event.peer == kCoordinatorPeer ? coordinator_up(event.message, out) : peer_up(event);
         report_ready(out);
         break;
       case Event::Kind::down:
@@ -71,8 +70,9 @@ Outbox Worker::handle(Time now, Event event) {
       case Event::Kind::message:
         if (is_data(event.message.header.kind) || is_session(event.message.header.kind)) {
           if (current(event.message.header)) queue_.push_back({std::move(event.message), now});
-        } else {
+        } else if (event.peer == kCoordinatorPeer) {
           control(event.message, out);
+          report_ready(out);
         }
     }
   } catch (const Fault& fault) {
@@ -127,30 +127,45 @@ void Worker::apply_session(Message message, Outbox& out) {
 }
 
 void Worker::coordinator_up(const Message& message, Outbox& out) {
-  reset();
+  reset(out);
   coordinated_ = true;
   incarnation_ = message.header.incarnation;
   CHECK(message.hello.has_value());
-  const Digest theirs = message.hello->model.spec;
-  const Digest ours = spec_digest(*source_);
+  options_.log("coordinator connected: " + message.hello->software);
   out.identity = identity();
-  if (theirs == ours) return;
+  check_model(*message.hello, "the coordinator");
+}
+
+void Worker::peer_up(const Event& event) {
+  CHECK(event.message.hello.has_value());
+  const Hello& hello = *event.message.hello;
+  links_[event.peer] = event.message.header.incarnation;
+  check_model(hello, hello.name.empty() ? "peer " + std::to_string(event.peer) : hello.name);
+}
+
+void Worker::check_model(const Hello& hello, const std::string& who) const {
+  const Digest ours = spec_digest(*source_);
+  if (hello.model.spec == ours) return;
   throw Fault(FaultKind::refused,
               "my model (" + source_->description() + ", fingerprint " + digest_text(ours) +
-                  ") is not the coordinator's (fingerprint " + digest_text(theirs) +
+                  ") is not that of " + who + " (fingerprint " + digest_text(hello.model.spec) +
                   "); start this worker with the same model file",
               where());
 }
 
 void Worker::peer_down(const Event& event, Outbox& out) {
   if (event.peer == kCoordinatorPeer) {
-    reset();
+    options_.log("coordinator gone: " + event.reason);
+    reset(out);
     coordinated_ = false;
     out.identity = identity();
     out.finished = options_.exit_on_shutdown;
     return;
   }
-  if (!role_) return;
+  const auto link = links_.find(event.peer);
+  const bool of_another_ring = link != links_.end() && link->second != incarnation_;
+  if (link != links_.end()) links_.erase(link);
+  if (!role_ || of_another_ring) return;
   throw Fault(FaultKind::lost, "lost " + plan_.worker(event.peer).name + ": " + event.reason,
               where());
 }
@@ -163,13 +178,11 @@ void Worker::control(const Message& message, Outbox& out) {
     case MessageKind::cancel:
       std::erase_if(queue_, [&](const Queued& q) { return q.message.header.session == h.session; });
       return;
-    case MessageKind::shutdown: {
-      const PeerId next = role_ ? role_->next() : kUnassignedPeer;
-      if (next != kUnassignedPeer) out.drops.push_back(next);
-      reset();
+    case MessageKind::shutdown:
+      options_.log("the coordinator is done");
+      reset(out);
       out.finished = options_.exit_on_shutdown;
       return;
-    }
     default:
       return;  // answers of workers are not for us
   }
@@ -188,12 +201,26 @@ void Worker::load(const Message& message, Outbox& out) {
   options_.name = plan_.worker(self_).name;
   check_contents(order);
   check_memory(order);
+  const WorkerPlan& me = plan_.worker(self_);
+  if (options_.threads == 0 && me.threads > 0) backend_ = make_backend(options_.device, me.threads);
   role_ = make_ring_role(*source_, plan_, self_, *backend_);
   ready_ = role_->sizes();
   ready_.load_seconds = seconds(now() - start);
+  options_.log("loaded " + me.name +
+               (self_ == kHeadPeer ? "" : ", layers " + range_text(me.layers)) + ": " +
+               bytes_text(ready_.weight_bytes) + " of weights");
   out.identity = identity();
-  if (role_->next() != self_)
-    out.connects.push_back({role_->next(), plan_.worker(role_->next()).endpoint});
+  if (dials_next()) out.connects.push_back({role_->next(), plan_.worker(role_->next()).endpoint});
+}
+
+// A link serves both ways: head and a lone stage need one, which the head makes.
+bool Worker::dials_next() const {
+  return self_ == kHeadPeer || role_->next() != kHeadPeer || plan_.stage_count() > 1;
+}
+
+bool Worker::next_up() const {
+  const auto link = links_.find(role_->next());
+  return link != links_.end() && link->second == incarnation_;
 }
 
 // The coordinator's copy and ours must hold the same numbers, layer by layer.
@@ -227,7 +254,7 @@ void Worker::check_memory(const Load& order) const {
 }
 
 void Worker::report_ready(Outbox& out) {
-  if (!role_ || !next_up_ || ready_sent_) return;
+  if (!role_ || ready_sent_ || !next_up()) return;
   Message message = to_coordinator(MessageKind::ready);
   message.ready = ready_;
   out.messages.push_back(std::move(message));
@@ -244,6 +271,7 @@ Message Worker::to_coordinator(MessageKind kind) const {
 }
 
 void Worker::fail(const Fault& fault, const Header& about, Outbox& out) {
+  options_.log(std::string("fault: ") + fault.what());
   if (!coordinated_) return;
   Message message = to_coordinator(MessageKind::fault);
   message.header.session = about.session;
@@ -253,13 +281,15 @@ void Worker::fail(const Fault& fault, const Header& about, Outbox& out) {
   out.messages.push_back(std::move(message));
 }
 
-void Worker::reset() {
+// Leaves the ring, if any, and waits for the next coordinator.
+void Worker::reset(Outbox& out) {
+  if (role_) out.drops.push_back(role_->next());
   queue_.clear();
   role_.reset();
   backend_ = make_backend(options_.device, options_.threads);  // frees what the plan reserved
   plan_ = {};
   self_ = kUnassignedPeer;
-  next_up_ = ready_sent_ = false;
+  ready_sent_ = false;
 }
 
 }  // namespace potluck

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <deque>
+#include <functional>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -15,9 +17,10 @@ namespace potluck {
 struct WorkerOptions {
   std::string name;
   std::string device = "cpu";
-  int threads = 0;                // 0: one for each core allowed
+  int threads = 0;                // 0: what the plan says, else one for each core allowed
   uint64_t memory_bytes = 0;      // 0: what the device has free
   bool exit_on_shutdown = false;  // a local worker ends with its coordinator
+  std::function<void(const std::string& line)> log = [](const std::string&) {};
 };
 
 class Worker final : public StateMachine {
@@ -39,16 +42,20 @@ class Worker final : public StateMachine {
   };
 
   void coordinator_up(const Message& hello, Outbox& out);
+  void peer_up(const Event& event);
+  void check_model(const Hello& hello, const std::string& who) const;
   void peer_down(const Event& event, Outbox& out);
   void control(const Message& message, Outbox& out);
   void load(const Message& message, Outbox& out);
   void check_contents(const Load& load);
   void check_memory(const Load& load) const;
+  bool dials_next() const;
+  bool next_up() const;
   void report_ready(Outbox& out);
   void run(Queued work, Outbox& out);
   void apply_session(Message message, Outbox& out);
   void fail(const Fault& fault, const Header& about, Outbox& out);
-  void reset();
+  void reset(Outbox& out);
   bool current(const Header& header) const;
   Message to_coordinator(MessageKind kind) const;
   std::string where() const;
@@ -60,10 +67,11 @@ class Worker final : public StateMachine {
   bool coordinated_ = false;
   Plan plan_;
   PeerId self_ = kUnassignedPeer;
-  bool next_up_ = false, ready_sent_ = false;
+  bool ready_sent_ = false;
   Ready ready_;
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<RingRole> role_;
+  std::map<PeerId, uint64_t> links_;  // ring links that are up → the incarnation they belong to
   std::deque<Queued> queue_;
 };
 

@@ -16,10 +16,6 @@ constexpr int kSessionsMax = 1024;
 constexpr int kSlotsMax = 256;
 constexpr int kThreadsMax = 1024;
 
-std::string range_text(LayerRange r) {
-  return std::to_string(r.begin) + ":" + std::to_string(r.end);
-}
-
 void check_number(const std::string& name, int value, int least, int most) {
   if (value < least || value > most)
     throw Fault(FaultKind::input, name + " is " + std::to_string(value) + "; it must be " +
@@ -104,6 +100,10 @@ std::vector<int> split_evenly(const std::vector<uint64_t>& bytes, int parts) {
 
 }  // namespace
 
+std::string range_text(LayerRange range) {
+  return std::to_string(range.begin) + ":" + std::to_string(range.end);
+}
+
 const WorkerPlan& Plan::worker(PeerId peer) const {
   if (peer == kHeadPeer) return head;
   CHECK(peer >= stage_peer(0) && peer < stage_peer(stage_count()), peer);
@@ -138,12 +138,14 @@ Plan plan_local(const ModelSpec& spec, const std::vector<uint64_t>& layer_bytes,
                                       std::to_string(stages) + " stages");
   Plan plan;
   plan.head.name = "head";
+  plan.head.local = true;
   plan.ctx_size = std::min(plan.ctx_size, spec.context_max);
   int begin = 0;
   for (int count : split.empty() ? split_evenly(layer_bytes, stages) : split) {
     WorkerPlan stage;
     stage.name = "stage " + std::to_string(plan.stage_count());
     stage.layers = {begin, begin + count};
+    stage.local = true;
     begin += count;
     plan.stages.push_back(stage);
   }

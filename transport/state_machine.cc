@@ -9,16 +9,20 @@ void apply(Outbox outbox, Transport& transport) {
   for (PeerId peer : outbox.drops) transport.drop(peer);
 }
 
+bool run_once(StateMachine& machine, Transport& transport) {
+  const Time deadline = machine.idle_work() ? now() : now() + from_seconds(kTickSeconds);
+  Outbox out;
+  if (std::optional<Event> event = transport.wait(deadline))
+    out = machine.handle(now(), std::move(*event));
+  else
+    out = machine.tick(now());
+  const bool finished = out.finished;
+  apply(std::move(out), transport);
+  return !finished;
+}
+
 void run_loop(StateMachine& machine, Transport& transport) {
-  for (bool finished = false; !finished;) {
-    const Time deadline = machine.idle_work() ? now() : now() + from_seconds(kTickSeconds);
-    Outbox out;
-    if (std::optional<Event> event = transport.wait(deadline))
-      out = machine.handle(now(), std::move(*event));
-    else
-      out = machine.tick(now());
-    finished = out.finished;
-    apply(std::move(out), transport);
+  while (run_once(machine, transport)) {
   }
 }
 

@@ -31,7 +31,9 @@ inline constexpr double kTickSeconds = 0.05;
 
 // Applies an outbox in order: identity, connects, messages, drops.
 void apply(Outbox outbox, Transport& transport);
-// Waits, handles, ticks, until finished.
+// Waits for one event or tick and handles it; false when the machine has finished.
+bool run_once(StateMachine& machine, Transport& transport);
+// run_once until finished.
 void run_loop(StateMachine& machine, Transport& transport);
 
 }  // namespace potluck

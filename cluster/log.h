@@ -1,0 +1,19 @@
+// What a person may want to know beside the answer: to stderr, and with times to a file.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+
+namespace potluck {
+
+struct LogOptions {
+  bool verbose = false;
+  std::string file;
+};
+
+void add_log_flags(CLI::App* command, LogOptions& options);
+// After this spdlog's default logger is ours: info for people, debug only with -v (a file has
+// both). Throws Fault{input} when the file cannot be written.
+void set_up_log(const LogOptions& options);
+
+}  // namespace potluck

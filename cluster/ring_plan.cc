@@ -1,0 +1,38 @@
+#include "cluster/ring_plan.h"
+
+#include "topology/cost_model.h"
+
+namespace potluck {
+
+Plan make_plan(const ModelSource& source, const RingOptions& options) {
+  Plan plan = plan_local(source.spec(), layer_bytes(source), options.stages, options.split);
+  if (options.ctx_size) plan.ctx_size = options.ctx_size;
+  if (options.chunk) plan.chunk = options.chunk;
+  if (options.f32) {
+    plan.stream = plan.kv = plan.head.hop = DType::f32;
+    for (WorkerPlan& stage : plan.stages) stage.hop = DType::f32;
+  }
+  validate(plan, source.spec());
+  return plan;
+}
+
+Fingerprint fingerprint_of(const ModelSource& source) {
+  Fingerprint model;
+  model.spec = spec_digest(source);
+  model.head = head_digest(source);
+  for (int i = 0; i < source.spec().layer_count(); ++i)
+    model.layers.push_back(layer_digest(source, i));
+  return model;
+}
+
+std::string need_text(const ModelSource& source, const Plan& plan, PeerId worker) {
+  const bool head = worker == kHeadPeer;
+  const MemoryNeed need =
+      head ? head_need(source, plan) : stage_need(source, plan, worker - stage_peer(0));
+  const WorkerPlan& me = plan.worker(worker);
+  return me.name + (head ? "" : " (layers " + range_text(me.layers) + ")") + ": " +
+         bytes_text(need.total()) + " (weights " + bytes_text(need.weights) + ", KV " +
+         bytes_text(need.kv) + ", workspace " + bytes_text(need.workspace) + ")";
+}
+
+}  // namespace potluck

@@ -1,0 +1,30 @@
+// The plan that `run` makes when it is given none, and what a plan costs in words.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "topology/fingerprint.h"
+#include "topology/model_source.h"
+#include "topology/plan.h"
+
+namespace potluck {
+
+struct RingOptions {
+  int stages = 1;
+  std::vector<int> split;
+  int ctx_size = 0;  // 0: the plan's default, or the model's context where that is less
+  int chunk = 0;     // 0: the plan's default
+  bool f32 = false;  // stream and KV in f32
+};
+
+// Head and stages, all started here.
+Plan make_plan(const ModelSource& source, const RingOptions& options);
+
+Fingerprint fingerprint_of(const ModelSource& source);
+
+// What a worker needs, and its part: "stage 0 (layers 0:4): 1.20 GB (weights …, KV …, workspace
+// …)".
+std::string need_text(const ModelSource& source, const Plan& plan, PeerId worker);
+
+}  // namespace potluck
