@@ -6,32 +6,18 @@
 
 #include <memory>
 
+#include "topology/endpoint.h"
 #include "topology/fault.h"
 
 namespace potluck {
-namespace {
-
-struct HostPort {
-  std::string host, port;
-};
-
-HostPort split(const std::string& endpoint) {
-  constexpr char kScheme[] = "tcp://";
-  const size_t colon = endpoint.rfind(':');
-  if (endpoint.rfind(kScheme, 0) != 0 || colon < sizeof(kScheme) - 1)
-    throw Fault(FaultKind::input, "endpoint " + endpoint + " is not tcp://HOST:PORT");
-  std::string host = endpoint.substr(sizeof(kScheme) - 1, colon - (sizeof(kScheme) - 1));
-  if (host.size() > 2 && host.front() == '[') host = host.substr(1, host.size() - 2);
-  return {host, endpoint.substr(colon + 1)};
-}
-
-}  // namespace
 
 std::string address_towards(const std::string& endpoint) {
-  const HostPort to = split(endpoint);
+  const std::optional<Endpoint> to = parse_endpoint(endpoint);
+  if (!to || to->scheme != "tcp")
+    throw Fault(FaultKind::input, "endpoint " + endpoint + " is not tcp://HOST:PORT");
   addrinfo wanted = {}, *found = nullptr;
   wanted.ai_socktype = SOCK_DGRAM;
-  if (const int error = getaddrinfo(to.host.c_str(), to.port.c_str(), &wanted, &found))
+  if (const int error = getaddrinfo(to->host.c_str(), std::to_string(to->port).c_str(), &wanted, &found))
     throw Fault(FaultKind::world, "cannot resolve " + endpoint + ": " + gai_strerror(error));
   const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> list(found, freeaddrinfo);
   const int socket_fd = socket(found->ai_family, SOCK_DGRAM, 0);

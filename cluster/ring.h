@@ -7,28 +7,21 @@
 #include <optional>
 #include <string>
 
-#include "cluster/in_process_ring.h"
-#include "cluster/local_workers.h"
+#include "cluster/worker_hosts.h"
 #include "coordinator/pipeline.h"
 #include "topology/model_source.h"
 
 namespace potluck {
 
-enum class Hosting { threads, processes };  // of the workers that are started here
-
-struct RingSetup {
-  Hosting hosting = Hosting::threads;
-  std::string program;  // processes: the potluck executable
-  std::string model;    // processes: what `-m` said
-  int threads = 0;      // of each worker whose plan says none; 0: all cores
-  bool insecure_plaintext = false;
+struct RingSetup : HostSetup {
   double step_timeout_seconds = 0;
+  bool worker_logs = false;  // at the end, those of processes started here
   std::function<void(const std::string& line)> log = [](const std::string&) {};
 };
 
 class Ring final {
  public:
-  // Starts the plan's local workers, connects and loads. Throws the first Fault, with the last
+  // Starts the plan's local workers, connects and loads all. Throws the first Fault, with the last
   // words of local processes that ended.
   Ring(std::shared_ptr<const ModelSource> source, Plan plan, RingSetup setup);
   ~Ring();  // ends local workers; nothing of them is left
@@ -41,19 +34,14 @@ class Ring final {
   const Plan& plan() const { return plan_; }
 
  private:
-  void start_workers();
-  void start_process(const WorkerPlan& worker);
-  std::string free_endpoint() const;
   PipelineEvents pipeline_events();
   void say_connected(PeerId worker, const Hello& hello) const;
   void run_until(const std::function<bool()>& done);
-  [[noreturn]] void rethrow(const Fault& fault);
 
   std::shared_ptr<const ModelSource> source_;
   Plan plan_;
   RingSetup setup_;
-  std::unique_ptr<InProcessRing> thread_workers_;
-  std::unique_ptr<LocalWorkers> processes_;
+  WorkerHosts hosts_;
   std::unique_ptr<Transport> transport_;
   std::unique_ptr<Pipeline> pipeline_;
   bool loaded_ = false, running_ = true;

@@ -8,7 +8,7 @@
 #include "cluster/interrupt.h"
 #include "cluster/log.h"
 #include "shard/worker.h"
-#include "topology/bytes.h"
+#include "topology/byte_size.h"
 #include "transport/zmq.h"
 
 namespace potluck {

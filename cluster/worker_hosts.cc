@@ -1,0 +1,89 @@
+#include "cluster/worker_hosts.h"
+
+#include <algorithm>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "cluster/address.h"
+#include "topology/clock.h"
+#include "transport/zmq.h"
+
+namespace potluck {
+namespace {
+
+constexpr double kLastWordsSeconds = 0.3;  // a dead worker's link may end before its process does
+
+template <typename Body>
+void each_local(Plan& plan, const Body& body) {
+  if (plan.head.local) body(plan.head);
+  for (WorkerPlan& stage : plan.stages)
+    if (stage.local) body(stage);
+}
+
+// Loopback, or the address at which workers elsewhere reach us.
+std::string free_endpoint_of(const Plan& plan) {
+  const auto far = std::find_if(plan.stages.begin(), plan.stages.end(),
+                                [](const WorkerPlan& stage) { return !stage.local; });
+  if (far != plan.stages.end()) return "tcp://" + address_towards(far->endpoint) + ":*";
+  const bool head_is_far = !plan.head.local && !plan.head.endpoint.empty();
+  return "tcp://" + (head_is_far ? address_towards(plan.head.endpoint) : "127.0.0.1") + ":*";
+}
+
+}  // namespace
+
+WorkerHosts::WorkerHosts(std::shared_ptr<const ModelSource> source, Plan& plan,
+                         const HostSetup& setup)
+    : insecure_plaintext_(setup.insecure_plaintext) {
+  if (setup.hosting == Hosting::processes) return start_processes(plan, setup);
+  free_endpoint_ = "inproc://here";
+  threads_ = std::make_unique<WorkerThreads>();
+  each_local(plan, [&](WorkerPlan& worker) { threads_->start(worker, source, setup.threads); });
+}
+
+std::unique_ptr<Transport> WorkerHosts::transport() const {
+  return threads_ ? threads_->transport() : make_zmq_transport({insecure_plaintext_});
+}
+
+void WorkerHosts::start_processes(Plan& plan, const HostSetup& setup) {
+  free_endpoint_ = free_endpoint_of(plan);
+  processes_ = std::make_unique<LocalWorkers>(setup.program);
+  each_local(plan, [&](const WorkerPlan& worker) { start_process(worker, setup); });
+  each_local(plan, [&](WorkerPlan& worker) {
+    const std::string at = processes_->endpoint(worker.name);
+    if (worker.endpoint.empty()) worker.endpoint = at;
+  });
+}
+
+void WorkerHosts::start_process(const WorkerPlan& worker, const HostSetup& setup) {
+  std::vector<std::string> arguments = {
+      "--listen", worker.endpoint.empty() ? free_endpoint_ : worker.endpoint,
+      "-m",       setup.model,
+      "--name",   worker.name,
+      "--device", worker.device,
+      "--local"};
+  if (!worker.threads && setup.threads)
+    arguments.insert(arguments.end(), {"-t", std::to_string(setup.threads)});
+  if (setup.insecure_plaintext) arguments.push_back("--insecure-plaintext");
+  processes_->start(worker.name, arguments);
+}
+
+Fault WorkerHosts::with_last_words(const Fault& fault) {
+  std::string words;
+  const Time deadline = now() + from_seconds(processes_ ? kLastWordsSeconds : 0);
+  while (fault.kind() == FaultKind::lost && words.empty() && now() < deadline) {
+    words = processes_->last_words();
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return Fault(fault.kind(), fault.text() + (words.empty() ? "" : "; " + words), fault.where());
+}
+
+std::string WorkerHosts::logs() const {
+  std::string text;
+  if (processes_)
+    for (const std::string& name : processes_->names())
+      text += "log of " + name + ":\n" + processes_->log(name);
+  return text;
+}
+
+}  // namespace potluck
