@@ -1,5 +1,6 @@
 #include "cluster/address.h"
 
+#include <fmt/format.h>
 #include <netdb.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -17,7 +18,8 @@ std::string address_towards(const std::string& endpoint) {
     throw Fault(FaultKind::input, "endpoint " + endpoint + " is not tcp://HOST:PORT");
   addrinfo wanted = {}, *found = nullptr;
   wanted.ai_socktype = SOCK_DGRAM;
-  if (const int error = getaddrinfo(to->host.c_str(), std::to_string(to->port).c_str(), &wanted, &found))
+  if (const int error =
+          getaddrinfo(to->host.c_str(), std::to_string(to->port).c_str(), &wanted, &found))
     throw Fault(FaultKind::world, "cannot resolve " + endpoint + ": " + gai_strerror(error));
   const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> list(found, freeaddrinfo);
   const int socket_fd = socket(found->ai_family, SOCK_DGRAM, 0);
@@ -30,7 +32,7 @@ std::string address_towards(const std::string& endpoint) {
   if (!known || getnameinfo(reinterpret_cast<sockaddr*>(&mine), size, text, sizeof(text), nullptr,
                             0, NI_NUMERICHOST) != 0)
     throw Fault(FaultKind::world, "there is no route to " + endpoint);
-  return found->ai_family == AF_INET6 ? "[" + std::string(text) + "]" : text;
+  return found->ai_family == AF_INET6 ? fmt::format("[{}]", text) : text;
 }
 
 }  // namespace potluck

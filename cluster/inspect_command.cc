@@ -3,8 +3,8 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "cluster/answer.h"
 #include "cluster/commands.h"
+#include "cluster/ring_plan.h"
 #include "topology/cost_model.h"
 
 namespace potluck {
@@ -78,7 +78,9 @@ void print_people(const ModelSource& source, const Plan& plan) {
                 s.layers[i].full ? "full" : "sliding", s.layers[i].kv_heads, s.layers[i].head_dim,
                 bytes_text(bytes[i]).c_str());
   std::printf("with a context of %d:\n", plan.ctx_size);
-  for (const std::string& line : plan_lines(source, plan)) std::printf("%s\n", line.c_str());
+  std::printf("%s\n", need_text(source, plan, kHeadPeer).c_str());
+  for (int i = 0; i < plan.stage_count(); ++i)
+    std::printf("%s\n", need_text(source, plan, stage_peer(i)).c_str());
 }
 
 int run(const Flags& flags, const ModelPlaces& places) {

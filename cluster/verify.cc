@@ -5,16 +5,17 @@
 #include <cstring>
 #include <memory>
 
+#include "cluster/remote_stages.h"
+#include "cluster/stages_beside.h"
 #include "cluster/tensor_file.h"
 #include "shard/head.h"
-#include "shard/stage.h"
 #include "topology/fault.h"
+#include "topology/plan_yaml.h"
 
 namespace potluck {
 namespace {
 
 using nlohmann::json;
-constexpr uint64_t kSession = 1;
 constexpr uint64_t kTraceBytesMax = 16u << 20;
 // The recorded x's are float32 of another order of summation: relative RMS of 1e-4 is a fair limit.
 constexpr double kLayerRmsMax = 1e-4;
@@ -40,7 +41,7 @@ Plan plan_of(const ModelSpec& spec, const VerifyOptions& options, int longest) {
   if (std::any_of(split.begin(), split.end(), [](int n) { return n < 1; }))
     throw Fault(FaultKind::input,
                 "--cut must rise within 1 to " + std::to_string(spec.layer_count() - 1));
-  Plan plan = plan_local(spec, {}, 0, split);
+  Plan plan = options.plan.empty() ? plan_local(spec, {}, 0, split) : read_plan(options.plan);
   plan.chunk = options.chunk ? options.chunk : longest;
   plan.stream = plan.kv = options.f32 ? DType::f32 : DType::bf16;
   plan.head.hop = plan.stream;
@@ -49,22 +50,23 @@ Plan plan_of(const ModelSpec& spec, const VerifyOptions& options, int longest) {
   return plan;
 }
 
-// Head and stages in this process, one backend; the trace's ops run on one session.
+// The head is in this process; the stages are too, or are workers. The trace's ops run on one
+// session.
 class Replay {
  public:
-  Replay(const ModelSource& source, const VerifyOptions& options, json trace,
+  Replay(std::shared_ptr<const ModelSource> source, const VerifyOptions& options, json trace,
          const TensorFile& tensors)
-      : spec_(source.spec()),
+      : spec_(source->spec()),
         options_(options),
         trace_(std::move(trace)),
         tensors_(tensors),
         plan_(plan_of(spec_, options, longest_encode())),
         backend_(make_backend(options.backend, options.threads)),
-        head_(source, plan_, *backend_) {
-    for (const WorkerPlan& stage : plan_.stages) {
-      stages_.push_back(std::make_unique<Stage>(source, plan_, stage.layers, *backend_));
-      stages_.back()->kv().open(kSession);
-    }
+        head_(*source, plan_, *backend_) {
+    if (options.hosts)
+      remote_ = std::make_unique<RemoteStages>(source, plan_, *options.hosts);
+    else
+      beside_ = std::make_unique<StagesBeside>(*source, plan_, *backend_);
     soft_before_ = head_.new_soft();
     soft_after_ = head_.new_soft();
   }
@@ -91,24 +93,19 @@ class Replay {
     return static_cast<int>(longest);
   }
 
-  // A hop to the next stage, or back to the head: through the wire form, as a ring would.
-  void hop(Tensor from, Tensor to, int rows) {
-    std::vector<std::byte> wire(row_bytes(plan_.stream, spec_.hidden) * static_cast<size_t>(rows));
-    backend_->wait();
-    backend_->pack(from, plan_.stream, rows, spec_.hidden, wire.data());
-    backend_->unpack(wire.data(), plan_.stream, rows, spec_.hidden, to);
+  void through_stages(const Segment& segment, const Stage::LayerTap& tap) {
+    remote_ ? through_links(segment) : beside_->through(segment, head_.workspace().x, tap);
   }
 
-  void through_stages(const Segment& segment, const Stage::LayerTap& tap) {
-    Tensor from = head_.workspace().x;
-    for (const auto& stage : stages_) {
-      Segment s = segment;
-      s.slot = stage->kv().slot(kSession);
-      hop(from, stage->workspace().x, s.rows);
-      stage->forward(std::span(&s, 1), tap);
-      from = stage->workspace().x;
-    }
-    if (segment.mode == Mode::denoise) hop(from, head_.workspace().x, segment.rows);
+  void through_links(const Segment& segment) {
+    const Tensor x = head_.workspace().x;
+    std::vector<std::byte> wire(row_bytes(plan_.head.hop, spec_.hidden) *
+                                static_cast<size_t>(segment.rows));
+    backend_->wait();
+    backend_->pack(x, plan_.head.hop, segment.rows, spec_.hidden, wire.data());
+    const Message back = remote_->through(segment, plan_.head.hop, own_payload(std::move(wire)));
+    if (segment.mode == Mode::encode) return;
+    backend_->unpack(back.payload.data, back.header.dtype, segment.rows, spec_.hidden, x);
   }
 
   void encode(const std::vector<int32_t>& ids) {
@@ -121,7 +118,6 @@ class Replay {
       const Tensor none;
       head_.embed(std::span(&segment, 1), std::span(ids).subspan(first, rows), std::span(&none, 1));
       through_stages(segment, nullptr);
-      for (const auto& stage : stages_) stage->kv().advance(kSession, segment.rows);
       length_ += segment.rows;
     }
   }
@@ -212,7 +208,8 @@ class Replay {
   const Plan plan_;
   std::unique_ptr<Backend> backend_;
   Head head_;
-  std::vector<std::unique_ptr<Stage>> stages_;
+  std::unique_ptr<StagesBeside> beside_;
+  std::unique_ptr<RemoteStages> remote_;
   Tensor soft_before_, soft_after_;
   std::vector<float> recorded_;
   double temperature_ = 1;
@@ -230,11 +227,11 @@ std::string beside(const std::string& trace) {
 
 }  // namespace
 
-VerifyReport verify(const ModelSource& source, const VerifyOptions& options) {
+VerifyReport verify(std::shared_ptr<const ModelSource> source, const VerifyOptions& options) {
   try {
     const json trace = json::parse(read_text_file(options.trace, kTraceBytesMax));
     const TensorFile tensors(options.tensors.empty() ? beside(options.trace) : options.tensors);
-    return Replay(source, options, trace, tensors).run();
+    return Replay(std::move(source), options, trace, tensors).run();
   } catch (const json::exception& error) {
     throw Fault(FaultKind::input, error.what(), options.trace);
   }

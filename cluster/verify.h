@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "cluster/worker_hosts.h"
 #include "topology/model_source.h"
 
 namespace potluck {
@@ -20,6 +21,9 @@ struct VerifyOptions {
   int chunk = 0;          // rows of an encode pass; 0: the whole of each op at once
   std::string backend = "cpu";
   int threads = 0;
+  // Where the stages are: beside the head in this process, or workers at the other end of links.
+  std::optional<HostSetup> hosts;
+  std::string plan;  // the stages' plan file, with hosts; its head is this process all the same
 };
 
 struct VerifyReport {
@@ -31,7 +35,7 @@ struct VerifyReport {
       first_bad_layer;  // of the recorded x0, x1, …: the first off by more than its tolerance
 };
 
-VerifyReport verify(const ModelSource& source, const VerifyOptions& options);
+VerifyReport verify(std::shared_ptr<const ModelSource> source, const VerifyOptions& options);
 nlohmann::json to_json(const VerifyReport& report);
 
 }  // namespace potluck

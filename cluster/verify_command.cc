@@ -9,7 +9,8 @@ namespace potluck {
 namespace {
 
 struct Flags {
-  std::string model, stream = "f32", sampler;
+  std::string model, stream = "f32", sampler, transport;
+  bool insecure_plaintext = false;
   VerifyOptions verify;
   double tolerance = 0, vs_bf16 = 1.6;
   bool json = false;
@@ -39,18 +40,42 @@ int run_sampler(const Flags& flags) {
   return report.at("passed").get<bool>() ? 0 : 1;
 }
 
-int run(const Flags& flags, const ModelPlaces& places) {
+// Stages are beside the head unless a transport or a plan puts them at the other end of links.
+std::optional<HostSetup> hosts_of(const Flags& flags, const std::string& program) {
+  if (flags.transport.empty() && flags.verify.plan.empty()) return std::nullopt;
+  HostSetup hosts;
+  hosts.hosting = flags.transport == "inproc" ? Hosting::threads : Hosting::processes;
+  hosts.program = program;
+  hosts.model = flags.model;
+  hosts.threads = flags.verify.threads;
+  hosts.insecure_plaintext = flags.insecure_plaintext;
+  return hosts;
+}
+
+int run(Flags flags, const ModelPlaces& places, const std::string& program) {
   if (!flags.sampler.empty()) return run_sampler(flags);
   if (flags.model.empty() || flags.verify.trace.empty())
     throw Fault(FaultKind::input, "verify needs -m MODEL and --trace T.json, or --sampler S.json");
-  const auto source = open_model(flags.model, places);
-  const VerifyReport report = verify(*source, flags.verify);
+  flags.verify.f32 = flags.stream == "f32";
+  flags.verify.hosts = hosts_of(flags, program);
+  const VerifyReport report = verify(open_model(flags.model, places), flags.verify);
   const bool passed = passes(flags, report);
   if (flags.json)
     std::puts(to_json(report).dump().c_str());
   else
     print_people(report, passed);
   return passed ? 0 : 1;
+}
+
+void add_place_flags(CLI::App* sub, Flags& flags) {
+  sub->add_option("--transport", flags.transport,
+                  "where the stages run: zmq (processes) or inproc (threads), with real links "
+                  "between (default: beside the head, without)")
+      ->check(CLI::IsMember({"zmq", "inproc"}));
+  sub->add_option("--plan", flags.verify.plan,
+                  "a plan file whose stages run it; the head is this process");
+  sub->add_flag("--insecure-plaintext", flags.insecure_plaintext,
+                "with --plan: listen beyond this machine though links are not encrypted");
 }
 
 }  // namespace
@@ -78,9 +103,11 @@ void add_verify(CommandLine& line) {
   sub->add_option("--tolerance", flags->tolerance, "largest |Δlogit| of an f32 stream");
   sub->add_option("--vs-bf16", flags->vs_bf16, "largest loss against the reference's own in bf16");
   sub->add_flag("--json", flags->json, "one JSON object on stdout");
+  add_place_flags(sub, *flags);
   sub->callback([&line, flags] {
-    flags->verify.f32 = flags->stream == "f32";
-    line.chosen = [flags, places = line.places] { return run(*flags, places); };
+    line.chosen = [flags, places = line.places, program = line.program] {
+      return run(*flags, places, program);
+    };
   });
 }
 

@@ -35,10 +35,15 @@ std::string free_endpoint_of(const Plan& plan) {
 WorkerHosts::WorkerHosts(std::shared_ptr<const ModelSource> source, Plan& plan,
                          const HostSetup& setup)
     : insecure_plaintext_(setup.insecure_plaintext) {
-  if (setup.hosting == Hosting::processes) return start_processes(plan, setup);
+  setup.hosting == Hosting::processes ? start_processes(plan, setup)
+                                      : start_threads(plan, source, setup.threads);
+}
+
+void WorkerHosts::start_threads(Plan& plan, const std::shared_ptr<const ModelSource>& source,
+                                int threads) {
   free_endpoint_ = "inproc://here";
   threads_ = std::make_unique<WorkerThreads>();
-  each_local(plan, [&](WorkerPlan& worker) { threads_->start(worker, source, setup.threads); });
+  each_local(plan, [&](WorkerPlan& worker) { threads_->start(worker, source, threads); });
 }
 
 std::unique_ptr<Transport> WorkerHosts::transport() const {

@@ -37,6 +37,7 @@ class WorkerHosts final {
   std::string logs() const;  // of local processes, for -v
 
  private:
+  void start_threads(Plan& plan, const std::shared_ptr<const ModelSource>& source, int threads);
   void start_processes(Plan& plan, const HostSetup& setup);
   void start_process(const WorkerPlan& worker, const HostSetup& setup);
 

@@ -139,7 +139,9 @@ void Worker::coordinator_up(const Message& message, Outbox& out) {
 void Worker::peer_up(const Event& event) {
   CHECK(event.message.hello.has_value());
   const Hello& hello = *event.message.hello;
-  links_[event.peer] = event.message.header.incarnation;
+  // Whoever dials knows which ring the link is for; the one dialled may not have heard of it yet.
+  const bool dialled_by_us = role_ && dials_next() && event.peer == role_->next();
+  links_[event.peer] = dialled_by_us ? incarnation_ : event.message.header.incarnation;
   check_model(hello, hello.name.empty() ? "peer " + std::to_string(event.peer) : hello.name);
 }
 

@@ -35,7 +35,6 @@ inline constexpr int kMaxStages = 256;
 struct WorkerPlan {
   std::string name;      // "head", "stage 0", or the user's: "old-1080"
   std::string endpoint;  // where it listens: "tcp://10.0.0.3:7000", "ipc:///…", "inproc://…"
-  bool local = false;    // the coordinator starts it itself; endpoint empty: a free one
   std::string device = "cpu";  // "cpu", "cuda:0", "hip:0"
   LayerRange layers;           // empty for the head
   int threads = 0;             // 0: the worker's own choice

@@ -23,9 +23,9 @@ class Golden : public testing::TestWithParam<Trace> {
   VerifyReport replay(VerifyOptions options = {}) const {
     const std::string root = POTLUCK_GOLDEN "/";
     options.trace = root + GetParam().trace;
-    return verify(*source_, options);
+    return verify(source_, options);
   }
-  std::unique_ptr<ModelSource> source_ =
+  std::shared_ptr<const ModelSource> source_ =
       open_model(std::string(POTLUCK_GOLDEN "/") + GetParam().model);
 };
 

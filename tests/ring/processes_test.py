@@ -1,0 +1,107 @@
+"""Rings of real processes: the same answer everywhere, and an end without leftovers whatever dies."""
+import os
+import random
+import signal
+import time
+import unittest
+
+from rings import NANO, SLOW, Running, answer, descriptors_left, potluck, processes_of, wait_until
+
+LONG = ("run", "-m", SLOW, "-p", "hello there", "--raw", "-s", "7", "-n", "4000", "--steps", "255",
+        "-c", "8192", "--stages", "3", "--show", "text")  # fmt: skip
+NAMES = ("head", "stage 0", "stage 1", "stage 2")
+
+
+class SameAnswer(unittest.TestCase):
+    def test_ids_do_not_depend_on_stages_transport_or_threads(self):
+        settings = ("-n", "64", "--steps", "6")
+        expected = answer(*settings)
+        self.assertGreaterEqual(len(expected["steps"]), 2)
+        self.assertGreaterEqual(min(expected["steps"]), 4)
+        self.assertGreaterEqual(len(set(expected["ids"])), 50)
+        for stages in (1, 2, 3, 6):
+            for transport in ("inproc", "zmq"):
+                threads = str(stages % 3 + 1)
+                with self.subTest(stages=stages, transport=transport, threads=threads):
+                    found = answer(*settings, "--stages", str(stages), "--transport", transport, "-t", threads)
+                    self.assertEqual(found["ids"], expected["ids"])
+        self.assertNotEqual(answer(*settings, "-s", "8")["ids"], expected["ids"])
+
+    def test_chunks_of_the_prompt_do_not_matter(self):
+        settings = ("--stages", "2", "-n", "32", "--steps", "4")
+        prompt = "a prompt of more than one chunk " * 3
+        expected = answer(*settings, prompt=prompt)["ids"]
+        for chunk in ("1", "7", "64"):
+            self.assertEqual(answer(*settings, "--chunk", chunk, prompt=prompt)["ids"], expected)
+
+
+class Deaths(unittest.TestCase):
+    def setUp(self):
+        self.before = descriptors_left()
+
+    def check_ended(self, run, victim, since):
+        code = run.wait()
+        seconds = time.monotonic() - since
+        self.assertEqual(code, 3, run.stderr())
+        last = run.stderr().strip().splitlines()[-1]
+        self.assertTrue(last.startswith("potluck: "), last)
+        self.assertIn(victim, last)
+        self.assertEqual(processes_of(run.session), [])
+        self.assertEqual(descriptors_left(), self.before)
+        return seconds
+
+    def test_a_killed_worker_ends_the_request_by_name(self):
+        rng, slowest = random.Random(1), 0
+        for moment in range(10):
+            victim = NAMES[moment % 4]
+            with self.subTest(victim=victim), Running(*LONG) as run:
+                pid = run.wait_for_workers(*NAMES)[victim]
+                if moment >= 2:
+                    run.wait_for_steps()
+                time.sleep(rng.random() / 2)
+                os.kill(pid, signal.SIGKILL)
+                slowest = max(slowest, self.check_ended(run, victim, time.monotonic()))
+        print(f"killed workers: slowest end {slowest:.2f} s")
+
+    def test_a_stopped_worker_is_named_by_its_silence(self):
+        for victim in NAMES:
+            with self.subTest(victim=victim), Running(*LONG) as run:
+                pid = run.wait_for_workers(*NAMES)[victim]
+                run.wait_for_steps()
+                os.kill(pid, signal.SIGSTOP)
+                seconds = self.check_ended(run, victim, time.monotonic())
+                print(f"stopped {victim}: ended after {seconds:.2f} s")
+
+    def test_workers_do_not_outlive_a_killed_coordinator(self):
+        for before_steps in (True, False):
+            with Running(*LONG) as run:
+                run.wait_for_workers(*NAMES)
+                if not before_steps:
+                    run.wait_for_steps()
+                os.kill(run.process.pid, signal.SIGKILL)
+                since = time.monotonic()
+                run.process.wait()
+                wait_until(lambda: not processes_of(run.session), "the workers to end", 3)
+                print(f"killed coordinator: workers gone after {time.monotonic() - since:.2f} s")
+                self.assertEqual(descriptors_left(), self.before)
+
+    def test_interrupts_leave_nothing(self):
+        for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+            with self.subTest(code=code), Running(*LONG) as run:
+                run.wait_for_steps()
+                os.kill(run.process.pid, number)
+                self.assertEqual(run.wait(), code, run.stderr())
+                self.assertEqual(processes_of(run.session), [])
+
+
+class Verify(unittest.TestCase):
+    def test_a_trace_meets_itself_over_processes(self):
+        trace = NANO.replace("model-bf16.gguf", "trace.json")
+        expected = potluck("verify", "-m", NANO, "--trace", trace, "--json")[0]
+        for cut in ((), ("--cut", "2"), ("--cut", "1,2,3,4")):
+            found = potluck("verify", "-m", NANO, "--trace", trace, "--json", "--transport", "zmq", *cut)[0]
+            self.assertEqual(found, expected)
+
+
+if __name__ == "__main__":
+    unittest.main()
