@@ -114,9 +114,9 @@ def potluck(*arguments, code=0, **options):
         return run.stdout(), run.stderr()
 
 
-def answer(*arguments, model=SLOW, prompt="hello there"):
+def answer(*arguments, model=SLOW, prompt="hello there", seed=7):
     """run --json as a dict."""
-    return json.loads(potluck("run", "-m", model, "-p", prompt, "--raw", "--json", "-s", "7", *arguments)[0])
+    return json.loads(potluck("run", "-m", model, "-p", prompt, "--raw", "--json", "-s", str(seed), *arguments)[0])
 
 
 def plan_text(head, *stages):
