@@ -9,7 +9,7 @@
 namespace potluck {
 namespace {
 
-constexpr int kStages = 3;
+const std::vector<int> kSplit = {1, 2, 3};             // layers of each stage: unlike shares
 constexpr uint64_t kMemoryStep = 256 * 1024;  // limits are the need, rounded up to this
 
 uint64_t limit_for(const MemoryNeed& need) {
@@ -40,13 +40,13 @@ Request puzzle_request(const Game& game, const SudokuPuzzle& puzzle, uint64_t se
 
 Plan demo_plan(const ModelSource& source, const std::string& far) {
   RingOptions options;
-  options.stages = kStages;
+  options.split = kSplit;
   options.ctx_size = kDemoContext;
   options.chunk = source.spec().canvas;
   Plan plan = make_plan(source, options);
   plan.head.threads = 1;
   plan.head.memory_bytes = limit_for(head_need(source, plan));
-  for (int i = 0; i < kStages; ++i) {
+  for (int i = 0; i < plan.stage_count(); ++i) {
     WorkerPlan& stage = plan.stages[static_cast<size_t>(i)];
     stage.threads = i % 2 + 1;
     stage.memory_bytes = limit_for(stage_need(source, plan, i));

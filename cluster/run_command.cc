@@ -225,7 +225,7 @@ void add_ring_flags(CLI::App* sub, Flags& flags) {
   sub->add_option("--split", flags.ring.split, "layers of each stage: 8,8,14")->delimiter(',');
   sub->add_option("--chunk", flags.ring.chunk, "prompt tokens in one encode message")
       ->check(CLI::PositiveNumber);
-  sub->add_option("--stream", flags.stream, "residual stream and KV: bf16 or f32")
+  sub->add_option("--stream", flags.stream, "residual stream: bf16 (KV f16) or f32 (KV too)")
       ->check(CLI::IsMember({"bf16", "f32"}));
   sub->add_option("--precision", flags.precision, "exact: the reference arithmetic");
   sub->add_option("--show,--diffusion-visual", flags.show,

@@ -27,7 +27,7 @@ Figures figures_of(const RequestResult& r, int canvas) {
 
 // The peer a hop's message came from: the ring in order, the coordinator first.
 std::string sender(const std::vector<Hop>& hops, size_t i, const Plan& plan) {
-  return i == 0 ? "coordinator" : plan.worker(hops[i - 1].peer).name;
+  return i == 0 ? "coordinator" : plan.name_of(hops[i - 1].peer);
 }
 
 }  // namespace
@@ -51,9 +51,9 @@ std::vector<std::string> report_lines(const RequestResult& r, const Plan& plan, 
           fmt::join(r.steps, ", "), f.step_ms, canvas, f.steady_tokens_per_s)};
   std::string links = "bytes a step:";
   for (size_t i = 0; i < r.last_hops.size(); ++i)
-    links += fmt::format("{} {} → {} {}", i ? "," : "", sender(r.last_hops, i, plan),
-                         plan.worker(r.last_hops[i].peer).name,
-                         bytes_text(r.last_hops[i].payload_bytes));
+    links +=
+        fmt::format("{} {} → {} {}", i ? "," : "", sender(r.last_hops, i, plan),
+                    plan.name_of(r.last_hops[i].peer), bytes_text(r.last_hops[i].payload_bytes));
   lines.push_back(links);
   return lines;
 }
@@ -64,7 +64,7 @@ nlohmann::json report_json(const RequestResult& r, const Plan& plan, int canvas)
   for (size_t i = 0; i < r.last_hops.size(); ++i) {
     const Hop& hop = r.last_hops[i];
     links.push_back({{"from", sender(r.last_hops, i, plan)},
-                     {"to", plan.worker(hop.peer).name},
+                     {"to", plan.name_of(hop.peer)},
                      {"payload_bytes", hop.payload_bytes},
                      {"header_bytes", hop.header_bytes},
                      {"queue_us", hop.queue_us},

@@ -43,7 +43,8 @@ Plan plan_of(const ModelSpec& spec, const VerifyOptions& options, int longest) {
                 "--cut must rise within 1 to " + std::to_string(spec.layer_count() - 1));
   Plan plan = options.plan.empty() ? plan_local(spec, {}, 0, split) : read_plan(options.plan);
   plan.chunk = options.chunk ? options.chunk : longest;
-  plan.stream = plan.kv = options.f32 ? DType::f32 : DType::bf16;
+  plan.stream = options.f32 ? DType::f32 : DType::bf16;
+  plan.kv = options.f32 ? DType::f32 : DType::f16;
   plan.head.hop = plan.stream;
   for (WorkerPlan& stage : plan.stages) stage.hop = plan.stream;
   validate(plan, spec);

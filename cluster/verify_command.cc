@@ -92,7 +92,7 @@ void add_verify(CommandLine& line) {
                   "replay recorded draws through the sampler (S.json)");
   sub->add_option("--cut", flags->verify.cuts, "layers at which new stages begin: 2,4")
       ->delimiter(',');
-  sub->add_option("--stream", flags->stream, "residual stream and KV: f32 or bf16")
+  sub->add_option("--stream", flags->stream, "residual stream: f32 (KV too) or bf16 (KV f16)")
       ->check(CLI::IsMember({"f32", "bf16"}));
   sub->add_option("--chunk", flags->verify.chunk, "rows of an encode pass")
       ->check(CLI::PositiveNumber);

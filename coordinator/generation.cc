@@ -147,6 +147,11 @@ void Generation::candidates(Time now, const Message& message, const PipelineEven
   waiting_since_ = now;
   result_.step_ms.push_back(milliseconds(now - step_started_));
   result_.last_hops = h.hops;
+  Hop home;  // the candidates' own way, so that a step's bytes are all counted
+  home.peer = kCoordinatorPeer;
+  home.payload_bytes = message.payload.bytes;
+  home.header_bytes = message.wire_header_bytes;
+  result_.last_hops.push_back(home);
   if (events.step)
     events.step({session_, static_cast<int>(canvas_index_), static_cast<int>(step_),
                  sampler_->max_steps(), h.temperature, &c, &decision, result_.step_ms.back(),

@@ -110,16 +110,22 @@ const WorkerPlan& Plan::worker(PeerId peer) const {
   return stages[static_cast<size_t>(peer - stage_peer(0))];
 }
 
+std::string Plan::name_of(PeerId peer) const {
+  return peer == kCoordinatorPeer ? "coordinator" : worker(peer).name;
+}
+
 void validate(const Plan& plan, const ModelSpec& spec) {
   check_number("the number of stages", plan.stage_count(), 1, kMaxStages);
   check_number("context", plan.ctx_size, 1, std::min(kContextMax, spec.context_max));
   check_number("chunk", plan.chunk, 1, kContextMax);
   check_number("sessions", plan.sessions, 1, kSessionsMax);
   check_number("slots", plan.slots, 1, kSlotsMax);
-  for (DType type : {plan.stream, plan.kv})
-    if (type != DType::bf16 && type != DType::f32)
-      throw Fault(FaultKind::input,
-                  std::string("stream and kv can be bf16 or f32, not ") + dtype_name(type));
+  if (plan.stream != DType::bf16 && plan.stream != DType::f32)
+    throw Fault(FaultKind::input,
+                std::string("stream can be bf16 or f32, not ") + dtype_name(plan.stream));
+  if (plan.kv != DType::f16 && plan.kv != DType::bf16 && plan.kv != DType::f32)
+    throw Fault(FaultKind::input,
+                std::string("kv can be f16, bf16 or f32, not ") + dtype_name(plan.kv));
   std::set<std::string> names, endpoints;
   check_worker(plan.head, plan.stream, names, endpoints);
   for (const WorkerPlan& stage : plan.stages) check_worker(stage, plan.stream, names, endpoints);

@@ -48,14 +48,16 @@ struct Plan {
   WorkerPlan head;
   std::vector<WorkerPlan> stages;  // in ring order; their ranges cover [0, layers) exactly
   DType stream = DType::bf16;      // residual stream, rounded at the end of every layer
-  DType kv = DType::bf16;          // K and V, rounded before any attention reads them
-  int ctx_size = 8192;  // tokens a session may hold, prompt and answers, the canvas included
-  int sessions = 1;     // KV is reserved for so many
-  int chunk = 256;      // rows of one encode message at most
-  int slots = 4;        // messages in flight at most (steps and encode chunks)
+  DType kv = DType::f16;  // K and V, rounded before any attention reads them. Both are RMS-normed,
+                          // so f16's range holds them, at 8 times bf16's precision
+  int ctx_size = 8192;    // tokens a session may hold, prompt and answers, the canvas included
+  int sessions = 1;       // KV is reserved for so many
+  int chunk = 256;        // rows of one encode message at most
+  int slots = 4;          // messages in flight at most (steps and encode chunks)
 
   int stage_count() const { return static_cast<int>(stages.size()); }
   const WorkerPlan& worker(PeerId peer) const;  // head or a stage; CHECKs
+  std::string name_of(PeerId peer) const;       // "coordinator", or the worker's
 };
 
 // Throws Fault{input} naming the worker and the value: gaps, overlaps, unknown dtypes and devices,

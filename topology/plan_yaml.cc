@@ -3,6 +3,7 @@
 #include <yaml-cpp/emitter.h>
 
 #include <charconv>
+#include <initializer_list>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -26,6 +27,11 @@ constexpr std::string_view kHeadKeys[] = {"name",    "endpoint", "start", "devic
                                           "threads", "memory",   "hop"};
 constexpr std::string_view kStageKeys[] = {"name",    "endpoint", "start", "device",
                                            "threads", "memory",   "hop",   "layers"};
+
+// int8 in blocks of 32, as people call ggml's q8_0.
+std::string people_name(DType type) {
+  return type == DType::q8_0 ? "int8" : dtype_name(type);
+}
 
 // The fields of one map, each read by its type; every refusal names file and line.
 class Fields {
@@ -90,16 +96,17 @@ class Fields {
     const YamlNode* node = find(key);
     return node ? integer(word(key, *node), key, node->line) : fallback;
   }
-  DType dtype_or(const std::string& key, DType fallback, bool int8 = false) const {
+  DType dtype_or(const std::string& key, DType fallback,
+                 std::initializer_list<DType> allowed) const {
     const YamlNode* node = find(key);
     if (!node) return fallback;
     const std::string& name = word(key, *node);
-    if (name == "bf16") return DType::bf16;
-    if (name == "f32") return DType::f32;
-    if (name == "int8" && int8) return DType::q8_0;
-    refuse("\"" + key + "\" is \"" + name + "\"; it can be bf16" +
-               (int8 ? ", f32 or int8" : " or f32"),
-           node->line);
+    std::string choices;
+    for (DType type : allowed) {
+      if (name == people_name(type)) return type;
+      choices += (choices.empty() ? "" : ", ") + people_name(type);
+    }
+    refuse("\"" + key + "\" is \"" + name + "\"; it can be one of " + choices, node->line);
   }
 
   int line() const { return map_.line; }
@@ -164,7 +171,7 @@ WorkerPlan read_worker(const Fields& fields, const std::string& default_name, DT
   worker.device = fields.word_or("device", worker.device);
   worker.threads = fields.integer_or("threads", worker.threads);
   worker.memory_bytes = read_memory(fields);
-  worker.hop = fields.dtype_or("hop", stream, true);
+  worker.hop = fields.dtype_or("hop", stream, {stream, DType::q8_0});
   return worker;
 }
 
@@ -176,11 +183,10 @@ bool is_here(const WorkerPlan& worker) {
 // A worker that the one before it in the ring dials must be within its reach.
 void check_dial(const WorkerPlan& dialler, const WorkerPlan& worker, const Fields& fields) {
   const auto endpoint = parse_endpoint(worker.endpoint);
-  if ((endpoint && !is_loopback(*endpoint)) || is_here(dialler)) return;
-  const std::string where = endpoint ? worker.endpoint : "a loopback port";
+  if (!endpoint || !is_loopback(*endpoint) || is_here(dialler)) return;
   const YamlNode* node = fields.find("endpoint");
-  fields.refuse("\"" + worker.name + "\" listens on " + where + ", which \"" + dialler.name +
-                    "\" (" + dialler.endpoint +
+  fields.refuse("\"" + worker.name + "\" listens on " + worker.endpoint + ", which \"" +
+                    dialler.name + "\" (" + dialler.endpoint +
                     ") cannot dial from another machine; give it endpoint: "
                     "tcp://ADDRESS-OF-ITS-MACHINE:PORT",
                 node ? node->line : fields.line());
@@ -194,8 +200,8 @@ Plan read_root(const YamlNode& root, const std::string& file) {
                   version.line);
   fields.check_keys(kPlanKeys);
   Plan plan;
-  plan.stream = fields.dtype_or("stream", plan.stream);
-  plan.kv = fields.dtype_or("kv", plan.kv);
+  plan.stream = fields.dtype_or("stream", plan.stream, {DType::bf16, DType::f32});
+  plan.kv = fields.dtype_or("kv", plan.kv, {DType::f16, DType::bf16, DType::f32});
   plan.ctx_size = fields.integer_or("context", plan.ctx_size);
   plan.sessions = fields.integer_or("sessions", plan.sessions);
   plan.chunk = fields.integer_or("chunk", plan.chunk);
@@ -221,10 +227,6 @@ Plan read_root(const YamlNode& root, const std::string& file) {
   return plan;
 }
 
-const char* hop_name(DType type) {
-  return type == DType::q8_0 ? "int8" : dtype_name(type);
-}
-
 void emit_worker(YAML::Emitter& out, const WorkerPlan& worker, DType stream) {
   const auto field = [&out](const char* key, const auto& value) {
     out << YAML::Key << key << YAML::Value << value;
@@ -236,7 +238,7 @@ void emit_worker(YAML::Emitter& out, const WorkerPlan& worker, DType stream) {
   field("device", worker.device);
   if (worker.threads) field("threads", worker.threads);
   if (worker.memory_bytes) field("memory", exact_bytes_text(worker.memory_bytes));
-  if (worker.hop != stream) field("hop", hop_name(worker.hop));
+  if (worker.hop != stream) field("hop", people_name(worker.hop));
   if (worker.layers.end > worker.layers.begin)
     field("layers", std::to_string(worker.layers.begin) + ":" + std::to_string(worker.layers.end));
   out << YAML::EndMap;

@@ -137,8 +137,9 @@ TEST(PlanYaml, EachSlipIsOneLineWithPlaceAndFix) {
       {"memory: 6GiB", "memory: 6Gigs", "plan.yaml:13: \"memory\": \"6Gigs\" is not a size"},
       {"memory: 6GiB", "memory: -1", "plan.yaml:13: \"memory\": \"-1\" is not a size"},
       {"memory: 6GiB", "memory: 0", "plan.yaml:13: \"memory\": \"0\" is not a sensible size"},
-      {"stream: f32", "stream: f16", "plan.yaml:2: \"stream\" is \"f16\"; it can be bf16 or f32"},
-      {"hop: int8", "hop: q4_0", "plan.yaml:14: \"hop\" is \"q4_0\"; it can be bf16, f32 or int8"},
+      {"stream: f32", "stream: f16",
+       "plan.yaml:2: \"stream\" is \"f16\"; it can be one of bf16, f32"},
+      {"hop: int8", "hop: q4_0", "plan.yaml:14: \"hop\" is \"q4_0\"; it can be one of f32, int8"},
       {"layers: 0:10", "layers: 10", "plan.yaml:18: \"layers\" is \"10\"; it must be a half-open"},
       {"layers: 0:10", "layers: 0:x", "plan.yaml:18: \"layers\" is \"x\"; it must be a whole"},
       {"    layers: 0:10\n", "", "plan.yaml:16: stage 0 has no \"layers\"; give its half-open"},
@@ -213,7 +214,7 @@ TEST(PlanYaml, NobodyIsAskedToDialAnotherMachinesLoopback) {
                                  "which \"old-laptop\" (tcp://10.0.0.4:7000) cannot dial"),
             std::string::npos);
   const std::string unnamed = replaced(kWhole, "    endpoint: tcp://10.0.0.2:7001\n", "");
-  EXPECT_NE(refusal(unnamed).find("listens on a loopback port"), std::string::npos);
+  EXPECT_EQ(refusal(unnamed), "");  // it will listen where the others reach it
   const std::string head = replaced(kWhole, "tcp://10.0.0.3:7000", "tcp://localhost:7000");
   EXPECT_EQ(refusal(head), "");  // its dialler, "beside: me", is started on that same machine
   EXPECT_NE(refusal(replaced(head, "    start: here\n", "")).find("\"big-desktop\" listens on"),
