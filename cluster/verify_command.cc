@@ -2,6 +2,7 @@
 
 #include "cluster/commands.h"
 #include "cluster/verify.h"
+#include "cluster/verify_released.h"
 #include "cluster/verify_sampler.h"
 #include "topology/fault.h"
 
@@ -13,7 +14,7 @@ struct Flags {
   bool insecure_plaintext = false;
   VerifyOptions verify;
   double tolerance = 0, vs_bf16 = 1.6;
-  bool json = false;
+  bool json = false, released = false;
 };
 
 // An f32 stream must meet every logit; a lossy one the reference's own loss in bf16.
@@ -52,10 +53,20 @@ std::optional<HostSetup> hosts_of(const Flags& flags, const std::string& program
   return hosts;
 }
 
+int run_released(const Flags& flags, const ModelPlaces& places) {
+  const auto source = open_model(flags.model, places);
+  const nlohmann::json report =
+      verify_released(*source, flags.verify.backend, flags.verify.threads);
+  std::puts(report.dump(flags.json ? -1 : 2).c_str());
+  return report.at("passed").get<bool>() ? 0 : 1;
+}
+
 int run(Flags flags, const ModelPlaces& places, const std::string& program) {
   if (!flags.sampler.empty()) return run_sampler(flags);
+  if (flags.released && !flags.model.empty()) return run_released(flags, places);
   if (flags.model.empty() || flags.verify.trace.empty())
-    throw Fault(FaultKind::input, "verify needs -m MODEL and --trace T.json, or --sampler S.json");
+    throw Fault(FaultKind::input,
+                "verify needs -m MODEL with --trace T.json or --released, or --sampler S.json");
   flags.verify.f32 = flags.stream == "f32";
   flags.verify.hosts = hosts_of(flags, program);
   const VerifyReport report = verify(open_model(flags.model, places), flags.verify);
@@ -90,6 +101,8 @@ void add_verify(CommandLine& line) {
                   "the recorded tensors (default: beside the trace)");
   sub->add_option("--sampler", flags->sampler,
                   "replay recorded draws through the sampler (S.json)");
+  sub->add_flag("--released", flags->released,
+                "compare the real 26B checkpoint with its published logits");
   sub->add_option("--cut", flags->verify.cuts, "layers at which new stages begin: 2,4")
       ->delimiter(',');
   sub->add_option("--stream", flags->stream, "residual stream: f32 (KV too) or bf16 (KV f16)")
