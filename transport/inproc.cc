@@ -105,11 +105,14 @@ class InprocTransport final : public Transport {
     const auto found = hub_->nodes.find(endpoint);
     const std::shared_ptr<Node> other = found == hub_->nodes.end() ? nullptr : found->second.lock();
     const PeerId self = node_->identity.self;
-    if (!other || other == node_)
-      node_->mailbox.post(end, down_event(peer, "nobody else listens at " + endpoint));
+    const std::string me = "peer " + std::to_string(self);
+    if (!other)
+      node_->mailbox.post(end, down_event(peer, "nobody listens at " + endpoint));
+    else if (other->identity.self == self)
+      node_->mailbox.post(end, down_event(peer, "refused by peer: it is " + me + " itself"));
     else if (other->links.count(self))
-      node_->mailbox.post(end, down_event(peer, endpoint + " refuses: it has a link with peer " +
-                                                    std::to_string(self) + " already"));
+      node_->mailbox.post(end, down_event(peer, "refused by peer: it has a link with " + me +
+                                                    " already, at " + endpoint));
     else
       link(end, *other, found->second);
   }

@@ -166,6 +166,7 @@ struct FaultReport {
   # 0 input, 1 memory, 2 lost, 3 refused, 4 world, 5 canceled.
   what @1 :Text;
   where @2 :Text;
+  # Who saw it; of a goodbye: who says it, and its software.
 }
 
 struct Heartbeat {

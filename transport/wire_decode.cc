@@ -232,12 +232,12 @@ void read_body(Body::Reader in, Message& out) {
 
 void check_protocol(wire::Message::Reader in) {
   if (in.getProtocol() == kProtocolVersion) return;
+  const auto body = in.getBody();
   std::string who = "the peer";
-  if (in.getBody().isHello()) {
-    const auto hello = in.getBody().getHello();
-    who = text("hello.name", hello.getName()) + " (" + text("hello.software", hello.getSoftware()) +
-          ")";
-  }
+  if (body.isHello())
+    who = text("hello.name", body.getHello().getName()) + " (" +
+          text("hello.software", body.getHello().getSoftware()) + ")";
+  if (body.isFault()) who = text("fault.where", body.getFault().getWhere());
   throw Fault(FaultKind::refused, std::string(kSoftware) + " speaks protocol " +
                                       std::to_string(kProtocolVersion) + ", " + who + " speaks " +
                                       std::to_string(in.getProtocol()) +

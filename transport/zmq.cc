@@ -18,6 +18,9 @@ class ZmqTransport final : public Transport {
   explicit ZmqTransport(ZmqOptions options) : io_(std::move(options), mailbox_) {}
 
   void set_identity(Identity identity) override {
+    Message hello;  // too long a name is found here, not on the I/O thread
+    hello.hello = identity.hello;
+    encode_header(hello);
     io_.order([identity = std::move(identity)](ZmqIo& io) { io.set_identity(identity); });
   }
 

@@ -20,7 +20,6 @@ namespace {
 constexpr double kFlushSeconds = 1.0;  // after a drop, or at the end
 constexpr double kLoopSeconds = 0.02;  // between looks at the clock
 constexpr double kPauseSeconds = 0.5;  // a longer one means that we ourselves did not run
-constexpr char kClosed[] = "closed by peer";
 
 int make_bell() {
   const int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -80,6 +79,7 @@ void ZmqIo::run() {
     std::erase_if(links_, [](const auto& link) { return link->state == ZmqLink::State::closed; });
   }
   links_.clear();
+  for (const std::string& path : socket_files_) unlink(path.c_str());
   listener_.reset();
 }
 
@@ -215,6 +215,12 @@ Message ZmqIo::goodbye(PeerId to, const std::string& reason) const {
   return message;
 }
 
+// If we close right behind it, it is still sent.
+void ZmqIo::say_goodbye(ZmqLink& link, const std::string& reason) {
+  if (link.socket) link.socket->set_linger(kFlushSeconds);
+  say(link, goodbye(link.end->peer, reason));
+}
+
 void ZmqIo::beat(ZmqLink& link, Time now) {
   Message message = own_message(MessageKind::heartbeat, link.end->peer);
   message.heartbeat = Heartbeat{link.end->taken};
@@ -253,22 +259,20 @@ void ZmqIo::leave(ZmqLink& link, Time now) {
   link.dropped = true;
   link.give_up_at = now + from_seconds(kFlushSeconds);
   if (link.state == ZmqLink::State::dialing && !link.waiting.empty()) return;
-  if (link.state == ZmqLink::State::dialing) return close(link, kClosed);
-  say(link, goodbye(link.end->peer, kClosed));
+  if (link.state == ZmqLink::State::dialing) return close(link, kClosedByPeer);
+  say_goodbye(link, kClosedByPeer);
   link.state = ZmqLink::State::leaving;
 }
 
 void ZmqIo::close(ZmqLink& link, const std::string& reason) {
   if (link.state == ZmqLink::State::closed) return;
   if (!link.dropped) post_down(link, reason);
-  if (link.socket) link.socket->set_linger(kFlushSeconds);  // for our goodbye
   if (!link.route.empty() && !link.gone_at) turned_away_[link.route] = link.fd;
   link.state = ZmqLink::State::closed;
 }
 
 void ZmqIo::refuse(ZmqLink& link, const std::string& reason) {
-  if (link.state != ZmqLink::State::dialing || link.connected)
-    say(link, goodbye(link.end->peer, reason));
+  if (link.state != ZmqLink::State::dialing || link.connected) say_goodbye(link, reason);
   close(link, reason);
 }
 

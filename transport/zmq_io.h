@@ -12,10 +12,13 @@
 
 #include "transport/mailbox.h"
 #include "transport/zmq.h"
+#include "transport/zmq_endpoint.h"
 #include "transport/zmq_link.h"
 #include "transport/zmq_socket.h"
 
 namespace potluck {
+
+inline constexpr char kClosedByPeer[] = "closed by peer";  // the reason of an ordinary goodbye
 
 class ZmqIo final {
  public:
@@ -31,7 +34,7 @@ class ZmqIo final {
   // The owner's thread: waits until it is done.
   std::string listen(const std::string& endpoint);
 
-  // In orders only, as their names in Transport.
+  // In orders only, as their namesakes in Transport.
   void set_identity(const Identity& identity) { identity_ = identity; }
   void connect(std::shared_ptr<LinkEnd> end, const std::string& endpoint);
   void send(const std::shared_ptr<LinkEnd>& end, const std::vector<std::byte>& header,
@@ -40,6 +43,8 @@ class ZmqIo final {
   void tell_taken(const std::shared_ptr<LinkEnd>& end);
 
  private:
+  static constexpr int kReadsInARow = 64;  // from one socket, before others get their turn
+
   // The thread.
   void run();
   void stop();
@@ -55,7 +60,7 @@ class ZmqIo final {
     int fd;
     std::string address;
   };
-  std::string bind(const std::string& address);
+  std::string bind(const ZmqEndpoint& wanted, const std::string& resolved);
   void read_listener();
   void read_listener_happenings();
   void take_from_route(ZmqFrames frames);
@@ -96,6 +101,7 @@ class ZmqIo final {
   void transmit(ZmqLink& link, const std::vector<std::byte>& header, const Payload& payload);
   void say(ZmqLink& link, const Message& message);
   void say_hello(ZmqLink& link);
+  void say_goodbye(ZmqLink& link, const std::string& reason);
   void beat(ZmqLink& link, Time now);
   Message own_message(MessageKind kind, PeerId to) const;
   Message goodbye(PeerId to, const std::string& reason) const;
@@ -105,6 +111,7 @@ class ZmqIo final {
   zmq::context_t context_;
   Identity identity_;
   std::unique_ptr<ZmqSocket> listener_;
+  std::vector<std::string> socket_files_;  // ours to remove: libzmq leaves them
   std::vector<std::unique_ptr<ZmqLink>> links_;
   std::set<int> strangers_;                 // fds of connections that said nothing yet
   std::map<std::string, int> turned_away_;  // routes, and their fds

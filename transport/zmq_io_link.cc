@@ -14,7 +14,6 @@ namespace {
 
 // What an ended connection brought is complete by then: libzmq tells the end a moment before.
 constexpr double kDrainSeconds = 0.02;
-constexpr int kReadsInARow = 64;  // from one socket, before others get their turn
 
 // A message larger than a slow link carries in kSilenceSeconds is no silence: its bytes arrive.
 bool bytes_arrive(int fd) {
@@ -83,8 +82,10 @@ void ZmqIo::handle(ZmqLink& link, Message message) {
 }
 
 void ZmqIo::take_goodbye(ZmqLink& link, const Message& message) {
-  if (link.state == ZmqLink::State::up) say(link, goodbye(link.end->peer, message.fault->what));
-  close(link, message.fault->what);
+  const std::string& why = message.fault->what;
+  if (link.state == ZmqLink::State::dialing) return close(link, "refused by peer: " + why);
+  if (link.state == ZmqLink::State::up) say_goodbye(link, kClosedByPeer);
+  close(link, why == kClosedByPeer ? why : "closed by peer: " + why);
 }
 
 void ZmqIo::take_heartbeat(ZmqLink& link, const Heartbeat& heartbeat) {
@@ -125,7 +126,7 @@ void ZmqIo::tick_link(ZmqLink& link, Time now) {
   using State = ZmqLink::State;
   if (link.state != State::up && link.state != State::leaving) return;
   if (link.gone_at && now - *link.gone_at > from_seconds(kDrainSeconds))
-    return close(link, "closed by peer");
+    return close(link, kClosedByPeer);
   if (link.state == State::leaving && now > link.give_up_at) return close(link, "");
   if (link.state != State::up) return;
   if (now - link.beat_at > from_seconds(kHeartbeatSeconds)) beat(link, now);

@@ -11,8 +11,6 @@
 namespace potluck {
 namespace {
 
-constexpr int kReadsInARow = 64;
-
 std::string real_endpoint(const ZmqEndpoint& wanted, const std::string& bound) {
   if (wanted.host.empty()) return wanted.text;
   const size_t port_at = wanted.text.rfind(':') + 1;
@@ -34,26 +32,27 @@ std::string ZmqIo::listen(const std::string& endpoint) {
   const std::string resolved = resolve(wanted);
   check_reach(endpoint, resolved, options_.insecure_plaintext);
   if (wanted.host.empty()) clear_socket_file(wanted);
-  std::promise<std::string> bound;
-  order([&](ZmqIo& io) {
+  const auto bound = std::make_shared<std::promise<std::string>>();
+  order([bound, wanted, resolved](ZmqIo& io) {
     try {
-      bound.set_value(io.bind(resolved));
+      bound->set_value(io.bind(wanted, resolved));
     } catch (...) {
-      bound.set_exception(std::current_exception());
+      bound->set_exception(std::current_exception());
     }
   });
   try {
-    return real_endpoint(wanted, bound.get_future().get());
+    return bound->get_future().get();
   } catch (const zmq::error_t& error) {
     throw Fault(FaultKind::world, "cannot listen at " + endpoint + ": " + error.what() +
                                       "; choose another endpoint, or stop what uses it");
   }
 }
 
-std::string ZmqIo::bind(const std::string& address) {
+std::string ZmqIo::bind(const ZmqEndpoint& wanted, const std::string& resolved) {
   if (!listener_) listener_ = std::make_unique<ZmqSocket>(context_, zmq::socket_type::router);
-  listener_->bind(address);
-  return listener_->last_endpoint();
+  listener_->bind(resolved);
+  if (wanted.host.empty()) socket_files_.push_back(wanted.path);
+  return real_endpoint(wanted, listener_->last_endpoint());
 }
 
 void ZmqIo::read_listener() {
@@ -112,7 +111,8 @@ void ZmqIo::check_claim(const Message& hello) {
   if (stopping_) throw Fault(FaultKind::refused, identity_.hello.name + " is leaving");
   if (claimed == identity_.self)
     throw Fault(FaultKind::refused, who + ", which is " + identity_.hello.name + " itself");
-  const ZmqLink* holder = live(claimed);
+  ZmqLink* holder = live(claimed);
+  if (holder && holder->gone_at) close(*holder, kClosedByPeer);
   if (holder && holder->state == ZmqLink::State::up)
     throw Fault(FaultKind::refused, who + ", but " + identity_.hello.name +
                                         " has a link with that peer already (" +
@@ -137,7 +137,7 @@ void ZmqIo::welcome(const Caller& caller, Message hello) {
 void ZmqIo::turn_away(const Caller& caller, const std::string& why) {
   turned_away_[caller.route] = caller.fd;
   options_.log("potluck: turned away a connection from " + caller.address + ": " + why);
-  const Message message = goodbye(kUnassignedPeer, "refused: " + why);
+  const Message message = goodbye(kUnassignedPeer, why);
   listener_->send(caller.route, encode_header(message), {});
 }
 
