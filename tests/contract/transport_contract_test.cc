@@ -2,6 +2,7 @@
 #include "tests/contract/transport_contract.h"
 
 #include <gmock/gmock.h>
+#include <signal.h>
 
 #include <cstring>
 #include <thread>
@@ -175,6 +176,13 @@ TEST_P(TransportContract, RefusesASecondClaimToAPeerThatIsUp) {
   expect_up(*pair.head, kStage);
 }
 
+TEST_P(TransportContract, RefusesAClaimToItsOwnId) {
+  auto head = party(kHead, "head"), impostor = party(kHead, "impostor");
+  impostor->connect(kStage, listen(*head));
+  EXPECT_THAT(expect_down(*impostor, kStage).reason, testing::HasSubstr("itself"));
+  expect_silence(*head);
+}
+
 TEST_P(TransportContract, ConnectingToAPeerThatCalledFirstGivesItsLink) {
   Pair pair = linked_pair();
   pair.head->connect(kStage, "anywhere");
@@ -279,6 +287,25 @@ TEST_P(TransportContract, WakesFromAnotherThread) {
   ASSERT_TRUE(event.has_value());
   EXPECT_EQ(event->kind, Event::Kind::woken);
   expect_silence(*head);
+}
+
+Transport* to_wake = nullptr;
+
+TEST_P(TransportContract, WakesFromASignalHandler) {
+  auto head = party(kHead, "head");
+  to_wake = head.get();
+  struct sigaction action {};
+  action.sa_handler = [](int) { to_wake->wake(); };
+  sigaction(SIGUSR1, &action, nullptr);
+  const pthread_t waiter = pthread_self();
+  std::thread other([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    pthread_kill(waiter, SIGUSR1);
+  });
+  const std::optional<Event> event = next(*head);
+  other.join();
+  ASSERT_TRUE(event.has_value());
+  EXPECT_EQ(event->kind, Event::Kind::woken);
 }
 
 TEST_P(TransportContract, WaitsNoLongerThanItsDeadline) {

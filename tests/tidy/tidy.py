@@ -12,7 +12,7 @@ FLOOR = {"topology": 1, "kernels": 2, "transport": 3, "backends": 3, "coordinato
 HOMES = {
     r"zmq": ["transport/zmq"],
     r"(mpi|nccl)\.h": ["transport/mpi", "transport/nccl"],
-    r"(capnp|kj)/|protocol\.capnp\.h": ["transport/wire"],
+    r"(capnp|kj)/|protocol\.capnp\.h": ["transport/wire", "tests/transport/wire"],
     r"yaml-cpp/": ["topology/plan_yaml"],
     r"(cuda|hip)[_a-z]*\.h": ["kernels/gpu", "backends/gpu_backend", "transport/nccl"],
     r"CLI/|spdlog/|histedit\.h|editline/": ["cluster/"],

@@ -191,24 +191,5 @@ TEST(ZmqLife, APeerThatRestartsAtOnceIsTakenBack) {
   }
 }
 
-Transport* to_wake = nullptr;
-
-TEST(ZmqLife, WakesFromASignalHandler) {
-  ZmqParty head(kHead, "head");
-  to_wake = &*head;
-  struct sigaction action {};
-  action.sa_handler = [](int) { to_wake->wake(); };
-  sigaction(SIGUSR1, &action, nullptr);
-  const pthread_t waiter = pthread_self();
-  std::thread other([&] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    pthread_kill(waiter, SIGUSR1);
-  });
-  const auto event = head->wait(now() + from_seconds(kPatienceSeconds));
-  other.join();
-  ASSERT_TRUE(event.has_value());
-  EXPECT_EQ(event->kind, Event::Kind::woken);
-}
-
 }  // namespace
 }  // namespace potluck
