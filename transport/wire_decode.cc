@@ -273,7 +273,7 @@ Message decode_header(const void* header, size_t header_bytes, size_t payload_by
     message.wire_header_bytes = static_cast<uint32_t>(header_bytes);
     return message;
   } catch (const kj::Exception& broken) {
-    refuse("it is not Cap'n Proto (" + std::string(broken.getDescription().cStr()) + ")");
+    refuse("it is not Cap'n Proto (" + one_line(broken.getDescription().cStr()) + ")");
   }
 }
 

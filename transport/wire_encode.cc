@@ -1,7 +1,6 @@
 #include <capnp/message.h>
 #include <capnp/serialize.h>
 
-#include <algorithm>
 #include <cstring>
 #include <string>
 
@@ -19,12 +18,6 @@ void check_length(const char* field, size_t found, size_t most) {
   if (found > most)
     throw Fault(FaultKind::input, std::string(field) + " has length " + std::to_string(found) +
                                       "; a message carries at most " + std::to_string(most));
-}
-
-std::string one_line(std::string text) {
-  std::replace_if(
-      text.begin(), text.end(), [](char c) { return (c >= 0 && c < ' ') || c == 0x7f; }, ' ');
-  return text;
 }
 
 std::string checked(const char* field, const std::string& text) {
