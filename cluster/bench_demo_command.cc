@@ -38,7 +38,7 @@ int run(const Flags& flags, const ModelPlaces& places, const std::string& progra
   std::map<int, int> steps;
   for (int i = 0; i < flags.puzzles; ++i) {
     Band& band = bands[i % 3];
-    const int givens = std::uniform_int_distribution<int>(band.least, band.most)(random);
+    const int givens = random_between(band.least, band.most, random);
     const Round round =
         play(game, fresh_puzzle(givens, random), flags.seed + static_cast<uint64_t>(i), nullptr);
     ++band.played;

@@ -75,8 +75,7 @@ void show_result(const Round& round) {
 }
 
 SudokuPuzzle random_puzzle(std::mt19937_64& random) {
-  return fresh_puzzle(std::uniform_int_distribution<int>(kGivensLeast, kGivensMost)(random),
-                      random);
+  return fresh_puzzle(random_between(kGivensLeast, kGivensMost, random), random);
 }
 
 int play_all(Game& game, const Flags& flags) {

@@ -15,6 +15,9 @@ inline constexpr int kSudokuSize = 6;
 inline constexpr int kSudokuCells = kSudokuSize * kSudokuSize;
 using SudokuGrid = std::array<int8_t, kSudokuCells>;  // 1..6 row by row; 0: empty
 
+// A whole number in [least, most], the same from the same `random` on every machine.
+int random_between(int least, int most, std::mt19937_64& random);
+
 // Six lines of '1'..'6' or '.', each ended by a newline.
 std::string sudoku_text(const SudokuGrid& grid);
 
@@ -30,7 +33,8 @@ struct SudokuPuzzle {
   int given_count = 0;
 };
 // A puzzle with exactly one solution, dug out of a random grid of the test side. Where digging
-// sticks above `givens` for 50 grids, one more given is allowed.
+// sticks above `givens` for 50 grids, one more given is allowed. The same `random` gives the same
+// puzzle on every machine.
 SudokuPuzzle fresh_puzzle(int givens, std::mt19937_64& random);
 
 // An answer by the rules alone: nothing here knows the solution.

@@ -37,6 +37,14 @@ TEST(Sudoku, FreshPuzzlesHaveOneSolutionAndTheGivensAskedFor) {
   EXPECT_EQ(count_solutions(SudokuGrid{}, 7), 7);
 }
 
+// Pinned: a seed names the same puzzle whatever standard library potluck was built with.
+TEST(Sudoku, ASeedIsTheSamePuzzleEverywhere) {
+  std::mt19937_64 random(2026);
+  EXPECT_EQ(sudoku_text(fresh_puzzle(14, random).givens),
+            "..25..\n6..3..\n.1..4.\n.2.65.\n..1...\n245.3.\n");
+  for (int expected : {9, 4, 8, 5}) EXPECT_EQ(random_between(3, 9, random), expected);
+}
+
 TEST(Sudoku, AnswersAreJudgedByTheRules) {
   const std::string right = "325146\n461253\n642531\n513462\n134625\n256314\n";
   SudokuGrid givens = grid_of("325146" + std::string(30, '.'));
