@@ -31,7 +31,8 @@ struct Tokenizer::Tables {
   std::unordered_map<uint64_t, Merge> merges;
   std::array<int32_t, 256> byte_ids{};
   std::unordered_map<int32_t, uint8_t> bytes_of_id;
-  std::vector<int32_t> specials;  // longest text first
+  // By first byte, so that plain text costs one look a byte; longest text first.
+  std::array<std::vector<int32_t>, 256> specials;
   int32_t unknown = -1;
 
   bool special(int32_t id) const {
@@ -49,7 +50,8 @@ void Tokenizer::Tables::index() {
   for (size_t i = 0; i < tokens.size(); ++i) {
     const auto id = static_cast<int32_t>(i);
     ids[tokens[i]] = id;  // of duplicates the later one wins (model.md §7.1)
-    if (special(id)) specials.push_back(id);
+    if (special(id) && !tokens[i].empty())
+      specials[static_cast<uint8_t>(tokens[i][0])].push_back(id);
   }
   for (int byte = 0; byte < 256; ++byte) {
     char name[8];
@@ -60,9 +62,10 @@ void Tokenizer::Tables::index() {
     bytes_of_id[found->second] = static_cast<uint8_t>(byte);
   }
   if (const auto found = ids.find("<unk>"); found != ids.end()) unknown = found->second;
-  std::stable_sort(specials.begin(), specials.end(), [&](int32_t a, int32_t b) {
-    return tokens[static_cast<size_t>(a)].size() > tokens[static_cast<size_t>(b)].size();
-  });
+  for (std::vector<int32_t>& bucket : specials)
+    std::stable_sort(bucket.begin(), bucket.end(), [&](int32_t a, int32_t b) {
+      return tokens[static_cast<size_t>(a)].size() > tokens[static_cast<size_t>(b)].size();
+    });
 }
 
 void Tokenizer::Tables::index_merges(
@@ -179,11 +182,12 @@ std::vector<int32_t> Tokenizer::encode(std::string_view text, bool parse_special
   std::vector<int32_t> out;
   size_t plain = 0;
   for (size_t at = 0; parse_specials && at < text.size();) {
-    const auto special = std::find_if(t.specials.begin(), t.specials.end(), [&](int32_t id) {
+    const std::vector<int32_t>& bucket = t.specials[static_cast<uint8_t>(text[at])];
+    const auto special = std::find_if(bucket.begin(), bucket.end(), [&](int32_t id) {
       const std::string& token = t.tokens[static_cast<size_t>(id)];
-      return !token.empty() && text.compare(at, token.size(), token) == 0;
+      return text.compare(at, token.size(), token) == 0;
     });
-    if (special == t.specials.end()) {
+    if (special == bucket.end()) {
       ++at;
       continue;
     }
