@@ -9,6 +9,7 @@
 namespace potluck {
 
 std::string shape_text_of(const std::vector<int64_t>& shape);
+std::string number_text(double value);  // "1e+300", not three hundred digits
 
 // Stored bytes of a tensor; refuses overflow and rows that are no whole blocks.
 uint64_t checked_bytes(DType type, const std::vector<int64_t>& shape, const std::string& name,

@@ -51,9 +51,9 @@ std::string digest_text(Digest digest) {
 Digest spec_digest(const ModelSource& source) {
   const ModelSpec& s = source.spec();
   std::ostringstream text;
-  text << s.hidden << ' ' << s.intermediate << ' ' << s.expert_intermediate << ' ' << s.experts
-       << ' ' << s.experts_used << ' ' << s.heads << ' ' << s.vocab << ' ' << s.canvas << ' '
-       << s.window << ' ' << s.rms_eps << ' ' << s.softcap << ' ' << s.embed_scale << ' '
+  text << std::hexfloat << s.hidden << ' ' << s.intermediate << ' ' << s.expert_intermediate << ' '
+       << s.experts << ' ' << s.experts_used << ' ' << s.heads << ' ' << s.vocab << ' ' << s.canvas
+       << ' ' << s.window << ' ' << s.rms_eps << ' ' << s.softcap << ' ' << s.embed_scale << ' '
        << s.rope_theta_sliding << ' ' << s.rope_theta_full << ' ' << s.rope_pairs_full;
   for (const LayerSpec& l : s.layers)
     text << '|' << l.full << ' ' << l.kv_heads << ' ' << l.head_dim << ' ' << l.has_v;

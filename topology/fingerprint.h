@@ -14,13 +14,17 @@ class ModelSource;
 using Digest = uint64_t;  // XXH64 or FNV-1a style content digest; not cryptographic
 
 struct Fingerprint {
-  Digest spec = 0;             // shapes, types, and all numbers of ModelSpec
-  Digest head = 0;             // contents of what the head owns
+  Digest spec = 0;  // shapes, types, and the numbers that a stage or the head computes by
+  Digest head = 0;  // contents of what the head owns
   std::vector<Digest> layers;  // contents of each layer
   bool operator==(const Fingerprint&) const = default;
 };
 
-// Digest of the numbers and of the tensor directory (names, types, shapes): cheap, reads no data.
+// Digest of the numbers (bit for bit) and of the tensor directory (names, types, shapes): cheap,
+// reads no data. GenerationSpec stays out, for it is the coordinator's alone: canvases,
+// temperatures and noise keys reach the workers in messages, end and pad tokens never do. So copies
+// of a model that differ in those numbers only may share a ring. context_max stays out too: each
+// machine checks the plan's context against its own copy's.
 Digest spec_digest(const ModelSource& source);
 // Contents: a digest over sampled pages of each tensor (first, last and evenly spaced 4 KiB pages,
 // at most kDigestPages of each tensor) so that a 26 GB file costs milliseconds; whole for small

@@ -3,12 +3,15 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "topology/model_source.h"
 
 namespace potluck {
 
-// path: the file, or any part of a split one.
-std::unique_ptr<ModelSource> open_gguf(const std::string& path);
+// path: the file, or any part of a split one. notes: what ModelSource::notes() says of how it was
+// found.
+std::unique_ptr<ModelSource> open_gguf(const std::string& path,
+                                       std::vector<std::string> notes = {});
 
 }  // namespace potluck

@@ -14,15 +14,25 @@ constexpr uint32_t kMagic = 0x46554747;  // "GGUF"
 constexpr uint32_t kVersion = 3;
 constexpr uint64_t kDefaultAlignment = 32;
 constexpr uint32_t kDimensionsMax = 4;
+// Limits well above any published file, so that a damaged count or length allocates little before
+// it is seen: the released model's directory has 16 MB, 692 tensors, and 514,906 merges.
+constexpr uint64_t kDirectoryBytesMax = 256 << 20;
+constexpr uint64_t kTensorsMax = 1 << 17;
+constexpr uint64_t kKeysMax = 1 << 16;
+constexpr uint64_t kArrayValuesMax = 1 << 24;
 constexpr uint64_t kNameBytesMax = 1024;
 // Types of metadata values, and the bytes of each that has a fixed size.
 enum : uint32_t { kString = 8, kArray = 9, kTypeCount = 13 };
 constexpr uint8_t kValueBytes[kTypeCount] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
 
+// Reads metadata and directory: the first kDirectoryBytesMax bytes of the file at most.
 class Cursor {
  public:
-  Cursor(const std::byte* data, uint64_t bytes, std::string name)
-      : data_(data), bytes_(bytes), name_(std::move(name)) {}
+  Cursor(const std::byte* data, uint64_t file_bytes, std::string name)
+      : data_(data),
+        file_bytes_(file_bytes),
+        bytes_(std::min(file_bytes, kDirectoryBytesMax)),
+        name_(std::move(name)) {}
 
   [[noreturn]] void refuse(const std::string& why) const {
     throw Fault(FaultKind::input, why, name_);
@@ -31,7 +41,8 @@ class Cursor {
   void need(uint64_t bytes, const std::string& what) const {
     if (bytes > bytes_ - at_)
       refuse(what + " needs " + std::to_string(bytes) + " bytes at byte " + std::to_string(at_) +
-             ", the file ends after " + std::to_string(bytes_ - at_) + "; download it again");
+             (bytes_ == file_bytes_ ? ", the file ends after " : ", the directory's limit is ") +
+             std::to_string(bytes_ - at_) + " more; download it again");
   }
 
   template <typename T>
@@ -80,13 +91,13 @@ class Cursor {
   }
 
   uint64_t at() const { return at_; }
-  uint64_t size() const { return bytes_; }
+  uint64_t file_bytes() const { return file_bytes_; }
   uint64_t left() const { return bytes_ - at_; }
   const std::string& name() const { return name_; }
 
  private:
   const std::byte* data_;
-  uint64_t bytes_, at_ = 0;
+  uint64_t file_bytes_, bytes_, at_ = 0;
   std::string name_;
 };
 
@@ -97,9 +108,10 @@ GgufArray read_array(Cursor& in, const std::string& key) {
   if (array.type >= kTypeCount || array.type == kArray)
     in.refuse(key + " is an array of the unknown type " + std::to_string(array.type));
   const uint64_t least = array.type == kString ? 8 : kValueBytes[array.type];
-  if (count > in.left() / least)
-    in.refuse(key + " claims " + std::to_string(count) + " values, the file has room for " +
-              std::to_string(in.left() / least));
+  const uint64_t most = std::min(in.left() / least, kArrayValuesMax);
+  if (count > most)
+    in.refuse(key + " claims " + std::to_string(count) + " values, at most " +
+              std::to_string(most) + " can be; download it again");
   for (uint64_t i = 0; i < count; ++i)
     if (array.type == kString)
       array.strings.push_back(in.read_string(key));
@@ -165,12 +177,12 @@ void place_tensors(const Cursor& in, GgufContents& contents) {
     if (tensor.offset % alignment)
       in.refuse("tensor " + tensor.name + " begins at byte " + std::to_string(tensor.offset) +
                 ", not a multiple of " + std::to_string(alignment));
-    const bool inside = base <= in.size() && tensor.offset <= in.size() - base &&
-                        tensor.bytes <= in.size() - base - tensor.offset;
+    const bool inside = base <= in.file_bytes() && tensor.offset <= in.file_bytes() - base &&
+                        tensor.bytes <= in.file_bytes() - base - tensor.offset;
     if (!inside)
       in.refuse("tensor " + tensor.name + " (" + std::to_string(tensor.bytes) + " bytes at " +
                 std::to_string(tensor.offset) + ") reaches past the end of the file (" +
-                std::to_string(in.size()) + " bytes); download it again");
+                std::to_string(in.file_bytes()) + " bytes); download it again");
     tensor.offset += base;
   }
 }
@@ -187,9 +199,12 @@ GgufContents read_gguf(const std::byte* data, uint64_t bytes, const std::string&
   const auto tensors = in.read<uint64_t>("the tensor count");
   const auto metadata = in.read<uint64_t>("the metadata count");
   // A tensor takes at least 32 bytes of directory, a key at least 13.
-  if (tensors > in.left() / 32 || metadata > in.left() / 13)
+  const uint64_t tensors_max = std::min(kTensorsMax, in.left() / 32);
+  const uint64_t keys_max = std::min(kKeysMax, in.left() / 13);
+  if (tensors > tensors_max || metadata > keys_max)
     in.refuse("claims " + std::to_string(tensors) + " tensors and " + std::to_string(metadata) +
-              " metadata keys, more than " + std::to_string(bytes) + " bytes can hold");
+              " metadata keys; at most " + std::to_string(tensors_max) + " and " +
+              std::to_string(keys_max) + " can be in this file; download it again");
   GgufContents contents;
   read_metadata(in, metadata, contents);
   for (uint64_t i = 0; i < tensors; ++i) contents.tensors.push_back(read_tensor(in, i));

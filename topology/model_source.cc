@@ -1,6 +1,7 @@
 #include "topology/model_source.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <limits>
 #include <map>
 #include <tuple>
@@ -24,6 +25,12 @@ std::string shape_text_of(const std::vector<int64_t>& shape) {
   std::string text = "[";
   for (int64_t extent : shape) text += (text.size() > 1 ? ", " : "") + std::to_string(extent);
   return text + "]";
+}
+
+std::string number_text(double value) {
+  char text[32];
+  std::snprintf(text, sizeof(text), "%.9g", value);
+  return text;
 }
 
 const TensorInfo* find_tensor(const ModelSource& source, std::string_view name) {
@@ -88,7 +95,8 @@ void check_need(const TensorNeed& need, const std::map<std::string, const Tensor
   if (found->second->shape != need.shape)
     throw Fault(FaultKind::input,
                 "tensor " + need.name + " has shape " + found->second->shape_text() +
-                    ", the metadata ask for " + shape_text_of(need.shape),
+                    ", the metadata ask for " + shape_text_of(need.shape) +
+                    "; download the file again",
                 file);
 }
 
@@ -101,7 +109,7 @@ void check_overlaps(std::vector<const TensorInfo*> tensors, const std::string& f
     if (a.file == b.file && a.offset + a.bytes > b.offset)
       throw Fault(FaultKind::input,
                   "tensors " + a.name + " and " + b.name + " overlap at byte " +
-                      std::to_string(b.offset) + "; the file is damaged",
+                      std::to_string(b.offset) + "; download the file again",
                   file);
   }
 }
@@ -115,7 +123,9 @@ uint64_t checked_bytes(DType type, const std::vector<int64_t>& shape, const std:
   for (int64_t extent : shape) {
     if (extent < 1 || extent > kElementsMax / elements)
       throw Fault(FaultKind::input,
-                  "tensor " + name + " has the impossible shape " + shape_text_of(shape), file);
+                  "tensor " + name + " has the impossible shape " + shape_text_of(shape) +
+                      "; download the file again",
+                  file);
     elements *= extent;
   }
   const int64_t block = block_shape(type).values;
@@ -135,8 +145,10 @@ void check_directory(std::vector<TensorInfo>& tensors, const ModelSpec& spec,
   std::vector<const TensorInfo*> all;
   for (const TensorInfo& tensor : tensors) {
     if (!by_name.emplace(tensor.name, &tensor).second)
-      throw Fault(FaultKind::input, "tensor " + tensor.name + " stands twice in the directory",
-                  file);
+      throw Fault(
+          FaultKind::input,
+          "tensor " + tensor.name + " stands twice in the directory; download the file again",
+          file);
     all.push_back(&tensor);
   }
   for (const TensorNeed& need : head_tensors(spec)) check_need(need, by_name, file);

@@ -1,5 +1,8 @@
 #include "topology/model_spec.h"
 
+#include <cmath>
+
+#include "topology/directory.h"
 #include "topology/fault.h"
 
 namespace potluck {
@@ -22,6 +25,12 @@ void check(const char* name, int64_t value, int64_t least, int64_t most) {
                                       std::to_string(most));
 }
 
+void check_constant(const char* name, float value, float above) {
+  if (!(value > above) || !std::isfinite(value))
+    throw Fault(FaultKind::input, std::string(name) + " is " + number_text(value) +
+                                      "; it must be finite and above " + number_text(above));
+}
+
 void check_layer(const ModelSpec& spec, int index) {
   const LayerSpec& layer = spec.layers[static_cast<size_t>(index)];
   const std::string name = "layer " + std::to_string(index) + "'s ";
@@ -41,11 +50,13 @@ void check_generation(const GenerationSpec& g, int vocab) {
   check("stability_threshold", g.stability_threshold, 0, kStepsMax);
   check("pad_token_id", g.pad_id, 0, vocab - 1);
   check("bos_token_id", g.bos_id, 0, vocab - 1);
-  if (!(g.t_min > 0) || !(g.t_max >= g.t_min) || !(g.entropy_bound >= 0))
+  const bool temperatures = g.t_min > 0 && g.t_max >= g.t_min && std::isfinite(g.t_max);
+  if (!temperatures || !(g.entropy_bound >= 0) || !(g.confidence_threshold >= 0))
     throw Fault(FaultKind::input,
-                "t_min " + std::to_string(g.t_min) + ", t_max " + std::to_string(g.t_max) +
-                    ", entropy_bound " + std::to_string(g.entropy_bound) +
-                    ": temperatures must be positive and rise, the bound be 0 or more");
+                "t_min " + number_text(g.t_min) + ", t_max " + number_text(g.t_max) +
+                    ", entropy_bound " + number_text(g.entropy_bound) + ", confidence_threshold " +
+                    number_text(g.confidence_threshold) +
+                    ": temperatures must be positive and rise, bound and threshold be 0 or more");
 }
 
 }  // namespace
@@ -63,10 +74,10 @@ void validate(const ModelSpec& spec) {
   check("max_position_embeddings", spec.context_max, spec.canvas, kPositionsMax);
   check("num_hidden_layers", spec.layer_count(), 1, kLayersMax);
   check_generation(spec.generation, spec.vocab);
-  if (!(spec.rms_eps > 0) || !(spec.softcap > 0) || !(spec.rope_theta_full > 1) ||
-      !(spec.rope_theta_sliding > 1))
-    throw Fault(FaultKind::input,
-                "rms_norm_eps, final_logit_softcapping and rope_theta must be positive");
+  check_constant("rms_norm_eps", spec.rms_eps, 0);
+  check_constant("final_logit_softcapping", spec.softcap, 0);
+  check_constant("rope_theta of full layers", spec.rope_theta_full, 1);
+  check_constant("rope_theta of sliding layers", spec.rope_theta_sliding, 1);
   for (int i = 0; i < spec.layer_count(); ++i) check_layer(spec, i);
 }
 

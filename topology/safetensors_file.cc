@@ -1,8 +1,8 @@
 #include <cstring>
-#include <nlohmann/json.hpp>
 
 #include "topology/directory.h"
 #include "topology/fault.h"
+#include "topology/json_text.h"
 #include "topology/safetensors.h"
 
 namespace potluck {
@@ -18,32 +18,31 @@ int dtype_bytes(const std::string& dtype) {
   return 0;
 }
 
-RawTensor read_entry(const std::string& name, const nlohmann::json& entry, uint64_t base,
-                     const MappedFile& file) {
-  const auto refuse = [&](const std::string& why) {
-    throw Fault(FaultKind::input, "tensor " + name + " " + why, file.path());
-  };
+RawTensor read_entry(const std::string& name, const JsonFields& entry, uint64_t base,
+                     uint64_t file_bytes) {
+  const auto refuse = [&](const std::string& why) { entry.refuse("tensor " + name + " " + why); };
   RawTensor tensor;
   tensor.name = name;
-  tensor.dtype = entry.at("dtype").get<std::string>();
-  tensor.shape = entry.at("shape").get<std::vector<int64_t>>();
-  const auto range = entry.at("data_offsets").get<std::vector<uint64_t>>();
-  const int size = dtype_bytes(tensor.dtype);
+  tensor.dtype = entry.text("dtype");
+  tensor.shape = entry.sizes("shape");
+  const std::vector<int64_t> range = entry.sizes("data_offsets");
+  const auto size = static_cast<uint64_t>(dtype_bytes(tensor.dtype));
   if (!size) refuse("has the unknown dtype " + tensor.dtype);
-  if (range.size() != 2 || range[0] > range[1] || range[1] > file.size() - base)
-    refuse("reaches past the end of the file (" + std::to_string(file.size()) +
+  if (range.size() != 2 || range[0] > range[1] ||
+      static_cast<uint64_t>(range[1]) > file_bytes - base)
+    refuse("reaches past the end of the file (" + std::to_string(file_bytes) +
            " bytes); download it again");
   uint64_t elements = 1;
   for (int64_t extent : tensor.shape) {
-    if (extent < 0 || (extent > 0 && elements > file.size() / static_cast<uint64_t>(extent)))
+    if (extent > 0 && elements > file_bytes / static_cast<uint64_t>(extent))
       refuse("has the impossible shape " + shape_text_of(tensor.shape));
     elements *= static_cast<uint64_t>(extent);
   }
-  tensor.bytes = range[1] - range[0];
-  if (tensor.bytes != elements * static_cast<uint64_t>(size))
+  tensor.bytes = static_cast<uint64_t>(range[1] - range[0]);
+  if (tensor.bytes != elements * size)
     refuse("of shape " + shape_text_of(tensor.shape) + " has " + std::to_string(tensor.bytes) +
-           " bytes; " + std::to_string(elements * static_cast<uint64_t>(size)) + " expected");
-  tensor.offset = base + range[0];
+           " bytes; " + std::to_string(elements * size) + " expected");
+  tensor.offset = base + static_cast<uint64_t>(range[0]);
   return tensor;
 }
 
@@ -52,7 +51,8 @@ RawTensor read_entry(const std::string& name, const nlohmann::json& entry, uint6
 std::vector<RawTensor> read_safetensors(const MappedFile& file) {
   uint64_t header = 0;
   if (file.size() < sizeof(header))
-    throw Fault(FaultKind::input, "too short for a safetensors file", file.path());
+    throw Fault(FaultKind::input, "too short for a safetensors file; download it again",
+                file.path());
   std::memcpy(&header, file.map(0, sizeof(header)).get(), sizeof(header));
   if (header > kHeaderBytesMax || header > file.size() - sizeof(header))
     throw Fault(FaultKind::input,
@@ -60,17 +60,13 @@ std::vector<RawTensor> read_safetensors(const MappedFile& file) {
                     std::to_string(file.size()) + "; it is truncated or no safetensors file",
                 file.path());
   const TensorBytes bytes = file.map(sizeof(header), header);
-  const auto* text = reinterpret_cast<const char*>(bytes.get());
+  const auto root = parse_json({reinterpret_cast<const char*>(bytes.get()), header}, file.path());
+  const JsonFields directory(root, file.path());
   std::vector<RawTensor> tensors;
-  try {
-    const auto json = nlohmann::json::parse(text, text + header);
-    for (const auto& [name, entry] : json.items())
-      if (name != "__metadata__")
-        tensors.push_back(read_entry(name, entry, sizeof(header) + header, file));
-  } catch (const nlohmann::json::exception& error) {
-    throw Fault(FaultKind::input, std::string("its header is damaged: ") + error.what(),
-                file.path());
-  }
+  for (const std::string& name : directory.keys())
+    if (name != "__metadata__")
+      tensors.push_back(
+          read_entry(name, directory.object(name), sizeof(header) + header, file.size()));
   return tensors;
 }
 

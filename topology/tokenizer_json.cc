@@ -1,71 +1,85 @@
 #include "topology/tokenizer_json.h"
 
-#include <nlohmann/json.hpp>
+#include <cctype>
 
-#include "topology/fault.h"
+#include "topology/json_text.h"
 
 namespace potluck {
 namespace {
 
 using nlohmann::json;
-constexpr size_t kTokensMax = 1 << 24;
 
 bool is_byte_token(const std::string& t) {
   return t.size() == 6 && t.rfind("<0x", 0) == 0 && isxdigit(static_cast<unsigned char>(t[3])) &&
          isxdigit(static_cast<unsigned char>(t[4])) && t[5] == '>';
 }
 
-void place(Vocabulary& v, int64_t id, const std::string& token, TokenType type) {
-  if (id < 0 || static_cast<size_t>(id) >= kTokensMax)
-    throw Fault(FaultKind::input,
-                "token \"" + token + "\" has the impossible id " + std::to_string(id));
-  const auto index = static_cast<size_t>(id);
-  if (index >= v.tokens.size()) {
-    v.tokens.resize(index + 1);
-    v.types.resize(index + 1, TokenType::unused);
-  }
-  v.tokens[index] = token;
-  v.types[index] = type;
+// ["left", "right"], or "left right" in older files.
+std::pair<std::string, std::string> read_merge(const json& merge, const JsonFields& model) {
+  if (merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string())
+    return {merge[0].get<std::string>(), merge[1].get<std::string>()};
+  const std::string text = merge.is_string() ? merge.get<std::string>() : "";
+  const size_t space = text.find(' ', 1);
+  if (space == std::string::npos)
+    model.refuse("merge " + json_excerpt(merge) + " is not a pair of tokens");
+  return {text.substr(0, space), text.substr(space + 1)};
 }
 
-void read_merges(const json& merges, Vocabulary& v) {
-  for (const json& merge : merges) {
-    if (merge.is_array()) {
-      v.merges.emplace_back(merge.at(0).get<std::string>(), merge.at(1).get<std::string>());
-      continue;
-    }
-    const auto text = merge.get<std::string>();
-    const size_t space = text.find(' ', 1);
-    if (space == std::string::npos)
-      throw Fault(FaultKind::input, "merge \"" + text + "\" has no space");
-    v.merges.emplace_back(text.substr(0, space), text.substr(space + 1));
+class Reader {
+ public:
+  Reader(const JsonFields& root, int rows) : root_(root) {
+    vocabulary_.tokens.resize(static_cast<size_t>(rows));
+    vocabulary_.types.resize(static_cast<size_t>(rows), TokenType::unused);
   }
-}
+
+  Vocabulary read() {
+    const JsonFields model = root_.object("model");
+    if (model.has("type") && model.text("type") != "BPE")
+      model.refuse("a tokenizer of type " + model.text("type") + "; potluck reads BPE");
+    const JsonFields vocab = model.object("vocab");
+    for (const std::string& token : vocab.keys())
+      place(vocab.integer(token), token,
+            is_byte_token(token) ? TokenType::byte : TokenType::normal);
+    const json& merges = model.at("merges");
+    if (!merges.is_array())
+      model.refuse("\"merges\" is " + json_excerpt(merges) + "; it must be a list");
+    for (const json& merge : merges) vocabulary_.merges.push_back(read_merge(merge, model));
+    if (root_.has("added_tokens")) read_added();
+    return std::move(vocabulary_);
+  }
+
+ private:
+  void read_added() {
+    const json& added = root_.at("added_tokens");
+    if (!added.is_array())
+      root_.refuse("\"added_tokens\" is " + json_excerpt(added) + "; it must be a list");
+    for (const json& entry : added) {
+      const JsonFields token(entry, root_.file());
+      const bool special = token.has("special") && token.at("special") == true;
+      place(token.integer("id"), token.text("content"),
+            special ? TokenType::control : TokenType::user_defined);
+    }
+  }
+
+  void place(int id, const std::string& token, TokenType type) {
+    const size_t rows = vocabulary_.tokens.size(), index = static_cast<size_t>(id);
+    if (id < 0 || index >= rows)
+      root_.refuse("token \"" + token + "\" has the id " + std::to_string(id) +
+                   ", the model's table has " + std::to_string(rows) +
+                   " rows; is this tokenizer of another model?");
+    vocabulary_.tokens[index] = token;
+    vocabulary_.types[index] = type;
+  }
+
+  const JsonFields root_;
+  Vocabulary vocabulary_;
+};
 
 }  // namespace
 
-Vocabulary parse_tokenizer_json(const std::string& text, const std::string& name) {
-  Vocabulary v;
-  try {
-    const json root = json::parse(text);
-    const json& model = root.at("model");
-    const std::string type = model.value("type", "BPE");
-    if (type != "BPE")
-      throw Fault(FaultKind::input, "a tokenizer of type " + type + "; potluck reads BPE");
-    for (const auto& [token, id] : model.at("vocab").items())
-      place(v, id.get<int64_t>(), token,
-            is_byte_token(token) ? TokenType::byte : TokenType::normal);
-    read_merges(model.at("merges"), v);
-    if (root.contains("added_tokens"))
-      for (const json& added : root.at("added_tokens"))
-        place(v, added.at("id").get<int64_t>(), added.at("content").get<std::string>(),
-              added.value("special", false) ? TokenType::control : TokenType::user_defined);
-  } catch (const json::exception& error) {
-    throw Fault(FaultKind::input, std::string("not a tokenizer: ") + error.what(), name);
-  } catch (const Fault& fault) {
-    throw Fault(fault.kind(), fault.text(), name);
-  }
-  return v;
+Vocabulary parse_tokenizer_json(const std::string& text, const std::string& file, int rows) {
+  const json root = parse_json(text, file);
+  return Reader(JsonFields(root, file), rows).read();
 }
 
 }  // namespace potluck

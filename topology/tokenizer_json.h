@@ -7,7 +7,8 @@
 
 namespace potluck {
 
-// name: what messages call it. Throws Fault{input}.
-Vocabulary parse_tokenizer_json(const std::string& text, const std::string& name);
+// file: what messages call it. rows: of the model's table E; a token with an id past them is
+// refused, ids that no token has are unused ones. Throws Fault{input, …, file}.
+Vocabulary parse_tokenizer_json(const std::string& text, const std::string& file, int rows);
 
 }  // namespace potluck

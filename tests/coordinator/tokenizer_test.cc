@@ -22,8 +22,9 @@ std::string read_text(const std::string& path) {
 }
 
 Tokenizer from_json(const std::string& folder) {
+  constexpr int kRows = 1 << 12;  // more than any of these models has
   const std::string path = folder + "/tokenizer.json";
-  return Tokenizer(parse_tokenizer_json(read_text(path), path));
+  return Tokenizer(parse_tokenizer_json(read_text(path), path, kRows));
 }
 
 class TokenizerCases : public testing::TestWithParam<const char*> {

@@ -2,8 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstring>
 
+#include "tests/topology/temp_folder.h"
+#include "tests/topology/tiny_model.h"
 #include "topology/fault.h"
 #include "topology/fingerprint.h"
 
@@ -46,6 +49,46 @@ TEST(ModelSource, SyntheticModelsRepeatAndDifferBySeed) {
   EXPECT_NE(layer_digest(*a, 1), layer_digest(*c, 1));
   EXPECT_EQ(spec_digest(*a), spec_digest(*c));
   EXPECT_NE(spec_digest(*a), spec_digest(*open_model("synthetic:nano?layers=4")));
+}
+
+// Canvases, temperatures and noise keys reach workers in messages, end tokens never do: copies that
+// differ there may share a ring. A number that a stage computes by may not differ in its last bit.
+TEST(ModelSource, TheSpecDigestIsOfWhatWorkersComputeBy) {
+  TempFolder folder;
+  const auto digest = [&](const std::string& key, double value) {
+    TinyGguf tiny = tiny_gguf();
+    if (!key.empty()) tiny.contents.metadata[key] = value;
+    return spec_digest(*open_model(folder.write("x.gguf", gguf_bytes(tiny.contents, tiny.data))));
+  };
+  const Digest plain = digest("", 0);
+  for (const char* key : {"diffusion.eb_max_steps", "diffusion.eb_stability_threshold",
+                          "tokenizer.ggml.eos_token_id", "diffusion.eb_t_min"})
+    EXPECT_EQ(digest(key, std::string(key).ends_with("t_min") ? 0.5 : 7), plain) << key;
+  const float eps = 1e-6f;
+  EXPECT_EQ(digest("diffusion-gemma.attention.layer_norm_rms_epsilon", eps), plain);
+  EXPECT_NE(digest("diffusion-gemma.attention.layer_norm_rms_epsilon", std::nextafter(eps, 1.0f)),
+            plain);
+  EXPECT_NE(digest("diffusion.canvas_length", 5), plain);
+  EXPECT_NE(digest("diffusion-gemma.attention.sliding_window", 7), plain);
+  EXPECT_NE(digest("diffusion-gemma.rope.freq_base", 1000001), plain);
+}
+
+TEST(ModelSource, PublishedNamesAndGgufNamesAreOneModel) {
+  TempFolder folder;
+  const TinyCheckpoint tiny = tiny_checkpoint();
+  folder.write("config.json", tiny.config);
+  folder.write("generation_config.json", tiny.generation);
+  folder.write("tokenizer.json", tiny.tokenizer);
+  folder.write("model.safetensors", tiny.tensors);
+  const auto source = open_model(folder.path());
+  EXPECT_EQ(source->spec().generation.eos_ids, (std::vector<int32_t>{1, 5}));
+  EXPECT_EQ(source->notes(),
+            std::vector<std::string>{"skipped 1 tensor that is not of the text model (vision)"});
+  const TinyGguf gguf = tiny_gguf();
+  const auto other = open_model(folder.write("x.gguf", gguf_bytes(gguf.contents, gguf.data)));
+  EXPECT_EQ(other->vocabulary().tokens, source->vocabulary().tokens);
+  EXPECT_EQ(other->vocabulary().types, source->vocabulary().types);
+  EXPECT_EQ(source->vocabulary().tokens.size(), 16u);  // 15 named and an unused one
 }
 
 TEST(ModelSource, WhatCannotBeFoundSaysWhatToDo) {

@@ -66,6 +66,46 @@ TEST_F(PlanTest, ARefusalForMemoryShowsTheArithmetic) {
   for (const std::string& part :
        {bytes_text(need.weights), bytes_text(need.kv), bytes_text(need.total())})
     EXPECT_NE(text.find(part), std::string::npos) << text;
+  EXPECT_NE(text.find("give it fewer layers"), std::string::npos) << text;
+  const std::string head = memory_refusal(plan_.head, head_need(*source_, plan_), 1000);
+  EXPECT_EQ(head.find("layers"), std::string::npos) << head;
+  EXPECT_NE(head.find("give the head to a worker with more memory"), std::string::npos) << head;
+}
+
+TEST_F(PlanTest, WhatAWorkerCannotBeIsNamed) {
+  const auto with = [&](const auto& change) {
+    Plan plan = plan_;
+    change(plan.stages[1]);
+    return refusal(plan);
+  };
+  EXPECT_EQ(with([](WorkerPlan& w) { w.device = "hip:12"; }), "");
+  for (const char* device : {"", "gpu", "cuda", "cuda:", "cuda:x", "cpu:0", "cuda:1234"})
+    EXPECT_EQ(with([&](WorkerPlan& w) { w.device = device; }),
+              "worker \"stage 1\" has device \"" + std::string(device) +
+                  "\"; it can be cpu, cuda:N or hip:N");
+  EXPECT_EQ(with([](WorkerPlan& w) { w.threads = -1; }),
+            "the threads of worker \"stage 1\" is -1; it must be 0 to 1024");
+  EXPECT_EQ(with([](WorkerPlan& w) { w.hop = DType::f32; }),
+            "worker \"stage 1\" has hop f32; it can be the stream's bf16, or int8");
+  const std::string last = with([](WorkerPlan& w) { w.layers = {5, -2147483647 - 1}; });
+  EXPECT_NE(last.find("has layers 5:-2147483648"), std::string::npos) << last;
+  Plan end = plan_;
+  end.stages.back().layers.end = 5;
+  EXPECT_EQ(refusal(end), "nobody runs layers 5:6; add a stage, or let \"stage 2\" end at 6");
+}
+
+// A ring that comes back to a machine before its end would have one worker listen for two.
+TEST_F(PlanTest, NoWorkerStandsInTheRingTwice) {
+  Plan plan = plan_;
+  plan.head.endpoint = "tcp://10.0.0.1:7000";
+  for (size_t i = 0; i < plan.stages.size(); ++i)
+    plan.stages[i].endpoint = "tcp://10.0.0.2:700" + std::to_string(i);
+  EXPECT_EQ(refusal(plan), "");
+  plan.stages[2].endpoint = plan.stages[0].endpoint;
+  EXPECT_NE(refusal(plan).find("\"stage 2\" has endpoint tcp://10.0.0.2:7000, which another has"),
+            std::string::npos);
+  plan.stages[2].endpoint = plan.head.endpoint;
+  EXPECT_NE(refusal(plan).find("\"stage 2\" has endpoint tcp://10.0.0.1:7000"), std::string::npos);
 }
 
 }  // namespace

@@ -1,0 +1,108 @@
+#include "topology/hf_cache.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdio>
+
+#include "tests/topology/temp_folder.h"
+#include "tests/topology/tiny_model.h"
+#include "topology/fault.h"
+
+namespace potluck {
+namespace {
+
+class HfCache : public testing::Test {
+ protected:
+  // A file of snapshot `revision` of owner/some-GGUF.
+  void add(const std::string& revision, const std::string& name, const std::string& bytes = "x") {
+    hub_.write(kRepository + "/snapshots/" + revision + "/" + name, bytes);
+  }
+  std::string found(const std::string& text) const {
+    const std::string path = find_cached(text, hub_.path()).path;
+    const std::string base = hub_.path(kRepository + "/snapshots/");
+    return path.rfind(base, 0) == 0 ? path.substr(base.size()) : path;
+  }
+  std::string refusal(const std::string& text) const {
+    try {
+      return "found " + find_cached(text, hub_.path()).path;
+    } catch (const Fault& fault) {
+      EXPECT_EQ(fault.kind(), FaultKind::input);
+      std::printf("%s\n", fault.what());
+      return fault.text();
+    }
+  }
+
+  const std::string kRepository = "models--owner--some-GGUF";
+  TempFolder hub_;
+};
+
+TEST_F(HfCache, FindsTheQuantisationByItsWholeName) {
+  for (const char* name : {"m-BF16.gguf", "m-F16.gguf", "m-Q4_K_M.gguf", "m-Q4_K_S.gguf",
+                           "Q8_0/m-Q8_0-00001-of-00002.gguf", "Q8_0/m-Q8_0-00002-of-00002.gguf",
+                           "mmproj-F32.gguf", "README.md"})
+    add("abc", name);
+  EXPECT_EQ(found("owner/some-GGUF:Q4_K_S"), "abc/m-Q4_K_S.gguf");
+  EXPECT_EQ(found("owner/some-GGUF:f16"), "abc/m-F16.gguf");
+  EXPECT_EQ(found("owner/some-GGUF:q8_0"), "abc/Q8_0/m-Q8_0-00001-of-00002.gguf");
+  EXPECT_NE(refusal("owner/some-GGUF:Q4_K")
+                .find("hf download owner/some-GGUF --include "
+                      "\"*Q4_K*.gguf\""),
+            std::string::npos);
+  EXPECT_NE(refusal("owner/some-GGUF:F32").find("not in"), std::string::npos);
+}
+
+TEST_F(HfCache, WithoutOneTakesQ4KMThenQ8ThenAnyAndSaysSo) {
+  add("abc", "m-BF16.gguf");
+  EXPECT_EQ(found("owner/some-GGUF"), "abc/m-BF16.gguf");
+  add("abc", "m-Q8_0.gguf");
+  EXPECT_EQ(found("owner/some-GGUF"), "abc/m-Q8_0.gguf");
+  EXPECT_EQ(find_cached("owner/some-GGUF", hub_.path()).note,
+            "hf:owner/some-GGUF: took Q8_0: Q4_K_M is not in the cache");
+  add("abc", "m-Q4_K_M.gguf");
+  EXPECT_EQ(found("owner/some-GGUF"), "abc/m-Q4_K_M.gguf");
+  EXPECT_EQ(find_cached("owner/some-GGUF", hub_.path()).note, "");
+}
+
+TEST_F(HfCache, TheRevisionOfMainGoesFirst) {
+  add("111", "m-Q8_0.gguf");
+  add("222", "m-Q8_0.gguf");
+  EXPECT_EQ(found("owner/some-GGUF:Q8_0"), "111/m-Q8_0.gguf");
+  hub_.write(kRepository + "/refs/main", "222");
+  EXPECT_EQ(found("owner/some-GGUF:Q8_0"), "222/m-Q8_0.gguf");
+  add("111", "m-Q5_K_M.gguf");
+  EXPECT_EQ(found("owner/some-GGUF:Q5_K_M"), "111/m-Q5_K_M.gguf");
+}
+
+TEST_F(HfCache, UnfinishedDownloadsDoNotCount) {
+  add("abc", "README.md");
+  std::filesystem::create_symlink(hub_.path("blobs/none"),
+                                  hub_.path(kRepository + "/snapshots/abc/m-Q8_0.gguf"));
+  EXPECT_NE(refusal("owner/some-GGUF:Q8_0").find("not in"), std::string::npos);
+}
+
+TEST_F(HfCache, ModelsOpenByTheirName) {
+  const TinyGguf tiny = tiny_gguf();
+  add("abc", "m-Q8_0.gguf", gguf_bytes(tiny.contents, tiny.data));
+  const auto gguf = open_model("hf:owner/some-GGUF", {hub_.path(), ""});
+  EXPECT_EQ(gguf->spec().hidden, 8);
+  ASSERT_EQ(gguf->notes().size(), 1u);
+  const TinyCheckpoint checkpoint = tiny_checkpoint();
+  const std::string folder = "models--google--tiny/snapshots/abc/";
+  hub_.write(folder + "config.json", checkpoint.config);
+  hub_.write(folder + "model.safetensors", checkpoint.tensors);
+  EXPECT_EQ(open_model("hf:google/tiny", {hub_.path(), ""})->spec().hidden, 8);
+}
+
+TEST_F(HfCache, WhatIsAbsentComesWithItsDownloadCommand) {
+  EXPECT_EQ(refusal("owner/some-GGUF"), "hf:owner/some-GGUF is not in " + hub_.path() +
+                                            "; fetch it with: hf download owner/some-GGUF "
+                                            "--include \"*Q4_K_M*.gguf\"");
+  EXPECT_EQ(refusal("google/checkpoint"), "hf:google/checkpoint is not in " + hub_.path() +
+                                              "; fetch it with: hf download google/checkpoint");
+  for (const char* text : {"", "owner", "owner/", "/repo", "a/b/c", "../x", "a/..",
+                           "a/b:", "a/b:c/d", "a b/c", "a/b\n"})
+    EXPECT_NE(refusal(text).find("is not hf:OWNER/REPO[:QUANT]"), std::string::npos) << text;
+}
+
+}  // namespace
+}  // namespace potluck

@@ -1,0 +1,98 @@
+#include "topology/json_text.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <functional>
+
+#include "topology/fault.h"
+
+namespace potluck {
+namespace {
+
+std::string refusal(const std::function<void()>& read) {
+  try {
+    read();
+  } catch (const Fault& fault) {
+    EXPECT_EQ(fault.kind(), FaultKind::input);
+    EXPECT_EQ(fault.where(), "x.json");
+    std::printf("%s\n", fault.what());
+    return fault.text();
+  }
+  return "read";
+}
+
+std::string refusal(const std::string& text) {
+  return refusal([&] { parse_json(text, "x.json"); });
+}
+
+void expect(const std::string& text, const std::string& part) {
+  EXPECT_NE(text.find(part), std::string::npos) << "\"" << text << "\" lacks \"" << part << "\"";
+}
+
+std::string repeated(const std::string& text, int times) {
+  std::string all;
+  for (int i = 0; i < times; ++i) all += text;
+  return all;
+}
+
+TEST(JsonText, ReadsEveryKindOfValue) {
+  const auto root =
+      parse_json(R"({"a":[1,-2,3.5,true,null,"x",{"b":[]}],"c":{"d":18446744073709551615}})", "x");
+  EXPECT_EQ(root, nlohmann::json::parse(
+                      R"({"a":[1,-2,3.5,true,null,"x",{"b":[]}],"c":{"d":18446744073709551615}})"));
+  EXPECT_EQ(parse_json("7", "x"), 7);
+}
+
+TEST(JsonText, DepthHasALimit) {
+  const auto nested = [](int depth) { return repeated("[", depth) + repeated("]", depth); };
+  EXPECT_EQ(refusal(nested(64)), "read");
+  expect(refusal(nested(65)), "JSON nested more than 64 deep");
+  expect(refusal(repeated("{\"a\":", 1'000'000)), "JSON nested more than 64 deep");
+  expect(refusal(repeated("[", 10'000'000)), "JSON nested more than 64 deep");
+}
+
+TEST(JsonText, KeysStandOnce) {
+  expect(refusal(R"({"a":1,"b":{"a":2},"a":3})"), "\"a\" stands twice");
+  EXPECT_EQ(refusal(R"([{"a":1},{"a":2}])"), "read");
+}
+
+TEST(JsonText, BrokenTextNamesThePlace) {
+  expect(refusal("{\"a\":1,\n}"), "not valid JSON: parse error at line 2, column 1");
+  expect(refusal(""), "not valid JSON");
+  expect(refusal("1 2"), "not valid JSON");
+  expect(refusal("\"\xFF\""), "not valid JSON");
+  expect(refusal("[1e999]"), "not valid JSON: number overflow");
+}
+
+TEST(JsonText, FieldsAreRefusedByNameAndValue) {
+  const auto root = parse_json(
+      R"({"i":7,"big":4294967296,"f":1.5,"t":"text","l":[1,"x"],"o":{},"n":null,"neg":[-1]})", "x");
+  const JsonFields fields(root, "x.json");
+  EXPECT_EQ(fields.integer("i"), 7);
+  EXPECT_EQ(fields.integer_or("n", 3), 3);
+  EXPECT_EQ(fields.integers("i"), std::vector<int>{7});
+  EXPECT_EQ(fields.number("f"), 1.5);
+  EXPECT_EQ(fields.text("t"), "text");
+  expect(refusal([&] { fields.integer("none"); }), "\"none\" is missing");
+  expect(refusal([&] { fields.integer("big"); }), "\"big\" is 4294967296; it must be a whole");
+  expect(refusal([&] { fields.integer("f"); }), "\"f\" is 1.5; it must be a whole number");
+  expect(refusal([&] { fields.integer("t"); }), "\"t\" is \"text\"; it must be a whole number");
+  expect(refusal([&] { fields.integers("l"); }), "\"l\" is \"x\"; it must be");
+  expect(refusal([&] { fields.integers("o"); }), "\"o\" is an object; it must be");
+  expect(refusal([&] { fields.number("l"); }), "\"l\" is a list; it must be a number");
+  expect(refusal([&] { fields.text("n"); }), "\"n\" is null; it must be a text");
+  expect(refusal([&] { fields.texts("l"); }), "\"l\" is 1; it must be a list of texts");
+  expect(refusal([&] { fields.sizes("neg"); }), "\"neg\" is -1; it must be a list of sizes");
+  expect(refusal([&] { fields.object("l"); }), "\"l\" is a list; it must be an object");
+  expect(refusal([&] { JsonFields(root.at("l"), "x.json"); }), "holds a list where an object");
+}
+
+TEST(Fault, IsOneLineWhateverItQuotes) {
+  const Fault fault(FaultKind::input, "tensor \"a\nb\x01\xFF K\xC3\xBC\"", "x\r");
+  EXPECT_STREQ(fault.what(), "x?: tensor \"a?b?? K\xC3\xBC\"");
+  EXPECT_LT(Fault(FaultKind::input, std::string(1 << 20, 'x')).text().size(), 2100u);
+}
+
+}  // namespace
+}  // namespace potluck

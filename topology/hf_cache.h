@@ -1,0 +1,20 @@
+// The local Hugging Face cache: hub/models--OWNER--REPO/{refs/main, snapshots/REVISION/…}. Nothing
+// is fetched.
+#pragma once
+
+#include <string>
+
+namespace potluck {
+
+struct CachedModel {
+  std::string path;  // a .gguf file (the first part of a split one), or a safetensors folder
+  std::string note;  // why it is this file when none was asked for by name; may be empty
+};
+
+// text: OWNER/REPO[:QUANT]. With QUANT (any case) it is the GGUF file whose name has that word.
+// Without: Q4_K_M, else Q8_0, else any GGUF, else the checkpoint's safetensors. refs/main's
+// snapshot goes before older ones. Throws Fault{input} with the command that fetches what is not
+// there.
+CachedModel find_cached(const std::string& text, const std::string& hub);
+
+}  // namespace potluck
