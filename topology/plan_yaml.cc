@@ -227,7 +227,7 @@ Plan read_root(const YamlNode& root, const std::string& file) {
   return plan;
 }
 
-void emit_worker(YAML::Emitter& out, const WorkerPlan& worker, DType stream) {
+void emit_worker(YAML::Emitter& out, const WorkerPlan& worker, DType stream, bool stage) {
   const auto field = [&out](const char* key, const auto& value) {
     out << YAML::Key << key << YAML::Value << value;
   };
@@ -239,7 +239,7 @@ void emit_worker(YAML::Emitter& out, const WorkerPlan& worker, DType stream) {
   if (worker.threads) field("threads", worker.threads);
   if (worker.memory_bytes) field("memory", exact_bytes_text(worker.memory_bytes));
   if (worker.hop != stream) field("hop", people_name(worker.hop));
-  if (worker.layers.end > worker.layers.begin)
+  if (stage)
     field("layers", std::to_string(worker.layers.begin) + ":" + std::to_string(worker.layers.end));
   out << YAML::EndMap;
 }
@@ -268,9 +268,9 @@ std::string plan_yaml(const Plan& plan) {
   field("chunk", plan.chunk);
   field("slots", plan.slots);
   out << YAML::Key << "head" << YAML::Value;
-  emit_worker(out, plan.head, plan.stream);
+  emit_worker(out, plan.head, plan.stream, false);
   out << YAML::Key << "stages" << YAML::Value << YAML::BeginSeq;
-  for (const WorkerPlan& stage : plan.stages) emit_worker(out, stage, plan.stream);
+  for (const WorkerPlan& stage : plan.stages) emit_worker(out, stage, plan.stream, true);
   out << YAML::EndSeq << YAML::EndMap;
   return std::string(out.c_str()) + "\n";
 }

@@ -13,8 +13,8 @@ namespace potluck {
 
 class TempFolder final {
  public:
-  TempFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "potluck-XXXXXX").string();
+  explicit TempFolder(const std::filesystem::path& base = std::filesystem::temp_directory_path()) {
+    std::string pattern = (base / "potluck-XXXXXX").string();
     if (!mkdtemp(pattern.data())) throw std::runtime_error("cannot make " + pattern);
     path_ = pattern;
   }

@@ -15,25 +15,11 @@ using nlohmann::json;
 constexpr uint32_t kUint32 = 4, kInt32 = 5, kFloat32 = 6, kBool = 7, kText = 8, kArray = 9,
                    kFloat64 = 12;
 constexpr uint64_t kAlignment = 32;
-const char* const kTokens[] = {"<pad>",
-                               "<eos>",
-                               "<bos>",
-                               "<unk>",
-                               "<mask>",
-                               "<turn|>",
-                               "a",
-                               "b",
-                               "c",
-                               "ab",
-                               "abc",
-                               "\xE2\x96\x81",
-                               "\xE2\x96\x81"
-                               "a",
-                               "<0x41>",
-                               "<0xC3>"};
+const char* const kTokens[] = {"<pad>",   "<eos>",  "<bos>",   "<unk>",  "<mask>",
+                               "<turn|>", "a",      "b",       "c",      "ab",
+                               "abc",     "\u2581", "\u2581a", "<0x41>", "<0xC3>"};
 constexpr int kSpecials = 6, kUserDefined = 5;
-const std::pair<const char*, const char*> kMerges[] = {
-    {"a", "b"}, {"ab", "c"}, {"\xE2\x96\x81", "a"}};
+const std::pair<const char*, const char*> kMerges[] = {{"a", "b"}, {"ab", "c"}, {"\u2581", "a"}};
 
 template <typename T>
 void append(std::string& out, T value) {

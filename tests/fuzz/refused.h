@@ -1,0 +1,22 @@
+// What every fuzz target asks of bad input: a Fault{input}, and nothing else.
+#pragma once
+
+#include <functional>
+
+#include "topology/check.h"
+#include "topology/fault.h"
+
+namespace potluck {
+
+// Whether the input was refused.
+inline bool refused(const std::function<void()>& read) {
+  try {
+    read();
+    return false;
+  } catch (const Fault& fault) {
+    CHECK(fault.kind() == FaultKind::input, fault.what());
+    return true;
+  }
+}
+
+}  // namespace potluck
