@@ -21,9 +21,8 @@ const char* fault_kind_name(FaultKind kind);
 
 class Fault final : public std::exception {
  public:
-  // what: one line that holds the offending name, the value found and the fix. Line breaks, other
-  // control characters and broken UTF-8 in names that it quotes become "?", and a very long one is
-  // cut.
+  // what: one line that holds the offending name, the value found and the fix (and made one by
+  // one_line(), whatever it quotes).
   // where: who saw it ("head", "stage 2", "cluster.yaml:14"); may be empty.
   Fault(FaultKind kind, std::string what, std::string where = {});
 

@@ -43,4 +43,17 @@ bool utf8_valid(std::string_view text) {
   return true;
 }
 
+std::string one_line(std::string_view text) {
+  constexpr size_t kBytesMax = 2000;
+  std::string line;
+  while (!text.empty() && line.size() < kBytesMax) {
+    const std::string_view letter = text.substr(0, utf8_length(text));
+    const auto first = static_cast<unsigned char>(letter[0]);
+    const bool shown = utf8_valid(letter) && first >= 0x20 && first != 0x7F;
+    line += shown ? letter : "?";
+    text.remove_prefix(letter.size());
+  }
+  return text.empty() ? line : line + "…";
+}
+
 }  // namespace potluck

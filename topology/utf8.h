@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 #include <string_view>
 
 namespace potluck {
@@ -9,5 +10,8 @@ namespace potluck {
 // Bytes of the code point that begins `text`; 1 for a byte that begins none.
 size_t utf8_length(std::string_view text);
 bool utf8_valid(std::string_view text);
+// The text for people: line breaks, other control characters and bytes that are no UTF-8 as "?",
+// and cut after 2000 bytes or so. What a file says goes through this before it meets a terminal.
+std::string one_line(std::string_view text);
 
 }  // namespace potluck
