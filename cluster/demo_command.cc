@@ -39,7 +39,7 @@ void show_refusal(const std::shared_ptr<const ModelSource>& source) {
     std::printf("one worker alone could hold the model; this demo's limits do not bind\n");
   } catch (const Fault& fault) {
     if (fault.kind() != FaultKind::memory) throw;
-    std::printf("Alone: refused. %s\n", fault.text().c_str());
+    std::printf("Alone: refused. %s\n", fault.what());
   }
 }
 

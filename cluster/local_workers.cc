@@ -120,7 +120,7 @@ std::string LocalWorkers::last_words() {
   look();
   std::string text;
   for (const Child& child : children_) {
-    if (!child.ended) continue;
+    if (!child.ended || child.status == 0) continue;
     const std::string words = last_lines(child.log);
     text += (text.empty() ? "" : "; ") + child.name + " (pid " + std::to_string(child.pid) + ") " +
             ending(child.status) + (words.empty() ? "" : "; its last words: " + words);

@@ -24,7 +24,7 @@ class LocalWorkers final {
   // ends or is silent for kHelloSeconds instead.
   std::string endpoint(const std::string& name);
 
-  // How each worker that has ended did so, and its last log lines; empty if all are alive.
+  // How each worker that has failed did so, and its last log lines; empty if none has.
   std::string last_words();
   // The whole log of a worker.
   std::string log(const std::string& name) const;

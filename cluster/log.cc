@@ -4,6 +4,7 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <filesystem>
 #include <memory>
 #include <vector>
 
@@ -23,12 +24,14 @@ void set_up_log(const LogOptions& options) {
   std::vector<spdlog::sink_ptr> sinks = {people};
   try {
     if (!options.file.empty()) {
+      const auto folder = std::filesystem::absolute(options.file).parent_path();
+      if (!std::filesystem::is_directory(folder)) throw spdlog::spdlog_ex("no such folder");
       sinks.push_back(std::make_shared<spdlog::sinks::basic_file_sink_mt>(options.file));
       sinks.back()->set_pattern("%Y-%m-%d %H:%M:%S.%e %l %v");
     }
-  } catch (const spdlog::spdlog_ex&) {
-    throw Fault(FaultKind::input, "--log-file " + options.file +
-                                      " cannot be written; name a file in a folder that you own");
+  } catch (const spdlog::spdlog_ex& error) {
+    throw Fault(FaultKind::input, "--log-file " + options.file + " cannot be written (" +
+                                      error.what() + "); name a file in a folder that you own");
   }
   const auto logger = std::make_shared<spdlog::logger>("potluck", sinks.begin(), sinks.end());
   logger->set_level(spdlog::level::debug);

@@ -201,8 +201,8 @@ void Worker::load(const Message& message, Outbox& out) {
   plan_ = order.plan;
   self_ = order.you;
   options_.name = plan_.worker(self_).name;
-  check_contents(order);
   check_memory(order);
+  check_contents(order);
   const WorkerPlan& me = plan_.worker(self_);
   if (options_.threads == 0 && me.threads > 0) backend_ = make_backend(options_.device, me.threads);
   role_ = make_ring_role(*source_, plan_, self_, *backend_);

@@ -30,7 +30,7 @@ MemoryNeed head_need(const ModelSource& source, const Plan& plan);
 // Bytes of one canvas crossing a link in the hop's dtype: C·H·bytes.
 uint64_t hop_bytes(const ModelSpec& spec, DType hop, int rows);
 
-// One line: what it has, what it needs and why, and what to do.
+// What follows the worker's name in one line: what it has, what it needs and why, what to do.
 std::string memory_refusal(const WorkerPlan& worker, const MemoryNeed& need, uint64_t free);
 
 std::string bytes_text(uint64_t bytes);  // "1.44 MB" (decimal) for people

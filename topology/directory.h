@@ -1,6 +1,7 @@
 // What every kind of model file checks of its tensor directory.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -17,8 +18,11 @@ uint64_t checked_bytes(DType type, const std::vector<int64_t>& shape, const std:
 
 // Sorts by name (find_tensor needs it), then: no name twice, every needed tensor there in its
 // shape, no two overlapping.
-void check_directory(std::vector<TensorInfo>& tensors, const ModelSpec& spec,
-                     const std::string& file);
+// name_in_file: what the file calls a tensor that we call by GGUF's name, for messages.
+using NameInFile = std::function<std::string(const std::string& name)>;
+void check_directory(
+    std::vector<TensorInfo>& tensors, const ModelSpec& spec, const std::string& file,
+    const NameInFile& name_in_file = [](const std::string& name) { return name; });
 
 const TensorInfo* find_unsorted(const std::vector<TensorInfo>& tensors, const std::string& name);
 

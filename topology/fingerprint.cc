@@ -16,6 +16,7 @@ constexpr uint64_t kPageBytes = 4096;
 constexpr uint64_t kDigestPages = 16;  // of one tensor at most; smaller tensors are read whole
 
 Digest tensor_digest(const ModelSource& source, const TensorInfo& tensor, Digest seed) {
+  if (tensor.recipe) return digest_bytes(&tensor.recipe, sizeof(tensor.recipe), seed);
   const TensorBytes bytes = source.map(tensor);
   seed = digest_bytes(tensor.name.data(), tensor.name.size(), seed);
   if (tensor.bytes <= kPageBytes * kDigestPages)

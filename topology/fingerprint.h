@@ -28,7 +28,7 @@ struct Fingerprint {
 Digest spec_digest(const ModelSource& source);
 // Contents: a digest over sampled pages of each tensor (first, last and evenly spaced 4 KiB pages,
 // at most kDigestPages of each tensor) so that a 26 GB file costs milliseconds; whole for small
-// tensors.
+// tensors. Made-up tensors count by their recipe, without making them.
 Digest head_digest(const ModelSource& source);
 Digest layer_digest(const ModelSource& source, int layer);
 

@@ -83,18 +83,18 @@ std::vector<TensorNeed> head_tensors(const ModelSpec& spec) {
 namespace {
 
 void check_need(const TensorNeed& need, const std::map<std::string, const TensorInfo*>& by_name,
-                const std::string& file) {
+                const std::string& file, const NameInFile& name_in_file) {
   const auto found = by_name.find(need.name);
   if (found == by_name.end()) {
     if (need.optional) return;
     throw Fault(FaultKind::input,
-                "tensor " + need.name + " " + shape_text_of(need.shape) +
+                "tensor " + name_in_file(need.name) + " " + shape_text_of(need.shape) +
                     " is missing; download the file again",
                 file);
   }
   if (found->second->shape != need.shape)
     throw Fault(FaultKind::input,
-                "tensor " + need.name + " has shape " + found->second->shape_text() +
+                "tensor " + name_in_file(need.name) + " has shape " + found->second->shape_text() +
                     ", the metadata ask for " + shape_text_of(need.shape) +
                     "; download the file again",
                 file);
@@ -138,7 +138,7 @@ uint64_t checked_bytes(DType type, const std::vector<int64_t>& shape, const std:
 }
 
 void check_directory(std::vector<TensorInfo>& tensors, const ModelSpec& spec,
-                     const std::string& file) {
+                     const std::string& file, const NameInFile& name_in_file) {
   std::sort(tensors.begin(), tensors.end(),
             [](const TensorInfo& a, const TensorInfo& b) { return a.name < b.name; });
   std::map<std::string, const TensorInfo*> by_name;
@@ -151,9 +151,10 @@ void check_directory(std::vector<TensorInfo>& tensors, const ModelSpec& spec,
           file);
     all.push_back(&tensor);
   }
-  for (const TensorNeed& need : head_tensors(spec)) check_need(need, by_name, file);
+  for (const TensorNeed& need : head_tensors(spec)) check_need(need, by_name, file, name_in_file);
   for (int i = 0; i < spec.layer_count(); ++i)
-    for (const TensorNeed& need : layer_tensors(spec, i)) check_need(need, by_name, file);
+    for (const TensorNeed& need : layer_tensors(spec, i))
+      check_need(need, by_name, file, name_in_file);
   check_overlaps(std::move(all), file);
 }
 

@@ -29,6 +29,7 @@ struct TensorInfo {
   uint64_t bytes = 0;
   uint64_t offset = 0;  // within its file
   int file = 0;         // index of the shard
+  Digest recipe = 0;    // of a made-up tensor: what its bytes follow from; 0: they are stored
   int64_t elements() const;
   std::string shape_text() const;  // "[1408, 2816]"
 };

@@ -140,8 +140,9 @@ Plan plan_local(const ModelSpec& spec, const std::vector<uint64_t>& layer_bytes,
     throw Fault(FaultKind::input, "--split adds up to " + std::to_string(total) +
                                       " layers; the model has " + std::to_string(layers));
   if (split.empty() && (stages < 1 || stages > layers))
-    throw Fault(FaultKind::input, "cannot split " + std::to_string(layers) + " layers over " +
-                                      std::to_string(stages) + " stages");
+    throw Fault(FaultKind::input, "--stages " + std::to_string(stages) +
+                                      " cannot be: the model has " + std::to_string(layers) +
+                                      " layers, so 1 to " + std::to_string(layers) + " stages");
   Plan plan;
   plan.head.name = "head";
   plan.head.local = true;

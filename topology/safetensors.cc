@@ -17,49 +17,70 @@ namespace {
 constexpr char kDecoder[] = "model.decoder.";
 constexpr char kEncoder[] = "model.encoder.language_model.";
 
-// Published names to GGUF's (model.md §8, §9.2); nothing: not a text tensor.
+// Published names and GGUF's (model.md §8, §9.2): of the whole model, and of a layer.
+using Names = std::map<std::string, std::string>;
+
+const Names& global_names() {
+  static const Names names = {{"embed_tokens.weight", "token_embd.weight"},
+                              {"norm.weight", "output_norm.weight"},
+                              {"self_conditioning.pre_norm.weight", "self_cond_pre_norm.weight"},
+                              {"self_conditioning.gate_proj.weight", "self_cond_gate.weight"},
+                              {"self_conditioning.up_proj.weight", "self_cond_up.weight"},
+                              {"self_conditioning.down_proj.weight", "self_cond_down.weight"}};
+  return names;
+}
+
+const Names& layer_names() {
+  static const Names names = {{"input_layernorm.weight", "attn_norm.weight"},
+                              {"self_attn.q_proj.weight", "attn_q.weight"},
+                              {"self_attn.k_proj.weight", "attn_k.weight"},
+                              {"self_attn.v_proj.weight", "attn_v.weight"},
+                              {"self_attn.o_proj.weight", "attn_output.weight"},
+                              {"self_attn.q_norm.weight", "attn_q_norm.weight"},
+                              {"self_attn.k_norm.weight", "attn_k_norm.weight"},
+                              {"post_attention_layernorm.weight", "post_attention_norm.weight"},
+                              {"pre_feedforward_layernorm.weight", "ffn_norm.weight"},
+                              {"mlp.gate_proj.weight", "ffn_gate.weight"},
+                              {"mlp.up_proj.weight", "ffn_up.weight"},
+                              {"mlp.down_proj.weight", "ffn_down.weight"},
+                              {"post_feedforward_layernorm_1.weight", "post_ffw_norm_1.weight"},
+                              {"pre_feedforward_layernorm_2.weight", "pre_ffw_norm_2.weight"},
+                              {"router.proj.weight", "ffn_gate_inp.weight"},
+                              {"router.scale", "ffn_gate_inp.scale"},
+                              {"router.per_expert_scale", "ffn_down_exps.scale"},
+                              {"experts.gate_up_proj", "ffn_gate_up_exps.weight"},
+                              {"experts.down_proj", "ffn_down_exps.weight"},
+                              {"post_feedforward_layernorm_2.weight", "post_ffw_norm_2.weight"},
+                              {"post_feedforward_layernorm.weight", "post_ffw_norm.weight"},
+                              {"layer_scalar", "layer_output_scale.weight"}};
+  return names;
+}
+
+// Nothing: not a text tensor.
 std::optional<std::string> gguf_name(const std::string& name) {
-  static const std::map<std::string, std::string> kGlobal = {
-      {"embed_tokens.weight", "token_embd.weight"},
-      {"norm.weight", "output_norm.weight"},
-      {"self_conditioning.pre_norm.weight", "self_cond_pre_norm.weight"},
-      {"self_conditioning.gate_proj.weight", "self_cond_gate.weight"},
-      {"self_conditioning.up_proj.weight", "self_cond_up.weight"},
-      {"self_conditioning.down_proj.weight", "self_cond_down.weight"}};
-  static const std::map<std::string, std::string> kLayer = {
-      {"input_layernorm.weight", "attn_norm.weight"},
-      {"self_attn.q_proj.weight", "attn_q.weight"},
-      {"self_attn.k_proj.weight", "attn_k.weight"},
-      {"self_attn.v_proj.weight", "attn_v.weight"},
-      {"self_attn.o_proj.weight", "attn_output.weight"},
-      {"self_attn.q_norm.weight", "attn_q_norm.weight"},
-      {"self_attn.k_norm.weight", "attn_k_norm.weight"},
-      {"post_attention_layernorm.weight", "post_attention_norm.weight"},
-      {"pre_feedforward_layernorm.weight", "ffn_norm.weight"},
-      {"mlp.gate_proj.weight", "ffn_gate.weight"},
-      {"mlp.up_proj.weight", "ffn_up.weight"},
-      {"mlp.down_proj.weight", "ffn_down.weight"},
-      {"post_feedforward_layernorm_1.weight", "post_ffw_norm_1.weight"},
-      {"pre_feedforward_layernorm_2.weight", "pre_ffw_norm_2.weight"},
-      {"router.proj.weight", "ffn_gate_inp.weight"},
-      {"router.scale", "ffn_gate_inp.scale"},
-      {"router.per_expert_scale", "ffn_down_exps.scale"},
-      {"experts.gate_up_proj", "ffn_gate_up_exps.weight"},
-      {"experts.down_proj", "ffn_down_exps.weight"},
-      {"post_feedforward_layernorm_2.weight", "post_ffw_norm_2.weight"},
-      {"post_feedforward_layernorm.weight", "post_ffw_norm.weight"},
-      {"layer_scalar", "layer_output_scale.weight"}};
   const bool decoder = name.rfind(kDecoder, 0) == 0, encoder = name.rfind(kEncoder, 0) == 0;
   if (!decoder && !encoder) return std::nullopt;
   const std::string rest = name.substr(decoder ? sizeof(kDecoder) - 1 : sizeof(kEncoder) - 1);
-  if (const auto found = kGlobal.find(rest); decoder && found != kGlobal.end())
+  if (const auto found = global_names().find(rest); decoder && found != global_names().end())
     return found->second;
   if (rest.rfind("layers.", 0) != 0) return std::nullopt;
   const size_t dot = rest.find('.', 7);
   if (dot == std::string::npos) return std::nullopt;
-  const auto found = kLayer.find(rest.substr(dot + 1));
-  if (found == kLayer.end() || (encoder && found->first != "layer_scalar")) return std::nullopt;
+  const auto found = layer_names().find(rest.substr(dot + 1));
+  if (found == layer_names().end() || (encoder && found->first != "layer_scalar"))
+    return std::nullopt;
   return "blk." + rest.substr(7, dot - 7) + "." + (encoder ? "enc_" : "") + found->second;
+}
+
+// What a tensor is called in published files, for messages.
+std::string published_name(const std::string& gguf) {
+  for (const auto& [published, name] : global_names())
+    if (name == gguf) return kDecoder + published;
+  const size_t dot = gguf.find('.', 4);  // after "blk."
+  for (const auto& [published, name] : layer_names())
+    if (dot != std::string::npos && name == gguf.substr(dot + 1))
+      return kDecoder + ("layers." + gguf.substr(4, dot - 4) + "." + published);
+  return gguf;
 }
 
 TensorInfo text_tensor(const RawTensor& raw, const std::string& name, int file,
@@ -86,7 +107,7 @@ class SafetensorsSource final : public ModelSource {
       layer.has_v =
           !layer.full || find_unsorted(tensors_, "blk." + std::to_string(i) + ".attn_v.weight");
     }
-    check_directory(tensors_, spec_, folder);
+    check_directory(tensors_, spec_, folder, published_name);
   }
 
   const ModelSpec& spec() const override { return spec_; }

@@ -140,12 +140,10 @@ class SyntheticSource final : public ModelSource {
 
   TensorBytes map(const TensorInfo& tensor) const override {
     const std::shared_ptr<std::byte[]> bytes(new std::byte[tensor.bytes]);
-    uint64_t state = seed_;
-    for (char c : tensor.name) state = mix(state ^ static_cast<unsigned char>(c));
     if (tensor.type == DType::f32)
-      fill_f32(tensor, state, reinterpret_cast<float*>(bytes.get()));
+      fill_f32(tensor, tensor.recipe, reinterpret_cast<float*>(bytes.get()));
     else
-      fill_blocks(tensor, state, bytes.get());
+      fill_blocks(tensor, tensor.recipe, bytes.get());
     return {bytes, bytes.get()};
   }
 
@@ -178,8 +176,10 @@ class SyntheticSource final : public ModelSource {
     const bool vector =
         need.shape.size() == 1 || need.name.find("ffn_gate_inp") != std::string::npos;
     const DType stored = vector ? DType::f32 : type;
-    TensorInfo tensor{need.name, stored, need.shape, 0, 0, 0};
+    TensorInfo tensor{need.name, stored, need.shape};
     tensor.bytes = checked_bytes(stored, need.shape, need.name, "synthetic");
+    tensor.recipe = seed_;
+    for (char c : need.name) tensor.recipe = mix(tensor.recipe ^ static_cast<unsigned char>(c));
     tensors_.push_back(std::move(tensor));
   }
 

@@ -8,7 +8,7 @@ import tempfile
 import time
 
 POTLUCK = os.environ["POTLUCK"]  # the program under test
-SOURCE = pathlib.Path(__file__).resolve().parents[2]
+SOURCE = pathlib.Path(__file__).resolve().parents[1]
 NANO = str(SOURCE / "tests/golden/nano/model-bf16.gguf")
 # Random weights seldom settle: an answer of many steps, some milliseconds each.
 SLOW = "synthetic:nano?layers=6&hidden=128&vocab=2048&canvas=32&seed=3"

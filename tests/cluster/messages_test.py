@@ -1,0 +1,136 @@
+"""What a person reads when something is wrong: one line with the name, the value found and the fix, and the right exit code.
+
+Prints the whole table, to be read as a new user would.
+"""
+import json
+import pathlib
+import shutil
+import socket
+import struct
+import tempfile
+import unittest
+
+from rings import NANO, SOURCE, Running, potluck
+
+USAGE, BROKEN = 2, 3
+GOLDEN = SOURCE / "tests/golden"
+TINY = "synthetic:nano?layers=4&hidden=64&vocab=512&canvas=16&seed=3"
+RUN = ("run", "--raw", "-s", "1")
+PLAN = "version: 1\ncontext: 256\nhead:\n  start: here\nstages:\n"
+
+
+class Messages(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+    def refused(self, code, parts, *arguments):
+        with self.subTest(arguments=arguments):
+            out, err = potluck(*arguments, code=code, cwd=self.folder)
+            lines = [line for line in err.splitlines() if line.startswith("potluck: ")]
+            print(f"{code}  potluck {' '.join(arguments)}".replace(str(self.folder), "…").replace(str(SOURCE), "…"))
+            print(f"     {lines[0] if lines else err}".replace(str(self.folder), "…"))
+            self.assertEqual(len(lines), 1, err)
+            self.assertEqual(err.splitlines()[-1], lines[0])
+            self.assertEqual(out, "")
+            for part in parts:
+                self.assertIn(part, lines[0])
+
+    def file(self, name, data):
+        path = self.folder / name
+        path.write_bytes(data)
+        return str(path)
+
+    def plan(self, text):
+        return self.file("plan.yaml", (PLAN + text).encode())
+
+    def test_truncated_and_flipped_files(self):
+        gguf = pathlib.Path(NANO).read_bytes()
+        self.refused(USAGE, ["cut.gguf"], "inspect", "-m", self.file("cut.gguf", gguf[:1000]))
+        self.refused(USAGE, ["short.gguf", "bytes"], "inspect", "-m", self.file("short.gguf", gguf[:-5000]))
+        self.refused(USAGE, ["magic.gguf"], "inspect", "-m", self.file("magic.gguf", b"GGUX" + gguf[4:]))
+        self.refused(USAGE, ["old.gguf", "2"], "inspect", "-m", self.file("old.gguf", b"GGUF\2" + gguf[5:]))
+        many = gguf[:8] + struct.pack("<Q", 1 << 40) + gguf[16:]
+        self.refused(USAGE, ["many.gguf", str(1 << 40)], "inspect", "-m", self.file("many.gguf", many))
+        self.refused(USAGE, ["none.gguf"], "inspect", "-m", str(self.folder / "none.gguf"))
+
+    def safetensors(self, change):
+        folder = self.folder / "model"
+        shutil.copytree(GOLDEN / "nano", folder, dirs_exist_ok=True)
+        path = folder / "model.safetensors"
+        data = path.read_bytes()
+        size = struct.unpack("<Q", data[:8])[0]
+        header = json.loads(data[8 : 8 + size])
+        changed = json.dumps(change(header) or header).encode()
+        path.write_bytes(struct.pack("<Q", len(changed)) + changed + data[8 + size :])
+        return str(folder)
+
+    def test_tensors_missing_misshapen_overlapping(self):
+        norm = "model.decoder.norm.weight"
+        router = "model.decoder.layers.0.router.proj.weight"
+        self.refused(USAGE, [norm], "inspect", "-m", self.safetensors(lambda h: h.pop(norm) and None))
+        self.refused(USAGE, [norm], "inspect", "-m", self.safetensors(lambda h: h[norm].update(shape=[63, 1])))
+        self.refused(USAGE, [router], "inspect", "-m",
+                     self.safetensors(lambda h: h[router].update(data_offsets=h[norm]["data_offsets"])))  # fmt: skip
+        self.refused(USAGE, ["F8_E4M3"], "inspect", "-m", self.safetensors(lambda h: h[norm].update(dtype="F8_E4M3")))
+        self.refused(USAGE, ["terabytes", "synthetic"], "inspect", "-m", "synthetic:terabytes")
+
+    def test_plans(self):
+        run = (*RUN, "-m", TINY, "-p", "hello", "--plan")
+        self.refused(USAGE, ["stage 0", "1:4", "0"], *run, self.plan("  - start: here\n    layers: 1:4\n"))
+        both = "  - start: here\n    layers: 0:3\n  - start: here\n    layers: 2:4\n"
+        self.refused(USAGE, ["stage 1", "2:4", "3"], *run, self.plan(both))
+        turned = "  - start: here\n    layers: 2:4\n  - start: here\n    layers: 0:2\n"
+        self.refused(USAGE, ["stage 0", "2:4"], *run, self.plan(turned))
+        self.refused(USAGE, ["plan.yaml:7", "layer", "layers"], *run, self.plan("  - start: here\n    layer: 0:4\n"))
+        self.refused(USAGE, ["plan.yaml:1", "version"], *run, self.file("plan.yaml", b"version: 2\n"))
+        self.refused(USAGE, ["nowhere.yaml"], *run, "nowhere.yaml")
+
+    def test_strangers(self):
+        worker = Running("worker", "-m", TINY.replace("seed=3", "seed=4"), "--listen", "tcp://127.0.0.1:*")
+        self.addCleanup(worker.__exit__)
+        endpoint = worker.wait_for_endpoint()
+        plan = self.plan(f"  - name: laptop\n    endpoint: {endpoint}\n    layers: 0:4\n")
+        self.refused(BROKEN, ["laptop", "layer 0 differs"], *RUN, "-m", TINY, "-p", "hello", "--plan", plan)
+        self.refused(BROKEN, ["laptop", "fingerprint"], *RUN, "-m", TINY.replace("hidden=64", "hidden=32"), "-p", "hello",
+                     "--plan", plan)  # fmt: skip
+        self.refused(BROKEN, [endpoint, "use"], "worker", "-m", TINY, "--listen", endpoint)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        nobody = self.plan(f"  - name: laptop\n    endpoint: tcp://127.0.0.1:{port}\n    layers: 0:4\n")
+        self.refused(BROKEN, ["laptop", str(port)], *RUN, "-m", TINY, "-p", "hello", "--plan", nobody)
+        self.refused(USAGE, ["--insecure-plaintext"], "worker", "-m", TINY, "--listen", "tcp://0.0.0.0:*")
+        self.refused(USAGE, ["udp://x:1"], "worker", "-m", TINY, "--listen", "udp://x:1")
+
+    def test_memory(self):
+        tight = self.plan("  - start: here\n    name: pi\n    memory: 100KiB\n    layers: 0:4\n")
+        self.refused(BROKEN, ["pi", "weights", "KV"], *RUN, "-m", TINY, "-p", "hello", "--plan", tight)
+        huge = "synthetic:released?layers=30&type=bf16"
+        self.refused(BROKEN, ["weights", "KV"], *RUN, "-m", huge, "-p", "hello")
+
+    def test_prompts(self):
+        run = (*RUN, "-m", TINY)
+        self.refused(USAGE, ["empty", "-p"], *run, "-p", "")
+        self.refused(USAGE, ["empty"], *run, "-f", self.file("empty.txt", b""))
+        self.refused(USAGE, ["context", "256"], *run, "-c", "256", "-p", "x" * 400)
+        self.refused(USAGE, ["UTF-8"], *run, "-f", self.file("latin1.txt", b"caf\xe9"))
+        self.refused(USAGE, ["UTF-8"], *run, "-f", self.file("cut.txt", b"ok \xe2\x82"))
+        self.refused(USAGE, ["nowhere.txt"], *run, "-f", "nowhere.txt")
+
+    def test_options(self):
+        run = (*RUN, "-m", TINY, "-p", "hello")
+        self.refused(USAGE, ["/nowhere/log", "--log-file"], *run, "--log-file", "/nowhere/log")
+        self.refused(USAGE, [str(self.folder)], *run, "--log-file", str(self.folder))
+        self.refused(USAGE, ["--bogus"], *run, "--bogus")
+        self.refused(USAGE, ["--stages", "9"], *run, "--stages", "9")
+        self.refused(USAGE, ["3", "4"], *run, "--split", "1,2")
+        self.refused(USAGE, ["-n", "0"], *run, "-n", "0")
+        self.refused(USAGE, ["fpga"], "worker", "-m", TINY, "--device", "fpga", "--listen", "tcp://127.0.0.1:*")
+        self.refused(USAGE, ["6Gigs"], "worker", "-m", TINY, "--memory", "6Gigs", "--listen", "tcp://127.0.0.1:*")
+        self.refused(USAGE, ["hf:nobody/nothing"], "run", "-m", "hf:nobody/nothing:Q4_K_M", "-p", "hello")
+
+
+if __name__ == "__main__":
+    unittest.main()
