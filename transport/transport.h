@@ -1,14 +1,18 @@
-// Transport: carries messages between peers of a plan. In-process today; ZeroMQ, MPI and NCCL
-// later.
+// Transport: carries messages between peers of a plan: in-process (here), ZeroMQ (zmq.h); MPI and
+// NCCL later.
 //
 // Peers are ids (plan.h). A link is made by connect() on one side; its first message each way is a
 // Hello, which the transport sends itself (from `self`) and checks for protocol version; it then
-// reports `up` with the other side's Hello. A second claim to a peer id that is up is refused: the
-// first holder wins until its link is down. After `down` nothing queued for that link is ever
-// delivered, and a new connect() starts afresh.
+// reports `up` with the other side's Hello. A listener knows the peer by the id in its Hello, a
+// dialer by the id that it gave to connect(); what comes on a link has that id as its source. A
+// second claim to a peer id that is up is refused: the first holder wins until its link is down.
+// Between two peers there is one link: when both dial, one call serves both, and connect() to a
+// peer that has called already reports `up` (again) for its link. After `down` nothing queued for
+// that link is ever delivered, and a new connect() starts afresh.
 //
-// send() never waits for a peer: each link's queue holds what admission allows (kLinkQueueMax) and
-// sending past it is a Fault. Bytes are delivered whole and in order per link, or not at all.
+// send() never waits for a peer: each link's queue holds what admission allows (kLinkQueueMax, from
+// send() on one side to wait() on the other) and sending past it is a Fault. Bytes are delivered
+// whole and in order per link, or not at all. A payload lies at a multiple of 8.
 // One thread owns a Transport's methods; wake() alone may be called from any thread or signal
 // handler.
 #pragma once
@@ -53,11 +57,12 @@ class Transport {
   virtual std::string listen(const std::string& endpoint) = 0;
   // Dials `endpoint`, to be known as `peer`. Returns at once; `up` or `down` follows.
   virtual void connect(PeerId peer, const std::string& endpoint) = 0;
-  // Routes by header.destination; fills in source, protocol and digest. Dropped with a `down`
-  // already reported or on its way if the link is gone; a peer never connected is a CHECK.
+  // Routes by header.destination; fills in source, protocol and digest. Before `up` it waits with
+  // the link. Dropped with a `down` already reported or on its way if the link is gone; a peer
+  // never connected is a CHECK.
   virtual void send(Message message) = 0;
-  virtual void drop(
-      PeerId peer) = 0;  // closes a link after flushing what was sent; no `down` for it
+  // Closes a link after flushing what was sent; neither a `down` nor anything else follows from it.
+  virtual void drop(PeerId peer) = 0;
   // The next event, or nothing at the deadline.
   virtual std::optional<Event> wait(Time deadline) = 0;
   virtual void wake() = 0;

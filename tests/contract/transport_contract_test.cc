@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 #include <signal.h>
 
-#include <cstring>
+#include <algorithm>
 #include <thread>
 
 #include "tests/contract/transport_kinds.h"
@@ -73,7 +73,7 @@ TEST_P(TransportContract, DeliversPayloadsOfEverySizeBothWays) {
     pair.stage->send(message(kHead, size, sent));
     Message got = expect_message(*pair.head, kStage);
     ASSERT_EQ(got.payload.bytes, size);
-    EXPECT_EQ(std::memcmp(got.payload.data, sent.data(), size), 0);
+    EXPECT_TRUE(std::equal(sent.begin(), sent.end(), got.payload.data));
     EXPECT_EQ(reinterpret_cast<uintptr_t>(got.payload.data) % 8, 0u);
     EXPECT_EQ(got.header.digest, digest_bytes(sent.data(), size));
     got.header.destination = kStage;
