@@ -112,11 +112,14 @@ void ZmqIo::check_claim(const Message& hello) {
   if (claimed == identity_.self)
     throw Fault(FaultKind::refused, who + ", which is " + identity_.hello.name + " itself");
   ZmqLink* holder = live(claimed);
-  if (holder && holder->gone_at) close(*holder, kClosedByPeer);
-  if (holder && holder->state == ZmqLink::State::up)
+  if (!holder || holder->state != ZmqLink::State::up) return;
+  if (!holder->gone_at)
     throw Fault(FaultKind::refused, who + ", but " + identity_.hello.name +
                                         " has a link with that peer already (" +
                                         holder->hello.hello->name + ")");
+  if (!holder->route.empty())
+    turned_away_[holder->route] = holder->fd;  // what it brought and nobody has read
+  close(*holder, kClosedByPeer);
 }
 
 void ZmqIo::welcome(const Caller& caller, Message hello) {
