@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
-#include <regex>
+#include <string_view>
 #include <utility>
 
 #include "topology/directory.h"
@@ -135,12 +135,22 @@ class GgufSource final : public ModelSource {
   ModelSpec spec_;
 };
 
+// Whether the name ends as a part's does; 0 stands for any digit.
+constexpr std::string_view kPartTail = "-00000-of-00000.gguf";
+bool names_part(const std::string& path) {
+  if (path.size() < kPartTail.size()) return false;
+  return std::equal(kPartTail.begin(), kPartTail.end(), path.end() - kPartTail.size(),
+                    [](char pattern, char letter) {
+                      return pattern == '0' ? letter >= '0' && letter <= '9' : letter == pattern;
+                    });
+}
+
 // All parts of a split file, from the name of any; one path for a single file.
 std::vector<std::string> parts_of(const std::string& path) {
-  static const std::regex pattern(R"((.*)-(\d{5})-of-(\d{5})\.gguf)");
-  std::smatch match;
-  if (!std::regex_match(path, match, pattern)) return {path};
-  const int count = std::stoi(match[3]), number = std::stoi(match[2]);
+  if (!names_part(path)) return {path};
+  const std::string base = path.substr(0, path.size() - kPartTail.size());
+  const int number = std::stoi(path.substr(base.size() + 1, 5));
+  const int count = std::stoi(path.substr(base.size() + 10, 5));
   if (number < 1 || number > count)
     throw Fault(FaultKind::input, path + " names itself part " + std::to_string(number) + " of " +
                                       std::to_string(count) + "; give it its name back");
@@ -148,7 +158,7 @@ std::vector<std::string> parts_of(const std::string& path) {
   for (int i = 1; i <= count; ++i) {
     char tail[32];
     std::snprintf(tail, sizeof(tail), "-%05d-of-%05d.gguf", i, count);
-    parts.push_back(match[1].str() + tail);
+    parts.push_back(base + tail);
     std::error_code none;
     if (!std::filesystem::exists(parts.back(), none))
       throw Fault(FaultKind::input, "part " + std::to_string(i) + " of " + std::to_string(count) +

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "topology/fault.h"
 #include "topology/tokenizer_json.h"
 
 namespace potluck {
@@ -62,6 +63,15 @@ TEST(Tokenizer, GgufAndTokenizerJsonHoldTheSameVocabulary) {
   const Vocabulary b = open_model(POTLUCK_GOLDEN "/nano")->vocabulary();
   EXPECT_EQ(a.tokens, b.tokens);
   EXPECT_EQ(a.merges, b.merges);
+}
+
+// A table may have more rows than the tokenizer has tokens, and the model may choose any of them.
+TEST(Tokenizer, IdsWithoutATokenAreSilent) {
+  const Tokenizer tokenizer = from_json(POTLUCK_GOLDEN "/nano");
+  const int32_t last = tokenizer.size() - 1;
+  EXPECT_EQ(tokenizer.decode(std::vector<int32_t>{last}), "");
+  EXPECT_FALSE(tokenizer.is_special(last) || tokenizer.is_byte(last));
+  EXPECT_THROW(tokenizer.decode(std::vector<int32_t>{last + 1}), Fault);
 }
 
 TEST(Tokenizer, WhatLooksSpecialCanBePlainText) {
