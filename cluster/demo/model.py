@@ -1,9 +1,10 @@
 """DiffusionGemma's text stack in plain PyTorch, laid out for training speed.
 
 The same maths as transformers' DiffusionGemmaForBlockDiffusion and the same parameter names, so that a checkpoint
-loads there unchanged (`record_trace.py` compares the logits). Three liberties make it fast on a few cores:
-prompt and canvas go through the stack together under one mask, every expert is computed and the unchosen ones are
-weighted by zero, and q, k and v (gate and up) share one matrix product.
+loads there unchanged (`record_trace.py` compares the logits). Liberties that make it fast on a few cores: every expert
+is computed and the unchosen ones are weighted by zero; q, k and v (gate and up) share one matrix product; the query
+heads of one key head stand side by side as more rows of one product; the prompt leaves the last layer after its keys
+and values; and nothing here keeps torch.compile from fusing the rest.
 """
 
 from dataclasses import dataclass
@@ -39,26 +40,10 @@ class Shape:
         return float(torch.tensor(self.hidden**0.5).bfloat16())
 
 
-class Rms(torch.autograd.Function):
-    """y = x / rms(x); a few passes over memory instead of autograd's dozen."""
-
-    @staticmethod
-    def forward(ctx, x, eps):
-        scale = torch.rsqrt(x.square().mean(-1, keepdim=True) + eps)
-        y = x * scale
-        ctx.save_for_backward(y, scale)
-        return y
-
-    @staticmethod
-    def backward(ctx, grad):
-        y, scale = ctx.saved_tensors
-        mean = torch.linalg.vecdot(grad, y)[..., None] / y.shape[-1]
-        return torch.addcmul(grad, y, mean, value=-1) * scale, None
-
-
 def rms(x, eps, weight=None):
     """RMSNorm in float32; plain weight, or none."""
-    y = Rms.apply(x.float(), eps)
+    x = x.float()
+    y = x * torch.rsqrt(x.square().mean(-1, keepdim=True) + eps)
     return y if weight is None else y * weight
 
 
@@ -89,6 +74,10 @@ class Weight(nn.Module):
             nn.init.normal_(self.weight, std=size[-1] ** -0.5)
 
 
+def compute_dtype():
+    return torch.bfloat16 if torch.is_autocast_enabled("cpu") else torch.float32
+
+
 def matrix(rows, cols):
     return Weight(rows, cols, init="normal")
 
@@ -109,7 +98,8 @@ class Attention(nn.Module):
         # Scores are not divided by sqrt(size): start the norms where they would be.
         self.q_norm, self.k_norm = vector(self.size, self.size**-0.25), vector(self.size, self.size**-0.25)
 
-    def forward(self, x, tables, mask):
+    def project(self, x, tables):
+        """(q [B,H,T,size], k, v [B,KV,T,size]), normed and turned to their positions."""
         shape, size = self.shape, self.size
         parts = [self.q_proj.weight, self.k_proj.weight] + ([self.v_proj.weight] if self.kind == 0 else [])
         qkv = F.linear(x, torch.cat(parts)).unflatten(-1, (-1, size)).transpose(1, 2)
@@ -117,11 +107,16 @@ class Attention(nn.Module):
         v = rms(qkv[:, shape.heads + shape.kv_heads :] if self.kind == 0 else k, shape.eps)
         q = rotate(rms(q, shape.eps, self.q_norm.weight), tables)
         k = rotate(rms(k, shape.eps, self.k_norm.weight), tables)
-        group = shape.heads // shape.kv_heads
-        k, v = k.repeat_interleave(group, 1), v.repeat_interleave(group, 1)
-        dtype = torch.bfloat16 if torch.is_autocast_enabled("cpu") else torch.float32
-        q, k, v = q.to(dtype), k.to(dtype), v.to(dtype)
-        out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask.to(dtype), scale=1.0)
+        return tuple(part.to(compute_dtype()) for part in (q, k, v))
+
+    def attend(self, q, k, v, mask=None):
+        """q [B,H,T,size] over k, v [B,KV,S,size]; `mask` [T,S] is added to the scores."""
+        group = self.shape.heads // self.shape.kv_heads
+        scores = (q.unflatten(1, (-1, group)).flatten(2, 3) @ k.transpose(-1, -2)).float()
+        if mask is not None:
+            scores = scores + mask.repeat(group, 1)
+        out = scores.softmax(-1).to(v.dtype) @ v
+        out = out.unflatten(2, (group, -1)).flatten(1, 2)
         return F.linear(out.transpose(1, 2).flatten(2), self.o_proj.weight)
 
 
@@ -148,8 +143,8 @@ class Router(nn.Module):
         with torch.autocast("cpu", enabled=False):
             r = rms(x, self.shape.eps) * self.scale * self.shape.hidden**-0.5
             p = F.linear(r, self.proj.weight).softmax(-1)
-            least = p.topk(self.shape.top_k, -1).values[..., -1:]
-            chosen = torch.where(p >= least, p, torch.zeros_like(p))
+            above = (p[..., None, :] > p[..., None]).sum(-1)  # how many experts are liked more
+            chosen = torch.where(above < self.shape.top_k, p, torch.zeros_like(p))
             return chosen / chosen.sum(-1, keepdim=True) * self.per_expert_scale
 
 
@@ -178,15 +173,19 @@ class Layer(nn.Module):
         self.post_feedforward_layernorm = vector(hidden)
         self.layer_scalar = nn.Parameter(torch.ones(1))
 
-    def forward(self, x, tables, mask, scalars):
-        def norm(value, name):
-            return rms(value, self.eps, getattr(self, name).weight)
+    def norm(self, value, name):
+        return rms(value, self.eps, getattr(self, name).weight)
 
-        x = x + norm(self.self_attn(norm(x, "input_layernorm"), tables, mask), "post_attention_layernorm")
+    def project(self, x, tables):
+        return self.self_attn.project(self.norm(x, "input_layernorm"), tables)
+
+    def finish(self, x, attended, scalar):
+        norm = self.norm
+        x = x + norm(attended, "post_attention_layernorm")
         dense = norm(self.mlp(norm(x, "pre_feedforward_layernorm")), "post_feedforward_layernorm_1")
         moe = self.experts(norm(x, "pre_feedforward_layernorm_2"), self.router(x))
         mixed = dense + norm(moe, "post_feedforward_layernorm_2")
-        return (x + norm(mixed, "post_feedforward_layernorm")) * scalars
+        return (x + norm(mixed, "post_feedforward_layernorm")) * scalar
 
 
 class SelfConditioning(Mlp):
@@ -225,37 +224,44 @@ class Encoder(nn.Module):
 
 
 class DiffusionGemma(nn.Module):
-    """forward(prompt [B,P], canvas [B,C], probabilities [B,C,V] or None) -> soft-capped logits [B,C,V]."""
+    """encode(prompt [B,P]) -> keys and values of each layer; denoise(canvas [B,C], …) -> soft-capped logits [B,C,V]."""
 
     def __init__(self, shape, prompt_length):
         super().__init__()
-        self.shape, self.prompt_length = shape, prompt_length
+        self.shape, self.prompt_length, self.embed_scale = shape, prompt_length, shape.embed_scale
         self.decoder, self.encoder = Decoder(shape), Encoder(shape)
         positions = torch.arange(prompt_length + shape.canvas)
-        # The prompt is causal; a canvas position sees everything.
-        seen = (positions[None] <= positions[:, None]) | (positions[:, None] >= prompt_length)
-        mask = torch.zeros(seen.shape).masked_fill(~seen, float("-inf"))
-        self.register_buffer("mask", mask, persistent=False)
+        causal = torch.full((prompt_length, prompt_length), float("-inf")).triu(1)
+        self.register_buffer("causal", causal, persistent=False)
         for kind, name in enumerate("SF"):
             cos, sin = rope_tables(shape, kind, positions)
             self.register_buffer(f"cos{name}", cos, persistent=False)
             self.register_buffer(f"sin{name}", sin, persistent=False)
-        self.register_buffer("on_prompt", (positions < prompt_length).float()[:, None], persistent=False)
 
-    def forward(self, prompt, canvas, probabilities=None):
+    def tables(self, layer, start, end):
+        name = "SF"[layer.kind]
+        return getattr(self, f"cos{name}")[start:end], getattr(self, f"sin{name}")[start:end]
+
+    def encode(self, prompt):
+        """[(k, v)] of each layer; the prompt is causal."""
+        decoder, kv = self.decoder, []
+        x = F.embedding(prompt, decoder.embed_tokens.weight) * self.embed_scale
+        for i, (layer, twin) in enumerate(zip(decoder.layers, self.encoder.language_model.layers)):
+            q, k, v = layer.project(x, self.tables(layer, 0, self.prompt_length))
+            kv.append((k, v))
+            if i + 1 < len(decoder.layers):
+                x = layer.finish(x, layer.self_attn.attend(q, k, v, self.causal), twin.layer_scalar)
+        return kv
+
+    def denoise(self, canvas, probabilities, kv):
+        """A canvas position sees everything. Zero probabilities [B,C,V] are no conditioning; the norm still applies."""
         shape, decoder = self.shape, self.decoder
-        table = decoder.embed_tokens.weight
-        embedded = F.embedding(torch.cat((prompt, canvas), 1), table) * shape.embed_scale
-        head, tail = embedded[:, : self.prompt_length], embedded[:, self.prompt_length :]
-        if probabilities is None:
-            tail = rms(tail, shape.eps)  # nothing to condition on, but the norm still applies
-        else:
-            tail = decoder.self_conditioning(tail, (probabilities @ table) * shape.embed_scale)
-        x = torch.cat((head, tail), 1)
-        for layer, twin in zip(decoder.layers, self.encoder.language_model.layers):
-            scalars = layer.layer_scalar * (1 - self.on_prompt) + twin.layer_scalar * self.on_prompt
-            name = "SF"[layer.kind]
-            tables = getattr(self, f"cos{name}"), getattr(self, f"sin{name}")
-            x = layer(x, tables, self.mask, scalars)
-        h = rms(x[:, self.prompt_length :], shape.eps, decoder.norm.weight)
+        table, length = decoder.embed_tokens.weight, self.prompt_length + shape.canvas
+        soft = (probabilities @ table) * self.embed_scale
+        x = decoder.self_conditioning(F.embedding(canvas, table) * self.embed_scale, soft)
+        for layer, (past_k, past_v) in zip(decoder.layers, kv):
+            q, k, v = layer.project(x, self.tables(layer, self.prompt_length, length))
+            attended = layer.self_attn.attend(q, torch.cat((past_k, k), 2), torch.cat((past_v, v), 2))
+            x = layer.finish(x, attended, layer.layer_scalar)
+        h = rms(x, shape.eps, decoder.norm.weight)
         return shape.softcap * torch.tanh(F.linear(h, table).float() / shape.softcap)

@@ -5,7 +5,7 @@ columns, those of 9x9 3 by 3. The split rule is described in README.md; a C++ pr
 """
 
 import itertools
-import random
+import os
 
 import numpy as np
 from numba import njit
@@ -79,11 +79,11 @@ def count_solutions(grid, size, rows, cols, limit):
 
 @njit
 def random_grid(size, rows, cols):
-    """A solved grid: the first row and two more cells' worth of chance, then search in a random digit order."""
+    """A solved grid: the first row and some cells below by chance (too many would stall 9x9), then search in a random order."""
     while True:
         grid = np.zeros(size * size, np.int8)
         grid[:size] = np.random.permutation(size) + 1
-        for row in range(1, size):
+        for row in range(1, size, size // 4):
             grid[row * size + np.random.randint(size)] = np.random.randint(size) + 1
         used = np.zeros((3, size), np.int64)
         fits = True
@@ -144,26 +144,48 @@ def orders_of(size):
 
 
 @njit
-def _least(grid, size, row_orders, col_orders, best):
-    """Lowers `best` to the smallest relabelled arrangement of `grid`; cuts an arrangement at its first larger cell."""
-    label = np.zeros(size + 1, np.int64)
-    trial = np.zeros(size * size, np.int8)
-    for i in range(len(row_orders)):
-        for j in range(len(col_orders)):
-            label[:] = 0
-            fresh, smaller, larger = 1, False, False
-            for cell in range(size * size):
-                d = grid[row_orders[i, cell // size] * size + col_orders[j, cell % size]]
-                if label[d] == 0:
-                    label[d] = fresh
-                    fresh += 1
-                trial[cell] = label[d]
-                if not smaller:
-                    if trial[cell] > best[cell]:
-                        larger = True
-                        break
-                    smaller = trial[cell] < best[cell]
-            if smaller and not larger:
+def _next_row(grid, size, band, left, label, last, used):
+    """The unused row that may follow `last` and starts with the smallest label, `left` being the leftmost column."""
+    best = -1
+    for row in range(size):
+        if (used >> row) & 1 or (last >= 0 and row // band != last // band):
+            continue
+        if best < 0 or label[grid[row * size + left]] < label[grid[best * size + left]]:
+            best = row
+    return best
+
+
+@njit
+def _arrange(grid, size, band, columns, first, label, best, trial):
+    """Fills `trial` with the smallest arrangement for this column order and first row; False once it exceeds `best`."""
+    for c in range(size):
+        label[grid[first * size + columns[c]]] = c + 1
+        trial[c] = c + 1
+    row, used, smaller = first, 1 << first, best[0] > size
+    for r in range(1, size):
+        row = _next_row(grid, size, band, columns[0], label, row if r % band else -1, used)
+        used |= 1 << row
+        for c in range(size):
+            value = label[grid[row * size + columns[c]]]
+            trial[r * size + c] = value
+            if not smaller:
+                if value > best[r * size + c]:
+                    return False
+                smaller = value < best[r * size + c]
+    return smaller
+
+
+@njit
+def _least(grid, size, band, col_orders, best):
+    """Lowers `best` to the smallest relabelled arrangement of `grid`.
+
+    The first row labels the digits and so becomes 1, 2, …; no two rows start alike, so each next row is the allowed
+    one that starts with the smallest label.
+    """
+    label, trial = np.zeros(size + 1, np.int64), np.zeros(size * size, np.int8)
+    for j in range(len(col_orders)):
+        for first in range(size):
+            if _arrange(grid, size, band, col_orders[j], first, label, best, trial):
                 best[:] = trial
 
 
@@ -174,11 +196,11 @@ def canonical(grid, size):
     """The lexicographically smallest member of the grid's symmetry class, as a string of digits."""
     if size not in _ORDERS:
         _ORDERS[size] = orders_of(size)
-    rows, cols = _ORDERS[size]
+    band, orders = BOX[size][0], _ORDERS[size][1]
     best = np.full(size * size, size + 1, np.int8)
-    _least(grid, size, rows, cols, best)
+    _least(grid, size, band, orders, best)
     if BOX[size][0] == BOX[size][1]:  # square boxes may be transposed too
-        _least(grid.reshape(size, size).T.copy().reshape(-1), size, rows, cols, best)
+        _least(grid.reshape(size, size).T.copy().reshape(-1), size, band, orders, best)
     return "".join(map(str, best))
 
 
@@ -218,6 +240,15 @@ class Pool:
                 order, kept = dig_order(grid, size, rows, cols)
                 grids.append(grid), orders.append(order), least.append(kept)
         return Pool(np.array(grids), np.array(orders), np.array(least))
+
+    @staticmethod
+    def cached(path, size, count, seed):
+        """As made, from the file `path` if it is there."""
+        if not os.path.exists(path):
+            pool = Pool.make(size, count, seed)
+            np.savez_compressed(path, pool.grids, pool.orders.astype(np.int8), pool.least)
+        grids, orders, least = np.load(path).values()
+        return Pool(grids, orders.astype(np.int64), least)
 
 
 def random_symmetries(rng, count, size):
