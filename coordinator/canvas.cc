@@ -37,4 +37,11 @@ int pad_after_end(std::vector<int32_t>& canvas, std::span<const int32_t> end_ids
   return static_cast<int>(end - canvas.begin());
 }
 
+std::span<const int32_t> without_end(std::span<const int32_t> ids,
+                                     std::span<const int32_t> end_ids) {
+  const bool ended =
+      !ids.empty() && std::find(end_ids.begin(), end_ids.end(), ids.back()) != end_ids.end();
+  return ids.first(ids.size() - (ended ? 1 : 0));
+}
+
 }  // namespace potluck

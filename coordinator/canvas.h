@@ -22,4 +22,8 @@ std::vector<int32_t> renoise_ids(const NoiseKey& key, uint32_t canvas, uint32_t 
 // Everything after the first end id becomes pad; the end id stays. Returns its index, or −1.
 int pad_after_end(std::vector<int32_t>& canvas, std::span<const int32_t> end_ids, int32_t pad_id);
 
+// An answer without the end id, should it have one.
+std::span<const int32_t> without_end(std::span<const int32_t> ids,
+                                     std::span<const int32_t> end_ids);
+
 }  // namespace potluck

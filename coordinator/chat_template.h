@@ -20,11 +20,21 @@ struct ChatOptions {
   bool reasoning = false;  // off: the prompt ends with an empty thought
 };
 
-// The whole prompt, BOS included, generation prompt last. Throws Fault{input} when the vocabulary
-// lacks a special token the format needs, naming it and `--raw`.
+// Throws Fault{input} when the vocabulary lacks a special token that the format needs, naming it
+// and `--raw`.
+void check_chat_tokens(const Tokenizer& tokenizer, const ChatOptions& options);
+// The whole prompt, BOS included, generation prompt last. Checks the tokens.
 std::vector<int32_t> chat_prompt(const Tokenizer& tokenizer, const std::vector<ChatTurn>& turns,
                                  const ChatOptions& options);
-// The same as text, specials spelled out (for -v and tests).
+// The same in parts, for a chat that goes on (conversation.h). The opening is BOS and the system
+// turn, if there is one, and checks the tokens; a question is the user's turn and the generation
+// prompt.
+std::vector<int32_t> chat_opening(const Tokenizer& tokenizer, const std::string& system,
+                                  const ChatOptions& options);
+std::vector<int32_t> chat_question(const Tokenizer& tokenizer, const std::string& text,
+                                   const ChatOptions& options);
+std::vector<int32_t> chat_turn_end(const Tokenizer& tokenizer);
+// chat_prompt as text, specials spelled out (for -v and tests).
 std::string chat_text(const std::vector<ChatTurn>& turns, const ChatOptions& options);
 // BOS + text, nothing else (`--raw`).
 std::vector<int32_t> raw_prompt(const Tokenizer& tokenizer, const std::string& text,

@@ -173,7 +173,7 @@ void Generation::commit(const std::vector<int32_t>& argmax, const PipelineEvents
   result_.uncommitted.assign(canvas.begin(), canvas.begin() + static_cast<long>(emitted));
   result_.steps.push_back(static_cast<int>(step_));
   result_.stopped_by_end_id = end >= 0 && emitted == length;
-  if (events.canvas_done) events.canvas_done(id_, canvas);
+  if (events.canvas_done) events.canvas_done(id_, result_.uncommitted);
   const bool fits = kv_length_ + 2 * spec_.canvas <= plan_.ctx_size;
   const bool full = static_cast<int>(result_.ids.size()) >= request_.max_tokens;
   if (end >= 0 || full || !fits) {

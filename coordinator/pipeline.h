@@ -55,7 +55,8 @@ struct PipelineEvents {  // called from handle() and tick(), on their thread
   std::function<void()> loaded;                       // all are ready
   std::function<void(int done, int total)> encoding;  // prompt tokens
   std::function<void(const StepReport&)> step;
-  std::function<void(uint64_t request, const std::vector<int32_t>& canvas)> canvas_done;
+  // A canvas is finished. ids: what of it belongs to the answer, as in RequestResult::ids.
+  std::function<void(uint64_t request, const std::vector<int32_t>& ids)> canvas_done;
   std::function<void(uint64_t request, const RequestResult&)> finished;
   std::function<void(uint64_t request, const Fault&)> failed;  // request 0: the ring itself
 };

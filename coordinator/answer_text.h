@@ -1,0 +1,36 @@
+// AnswerReader: an answer's ids to text as they come, what the model thinks apart from what it
+// says.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "coordinator/tokenizer.h"
+
+namespace potluck {
+
+struct AnswerText {
+  std::string thought;  // within <|channel>NAME\n … <channel|>, without the name
+  std::string answer;   // the rest; special tokens are no text
+};
+
+class AnswerReader final {
+ public:
+  explicit AnswerReader(const Tokenizer& tokenizer);
+  // The text that is certain by now and was not before.
+  AnswerText push(std::span<const int32_t> ids);
+  AnswerText finish();
+
+ private:
+  void add(const std::string& text, AnswerText& to);
+
+  StreamDecoder decoder_;
+  int32_t open_, close_;
+  bool thinking_ = false, naming_ = false;
+};
+
+// A whole answer.
+AnswerText answer_text(const Tokenizer& tokenizer, std::span<const int32_t> ids);
+
+}  // namespace potluck

@@ -1,0 +1,65 @@
+#include "coordinator/conversation.h"
+
+#include "coordinator/canvas.h"
+#include "topology/check.h"
+
+namespace potluck {
+
+Conversation::Conversation(const Tokenizer& tokenizer, const ChatOptions& options,
+                           const std::string& system)
+    : tokenizer_(tokenizer),
+      options_(options),
+      opening_(chat_opening(tokenizer, system, options)) {}
+
+void Conversation::ask(const std::string& text) {
+  rounds_.push_back({chat_question(tokenizer_, text, options_), {}});
+}
+
+void Conversation::answer(std::span<const int32_t> ids, std::span<const int32_t> end_ids) {
+  CHECK(!rounds_.empty() && rounds_.back().answer.empty());
+  std::vector<int32_t> kept = without_thoughts(without_end(ids, end_ids));
+  const std::vector<int32_t> end = chat_turn_end(tokenizer_);
+  kept.insert(kept.end(), end.begin(), end.end());
+  rounds_.back().answer = std::move(kept);
+}
+
+void Conversation::take_back() {
+  CHECK(!rounds_.empty() && rounds_.back().answer.empty());
+  rounds_.pop_back();
+}
+
+int Conversation::forget_oldest(size_t most) {
+  int forgotten = 0;
+  for (; rounds_.size() > 1 && ids().size() > most; ++forgotten) rounds_.erase(rounds_.begin());
+  return forgotten;
+}
+
+std::vector<int32_t> Conversation::ids() const {
+  std::vector<int32_t> ids = opening_;
+  for (const Round& round : rounds_) {
+    ids.insert(ids.end(), round.question.begin(), round.question.end());
+    ids.insert(ids.end(), round.answer.begin(), round.answer.end());
+  }
+  return ids;
+}
+
+size_t Conversation::least() const {
+  const size_t last =
+      rounds_.empty() ? 0 : rounds_.back().question.size() + rounds_.back().answer.size();
+  return opening_.size() + last;
+}
+
+// A thought that nothing closes runs to the end.
+std::vector<int32_t> Conversation::without_thoughts(std::span<const int32_t> ids) const {
+  const int32_t open = tokenizer_.id_of("<|channel>"), close = tokenizer_.id_of("<channel|>");
+  std::vector<int32_t> kept;
+  bool thinking = false;
+  for (int32_t id : ids) {
+    if (id == open) thinking = true;
+    if (!thinking) kept.push_back(id);
+    if (id == close) thinking = false;
+  }
+  return kept;
+}
+
+}  // namespace potluck

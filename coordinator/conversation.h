@@ -1,0 +1,51 @@
+// Conversation: a chat as the ids that a session holds, so that what is encoded stays encoded.
+//
+// An answer stays as it was generated; it is never decoded and tokenized anew. Two consequences:
+// the empty thought that a generation prompt ends with (reasoning off) remains in the history,
+// where the template would drop it (model.md §7.4), for the answer's keys and values were computed
+// behind it; and a real thought, which must not be seen again, is taken out, so that whoever holds
+// a session with it encoded begins another.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "coordinator/chat_template.h"
+
+namespace potluck {
+
+class Conversation final {
+ public:
+  // system: may be empty. Throws Fault{input} if the vocabulary cannot hold a chat.
+  Conversation(const Tokenizer& tokenizer, const ChatOptions& options, const std::string& system);
+
+  // Opens a round: the user's turn and the generation prompt.
+  void ask(const std::string& text);
+  // Closes it. ids: as generated; end_ids: what may stand last and becomes the turn's end.
+  void answer(std::span<const int32_t> ids, std::span<const int32_t> end_ids);
+  // Forgets the open round.
+  void take_back();
+  // Forgets all rounds.
+  void clear() { rounds_.clear(); }
+  // Forgets the oldest rounds, never the last one, until ids() has at most `most` tokens; how many.
+  int forget_oldest(size_t most);
+
+  int rounds() const { return static_cast<int>(rounds_.size()); }
+  std::vector<int32_t> ids() const;  // what a session must hold before the next answer
+  size_t least() const;              // tokens of the opening and the last round alone
+
+ private:
+  struct Round {
+    std::vector<int32_t> question, answer;
+  };
+  std::vector<int32_t> without_thoughts(std::span<const int32_t> ids) const;
+
+  const Tokenizer& tokenizer_;
+  const ChatOptions options_;
+  const std::vector<int32_t> opening_;
+  std::vector<Round> rounds_;
+};
+
+}  // namespace potluck
