@@ -15,6 +15,7 @@ struct CommandLine {
   ModelPlaces places;
   std::string program;          // this executable, to start workers with
   bool no_color = false;        // NO_COLOR is set
+  bool dumb_terminal = false;   // TERM has no cursor that can be moved
   std::function<int()> chosen;  // the exit code
 };
 

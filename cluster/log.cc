@@ -11,6 +11,24 @@
 #include "topology/fault.h"
 
 namespace potluck {
+namespace {
+
+spdlog::sink_ptr file_sink(const std::string& file) {
+  const std::filesystem::path folder = std::filesystem::path(file).parent_path();
+  try {
+    // spdlog would make it.
+    if (!folder.empty() && !std::filesystem::is_directory(folder))
+      throw spdlog::spdlog_ex("there is no folder " + folder.string());
+    const auto sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(file);
+    sink->set_pattern("%Y-%m-%d %H:%M:%S.%e %l %v");
+    return sink;
+  } catch (const std::exception& error) {
+    throw Fault(FaultKind::input, "--log-file " + file + " cannot be written (" + error.what() +
+                                      "); name a file in a folder that you own");
+  }
+}
+
+}  // namespace
 
 void add_log_flags(CLI::App* command, LogOptions& options) {
   command->add_flag("-v,--verbose", options.verbose, "say more on stderr");
@@ -20,21 +38,13 @@ void add_log_flags(CLI::App* command, LogOptions& options) {
 void set_up_log(const LogOptions& options) {
   const auto people = std::make_shared<spdlog::sinks::stderr_sink_mt>();
   people->set_pattern("%v");
-  people->set_level(options.verbose ? spdlog::level::debug : spdlog::level::info);
+  people->set_level(options.quiet     ? spdlog::level::off
+                    : options.verbose ? spdlog::level::debug
+                                      : spdlog::level::info);
   std::vector<spdlog::sink_ptr> sinks = {people};
-  try {
-    if (!options.file.empty()) {
-      const auto folder = std::filesystem::absolute(options.file).parent_path();
-      if (!std::filesystem::is_directory(folder)) throw spdlog::spdlog_ex("no such folder");
-      sinks.push_back(std::make_shared<spdlog::sinks::basic_file_sink_mt>(options.file));
-      sinks.back()->set_pattern("%Y-%m-%d %H:%M:%S.%e %l %v");
-    }
-  } catch (const spdlog::spdlog_ex& error) {
-    throw Fault(FaultKind::input, "--log-file " + options.file + " cannot be written (" +
-                                      error.what() + "); name a file in a folder that you own");
-  }
+  if (!options.file.empty()) sinks.push_back(file_sink(options.file));
   const auto logger = std::make_shared<spdlog::logger>("potluck", sinks.begin(), sinks.end());
-  logger->set_level(spdlog::level::debug);
+  logger->set_level(options.file.empty() ? people->level() : spdlog::level::trace);
   logger->flush_on(spdlog::level::info);
   spdlog::set_default_logger(logger);
 }

@@ -9,11 +9,12 @@ namespace potluck {
 struct LogOptions {
   bool verbose = false;
   std::string file;
+  bool quiet = false;  // people are told nothing
 };
 
 void add_log_flags(CLI::App* command, LogOptions& options);
-// After this spdlog's default logger is ours: info for people, debug only with -v (a file has
-// both). Throws Fault{input} when the file cannot be written.
+// After this spdlog's default logger is ours: info for people, debug only with -v. A file has both,
+// and trace. Throws Fault{input} when the file cannot be written.
 void set_up_log(const LogOptions& options);
 
 }  // namespace potluck

@@ -1,13 +1,16 @@
 // potluck: one program with subcommands.
+#include <clocale>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <exception>
 #include <filesystem>
 #include <string>
 
 #include "cluster/commands.h"
 #include "cluster/interrupt.h"
+#include "cluster/usage.h"
 #include "topology/fault.h"
 #include "topology/version.h"
 
@@ -38,12 +41,22 @@ potluck::ModelPlaces model_places() {
   return places;
 }
 
+bool wants_no_color() {
+  const char* value = std::getenv("NO_COLOR");
+  return value && *value;
+}
+
+bool dumb_terminal() {
+  const char* value = std::getenv("TERM");
+  return !value || !*value || std::strcmp(value, "dumb") == 0;
+}
+
 int run(int argc, char** argv) {
   CLI::App app("potluck runs DiffusionGemma across whatever machines you have", "potluck");
   app.set_version_flag("--version", potluck::kSoftware);
   app.require_subcommand(1);
   potluck::CommandLine line{
-      app, model_places(), "/proc/self/exe", std::getenv("NO_COLOR") != nullptr, {}};
+      app, model_places(), "/proc/self/exe", wants_no_color(), dumb_terminal(), {}};
   potluck::add_bench(line);
   potluck::add_demo(line);
   potluck::add_run(line);
@@ -51,10 +64,14 @@ int run(int argc, char** argv) {
   potluck::add_tokenize(line);
   potluck::add_verify(line);
   potluck::add_worker(line);
+  for (CLI::App* command : app.get_subcommands({}))
+    command->set_version_flag("--version", potluck::kSoftware);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : kBadUsage;
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    std::fprintf(stderr, "%s\n", potluck::usage_line(app, error).c_str());
+    return kBadUsage;
   }
   const int code = line.chosen();
   if (std::fflush(stdout) != 0 || std::ferror(stdout))
@@ -66,7 +83,8 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  std::signal(SIGPIPE, SIG_DFL);  // a closed pipe ends us quietly
+  std::signal(SIGPIPE, SIG_DFL);        // a closed pipe ends us quietly
+  std::setlocale(LC_CTYPE, "C.UTF-8");  // for widths of characters and editing; the text is UTF-8
   try {
     return run(argc, argv);
   } catch (const potluck::Fault& fault) {

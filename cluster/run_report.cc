@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "cluster/run_flags.h"
 #include "topology/cost_model.h"
 
 namespace potluck {
@@ -27,7 +28,30 @@ Figures figures_of(const RequestResult& r, int canvas) {
 
 // The peer a hop's message came from: the ring in order, the coordinator first.
 std::string sender(const std::vector<Hop>& hops, size_t i, const Plan& plan) {
-  return i == 0 ? "coordinator" : plan.name_of(hops[i - 1].peer);
+  return plan.name_of(i == 0 ? kCoordinatorPeer : hops[i - 1].peer);
+}
+
+std::string happened_line(const RequestResult& r, const Figures& f) {
+  return fmt::format("{} {} in {:.2f} s: {:.1f} tokens/s", r.ids.size(),
+                     r.ids.size() == 1 ? "token" : "tokens", r.total_seconds, f.tokens_per_s);
+}
+
+// Empty if the answer ended by itself.
+std::string cut_line(const RequestResult& r, int wanted) {
+  if (r.stopped_by_end_id) return "";
+  const int tokens = static_cast<int>(r.ids.size());
+  const bool by_wish = wanted != kUntilTheEnd && tokens >= wanted;
+  return fmt::format("the answer is cut after {} tokens: {}", tokens,
+                     by_wish ? "raise -n; -1 lets it end" : "the context is full; raise -c");
+}
+
+std::string links_line(const RequestResult& r, const Plan& plan) {
+  std::string links = "bytes a step:";
+  for (size_t i = 0; i < r.last_hops.size(); ++i)
+    links += fmt::format("{} {} → {} {}", i ? "," : "", sender(r.last_hops, i, plan),
+                         plan.name_of(r.last_hops[i].peer),
+                         bytes_text(r.last_hops[i].payload_bytes + r.last_hops[i].header_bytes));
+  return links;
 }
 
 }  // namespace
@@ -39,22 +63,26 @@ double median(std::vector<double> values) {
   return values.size() % 2 ? values[half] : (values[half - 1] + values[half]) / 2;
 }
 
-std::vector<std::string> report_lines(const RequestResult& r, const Plan& plan, int canvas) {
+std::vector<std::string> report_lines(const RequestResult& r, const Plan& plan, int canvas,
+                                      int wanted) {
   const Figures f = figures_of(r, canvas);
   std::vector<std::string> lines = {
-      fmt::format("{} tokens in {:.2f} s: {:.1f} tokens/s", r.ids.size(), r.total_seconds,
-                  f.tokens_per_s),
+      happened_line(r, f),
       fmt::format(
-          "{} {} of {} tokens, K = {} steps, {:.1f} ms a step (median); steady rate {}/((K+1)·t) "
-          "= {:.1f} tokens/s",
+          "{} {} of {}, steps K = {}, {:.1f} ms a step (median); steady rate {}/((K+1)·t) = "
+          "{:.1f} tokens/s at K = {:.1f}, t = {:.1f} ms",
           r.steps.size(), r.steps.size() == 1 ? "canvas" : "canvases", canvas,
-          fmt::join(r.steps, ", "), f.step_ms, canvas, f.steady_tokens_per_s)};
-  std::string links = "bytes a step:";
-  for (size_t i = 0; i < r.last_hops.size(); ++i)
-    links +=
-        fmt::format("{} {} → {} {}", i ? "," : "", sender(r.last_hops, i, plan),
-                    plan.name_of(r.last_hops[i].peer), bytes_text(r.last_hops[i].payload_bytes));
-  lines.push_back(links);
+          fmt::join(r.steps, ", "), f.step_ms, canvas, f.steady_tokens_per_s, f.steps_a_canvas,
+          f.step_ms),
+      links_line(r, plan)};
+  if (const std::string cut = cut_line(r, wanted); !cut.empty()) lines.push_back(cut);
+  return lines;
+}
+
+std::vector<std::string> chat_report_lines(const RequestResult& r, int wanted) {
+  std::vector<std::string> lines = {fmt::format(
+      "{}, steps K = {}", happened_line(r, figures_of(r, 0)), fmt::join(r.steps, ", "))};
+  if (const std::string cut = cut_line(r, wanted); !cut.empty()) lines.push_back(cut);
   return lines;
 }
 

@@ -1,0 +1,204 @@
+"""Chats on a pseudo-terminal, as a person has them."""
+import os
+import pathlib
+import re
+import signal
+import tempfile
+import unittest
+
+from terminals import NANO, Terminal
+
+# Random weights that seldom settle: long answers of many steps.
+ENDLESS = ("run", "-m", NANO, "-s", "5", "--steps", "255", "-n", "100000", "-c", "100000")
+BRIEF = ("run", "-m", NANO, "-s", "5", "--steps", "4", "-n", "24")
+CANCEL, END = "\x03", "\x04"
+
+
+class Logged(Terminal):
+    """A terminal with a log: what the model was asked is there."""
+
+    def __init__(self, *arguments, **more):
+        self.log = tempfile.NamedTemporaryFile()
+        super().__init__(*arguments, "--log-file", self.log.name, **more)
+
+    def asked(self):
+        text = pathlib.Path(self.log.name).read_text(encoding="utf-8", errors="replace")
+        return re.findall(r"tokens to encode: (.*?<\|turn>model\n)", text, re.DOTALL)
+
+
+class Chat(unittest.TestCase):
+    def test_goes_on_from_answer_to_answer(self):
+        with Logged(*BRIEF) as chat:
+            chat.wait_for("\n>")
+            chat.enter("hello")
+            chat.wait_for("tokens/s")
+            chat.enter("and you?")
+            chat.wait_for("tokens/s", times=2)
+            chat.enter("/bye")
+            self.assertEqual(chat.end(), 0)
+            first, second = chat.asked()
+            self.assertTrue(first.startswith("<bos><|turn>user\nhello<turn|>\n"), first)
+            self.assertNotIn("<bos>", second)  # what is encoded stays encoded
+            self.assertIn("<turn|>\n<|turn>user\nand you?<turn|>\n", second)
+
+    def test_clear_begins_again(self):
+        with Logged(*BRIEF) as chat:
+            chat.wait_for("\n>")
+            chat.enter("hello")
+            chat.wait_for("tokens/s")
+            chat.enter("/clear")
+            chat.wait_for("forgotten")
+            chat.enter("hello")
+            chat.wait_for("tokens/s", times=2)
+            chat.enter("/bye")
+            self.assertEqual(chat.end(), 0)
+            first, second = chat.asked()
+            self.assertEqual(first, second)
+
+    def test_ctrl_c_stops_the_answer_and_not_the_program(self):
+        for workers in ((), ("--stages", "2")):  # threads; processes
+            with self.subTest(workers=workers), Terminal(*ENDLESS, *workers) as chat:
+                chat.wait_for("\n>")
+                for times in (1, 2):
+                    chat.enter("hello")
+                    chat.wait_for("step ")
+                    chat.type(CANCEL)
+                    chat.wait_for("stopped", times=times)
+                    self.assertNotIn("step ", "\n".join(chat.rows()))
+                chat.type(END)
+                self.assertEqual(chat.end(), 0)
+
+    def test_ctrl_c_at_the_prompt_drops_the_line(self):
+        with Logged(*BRIEF) as chat:
+            chat.wait_for("\n>")
+            chat.type("never mind")
+            chat.wait_for("never mind")
+            chat.type(CANCEL)
+            chat.wait_for("/bye ends")
+            chat.enter("hello")
+            chat.wait_for("tokens/s")
+            chat.type(END)
+            self.assertEqual(chat.end(), 0)
+            self.assertNotIn("never", chat.asked()[0])
+
+    def test_term_ends_it_with_143(self):
+        for busy in (False, True):
+            with self.subTest(busy=busy), Terminal(*ENDLESS) as chat:
+                chat.wait_for("\n>")
+                if busy:
+                    chat.enter("hello")
+                    chat.wait_for("step ")
+                os.kill(chat.pid, signal.SIGTERM)
+                self.assertEqual(chat.end(), 143)
+
+    def test_a_pasted_text_is_one_message(self):
+        with Logged(*BRIEF) as chat:
+            chat.wait_for("\n>")
+            chat.type("\x1b[200~one\rtwo\r  three\x1b[201~")
+            chat.wait_for("three")
+            chat.enter("")
+            chat.wait_for("tokens/s")
+            chat.type(END)
+            self.assertEqual(chat.end(), 0)
+            self.assertEqual(len(chat.asked()), 1)
+            self.assertIn("user\none\ntwo\n  three<turn|>", chat.asked()[0])
+
+    def test_a_backslash_goes_on_in_the_next_line(self):
+        with Logged(*BRIEF) as chat:
+            chat.wait_for("\n>")
+            chat.enter("one\\")
+            chat.wait_for("\n|")
+            chat.enter("two")
+            chat.wait_for("tokens/s")
+            chat.type(END)
+            self.assertEqual(chat.end(), 0)
+            self.assertIn("user\none\ntwo<turn|>", chat.asked()[0])
+
+    def test_lines_are_edited_as_utf_8(self):
+        with Logged(*BRIEF) as chat:
+            chat.wait_for("\n>")
+            chat.type("wörld 世界😀x")
+            chat.wait_for("世")
+            chat.enter("\x7f\x7f\x01W")  # two deleted at the end, one inserted at the start
+            chat.wait_for("tokens/s")
+            chat.enter("\x1b[A")  # the line before, once more
+            chat.wait_for("tokens/s", times=2)
+            chat.type(END)
+            self.assertEqual(chat.end(), 0)
+            first, second = chat.asked()
+            self.assertIn("user\nWwörld 世界<turn|>", first)
+            self.assertIn("user\nWwörld 世界<turn|>", second)
+
+    def test_help_and_unknown_commands_are_not_sent(self):
+        with Logged(*BRIEF) as chat:
+            chat.wait_for("\n>")
+            chat.enter("/help")
+            chat.wait_for("/clear  forget")
+            chat.enter("/frob")
+            chat.wait_for("/frob is no command")
+            chat.enter("/etc/passwd is a file")
+            chat.wait_for("tokens/s")
+            chat.type(END)
+            self.assertEqual(chat.end(), 0)
+            self.assertEqual(len(chat.asked()), 1)
+
+    def test_a_message_past_the_context_is_refused_and_the_chat_goes_on(self):
+        with Terminal(*BRIEF, "-c", "128") as chat:
+            chat.wait_for("\n>")
+            chat.enter("x" * 300)
+            chat.wait_for("raise -c")
+            chat.enter("hello")
+            chat.wait_for("tokens/s")
+            chat.type(END)
+            self.assertEqual(chat.end(), 0)
+
+    def test_a_full_context_forgets_the_oldest(self):
+        with Terminal(*BRIEF, "-c", "192") as chat:
+            chat.wait_for("\n>")
+            for times in range(1, 6):
+                chat.enter(f"question {times}")
+                chat.wait_for("tokens/s", times=times)
+            self.assertIn("the context of 192 is full", chat.everything())
+            chat.type(END)
+            self.assertEqual(chat.end(), 0)
+
+    def test_answers_alone_go_to_stdout(self):
+        with tempfile.TemporaryFile() as out, Terminal(*BRIEF, stdout=out) as chat:
+            chat.wait_for("\n>")
+            chat.enter("hello")
+            chat.wait_for("tokens/s")
+            chat.type(END)
+            self.assertEqual(chat.end(), 0)
+            out.seek(0)
+            said = out.read().decode()
+            self.assertTrue(said.endswith("\n"))
+            for word in ("tokens/s", "Chat with", "step ", "\x1b"):
+                self.assertNotIn(word, said)
+
+    def test_raw_messages_stand_alone(self):
+        with Terminal("run", "-m", "demo", "--raw", "-s", "3", "-n", "48") as chat:
+            chat.wait_for("\n>")
+            puzzle = "..4...\r.2...5\r......\r6...1.\r...3..\r1....2"
+            for times in (1, 2):
+                chat.type(f"\x1b[200~{puzzle}\x1b[201~")
+                chat.enter("")
+                chat.wait_for("tokens/s", times=times)
+            chat.type(END)
+            self.assertEqual(chat.end(), 0)
+            # Not a prompt of two puzzles: the second is answered as a puzzle, too.
+            self.assertGreaterEqual(len(re.findall(r"(?m)^[1-6]{6}$", chat.everything())), 12)
+
+    def test_a_model_without_the_chat_format_says_what_to_do(self):
+        with Terminal("run", "-m", "synthetic:nano?vocab=512") as chat:
+            self.assertEqual(chat.end(), 2)
+            self.assertIn("nospecialtoken<|turn>,whichthechatformatneeds;use--raw",
+                          "".join(chat.everything().split()))  # fmt: skip
+
+    def test_json_needs_a_prompt(self):
+        with Terminal("run", "-m", NANO, "--json") as chat:
+            self.assertEqual(chat.end(), 2)
+            self.assertIn("--json is for one answer", chat.everything())
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,75 @@
+#include "cluster/run_report.h"
+
+#include <gtest/gtest.h>
+
+#include "cluster/run_flags.h"
+
+namespace potluck {
+namespace {
+
+Plan two_stages() {
+  Plan plan;
+  plan.head.name = "head";
+  plan.stages.resize(2);
+  plan.stages[0].name = "stage 0";
+  plan.stages[1].name = "stage 1";
+  return plan;
+}
+
+// 300 tokens in two canvases of 256, 7 and 9 steps of 100 ms, 2 s in all.
+RequestResult some_result() {
+  RequestResult r;
+  r.ids.assign(300, 7);
+  r.steps = {7, 9};
+  r.step_ms.assign(16, 100);
+  r.total_seconds = 2;
+  r.stopped_by_end_id = true;
+  const uint64_t hop = 256 * 2816 * 2;
+  r.last_hops = {{.peer = kHeadPeer, .payload_bytes = 1024},
+                 {.peer = stage_peer(0), .payload_bytes = hop},
+                 {.peer = stage_peer(1), .payload_bytes = hop},
+                 {.peer = kHeadPeer, .payload_bytes = hop},
+                 {.peer = kCoordinatorPeer, .payload_bytes = 3072}};
+  return r;
+}
+
+TEST(RunReport, SaysWhatHappenedThenTheSteadyRateWithItsKAndT) {
+  const std::vector<std::string> lines = report_lines(some_result(), two_stages(), 256, 512);
+  ASSERT_EQ(lines.size(), 3u);
+  EXPECT_EQ(lines[0], "300 tokens in 2.00 s: 150.0 tokens/s");
+  // 256 / (9 · 0.1 s)
+  EXPECT_EQ(lines[1],
+            "2 canvases of 256, steps K = 7, 9, 100.0 ms a step (median); steady rate "
+            "256/((K+1)·t) = 284.4 tokens/s at K = 8.0, t = 100.0 ms");
+  EXPECT_EQ(lines[2],
+            "bytes a step: coordinator → head 1.02 KB, head → stage 0 1.44 MB, stage 0 → stage 1 "
+            "1.44 MB, stage 1 → head 1.44 MB, head → coordinator 3.07 KB");
+}
+
+TEST(RunReport, ACutAnswerSaysWhy) {
+  RequestResult cut = some_result();
+  cut.stopped_by_end_id = false;
+  EXPECT_EQ(report_lines(cut, two_stages(), 256, 300).back(),
+            "the answer is cut after 300 tokens: raise -n; -1 lets it end");
+  EXPECT_EQ(report_lines(cut, two_stages(), 256, kUntilTheEnd).back(),
+            "the answer is cut after 300 tokens: the context is full; raise -c");
+  EXPECT_EQ(report_lines(cut, two_stages(), 256, 5000).back(),
+            "the answer is cut after 300 tokens: the context is full; raise -c");
+}
+
+TEST(RunReport, JsonCountsEveryLinkOfAStep) {
+  const nlohmann::json json = report_json(some_result(), two_stages(), 256);
+  ASSERT_EQ(json["links_a_step"].size(), 5u);
+  EXPECT_EQ(json["links_a_step"][4]["from"], "head");
+  EXPECT_EQ(json["links_a_step"][4]["to"], "coordinator");
+  EXPECT_EQ(json["links_a_step"][4]["payload_bytes"], 3072);
+}
+
+TEST(RunReport, MedianIsTheMiddle) {
+  EXPECT_EQ(median({}), 0);
+  EXPECT_EQ(median({3, 1, 2}), 2);
+  EXPECT_EQ(median({4, 1, 2, 3}), 2.5);
+}
+
+}  // namespace
+}  // namespace potluck

@@ -1,0 +1,100 @@
+#include "cluster/usage.h"
+
+#include <gtest/gtest.h>
+
+#include "cluster/prompt.h"
+#include "cluster/run_flags.h"
+#include "topology/fault.h"
+
+namespace potluck {
+namespace {
+
+// What `potluck WORDS…` says of a wrong command line; empty if it is right.
+std::string complaint(std::vector<std::string> words) {
+  CLI::App app("", "potluck");
+  app.require_subcommand(1);
+  RunFlags flags;
+  add_run_flags(app.add_subcommand("run"), flags);
+  app.add_subcommand("inspect");
+  std::reverse(words.begin(), words.end());
+  try {
+    app.parse(words);
+    return "";
+  } catch (const CLI::ParseError& error) {
+    return usage_line(app, error);
+  }
+}
+
+TEST(Usage, ARightLineIsNoComplaint) {
+  EXPECT_EQ(complaint({"run", "-m", "x", "-p", "hi", "-n", "-1", "-s", "-1", "--split", "2,3"}),
+            "");
+}
+
+TEST(Usage, EveryComplaintIsOneLineThatNamesTheWordAndTheWayOut) {
+  const std::vector<std::pair<std::vector<std::string>, std::string>> table = {
+      {{}, "potluck: a command is missing; there are run, inspect"},
+      {{"rum"}, "potluck: there is no command rum; did you mean \"run\"?"},
+      {{"run", "--promt", "x"},
+       "potluck run: there is no flag --promt; did you mean \"--prompt\"?"},
+      {{"run", "-m", "x", "--sed=3"},
+       "potluck run: there is no flag --sed; did you mean \"--seed\"?"},
+      {{"run", "--frobnicate"},
+       "potluck run: there is no flag --frobnicate; see potluck run --help"},
+      {{"run", "-m", "x", "-q"}, "potluck run: there is no flag -q; see potluck run --help"},
+      {{"run", "-m", "x", "hello"},
+       "potluck run: \"hello\" belongs to no flag; see potluck run --help"},
+      {{"run", "-p", "x"}, "potluck run: --model is required; see potluck run --help"},
+      {{"run", "-m", "x", "-n", "0"},
+       "potluck run: --predict: 0 is not possible; give 1 or more, or -1; see potluck run --help"},
+      {{"run", "-m", "x", "-n", "many"},
+       "potluck run: --predict: many is not possible; give 1 or more, or -1; see potluck run "
+       "--help"},
+      {{"run", "-m", "x", "-t", "65"},
+       "potluck run: --threads: 65 is not possible; give 1 to 64; see potluck run --help"},
+      {{"run", "-m", "x", "--show", "all"},
+       "potluck run: --show: all is not possible; give canvas, text, none; see potluck run --help"},
+      {{"run", "-m", "x", "-p", "a", "-p", "b"},
+       "potluck run: --prompt is given more than once; see potluck run --help"},
+  };
+  for (const auto& [words, line] : table) EXPECT_EQ(complaint(words), line);
+}
+
+TEST(Usage, FlagsThatDoNotGoTogetherAreBothNamed) {
+  const auto refused = [](auto change) {
+    RunFlags flags;
+    change(flags);
+    try {
+      check_together(flags);
+      return std::string();
+    } catch (const Fault& fault) {
+      EXPECT_EQ(fault.kind(), FaultKind::input);
+      return fault.text();
+    }
+  };
+  EXPECT_EQ(refused([](RunFlags&) {}), "");
+  EXPECT_EQ(refused([](RunFlags& f) { f.prompt_given = true, f.prompt_file = "x"; }),
+            "-p and -f are both given; the prompt is one of them");
+  EXPECT_EQ(refused([](RunFlags& f) { f.raw = true, f.system_prompt = "x"; }),
+            "--raw has no place for --system-prompt; leave one of them");
+  EXPECT_EQ(refused([](RunFlags& f) { f.plan = "p.yaml", f.ring.stages = 2; }),
+            "--plan says who runs which layers; leave --stages and --split");
+}
+
+TEST(Prompt, InvalidUtf8IsRefusedWithTheByte) {
+  check_utf8("wörld 世界 😀", "-p");
+  const std::vector<std::pair<std::string, std::string>> table = {
+      {"ab\xff", "byte 2 is 0xFF"},
+      {"ö\xc3(", "byte 2 is 0xC3"},
+      {"\xed\xa0\x80", "byte 0 is 0xED"},
+      {"世\xe4\xb8", "byte 3 is 0xE4"},
+  };
+  for (const auto& [text, where] : table) try {
+      check_utf8(text, "notes.txt");
+      ADD_FAILURE() << where;
+    } catch (const Fault& fault) {
+      EXPECT_EQ(fault.text().rfind("notes.txt is not UTF-8: " + where, 0), 0u) << fault.text();
+    }
+}
+
+}  // namespace
+}  // namespace potluck
