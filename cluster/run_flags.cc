@@ -96,7 +96,8 @@ void add_ring_flags(CLI::App* run, RunFlags& flags) {
          {"zmq", "inproc"});
   number(run->add_option("--chunk", flags.ring.chunk, "prompt tokens in one encode message"), "N",
          1, kMost);
-  one_of(run->add_option("--stream", flags.stream, "residual stream: bf16 (KV f16; default) or f32 (KV too)"),
+  one_of(run->add_option("--stream", flags.stream,
+                         "residual stream: bf16 (KV f16; default) or f32 (KV too)"),
          {"bf16", "f32"});
   one_of(run->add_option("--precision", flags.precision, "exact: the reference arithmetic"),
          {"exact"});

@@ -113,6 +113,10 @@ void ZmqIo::check_claim(const Message& hello) {
     throw Fault(FaultKind::refused, who + ", which is " + identity_.hello.name + " itself");
   ZmqLink* holder = live(claimed);
   if (!holder || holder->state != ZmqLink::State::up) return;
+  if (!holder->gone_at && claimed == kCoordinatorPeer)
+    throw Fault(FaultKind::refused, identity_.hello.name +
+                                        " works for another coordinator; wait for that to end, or "
+                                        "start another worker");
   if (!holder->gone_at)
     throw Fault(FaultKind::refused, who + ", but " + identity_.hello.name +
                                         " has a link with that peer already (" +

@@ -4,6 +4,7 @@ Prints the whole table, to be read as a new user would.
 """
 import json
 import pathlib
+import re
 import shutil
 import socket
 import struct
@@ -28,7 +29,7 @@ class Messages(unittest.TestCase):
     def refused(self, code, parts, *arguments):
         with self.subTest(arguments=arguments):
             out, err = potluck(*arguments, code=code, cwd=self.folder)
-            lines = [line for line in err.splitlines() if line.startswith("potluck: ")]
+            lines = [line for line in err.splitlines() if re.match(r"potluck( \w+)?: ", line)]
             print(f"{code}  potluck {' '.join(arguments)}".replace(str(self.folder), "…").replace(str(SOURCE), "…"))
             print(f"     {lines[0] if lines else err}".replace(str(self.folder), "…"))
             self.assertEqual(len(lines), 1, err)

@@ -75,7 +75,7 @@ class StandingWorkers(unittest.TestCase):
         with Running("run", "-m", SLOW, "-p", "hello", "--raw", "--plan", plan, "-n", "400", "--steps", "255",
                      "--show", "text") as first:  # fmt: skip
             first.wait_for_steps()
-            self.assertIn("head", self.refusal("--plan", plan, code=3))
+            self.assertIn("another coordinator", self.refusal("--plan", plan, code=3))
             self.assertIsNone(first.process.poll())
 
     def test_nobody_at_the_endpoint_is_named(self):

@@ -17,12 +17,12 @@ TEST_F(DamagedFile, Safetensors) {
          "past the end of the file");
   expect(safetensors(replaced(good_st_, "\"BF16\"", "\"F8E4\""), config_), "unknown dtype F8E4");
   expect(safetensors(replaced(good_st_, "layers.0.mlp.up_proj", "layers.0.mlp.up_prox"), config_),
-         "blk.0.ffn_up.weight");
+         "model.decoder.layers.0.mlp.up_proj.weight");
   expect(safetensors(good_st_, replaced(config_, "\"hidden_size\": 64", "\"hidden_size\": 65")),
          "shape");
   expect(safetensors(replaced(good_st_, "layers.0.self_attn.v_proj", "layers.0.self_attn.v_prox"),
                      config_),
-         "blk.0.attn_v.weight");
+         "model.decoder.layers.0.self_attn.v_proj.weight");
   expect(safetensors(good_st_, replaced(config_, "\"sliding_attention\"", "\"sliding_attentioX\"")),
          "sliding_attentioX");
   expect(safetensors(good_st_,
