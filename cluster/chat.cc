@@ -18,7 +18,7 @@ namespace {
 
 constexpr char kHelp[] =
     "/clear  forget the conversation\n"
-    "/bye    end (also Ctrl-D)\n"
+    "/bye    end (also /exit, Ctrl-D)\n"
     "/help   this\n"
     "Ctrl-C stops an answer. A \\ before Enter, or pasting, makes a message of several lines.";
 

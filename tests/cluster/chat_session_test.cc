@@ -3,8 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <csignal>
-#include <numeric>
 
 #include "cluster/interrupt.h"
 #include "cluster/ring_plan.h"
@@ -66,10 +66,17 @@ class ChatSessionTest : public testing::TestWithParam<const char*> {
     return answered;
   }
 
+  bool has_thought(std::span<const int32_t> ids) const {
+    return std::find(ids.begin(), ids.end(), tokenizer_.id_of("<|channel>")) != ids.end();
+  }
+  bool commits_a_thought(const RequestResult& result) const {
+    return has_thought({result.ids.data(), result.ids.size() - result.uncommitted.size()});
+  }
+
   const std::shared_ptr<const ModelSource> source_ =
       open_model(std::string(POTLUCK_GOLDEN) + GetParam());
   const Tokenizer tokenizer_{source_->vocabulary()};
-  const Request base_ = [this] {
+  Request base_ = [this] {
     Request request;
     request.generation = source_->spec().generation;
     request.generation.eos_ids = tokenizer_.stop_ids(request.generation.eos_ids);
@@ -82,43 +89,59 @@ class ChatSessionTest : public testing::TestWithParam<const char*> {
 constexpr char kNano[] = "/nano";
 INSTANTIATE_TEST_SUITE_P(Models, ChatSessionTest, testing::Values(kNano, "/nano/model-bf16.gguf"));
 
+// Random weights may open a thought, which the history drops: then what was committed of the
+// answer cannot stay encoded.
 TEST_P(ChatSessionTest, GoingOnEqualsEncodingTheConversationFromScratch) {
   Ring ring = make_ring(2, 1024), other = make_ring(3, 1024);
-  const int canvas = source_->spec().canvas;
-  // Two and a half canvases: two are committed and the third is not.
-  ChatSession session = make_session(ring, canvas * 5 / 2);
-  Conversation chat(tokenizer_, {false}, "");
   int reused = 0;
-  size_t held = 0;
-  for (const char* question :
-       {"Hello there", "And then? 世界", "a longer question, of words", "?"}) {
-    const Answered going_on = say(session, question);
-    chat.ask(question);
-    const Answered scratch = from_scratch(other, chat, going_on.request);
-    EXPECT_EQ(going_on.result.ids, scratch.result.ids);
-    EXPECT_EQ(going_on.entropy, scratch.entropy);
-    EXPECT_EQ(going_on.result.kv_length, scratch.result.kv_length);
-    if (going_on.request.continue_session) {
-      ++reused;
-      EXPECT_EQ(held + going_on.request.prompt.size(), chat.ids().size());
+  for (uint64_t seed = 1; seed <= 3; ++seed) {
+    base_.noise.seed = seed;
+    // Two and a half canvases: two are committed and the third is not.
+    ChatSession session = make_session(ring, source_->spec().canvas * 5 / 2);
+    Conversation chat(tokenizer_, {false}, "");
+    size_t held = 0;
+    bool reusable = false;
+    for (const char* question : {"Hello there", "And then? 世界", "a longer question, of words"}) {
+      const Answered going_on = say(session, question);
+      chat.ask(question);
+      const Answered scratch = from_scratch(other, chat, going_on.request);
+      EXPECT_EQ(going_on.result.ids, scratch.result.ids);
+      EXPECT_EQ(going_on.entropy, scratch.entropy);
+      EXPECT_EQ(going_on.result.kv_length, scratch.result.kv_length);
+      EXPECT_EQ(going_on.request.continue_session != 0, reusable);
+      reused += reusable;
+      if (reusable) {
+        EXPECT_EQ(held + going_on.request.prompt.size(), chat.ids().size());
+      }
+      held = static_cast<size_t>(going_on.result.kv_length);
+      reusable = !commits_a_thought(going_on.result);
+      chat.answer(going_on.result.ids, base_.generation.eos_ids);
     }
-    held = static_cast<size_t>(going_on.result.kv_length);
-    chat.answer(going_on.result.ids, base_.generation.eos_ids);
+    session.clear();
   }
-  EXPECT_EQ(reused, 3);
+  EXPECT_GT(reused, 0);
 }
 
 TEST_P(ChatSessionTest, CommittedCanvasesAreNotEncodedTwice) {
   Ring ring = make_ring(1, 1024);
-  const int canvas = source_->spec().canvas;
-  ChatSession session = make_session(ring, 3 * canvas);
-  const Answered first = say(session, "Hello there");
-  ASSERT_EQ(first.result.steps.size(), 3u) << "the answer ended early; choose another seed";
-  const Request second = session.open("go on");
-  const size_t question = chat_question(tokenizer_, "go on", {false}).size();
-  EXPECT_EQ(second.continue_session, first.result.session);
-  EXPECT_EQ(second.prompt.size(),
-            static_cast<size_t>(canvas) + chat_turn_end(tokenizer_).size() + question);
+  const size_t canvas = static_cast<size_t>(source_->spec().canvas);
+  for (uint64_t seed = 1; seed <= 50; ++seed) {
+    base_.noise.seed = seed;
+    ChatSession session = make_session(ring, static_cast<int>(3 * canvas));
+    const Answered first = say(session, "Hello there");
+    const Request second = session.open("go on");
+    const bool long_and_thoughtless =
+        first.result.ids.size() == 3 * canvas && !has_thought(first.result.ids);
+    if (long_and_thoughtless) {
+      const size_t end = chat_turn_end(tokenizer_).size();
+      EXPECT_EQ(second.continue_session, first.result.session);
+      EXPECT_EQ(second.prompt.size(),
+                canvas + end + chat_question(tokenizer_, "go on", {false}).size());
+      return;
+    }
+    session.clear();
+  }
+  FAIL() << "no seed gives an answer of three canvases without a thought";
 }
 
 TEST_P(ChatSessionTest, AnInterruptedAnswerLeavesTheRingAndItsFinishedCanvases) {
