@@ -22,7 +22,7 @@ class Logged(Terminal):
         super().__init__(*arguments, "--log-file", self.log.name, **more)
 
     def asked(self):
-        text = pathlib.Path(self.log.name).read_text(encoding="utf-8", errors="replace")
+        text = pathlib.Path(self.log.name).read_bytes().decode(errors="replace")
         return re.findall(r"tokens to encode: (.*?<\|turn>model\n)", text, re.DOTALL)
 
 
