@@ -51,11 +51,17 @@ std::string unknown(const CLI::App& command, const std::string& word) {
   return "there is no flag " + name + (meant.rfind("; did", 0) == 0 ? meant : help);
 }
 
+// CLI11 names a flag by its long name; people know -n better than --predict.
+std::string with_short_name(const CLI::App& command, const std::string& what) {
+  const CLI::Option* flag = command.get_option_no_throw(what.substr(0, what.find_first_of(": ")));
+  return flag && !flag->get_snames().empty() ? "-" + flag->get_snames()[0] + ", " + what : what;
+}
+
 }  // namespace
 
 std::string usage_line(const CLI::App& app, const CLI::ParseError& error) {
   const CLI::App& command = chosen(app);
-  const std::string who = full_name(command) + ": ";
+  const std::string who = "potluck: ";
   const std::vector<std::string> strangers = app.remaining(true);
   if (!strangers.empty()) return who + unknown(command, strangers[0]);
   const bool no_command = !command_names(command).empty() && command.get_subcommands().empty();
@@ -64,7 +70,7 @@ std::string usage_line(const CLI::App& app, const CLI::ParseError& error) {
   if (const size_t at = what.find(kTwice); at != std::string::npos)
     what = what.substr(0, at) + " is given more than once";
   for (size_t at; (at = what.find('\n')) != std::string::npos;) what.replace(at, 1, " ");
-  return who + what + "; see " + full_name(command) + " --help";
+  return who + with_short_name(command, what) + "; see " + full_name(command) + " --help";
 }
 
 }  // namespace potluck

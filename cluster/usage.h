@@ -6,7 +6,7 @@
 
 namespace potluck {
 
-// `potluck run: there is no flag --promt; did you mean "--prompt"?` What nobody knows is named
+// `potluck: there is no flag --promt; did you mean "--prompt"?` What nobody knows is named
 // before what is missing, for it may be the missing one misspelt.
 std::string usage_line(const CLI::App& app, const CLI::ParseError& error);
 

@@ -34,27 +34,24 @@ TEST(Usage, EveryComplaintIsOneLineThatNamesTheWordAndTheWayOut) {
   const std::vector<std::pair<std::vector<std::string>, std::string>> table = {
       {{}, "potluck: a command is missing; there are run, inspect"},
       {{"rum"}, "potluck: there is no command rum; did you mean \"run\"?"},
-      {{"run", "--promt", "x"},
-       "potluck run: there is no flag --promt; did you mean \"--prompt\"?"},
-      {{"run", "-m", "x", "--sed=3"},
-       "potluck run: there is no flag --sed; did you mean \"--seed\"?"},
-      {{"run", "--frobnicate"},
-       "potluck run: there is no flag --frobnicate; see potluck run --help"},
-      {{"run", "-m", "x", "-q"}, "potluck run: there is no flag -q; see potluck run --help"},
+      {{"run", "--promt", "x"}, "potluck: there is no flag --promt; did you mean \"--prompt\"?"},
+      {{"run", "-m", "x", "--sed=3"}, "potluck: there is no flag --sed; did you mean \"--seed\"?"},
+      {{"run", "--frobnicate"}, "potluck: there is no flag --frobnicate; see potluck run --help"},
+      {{"run", "-m", "x", "-q"}, "potluck: there is no flag -q; see potluck run --help"},
       {{"run", "-m", "x", "hello"},
-       "potluck run: \"hello\" belongs to no flag; see potluck run --help"},
-      {{"run", "-p", "x"}, "potluck run: --model is required; see potluck run --help"},
+       "potluck: \"hello\" belongs to no flag; see potluck run --help"},
+      {{"run", "-p", "x"}, "potluck: -m, --model is required; see potluck run --help"},
       {{"run", "-m", "x", "-n", "0"},
-       "potluck run: --predict: 0 is not possible; give 1 or more, or -1; see potluck run --help"},
+       "potluck: -n, --predict: 0 is not possible; give 1 or more, or -1; see potluck run --help"},
       {{"run", "-m", "x", "-n", "many"},
-       "potluck run: --predict: many is not possible; give 1 or more, or -1; see potluck run "
+       "potluck: -n, --predict: many is not possible; give 1 or more, or -1; see potluck run "
        "--help"},
       {{"run", "-m", "x", "-t", "65"},
-       "potluck run: --threads: 65 is not possible; give 1 to 64; see potluck run --help"},
+       "potluck: -t, --threads: 65 is not possible; give 1 to 64; see potluck run --help"},
       {{"run", "-m", "x", "--show", "all"},
-       "potluck run: --show: all is not possible; give canvas, text, none; see potluck run --help"},
+       "potluck: --show: all is not possible; give canvas, text, none; see potluck run --help"},
       {{"run", "-m", "x", "-p", "a", "-p", "b"},
-       "potluck run: --prompt is given more than once; see potluck run --help"},
+       "potluck: -p, --prompt is given more than once; see potluck run --help"},
   };
   for (const auto& [words, line] : table) EXPECT_EQ(complaint(words), line);
 }
