@@ -37,13 +37,14 @@ Ring::Ring(std::shared_ptr<const ModelSource> source, Plan plan, RingSetup setup
 Ring::~Ring() {
   pipeline_->shut_down();
   run_until([] { return false; });
-  if (setup_.worker_logs) setup_.log(hosts_.logs());
+  if (setup_.verbose) setup_.log(hosts_.logs());
 }
 
 PipelineEvents Ring::pipeline_events() {
   PipelineEvents events;
   events.connected = [this](PeerId worker, const Hello& hello) { say_connected(worker, hello); };
   events.ready = [this](PeerId worker, const Ready& ready) {
+    if (!setup_.verbose) return;
     setup_.log(plan_.worker(worker).name + " is ready: " + bytes_text(ready.weight_bytes) +
                " of weights, " + bytes_text(ready.kv_bytes) + " of KV");
   };

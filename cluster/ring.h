@@ -15,7 +15,7 @@ namespace potluck {
 
 struct RingSetup : HostSetup {
   double step_timeout_seconds = 0;
-  bool worker_logs = false;  // at the end, those of processes started here
+  bool verbose = false;  // log what each worker loaded, and at the end the logs of processes
   std::function<void(const std::string& line)> log = [](const std::string&) {};
 };
 

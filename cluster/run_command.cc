@@ -127,7 +127,7 @@ class RunCommand {
     setup.threads = flags_.threads;
     setup.insecure_plaintext = flags_.insecure_plaintext;
     setup.step_timeout_seconds = flags_.step_timeout;
-    setup.worker_logs = flags_.log.verbose;
+    setup.verbose = flags_.log.verbose;
     setup.log = [](const std::string& line) { spdlog::info(line); };
     return setup;
   }

@@ -123,10 +123,14 @@ void Pipeline::State::worker_ready(Time now, const Message& message) {
   if (events.loaded) events.loaded();
 }
 
+// The request that a reply is about. Faults of opening a session name the session alone.
 Generation* Pipeline::State::find(const Header& header) {
-  for (auto& [id, generation] : running)
-    if (generation->session() == header.session && static_cast<uint32_t>(id) == header.attempt)
+  for (auto& [id, generation] : running) {
+    const bool of_session = header.kind == MessageKind::fault && header.attempt == 0;
+    if (generation->session() == header.session &&
+        (of_session || static_cast<uint32_t>(id) == header.attempt))
       return generation.get();
+  }
   return nullptr;
 }
 

@@ -178,7 +178,9 @@ void Worker::control(const Message& message, Outbox& out) {
     case MessageKind::load:
       return load(message, out);
     case MessageKind::cancel:
-      std::erase_if(queue_, [&](const Queued& q) { return q.message.header.session == h.session; });
+      std::erase_if(queue_, [&](const Queued& q) {  // its close stays, and goes on round the ring
+        return is_data(q.message.header.kind) && q.message.header.session == h.session;
+      });
       return;
     case MessageKind::shutdown:
       options_.log("the coordinator is done");

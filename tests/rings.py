@@ -129,8 +129,3 @@ def plan_text(head, *stages):
 
 def place(endpoint):
     return f"endpoint: {endpoint}" if endpoint else "start: here"
-
-
-def descriptors_left():
-    """Files in the temporary folder that a run could have left."""
-    return sorted(p.name for p in pathlib.Path(tempfile.gettempdir()).glob("potluck*"))

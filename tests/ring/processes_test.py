@@ -1,11 +1,13 @@
 """Rings of real processes: the same answer everywhere, and an end without leftovers whatever dies."""
 import os
+import pathlib
 import random
 import signal
+import tempfile
 import time
 import unittest
 
-from rings import NANO, SLOW, Running, answer, descriptors_left, potluck, processes_of, wait_until
+from rings import NANO, SLOW, Running, answer, potluck, processes_of, wait_until
 
 LONG = ("run", "-m", SLOW, "-p", "hello there", "--raw", "-s", "7", "-n", "900", "--steps", "255",
         "--stages", "3", "--show", "text")  # fmt: skip
@@ -37,7 +39,16 @@ class SameAnswer(unittest.TestCase):
 
 class Deaths(unittest.TestCase):
     def setUp(self):
-        self.before = descriptors_left()
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.temporary = pathlib.Path(folder.name)
+
+    def long_run(self):
+        return Running(*LONG, env={"TMPDIR": str(self.temporary)})
+
+    def check_nothing_left(self, run):
+        self.assertEqual(processes_of(run.session), [])
+        self.assertEqual(list(self.temporary.iterdir()), [])
 
     def check_ended(self, run, victim, since):
         code = run.wait()
@@ -46,15 +57,14 @@ class Deaths(unittest.TestCase):
         last = run.stderr().strip().splitlines()[-1]
         self.assertTrue(last.startswith("potluck: "), last)
         self.assertIn(victim, last)
-        self.assertEqual(processes_of(run.session), [])
-        self.assertEqual(descriptors_left(), self.before)
+        self.check_nothing_left(run)
         return seconds
 
     def test_a_killed_worker_ends_the_request_by_name(self):
         rng, slowest = random.Random(1), 0
         for moment in range(10):
             victim = NAMES[moment % 4]
-            with self.subTest(victim=victim), Running(*LONG) as run:
+            with self.subTest(victim=victim), self.long_run() as run:
                 pid = run.wait_for_workers(*NAMES)[victim]
                 if moment >= 2:
                     run.wait_for_steps()
@@ -65,7 +75,7 @@ class Deaths(unittest.TestCase):
 
     def test_a_stopped_worker_is_named_by_its_silence(self):
         for victim in NAMES:
-            with self.subTest(victim=victim), Running(*LONG) as run:
+            with self.subTest(victim=victim), self.long_run() as run:
                 pid = run.wait_for_workers(*NAMES)[victim]
                 run.wait_for_steps()
                 os.kill(pid, signal.SIGSTOP)
@@ -74,7 +84,7 @@ class Deaths(unittest.TestCase):
 
     def test_workers_do_not_outlive_a_killed_coordinator(self):
         for before_steps in (True, False):
-            with Running(*LONG) as run:
+            with self.long_run() as run:
                 run.wait_for_workers(*NAMES)
                 if not before_steps:
                     run.wait_for_steps()
@@ -83,15 +93,15 @@ class Deaths(unittest.TestCase):
                 run.process.wait()
                 wait_until(lambda: not processes_of(run.session), "the workers to end", 3)
                 print(f"killed coordinator: workers gone after {time.monotonic() - since:.2f} s")
-                self.assertEqual(descriptors_left(), self.before)
+                self.check_nothing_left(run)
 
     def test_interrupts_leave_nothing(self):
         for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
-            with self.subTest(code=code), Running(*LONG) as run:
+            with self.subTest(code=code), self.long_run() as run:
                 run.wait_for_steps()
                 os.kill(run.process.pid, number)
                 self.assertEqual(run.wait(), code, run.stderr())
-                self.assertEqual(processes_of(run.session), [])
+                self.check_nothing_left(run)
 
 
 class Verify(unittest.TestCase):

@@ -45,9 +45,11 @@ class Cluster {
   SimulatedNetwork& network() { return network_; }
   int machines() const { return static_cast<int>(workers_.size()) + 1; }
 
-  Outcome answer(Request request) {
+  // `times` requests alike, one session after another; the outcome is the last one's.
+  Outcome answer(const Request& request, int times = 1) {
     network_.give(0, pipeline_->start(network_.now()));
-    pipeline_->submit(std::move(request));
+    waiting_ = times;
+    for (int i = 0; i < times; ++i) pipeline_->submit(request);
     outcome_.ended = network_.run(0, kPatienceSeconds);
     return outcome_;
   }
@@ -57,7 +59,7 @@ class Cluster {
     PipelineEvents events;
     events.finished = [this](uint64_t, const RequestResult& result) {
       outcome_.result = result;
-      pipeline_->shut_down();
+      if (--waiting_ == 0) pipeline_->shut_down();
     };
     events.failed = [this](uint64_t, const Fault& fault) {
       if (!outcome_.fault) outcome_.fault = fault;
@@ -78,6 +80,7 @@ class Cluster {
   std::shared_ptr<const ModelSource> source_;
   SimulatedNetwork network_;
   Outcome outcome_;
+  int waiting_ = 0;  // answers
   std::unique_ptr<Pipeline> pipeline_;
   std::vector<std::unique_ptr<Worker>> workers_;
 };
@@ -106,6 +109,15 @@ TEST_F(RingSimulation, AnswerDoesNotDependOnPartitionOrDelays) {
         Cluster(source_, stages, 100 + static_cast<uint64_t>(stages)).answer(small_request());
     ASSERT_TRUE(outcome.result) << stages << " stages: " << outcome.fault->what();
     EXPECT_EQ(outcome.result->ids, expected_) << stages << " stages";
+  }
+}
+
+// A plan of one session: each close must have gone round before the next open is heard.
+TEST_F(RingSimulation, SessionsFollowEachOtherWhateverTheDelays) {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    const Outcome outcome = Cluster(source_, 3, seed).answer(small_request(), 20);
+    ASSERT_FALSE(outcome.fault) << "seed " << seed << ": " << outcome.fault->what();
+    ASSERT_EQ(outcome.result.value().ids, expected_) << "seed " << seed;
   }
 }
 
