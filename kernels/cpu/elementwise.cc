@@ -22,7 +22,7 @@ void each_row(int64_t rows, ThreadPool& pool, const Body& body) {
 }
 
 // (mean((a + b)²) + eps)^−½; b may be nullptr.
-float inverse_rms(const float* a, const float* b, int64_t n, float eps) {
+POTLUCK_CLONES float inverse_rms(const float* a, const float* b, int64_t n, float eps) {
   Lanes sum = {};
   for (int64_t i = 0; i < n; i += kLanes) {
     const int64_t count = std::min<int64_t>(kLanes, n - i);
@@ -35,9 +35,37 @@ float inverse_rms(const float* a, const float* b, int64_t n, float eps) {
   return 1.0f / std::sqrt(sum_lanes(sum) / static_cast<float>(n) + eps);
 }
 
-float gelu_tanh(float u) {
+constexpr int64_t kGeluPart = 256;  // values whose tanh is taken at a time
+
+// out = 0.5·gate·(1 + tanh) ⊙ up, given the tanh.
+POTLUCK_CLONES void gelu_of_tanh(const float* gate, const float* up, const float* tanh, int64_t n,
+                                 float* out) {
+  for (int64_t i = 0; i < n; ++i) out[i] = 0.5f * gate[i] * (1.0f + tanh[i]) * up[i];
+}
+
+POTLUCK_CLONES void gelu_angle(const float* gate, int64_t n, float* out) {
   constexpr float kSqrtTwoOverPi = 0.7978845608f;
-  return 0.5f * u * (1.0f + exact_tanh(kSqrtTwoOverPi * (u + 0.044715f * u * u * u)));
+  for (int64_t i = 0; i < n; ++i) {
+    const float u = gate[i];
+    out[i] = kSqrtTwoOverPi * (u + 0.044715f * u * u * u);
+  }
+}
+
+POTLUCK_CLONES void scale_row(const float* x, float scale, const float* weight, int64_t n,
+                              float* out) {
+  for (int64_t i = 0; i < n; ++i) out[i] = weight ? x[i] * scale * weight[i] : x[i] * scale;
+}
+
+struct NormedSum {
+  const float *x1, *a, *b, *weight;
+  float inverse, scale;
+};
+
+POTLUCK_CLONES void add_normed_row(const NormedSum& s, int64_t n, float* out) {
+  for (int64_t i = 0; i < n; ++i) {
+    const float h = s.b ? s.a[i] + s.b[i] : s.a[i];
+    out[i] = (s.x1[i] + h * s.inverse * s.weight[i]) * s.scale;
+  }
 }
 
 }  // namespace
@@ -47,10 +75,7 @@ void rms_norm(const float* x, const float* weight, float eps, int64_t rows, int6
   each_row(rows, pool, [&](int64_t t) {
     const float* in = x + t * n;
     const float scale = inverse_rms(in, nullptr, n, eps);
-    for (int64_t i = 0; i < n; ++i) {
-      const float normed = in[i] * scale;
-      out[t * n + i] = weight ? normed * weight[i] : normed;
-    }
+    scale_row(in, scale, weight, n, out + t * n);
   });
 }
 
@@ -60,19 +85,25 @@ void add_norm(const float* x1, const float* h1, const float* h2, const float* we
     const float* a = h1 + t * n;
     const float* b = h2 ? h2 + t * n : nullptr;
     const float inverse = inverse_rms(a, b, n, eps);
-    for (int64_t i = 0; i < n; ++i) {
-      const float h = b ? a[i] + b[i] : a[i];
-      out[t * n + i] = (x1[t * n + i] + h * inverse * weight[i]) * scale;
-    }
+    add_normed_row({x1 + t * n, a, b, weight, inverse, scale}, n, out + t * n);
     round_to(stream, out + t * n, n);
   });
+}
+
+void gelu_mul_row(const float* gate, const float* up, int64_t n, float* out) {
+  float tanh[kGeluPart];
+  for (int64_t i = 0; i < n; i += kGeluPart) {
+    const int64_t count = std::min(kGeluPart, n - i);
+    gelu_angle(gate + i, count, tanh);
+    exact_softcaps(tanh, count, 1.0f);
+    gelu_of_tanh(gate + i, up + i, tanh, count, out + i);
+  }
 }
 
 void gelu_mul(const float* gate, const float* up, int64_t stride, int64_t rows, int64_t n,
               float* out, int64_t out_stride, ThreadPool& pool) {
   each_row(rows, pool, [&](int64_t t) {
-    for (int64_t i = 0; i < n; ++i)
-      out[t * out_stride + i] = gelu_tanh(gate[t * stride + i]) * up[t * stride + i];
+    gelu_mul_row(gate + t * stride, up + t * stride, n, out + t * out_stride);
   });
 }
 

@@ -2,9 +2,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <utility>
 
+#include "kernels/cpu/arena.h"
 #include "kernels/cpu/exact_math.h"
+#include "kernels/cpu/expert_groups.h"
 #include "kernels/cpu/reference.h"
 #include "topology/check.h"
 
@@ -36,57 +37,26 @@ void softmax(float* p, int64_t n) {
 
 // Scratch of experts(), carved out of one block.
 struct ExpertScratch {
-  int32_t* order;   // [rows · k] positions in the (row, k) table, grouped by expert
-  int32_t* begin;   // [experts + 1]
-  float* gathered;  // [rows · k, H]
-  float* inner;     // [rows · k, 2 · inner]
-  float* outputs;   // [rows · k, H], at the place of its (row, k)
+  ExpertGroups groups;
+  float* gathered;  // [slots, H] grouped inputs, then outputs
+  float* inner;     // [slots, 2 · inner]
   float* panel;     // of matmul, a thread
 };
 
-size_t padded(size_t bytes) {
-  return (bytes + 63) / 64 * 64;
-}
-
-struct ScratchSizes {
-  size_t order, begin, gathered, inner, panel;
-};
-
-ScratchSizes scratch_sizes(const ExpertsView& view, int64_t rows, int threads) {
+ExpertScratch carve(const ExpertsView& view, int64_t rows, int threads, Arena& arena) {
   const auto slots = static_cast<size_t>(rows * view.used);
-  const auto columns = static_cast<size_t>(std::max(view.hidden, view.inner));
-  return {padded(slots * 4), padded(static_cast<size_t>(view.experts + 1) * 4),
-          padded(slots * static_cast<size_t>(view.hidden) * 4),
-          padded(slots * static_cast<size_t>(2 * view.inner) * 4),
-          padded(matmul_scratch(static_cast<int64_t>(columns)) * static_cast<size_t>(threads) * 4)};
-}
-
-ExpertScratch carve(const ScratchSizes& sizes, void* scratch) {
-  auto* p = static_cast<std::byte*>(scratch);
-  const auto take = [&](size_t bytes) { return std::exchange(p, p + bytes); };
   ExpertScratch s;
-  s.order = reinterpret_cast<int32_t*>(take(sizes.order));
-  s.begin = reinterpret_cast<int32_t*>(take(sizes.begin));
-  s.gathered = reinterpret_cast<float*>(take(sizes.gathered));
-  s.inner = reinterpret_cast<float*>(take(sizes.inner));
-  s.outputs = reinterpret_cast<float*>(take(sizes.gathered));
-  s.panel = reinterpret_cast<float*>(take(sizes.panel));
+  s.groups = carve_groups(slots, view.experts, arena);
+  s.gathered = arena.take<float>(slots * static_cast<size_t>(view.hidden));
+  s.inner = arena.take<float>(slots * static_cast<size_t>(2 * view.inner));
+  s.panel = arena.take<float>(matmul_scratch(std::max(view.hidden, view.inner)) *
+                              static_cast<size_t>(threads));
   return s;
-}
-
-// Counting sort of the (row, k) slots by expert, rows in order within each.
-void group(const int32_t* expert, int64_t slots, int experts, const ExpertScratch& s) {
-  std::fill(s.begin, s.begin + experts + 1, 0);
-  for (int64_t i = 0; i < slots; ++i) ++s.begin[expert[i] + 1];
-  for (int e = 0; e < experts; ++e) s.begin[e + 1] += s.begin[e];
-  for (int64_t i = 0; i < slots; ++i) s.order[s.begin[expert[i]]++] = static_cast<int32_t>(i);
-  for (int e = experts; e > 0; --e) s.begin[e] = s.begin[e - 1];
-  s.begin[0] = 0;
 }
 
 // gathered → inner → gathered, for one expert's rows.
 void run_expert(const ExpertsView& view, int e, const ExpertScratch& s, ThreadPool& pool) {
-  const int64_t first = s.begin[e], rows = s.begin[e + 1] - first;
+  const int64_t first = s.groups.begin[e], rows = s.groups.rows(e);
   if (rows == 0) return;
   float* x = s.gathered + first * view.hidden;
   float* inner = s.inner + first * 2 * view.inner;
@@ -123,30 +93,22 @@ void route(const float* x, int64_t rows, int64_t hidden, const RouterView& route
 }
 
 size_t experts_scratch(const ExpertsView& view, int64_t rows_max, int threads) {
-  const ScratchSizes s = scratch_sizes(view, rows_max, threads);
-  return s.order + s.begin + 2 * s.gathered + s.inner + s.panel;
+  Arena arena(nullptr);
+  carve(view, rows_max, threads, arena);
+  return arena.used();
 }
 
 void experts(const float* x, int64_t rows, const ExpertsView& view, const int32_t* expert,
              const float* weight, float* out, void* scratch, ThreadPool& pool) {
-  const ExpertScratch s = carve(scratch_sizes(view, rows, pool.threads()), scratch);
-  const int64_t slots = rows * view.used, hidden = view.hidden;
-  const size_t row_size = static_cast<size_t>(hidden) * sizeof(float);
-  group(expert, slots, view.experts, s);
-  for (int64_t i = 0; i < slots; ++i)
-    std::memcpy(s.gathered + i * hidden, x + s.order[i] / view.used * hidden, row_size);
+  Arena arena(scratch);
+  const ExpertScratch s = carve(view, rows, pool.threads(), arena);
+  const int64_t hidden = view.hidden;
+  group_by_expert(expert, view.experts, s.groups);
+  for (int64_t i = 0; i < s.groups.slots; ++i)
+    std::memcpy(s.gathered + i * hidden, x + s.groups.order[i] / view.used * hidden,
+                static_cast<size_t>(hidden) * sizeof(float));
   for (int e = 0; e < view.experts; ++e) run_expert(view, e, s, pool);
-  for (int64_t i = 0; i < slots; ++i)
-    std::memcpy(s.outputs + s.order[i] * hidden, s.gathered + i * hidden, row_size);
-  for (int64_t t = 0; t < rows; ++t)
-    for (int64_t i = 0; i < hidden; ++i) {
-      float sum = 0;
-      for (int k = 0; k < view.used; ++k) {
-        const int64_t slot = t * view.used + k;
-        sum += weight[slot] * s.outputs[slot * hidden + i];
-      }
-      out[t * hidden + i] = sum;
-    }
+  sum_slots(s.groups, s.gathered, weight, rows, view.used, hidden, out, pool);
 }
 
 }  // namespace potluck::cpu

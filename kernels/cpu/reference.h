@@ -34,6 +34,7 @@ void matmul(const float* x, int64_t x_stride, int64_t rows, const WeightView& w,
             int64_t out_stride, float* scratch, ThreadPool& pool);
 
 // out[t,:] = gelu_tanh(gate[t,:]) ⊙ up[t,:]; n columns; strides in elements; out may alias gate.
+void gelu_mul_row(const float* gate, const float* up, int64_t n, float* out);
 void gelu_mul(const float* gate, const float* up, int64_t stride, int64_t rows, int64_t n,
               float* out, int64_t out_stride, ThreadPool& pool);
 

@@ -1,0 +1,123 @@
+// Products in bf16 by VDPBF16PS: x and W rounded to bf16, sums in f32, pairs of columns at a time.
+// For weights without an integer form: BF16 as they are; F16, F32 and the rest are widened and
+// rounded as their panel is packed.
+#include <cstring>
+
+#include "kernels/cpu/avx512/products.h"
+#include "kernels/cpu/avx512/transpose.h"
+#include "kernels/cpu/dequantize.h"
+
+namespace potluck::cpu::avx512 {
+namespace {
+
+constexpr int kRowsMax = 8;
+constexpr int kColumns = 32;
+constexpr int64_t kStep = 16;   // columns of W that are transposed at a time
+constexpr int64_t kWide = 256;  // values widened at a time: a block of any format
+
+int64_t padded_columns(int64_t columns) {
+  return (columns + kStep - 1) / kStep * kStep;
+}
+
+size_t row_bytes(int64_t columns) {
+  return static_cast<size_t>(padded_columns(columns) * 2 + 63) / 64 * 64;
+}
+
+// out[0, padded) = x in bf16, zeros behind.
+void round_row(const float* x, int64_t columns, int64_t padded, std::byte* out) {
+  for (int64_t i = 0; i < padded; i += 16) {
+    const int64_t n = columns - i;
+    const auto lanes = static_cast<__mmask16>(n >= 16 ? 0xffff : n <= 0 ? 0 : (1 << n) - 1);
+    const __m256bh rounded = _mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(lanes, x + i));
+    std::memcpy(out + i * 2, &rounded, sizeof(rounded));
+  }
+}
+
+void pack_row(const float* x, int64_t columns, std::byte* packed) {
+  round_row(x, columns, padded_columns(columns), packed);
+}
+
+// [K / 2][32 columns][2] bf16.
+size_t panel_bytes(int64_t columns) {
+  return static_cast<size_t>(padded_columns(columns)) * kColumns * 2;
+}
+
+// 16 columns of W of 32 rows, `stride` bytes apart.
+POTLUCK_INLINE_512 void write_pairs(const std::byte* rows, size_t stride, std::byte* panel) {
+  for (int side = 0; side < 2; ++side) {
+    __m512i pairs[8];
+    transpose_16x8(rows + 16 * side * stride, stride, pairs);
+    for (int j = 0; j < 8; ++j) _mm512_store_si512(panel + j * 128 + 64 * side, pairs[j]);
+  }
+}
+
+// Stored values [first, first + n) of each row, as bf16 in `stage` [32][kWide], zeros where none.
+void stage_rows(const WeightView& w, int64_t first, int64_t n, std::byte* stage) {
+  const BlockShape shape = block_shape(w.type);
+  const size_t row = potluck::row_bytes(w.type, w.columns);
+  const size_t offset = static_cast<size_t>(first / shape.values * shape.bytes);
+  const auto* bytes = static_cast<const std::byte*>(w.blocks);
+  float wide[kWide];
+  for (int64_t c = 0; c < w.rows; ++c) {
+    std::byte* to = stage + c * kWide * 2;
+    const std::byte* from = bytes + static_cast<size_t>(c) * row + offset;
+    if (w.type == DType::bf16) {
+      std::memcpy(to, from, static_cast<size_t>(n) * 2);
+      std::memset(to + n * 2, 0, static_cast<size_t>(padded_columns(n) - n) * 2);
+    } else {
+      dequantize_row(w.type, from, wide, n);
+      round_row(wide, n, padded_columns(n), to);
+    }
+  }
+}
+
+void pack_panel(const WeightView& w, std::byte* panel) {
+  alignas(64) std::byte stage[kColumns * kWide * 2];
+  if (w.rows < kColumns) std::memset(stage, 0, sizeof(stage));
+  for (int64_t first = 0; first < w.columns; first += kWide) {
+    const int64_t n = w.columns - first < kWide ? w.columns - first : kWide;
+    stage_rows(w, first, n, stage);
+    for (int64_t i = 0; i < n; i += kStep)
+      write_pairs(stage + i * 2, kWide * 2, panel + (first + i) * kColumns * 2);
+  }
+}
+
+template <int kRows>
+void multiply_tile(const PanelProduct& p, int64_t first, Prefetch& prefetch) {
+  const std::byte* const* x = p.x + first;
+  __m512 sums[kRows][2] = {};
+  for (int64_t k = 0; k < padded_columns(p.columns); k += kStep) {
+    prefetch.step();
+#pragma GCC unroll 8
+    for (int64_t i = k; i < k + kStep; i += 2) {
+      const auto w0 = (__m512bh)_mm512_load_si512(p.panel + i * kColumns * 2);
+      const auto w1 = (__m512bh)_mm512_load_si512(p.panel + i * kColumns * 2 + 64);
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; ++r) {
+        int32_t pair;
+        std::memcpy(&pair, x[r] + i * 2, 4);
+        const auto both = (__m512bh)_mm512_set1_epi32(pair);
+        sums[r][0] = _mm512_dpbf16_ps(sums[r][0], w0, both);
+        sums[r][1] = _mm512_dpbf16_ps(sums[r][1], w1, both);
+      }
+    }
+  }
+  for (int r = 0; r < kRows; ++r)
+    store_columns(p.out + (first + r) * p.out_stride, p.count, sums[r]);
+}
+
+void multiply(const PanelProduct& p) {
+  Prefetch prefetch(p, tile_count(p.rows, kRowsMax) * padded_columns(p.columns) / kStep);
+  each_tile<kRowsMax>(p.rows,
+                      [&]<int kRows>(int64_t first) { multiply_tile<kRows>(p, first, prefetch); });
+}
+
+constexpr PackedProduct kProduct = {"bf16", row_bytes, pack_row, panel_bytes, pack_panel, multiply};
+
+}  // namespace
+
+const PackedProduct& bf16_product() {
+  return kProduct;
+}
+
+}  // namespace potluck::cpu::avx512

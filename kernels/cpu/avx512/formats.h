@@ -1,0 +1,176 @@
+// The stored integer blocks as unsigned bytes with a scale, and a minimum or a zero point, for each
+// group of values:  x = scale · (q − kZero) − minimum.  Formats: kernels/cpu/dequantize.cc, which
+// they meet value for value.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+#include <cstring>
+
+namespace potluck::cpu::avx512 {
+
+// A format has: kValues and kBytes of a block; kGroup, the values that share a scale; kZero;
+// kMinimum, whether a group has one; and
+//   unpack(block, q, scale, minimum): q[kValues], scale[g · 32] and minimum[g · 32] of group g.
+inline constexpr int kScaleStride = 32;
+
+static inline float read_f16(const uint8_t* p) {
+  uint16_t bits;
+  std::memcpy(&bits, p, 2);
+  return _cvtsh_ss(bits);
+}
+
+static inline uint32_t read_u32(const uint8_t* p) {
+  uint32_t bits;
+  std::memcpy(&bits, p, 4);
+  return bits;
+}
+
+static inline __m256i load_32(const uint8_t* p) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+}
+
+static inline void store_32(uint8_t* p, __m256i v) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v);
+}
+
+static inline __m256i low_nibbles(__m256i v) {
+  return _mm256_and_si256(v, _mm256_set1_epi8(15));
+}
+
+static inline __m256i high_nibbles(__m256i v) {
+  return low_nibbles(_mm256_srli_epi16(v, 4));
+}
+
+// 16 bytes of nibbles as 32 values: the low ones, then the high ones.
+static inline __m256i nibbles_16(const uint8_t* p) {
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return low_nibbles(_mm256_set_m128i(_mm_srli_epi16(bytes, 4), bytes));
+}
+
+static inline __m256i fifth_bits(__mmask32 mask) {
+  return _mm256_maskz_set1_epi8(mask, 16);
+}
+
+// 34 B: f16 d, 32 × int8.
+struct Q8_0 {
+  static constexpr int kValues = 32, kBytes = 34, kGroup = 32, kZero = 128;
+  static constexpr bool kMinimum = false;
+  static void unpack(const uint8_t* b, uint8_t* q, float* scale, float*) {
+    *scale = read_f16(b);
+    store_32(q, _mm256_xor_si256(load_32(b + 2), _mm256_set1_epi8(-128)));
+  }
+};
+
+// 18 B: f16 d, nibbles.
+struct Q4_0 {
+  static constexpr int kValues = 32, kBytes = 18, kGroup = 32, kZero = 8;
+  static constexpr bool kMinimum = false;
+  static void unpack(const uint8_t* b, uint8_t* q, float* scale, float*) {
+    *scale = read_f16(b);
+    store_32(q, nibbles_16(b + 2));
+  }
+};
+
+// 20 B: f16 d, f16 m, nibbles.
+struct Q4_1 {
+  static constexpr int kValues = 32, kBytes = 20, kGroup = 32, kZero = 0;
+  static constexpr bool kMinimum = true;
+  static void unpack(const uint8_t* b, uint8_t* q, float* scale, float* minimum) {
+    *scale = read_f16(b);
+    *minimum = -read_f16(b + 2);
+    store_32(q, nibbles_16(b + 4));
+  }
+};
+
+// 22 B: f16 d, 32 fifth bits, nibbles.
+struct Q5_0 {
+  static constexpr int kValues = 32, kBytes = 22, kGroup = 32, kZero = 16;
+  static constexpr bool kMinimum = false;
+  static void unpack(const uint8_t* b, uint8_t* q, float* scale, float*) {
+    *scale = read_f16(b);
+    store_32(q, _mm256_or_si256(nibbles_16(b + 6), fifth_bits(read_u32(b + 2))));
+  }
+};
+
+// 24 B: f16 d, f16 m, 32 fifth bits, nibbles.
+struct Q5_1 {
+  static constexpr int kValues = 32, kBytes = 24, kGroup = 32, kZero = 0;
+  static constexpr bool kMinimum = true;
+  static void unpack(const uint8_t* b, uint8_t* q, float* scale, float* minimum) {
+    *scale = read_f16(b);
+    *minimum = -read_f16(b + 2);
+    store_32(q, _mm256_or_si256(nibbles_16(b + 8), fifth_bits(read_u32(b + 4))));
+  }
+};
+
+// The 6-bit scales and minima of Q4_K and Q5_K: f16 d, f16 m, 12 bytes S.
+static inline void k_scales(const uint8_t* b, float* scale, float* minimum) {
+  const float d = read_f16(b), m = read_f16(b + 2);
+  const uint8_t* s = b + 4;
+  for (int g = 0; g < 8; ++g) {
+    const int scale_bits = g < 4 ? s[g] & 63 : (s[g + 4] & 15) | ((s[g - 4] >> 6) << 4);
+    const int minimum_bits = g < 4 ? s[g + 4] & 63 : (s[g + 4] >> 4) | ((s[g] >> 6) << 4);
+    scale[g * kScaleStride] = d * static_cast<float>(scale_bits);
+    minimum[g * kScaleStride] = m * static_cast<float>(minimum_bits);
+  }
+}
+
+// 144 B: f16 d, f16 m, 12 B of scales, 4 chunks of 32 B: low nibbles, then high, 32 values each.
+struct Q4_K {
+  static constexpr int kValues = 256, kBytes = 144, kGroup = 32, kZero = 0;
+  static constexpr bool kMinimum = true;
+  static void unpack(const uint8_t* b, uint8_t* q, float* scale, float* minimum) {
+    k_scales(b, scale, minimum);
+    for (int chunk = 0; chunk < 4; ++chunk) {
+      const __m256i bytes = load_32(b + 16 + 32 * chunk);
+      store_32(q + 64 * chunk, low_nibbles(bytes));
+      store_32(q + 64 * chunk + 32, high_nibbles(bytes));
+    }
+  }
+};
+
+// 176 B: as Q4_K with 32 B of fifth bits before the nibbles: bits 2·chunk and 2·chunk + 1.
+struct Q5_K {
+  static constexpr int kValues = 256, kBytes = 176, kGroup = 32, kZero = 0;
+  static constexpr bool kMinimum = true;
+  static void unpack(const uint8_t* b, uint8_t* q, float* scale, float* minimum) {
+    k_scales(b, scale, minimum);
+    const __m256i fifth = load_32(b + 16);
+    const auto bits = [fifth](int bit) {
+      return fifth_bits(
+          _mm256_test_epi8_mask(fifth, _mm256_set1_epi8(static_cast<char>(1 << bit))));
+    };
+    for (int chunk = 0; chunk < 4; ++chunk) {
+      const __m256i bytes = load_32(b + 48 + 32 * chunk);
+      store_32(q + 64 * chunk, _mm256_or_si256(low_nibbles(bytes), bits(2 * chunk)));
+      store_32(q + 64 * chunk + 32, _mm256_or_si256(high_nibbles(bytes), bits(2 * chunk + 1)));
+    }
+  }
+};
+
+// 210 B: 128 B of low nibbles, 64 B of high pairs, 16 int8 scales, f16 d.
+struct Q6_K {
+  static constexpr int kValues = 256, kBytes = 210, kGroup = 16, kZero = 32;
+  static constexpr bool kMinimum = false;
+  static void unpack(const uint8_t* b, uint8_t* q, float* scale, float*) {
+    const float d = read_f16(b + 208);
+    for (int g = 0; g < 16; ++g)
+      scale[g * kScaleStride] = d * static_cast<float>(static_cast<int8_t>(b[192 + g]));
+    for (int half = 0; half < 2; ++half) {
+      const __m256i first = load_32(b + 64 * half), second = load_32(b + 64 * half + 32);
+      const __m256i high = load_32(b + 128 + 32 * half);
+      const auto pair = [](__m256i v) {
+        return _mm256_and_si256(v, _mm256_set1_epi8(48));  // bits 4 and 5
+      };
+      uint8_t* out = q + 128 * half;
+      store_32(out, _mm256_or_si256(low_nibbles(first), pair(_mm256_slli_epi16(high, 4))));
+      store_32(out + 32, _mm256_or_si256(low_nibbles(second), pair(_mm256_slli_epi16(high, 2))));
+      store_32(out + 64, _mm256_or_si256(high_nibbles(first), pair(high)));
+      store_32(out + 96, _mm256_or_si256(high_nibbles(second), pair(_mm256_srli_epi16(high, 2))));
+    }
+  }
+};
+
+}  // namespace potluck::cpu::avx512

@@ -1,0 +1,42 @@
+// 16 rows of 32 bytes become 8 vectors of 16 dwords, a row a lane: how weights (4 int8 or 2 bf16 a
+// dword) come to lie beside one another for VPDPBUSD and VDPBF16PS. 32 loads, 16 shuffles.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace potluck::cpu::avx512 {
+
+#define POTLUCK_INLINE_512 static inline __attribute__((always_inline))
+
+// The 16 bytes at `p` of rows r, r + 4, r + 8 and r + 12.
+POTLUCK_INLINE_512 __m512i load_four_rows(const std::byte* p, size_t stride) {
+  const auto load = [ p, stride ](int row) __attribute__((always_inline)) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + static_cast<size_t>(row) * stride));
+  };
+  __m512i v = _mm512_castsi128_si512(load(0));
+  v = _mm512_inserti32x4(v, load(4), 1);
+  v = _mm512_inserti32x4(v, load(8), 2);
+  return _mm512_inserti32x4(v, load(12), 3);
+}
+
+// out[j] = dword j (0 … 7) of rows 0 … 15, which lie `stride` bytes apart.
+POTLUCK_INLINE_512 void transpose_16x8(const std::byte* rows, size_t stride, __m512i out[8]) {
+#pragma GCC unroll 2
+  for (int half = 0; half < 2; ++half) {
+    const std::byte* p = rows + 16 * half;
+    const __m512i a = load_four_rows(p, stride), b = load_four_rows(p + stride, stride);
+    const __m512i c = load_four_rows(p + 2 * stride, stride);
+    const __m512i d = load_four_rows(p + 3 * stride, stride);
+    const __m512i ab_low = _mm512_unpacklo_epi32(a, b), ab_high = _mm512_unpackhi_epi32(a, b);
+    const __m512i cd_low = _mm512_unpacklo_epi32(c, d), cd_high = _mm512_unpackhi_epi32(c, d);
+    out[4 * half] = _mm512_unpacklo_epi64(ab_low, cd_low);
+    out[4 * half + 1] = _mm512_unpackhi_epi64(ab_low, cd_low);
+    out[4 * half + 2] = _mm512_unpacklo_epi64(ab_high, cd_high);
+    out[4 * half + 3] = _mm512_unpackhi_epi64(ab_high, cd_high);
+  }
+}
+
+}  // namespace potluck::cpu::avx512

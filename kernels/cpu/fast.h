@@ -1,0 +1,26 @@
+// The fast forms of the reference's heavy operations, on one instruction set. What they compute is
+// reference.h's; what they round beside it is said at each. Bits depend on shapes and the
+// instruction set alone. No function allocates: scratch is the caller's, 64-byte aligned.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/cpu/isa.h"
+#include "kernels/cpu/reference.h"
+#include "kernels/cpu/thread_pool.h"
+
+namespace potluck::cpu {
+
+// x · Wᵀ with x in int8 blocks of 32 or in bf16, as packed_product.h has it.
+size_t fast_matmul_scratch(Isa isa, DType type, int64_t columns, int64_t rows_max, int threads);
+void fast_matmul(Isa isa, const float* x, int64_t rows, const WeightView& w, float* out,
+                 void* scratch, ThreadPool& pool);
+
+// As experts(): each expert's rows meet its panels once, gate and up in one task.
+size_t fast_experts_scratch(Isa isa, const ExpertsView& experts, int64_t rows_max, int threads);
+void fast_experts(Isa isa, const float* x, int64_t rows, const ExpertsView& view,
+                  const int32_t* expert, const float* weight, float* out, void* scratch,
+                  ThreadPool& pool);
+
+}  // namespace potluck::cpu

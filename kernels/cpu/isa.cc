@@ -1,0 +1,58 @@
+#include "kernels/cpu/isa.h"
+
+namespace potluck::cpu {
+namespace {
+
+struct Entry {
+  Isa isa;
+  const char* name;
+  bool (*available)();
+};
+
+bool has_avx512() {
+#if defined(__x86_64__)
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+         __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vnni") &&
+         __builtin_cpu_supports("avx512bf16");
+#else
+  return false;
+#endif
+}
+
+constexpr Entry kIsas[] = {{Isa::avx512, "avx512", has_avx512},
+                           {Isa::portable, "portable", [] { return true; }}};
+
+}  // namespace
+
+const char* isa_name(Isa isa) {
+  for (const Entry& entry : kIsas)
+    if (entry.isa == isa) return entry.name;
+  return "?";
+}
+
+std::optional<Isa> isa_from_name(std::string_view name) {
+  for (const Entry& entry : kIsas)
+    if (name == entry.name) return entry.isa;
+  return {};
+}
+
+std::string isa_names() {
+  std::string names;
+  for (const Entry& entry : kIsas) names += (names.empty() ? "" : ", ") + std::string(entry.name);
+  return names;
+}
+
+bool isa_available(Isa isa) {
+  for (const Entry& entry : kIsas)
+    if (entry.isa == isa) return entry.available();
+  return false;
+}
+
+Isa best_isa() {
+  for (const Entry& entry : kIsas)
+    if (entry.available()) return entry.isa;
+  return Isa::portable;
+}
+
+}  // namespace potluck::cpu
