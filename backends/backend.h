@@ -35,6 +35,7 @@ struct Matrix {
   int64_t count = 1;  // experts; 1 for a plain matrix
   int64_t rows = 0;
   int64_t columns = 0;
+  bool fine = false;  // where a backend rounds x, its products need 16 bits of it
   bool empty() const { return id < 0; }
 };
 
@@ -166,8 +167,19 @@ class Backend {
                                 Tensor soft) = 0;
 };
 
-// "cpu", "cuda:0", "hip:0". Throws Fault{input} for what this build does not have, naming what it
-// has. threads: of a CPU backend; 0: one a core this process may use.
-std::unique_ptr<Backend> make_backend(const std::string& device, int threads);
+// exact: the reference arithmetic, the same bits on any processor. fast: lower precision inside
+// products, the same bits on one instruction set.
+enum class Precision : uint8_t { exact, fast };
+
+struct BackendOptions {
+  int threads = 0;  // of a CPU backend; 0: one a core this process may use
+  Precision precision = Precision::exact;
+  std::string isa;  // of a fast CPU backend; empty: the best that this machine has
+};
+
+// "cpu", "cuda:0", "hip:0". Throws Fault{input} for what this build or machine does not have,
+// naming what it has.
+std::unique_ptr<Backend> make_backend(const std::string& device, const BackendOptions& options);
+std::unique_ptr<Backend> make_backend(const std::string& device, int threads);  // exact
 
 }  // namespace potluck

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "kernels/cpu/dequantize.h"
+#include "kernels/cpu/fast.h"
 #include "topology/check.h"
 #include "topology/fault.h"
 
@@ -49,7 +50,8 @@ std::byte* at(Tensor tensor, size_t offset) {
 
 }  // namespace
 
-CpuBackend::CpuBackend(int threads) : pool_(threads > 0 ? threads : allowed_cores()) {}
+CpuBackend::CpuBackend(int threads, cpu::Isa isa)
+    : isa_(isa), pool_(threads > 0 ? threads : allowed_cores()) {}
 
 CpuBackend::~CpuBackend() {
   for (Tensor& tensor : tensors_) std::free(tensor.data);
@@ -57,7 +59,8 @@ CpuBackend::~CpuBackend() {
 
 DeviceInfo CpuBackend::info() const {
   DeviceInfo info;
-  info.name = "cpu (" + processor_name() + ", " + std::to_string(pool_.threads()) + " threads)";
+  info.name = "cpu (" + processor_name() + ", " + std::to_string(pool_.threads()) + " threads, " +
+              (fast() ? cpu::isa_name(isa_) : "exact") + ")";
   info.bytes_total =
       static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
   info.bytes_free = available_memory();
@@ -117,6 +120,7 @@ void CpuBackend::reserve(const Limits& limits) {
     reserve_head(limits);
   else
     reserve_stage(limits);
+  if (fast()) reserve_fast(limits);
   if (scratch_.bytes < scratch_bytes_) scratch_ = allocate(scratch_bytes_);
   const size_t position_bytes = static_cast<size_t>(limits.rows) * sizeof(int32_t);
   if (positions_.bytes < position_bytes) positions_ = allocate(position_bytes);
@@ -140,14 +144,30 @@ void CpuBackend::reserve_stage(const Limits& limits) {
   experts.used = spec.experts_used;
   experts.inner = spec.expert_intermediate;
   experts.hidden = spec.hidden;
-  experts.gate_up.columns = spec.hidden;
-  experts.down.columns = spec.expert_intermediate;
-  scratch_bytes_ =
-      std::max({scratch_bytes_, cpu::matmul_scratch(columns) * threads * sizeof(float),
-                cpu::route_scratch(limits.rows, spec.hidden, spec.experts) * sizeof(float),
-                cpu::experts_scratch(experts, limits.rows, pool_.threads()),
-                attention_stride_ * threads * sizeof(float),
-                static_cast<size_t>(limits.rows * kv_width) * sizeof(float)});
+  need_scratch(cpu::matmul_scratch(columns) * threads * sizeof(float));
+  need_scratch(cpu::route_scratch(limits.rows, spec.hidden, spec.experts) * sizeof(float));
+  need_scratch(cpu::experts_scratch(experts, limits.rows, pool_.threads()));
+  need_scratch(attention_stride_ * threads * sizeof(float));
+  need_scratch(static_cast<size_t>(limits.rows * kv_width) * sizeof(float));
+}
+
+// What the fast products of the matrices loaded so far take.
+void CpuBackend::reserve_fast(const Limits& limits) {
+  const ModelSpec& spec = *limits.spec;
+  const int threads = pool_.threads();
+  const int64_t gate_up_rows = static_cast<int64_t>(spec.experts) * 2 * spec.expert_intermediate;
+  const int64_t down_rows = static_cast<int64_t>(spec.experts) * spec.hidden;
+  for (const Stored& w : matrices_) {
+    need_scratch(cpu::fast_matmul_scratch(cpu::packed_product(isa_, w.view.type, true),
+                                          w.view.columns, limits.rows, threads));
+    if (w.view.rows != gate_up_rows) continue;
+    for (const Stored& down : matrices_)
+      if (down.view.rows == down_rows)
+        need_scratch(cpu::fast_experts_scratch(isa_,
+                                               {w.view, down.view, spec.experts, spec.experts_used,
+                                                spec.expert_intermediate, spec.hidden},
+                                               limits.rows, threads));
+  }
 }
 
 void CpuBackend::unpack(const void* wire, DType type, int64_t rows, int64_t n, Tensor x) {
@@ -168,7 +188,11 @@ void CpuBackend::rms_norm(Tensor x, Tensor weight, float eps, int rows, int64_t 
 }
 
 void CpuBackend::matmul(Tensor x, const Matrix& w, int rows, Tensor out) {
-  cpu::matmul(x.f32(), w.columns, rows, view(w), out.f32(), w.rows, scratch_.f32(), pool_);
+  if (fast())
+    cpu::fast_matmul(cpu::packed_product(isa_, w.type, w.fine), x.f32(), rows, view(w), out.f32(),
+                     scratch_.data, pool_);
+  else
+    cpu::matmul(x.f32(), w.columns, rows, view(w), out.f32(), w.rows, scratch_.f32(), pool_);
 }
 
 // Rounds [rows, kv_heads·head_dim] values to the KV dtype and stores each row where it belongs.
@@ -255,7 +279,12 @@ void CpuBackend::experts(Tensor x, const Matrix& gate_up, const Matrix& down, in
                          Tensor expert, Tensor weight, int rows, Tensor out) {
   const cpu::ExpertsView experts{view(gate_up), view(down),   static_cast<int>(gate_up.count),
                                  used,          down.columns, gate_up.columns};
-  cpu::experts(x.f32(), rows, experts, expert.i32(), weight.f32(), out.f32(), scratch_.data, pool_);
+  if (fast())
+    cpu::fast_experts(isa_, x.f32(), rows, experts, expert.i32(), weight.f32(), out.f32(),
+                      scratch_.data, pool_);
+  else
+    cpu::experts(x.f32(), rows, experts, expert.i32(), weight.f32(), out.f32(), scratch_.data,
+                 pool_);
 }
 
 void CpuBackend::add_norm(Tensor params, Tensor x, Tensor a, Tensor b, Tensor weight, Tensor scale,

@@ -1,10 +1,13 @@
-// CpuBackend: the reference arithmetic of kernels/cpu on host memory. Operations run at once, so
-// wait() has nothing to wait for.
+// CpuBackend: kernels/cpu on host memory. Operations run at once, so wait() has nothing to wait
+// for. With Isa::portable every operation is the reference's (exact); with another, the heavy ones
+// are the fast kernels of that instruction set.
 #pragma once
 
+#include <algorithm>
 #include <vector>
 
 #include "backends/backend.h"
+#include "kernels/cpu/isa.h"
 #include "kernels/cpu/reference.h"
 #include "kernels/cpu/thread_pool.h"
 
@@ -12,7 +15,8 @@ namespace potluck {
 
 class CpuBackend final : public Backend {
  public:
-  explicit CpuBackend(int threads);  // 0: one for each core this process may use
+  // threads 0: one for each core this process may use.
+  explicit CpuBackend(int threads, cpu::Isa isa = cpu::Isa::portable);
   ~CpuBackend() override;
 
   DeviceInfo info() const override;
@@ -61,6 +65,11 @@ class CpuBackend final : public Backend {
   void store_kv(const StepParams& params, const AttentionLayer& layer, const float* values,
                 const KvLayer& kv, const KvLayer& fresh, bool keys);
 
+  bool fast() const { return isa_ != cpu::Isa::portable; }
+  void need_scratch(size_t bytes) { scratch_bytes_ = std::max(scratch_bytes_, bytes); }
+  void reserve_fast(const Limits& limits);
+
+  const cpu::Isa isa_;
   cpu::ThreadPool pool_;
   std::vector<Tensor> tensors_;
   std::vector<Stored> matrices_;

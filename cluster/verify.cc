@@ -62,7 +62,7 @@ class Replay {
         trace_(std::move(trace)),
         tensors_(tensors),
         plan_(plan_of(spec_, options, longest_encode())),
-        backend_(make_backend(options.backend, options.threads)),
+        backend_(make_backend(options.backend, {options.threads, options.precision, options.isa})),
         head_(*source, plan_, *backend_) {
     if (options.hosts)
       remote_ = std::make_unique<RemoteStages>(source, plan_, *options.hosts);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "backends/backend.h"
 #include "cluster/worker_hosts.h"
 #include "topology/model_source.h"
 
@@ -21,6 +22,8 @@ struct VerifyOptions {
   int chunk = 0;          // rows of an encode pass; 0: the whole of each op at once
   std::string backend = "cpu";
   int threads = 0;
+  Precision precision = Precision::exact;
+  std::string isa;  // of fast; empty: the best here
   // Where the stages are: beside the head in this process, or workers at the other end of links.
   std::optional<HostSetup> hosts;
   std::string plan;  // the stages' plan file, with hosts; its head is this process all the same

@@ -10,18 +10,19 @@ namespace potluck {
 namespace {
 
 struct Flags {
-  std::string model, stream = "f32", sampler, transport;
+  std::string model, stream = "f32", sampler, transport, precision = "exact";
   bool insecure_plaintext = false;
   VerifyOptions verify;
   double tolerance = 0, vs_bf16 = 1.6;
   bool json = false, released = false;
 };
 
-// An f32 stream must meet every logit; a lossy one the reference's own loss in bf16.
+// An exact f32 stream must meet every logit; a lossy one the reference's own loss in bf16.
 bool passes(const Flags& flags, const VerifyReport& r) {
   constexpr double kForced = 2e-4, kFree = 2e-3;
   const double limit = flags.tolerance > 0 ? flags.tolerance : flags.verify.free ? kFree : kForced;
-  if (!flags.verify.f32) return r.vs_bf16 <= flags.vs_bf16;
+  const bool lossy = !flags.verify.f32 || flags.verify.precision == Precision::fast;
+  if (lossy) return r.vs_bf16 <= flags.vs_bf16;
   return r.max_abs <= limit && r.first_bad_layer.empty();
 }
 
@@ -68,6 +69,7 @@ int run(Flags flags, const ModelPlaces& places, const std::string& program) {
     throw Fault(FaultKind::input,
                 "verify needs -m MODEL with --trace T.json or --released, or --sampler S.json");
   flags.verify.f32 = flags.stream == "f32";
+  if (flags.precision == "fast") flags.verify.precision = Precision::fast;
   flags.verify.hosts = hosts_of(flags, program);
   const VerifyReport report = verify(open_model(flags.model, places), flags.verify);
   const bool passed = passes(flags, report);
@@ -112,6 +114,9 @@ void add_verify(CommandLine& line) {
   sub->add_flag("--free", flags->verify.free,
                 "condition on its own previous step, not the recorded one");
   sub->add_option("--backend", flags->verify.backend, "cpu");
+  sub->add_option("--precision", flags->precision, "of products: exact or fast")
+      ->check(CLI::IsMember({"exact", "fast"}));
+  sub->add_option("--isa", flags->verify.isa, "of fast products (default: the best here)");
   sub->add_option("-t,--threads", flags->verify.threads, "CPU threads")->check(CLI::PositiveNumber);
   sub->add_option("--tolerance", flags->tolerance, "largest |Δlogit| of an f32 stream");
   sub->add_option("--vs-bf16", flags->vs_bf16, "largest loss against the reference's own in bf16");

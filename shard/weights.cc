@@ -28,6 +28,13 @@ class Loader {
     return find_tensor(source_, prefix_ + name) ? matrix(name) : Matrix{};
   }
 
+  // Of Q, K and V, for attention's scores are q·k unscaled; and of self-conditioning, which carries
+  // a step's rounding into the next, several times as large.
+  Matrix fine(Matrix matrix) const {
+    matrix.fine = true;
+    return matrix;
+  }
+
   // A vector, widened to f32.
   Tensor vector(const std::string& name) const {
     const std::vector<float> values = read(name);
@@ -76,9 +83,9 @@ LayerWeights load_layer(const ModelSource& source, int layer, Backend& backend) 
   const Loader load(source, backend, "blk." + std::to_string(layer) + ".");
   LayerWeights w;
   w.attn_norm = load.vector("attn_norm.weight");
-  w.q = load.matrix("attn_q.weight");
-  w.k = load.matrix("attn_k.weight");
-  w.v = load.matrix_if_present("attn_v.weight");
+  w.q = load.fine(load.matrix("attn_q.weight"));
+  w.k = load.fine(load.matrix("attn_k.weight"));
+  w.v = load.fine(load.matrix_if_present("attn_v.weight"));
   w.o = load.matrix("attn_output.weight");
   w.q_norm = load.vector("attn_q_norm.weight");
   w.k_norm = load.vector("attn_k_norm.weight");
@@ -106,9 +113,9 @@ HeadWeights load_head(const ModelSource& source, Backend& backend) {
   w.table = load.matrix("token_embd.weight");
   w.norm = load.vector("output_norm.weight");
   w.pre_norm = load.vector("self_cond_pre_norm.weight");
-  w.gate = load.matrix("self_cond_gate.weight");
-  w.up = load.matrix("self_cond_up.weight");
-  w.down = load.matrix("self_cond_down.weight");
+  w.gate = load.fine(load.matrix("self_cond_gate.weight"));
+  w.up = load.fine(load.matrix("self_cond_up.weight"));
+  w.down = load.fine(load.matrix("self_cond_down.weight"));
   return w;
 }
 

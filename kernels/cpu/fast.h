@@ -7,15 +7,17 @@
 #include <cstdint>
 
 #include "kernels/cpu/isa.h"
+#include "kernels/cpu/packed_product.h"
 #include "kernels/cpu/reference.h"
 #include "kernels/cpu/thread_pool.h"
 
 namespace potluck::cpu {
 
-// x · Wᵀ with x in int8 blocks of 32 or in bf16, as packed_product.h has it.
-size_t fast_matmul_scratch(Isa isa, DType type, int64_t columns, int64_t rows_max, int threads);
-void fast_matmul(Isa isa, const float* x, int64_t rows, const WeightView& w, float* out,
-                 void* scratch, ThreadPool& pool);
+// x · Wᵀ with x in int8 blocks of 32 or in bf16, one term or two, as packed_product.h has it.
+size_t fast_matmul_scratch(const PackedProduct& product, int64_t columns, int64_t rows_max,
+                           int threads);
+void fast_matmul(const PackedProduct& product, const float* x, int64_t rows, const WeightView& w,
+                 float* out, void* scratch, ThreadPool& pool);
 
 // As experts(): each expert's rows meet its panels once, gate and up in one task.
 size_t fast_experts_scratch(Isa isa, const ExpertsView& experts, int64_t rows_max, int threads);

@@ -25,15 +25,15 @@ Scratch carve(const PackedProduct& product, int64_t columns, int64_t rows, int t
 
 }  // namespace
 
-size_t fast_matmul_scratch(Isa isa, DType type, int64_t columns, int64_t rows_max, int threads) {
+size_t fast_matmul_scratch(const PackedProduct& product, int64_t columns, int64_t rows_max,
+                           int threads) {
   Arena arena(nullptr);
-  carve(packed_product(isa, type), columns, rows_max, threads, arena);
+  carve(product, columns, rows_max, threads, arena);
   return arena.used();
 }
 
-void fast_matmul(Isa isa, const float* x, int64_t rows, const WeightView& w, float* out,
-                 void* scratch, ThreadPool& pool) {
-  const PackedProduct& product = packed_product(isa, w.type);
+void fast_matmul(const PackedProduct& product, const float* x, int64_t rows, const WeightView& w,
+                 float* out, void* scratch, ThreadPool& pool) {
   Arena arena(scratch);
   const Scratch s = carve(product, w.columns, rows, pool.threads(), arena);
   const size_t row_bytes = product.row_bytes(w.columns);

@@ -7,14 +7,14 @@
 
 namespace potluck::cpu {
 
-const PackedProduct& packed_product(Isa isa, DType type) {
+const PackedProduct& packed_product(Isa isa, DType type, bool fine) {
 #if defined(__x86_64__)
   if (isa == Isa::avx512) {
-    const PackedProduct* product = avx512::int8_product(type);
-    return product ? *product : avx512::bf16_product();
+    const PackedProduct* product = avx512::int8_product(type, fine);
+    return product ? *product : avx512::bf16_product(fine);
   }
 #endif
-  CHECK(false, isa_name(isa), dtype_name(type));
+  CHECK(false, isa_name(isa), dtype_name(type), fine);
   __builtin_unreachable();
 }
 

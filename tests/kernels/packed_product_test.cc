@@ -77,19 +77,22 @@ Floats random_floats(int64_t n, uint32_t seed) {
   return values;
 }
 
-Floats multiply(Isa isa, const Floats& x, int64_t rows, const Weights& w, int threads) {
+Floats multiply(Isa isa, const Floats& x, int64_t rows, const Weights& w, int threads,
+                bool fine = false) {
   ThreadPool pool(threads);
-  const size_t bytes = fast_matmul_scratch(isa, w.type, w.columns, rows, threads);
+  const PackedProduct& product = packed_product(isa, w.type, fine);
+  const size_t bytes = fast_matmul_scratch(product, w.columns, rows, threads);
   auto* scratch = std::aligned_alloc(64, bytes);
   Floats out(static_cast<size_t>(rows * w.rows), NAN);
-  fast_matmul(isa, x.data(), rows, w.view(), out.data(), scratch, pool);
+  fast_matmul(product, x.data(), rows, w.view(), out.data(), scratch, pool);
   std::free(scratch);
   return out;
 }
 
 // What packing may change of Σ x·w, plus the float sums' own rounding. int8: half a step of each
-// block of x, step = max/127, times its |w| sum. bf16: 2⁻⁸ of x and of w each.
-double tolerance(const Weights& w, const float* x, const float* row, bool int8) {
+// block of x, step = max/127, times its |w| sum; two terms: 1/256 of that. bf16: 2⁻⁸ of x (two
+// terms: 2⁻¹⁶) and of w, unless w is bf16 anyway.
+double tolerance(const Weights& w, const float* x, const float* row, bool fine) {
   double packed = 0, magnitude = 0;
   for (int64_t i = 0; i < w.columns; i += 32) {
     double most = 0, weights = 0;
@@ -101,7 +104,11 @@ double tolerance(const Weights& w, const float* x, const float* row, bool int8) 
     packed += most / 127 * 0.5001 * weights;
   }
   const double sums = static_cast<double>(w.columns) * 0x1p-22 * magnitude;
-  return (int8 ? packed * 1.01 : magnitude * 0x1.02p-7) + sums + 1e-20;
+  const bool int8 = w.type != DType::bf16 && w.type != DType::f16 && w.type != DType::f32 &&
+                    w.type != DType::iq4_nl;
+  if (int8) return packed * 1.01 * (fine ? 0x1p-8 : 1) + sums + 1e-20;
+  const double of_x = fine ? 0x1.02p-16 : 0x1.02p-8;
+  return magnitude * (of_x + (w.type == DType::bf16 ? 0 : 0x1.02p-8)) + sums + 1e-20;
 }
 
 struct Shape {
@@ -118,17 +125,19 @@ TEST(PackedProduct, MeetsTheReferenceOnOddShapes) {
       for (const auto [rows, outputs, columns] : kShapes) {
         const Weights w(type, outputs, columns, 1);
         const Floats x = random_floats(rows * columns, 2);
-        const Floats out = multiply(isa, x, rows, w, 2);
-        const bool int8 = std::string(packed_product(isa, type).name) == "int8";
-        for (int64_t t = 0; t < rows; ++t)
-          for (int64_t o = 0; o < outputs; ++o) {
-            const float *xt = x.data() + t * columns, *wo = w.wide.data() + o * columns;
-            double sum = 0;
-            for (int64_t i = 0; i < columns; ++i) sum += static_cast<double>(xt[i]) * wo[i];
-            ASSERT_NEAR(out[static_cast<size_t>(t * outputs + o)], sum, tolerance(w, xt, wo, int8))
-                << isa_name(isa) << " " << dtype_name(type) << " " << rows << " × " << outputs
-                << " × " << columns << " at " << t << ", " << o;
-          }
+        for (bool fine : {false, true}) {
+          const Floats out = multiply(isa, x, rows, w, 2, fine);
+          for (int64_t t = 0; t < rows; ++t)
+            for (int64_t o = 0; o < outputs; ++o) {
+              const float *xt = x.data() + t * columns, *wo = w.wide.data() + o * columns;
+              double sum = 0;
+              for (int64_t i = 0; i < columns; ++i) sum += static_cast<double>(xt[i]) * wo[i];
+              ASSERT_NEAR(out[static_cast<size_t>(t * outputs + o)], sum,
+                          tolerance(w, xt, wo, fine))
+                  << isa_name(isa) << " " << dtype_name(type) << " " << rows << " × " << outputs
+                  << " × " << columns << " at " << t << ", " << o << (fine ? " fine" : "");
+            }
+        }
       }
 }
 
@@ -139,15 +148,17 @@ TEST(PackedProduct, TakesFloatsOfAnyWidth) {
       for (int64_t columns : {1, 2, 15, 17, 33, 255, 300, 1031}) {
         const Weights w(type, 35, columns, 3);
         const Floats x = random_floats(5 * columns, 4);
-        const Floats out = multiply(isa, x, 5, w, 1);
-        for (int64_t t = 0; t < 5; ++t)
-          for (int64_t o = 0; o < 35; ++o) {
-            const float *xt = x.data() + t * columns, *wo = w.wide.data() + o * columns;
-            double sum = 0;
-            for (int64_t i = 0; i < columns; ++i) sum += static_cast<double>(xt[i]) * wo[i];
-            ASSERT_NEAR(out[static_cast<size_t>(t * 35 + o)], sum, tolerance(w, xt, wo, false))
-                << dtype_name(type) << " " << columns;
-          }
+        for (bool fine : {false, true}) {
+          const Floats out = multiply(isa, x, 5, w, 1, fine);
+          for (int64_t t = 0; t < 5; ++t)
+            for (int64_t o = 0; o < 35; ++o) {
+              const float *xt = x.data() + t * columns, *wo = w.wide.data() + o * columns;
+              double sum = 0;
+              for (int64_t i = 0; i < columns; ++i) sum += static_cast<double>(xt[i]) * wo[i];
+              ASSERT_NEAR(out[static_cast<size_t>(t * 35 + o)], sum, tolerance(w, xt, wo, fine))
+                  << dtype_name(type) << " " << columns << (fine ? " fine" : "");
+            }
+        }
       }
 }
 
@@ -181,7 +192,7 @@ TEST(PackedProduct, ZerosStayZeroAndAnOutlierSpoilsItsBlockAlone) {
       double sum = 0;
       for (int64_t i = 0; i < 96; ++i)
         sum += static_cast<double>(x[static_cast<size_t>(i)]) * row[i];
-      ASSERT_NEAR(out[static_cast<size_t>(o)], sum, tolerance(w, x.data(), row, true));
+      ASSERT_NEAR(out[static_cast<size_t>(o)], sum, tolerance(w, x.data(), row, false));
     }
   }
 }

@@ -19,8 +19,14 @@ int64_t padded_columns(int64_t columns) {
   return (columns + kStep - 1) / kStep * kStep;
 }
 
+// The terms of a packed row lie behind one another.
+int64_t term_bytes(int64_t columns) {
+  return (padded_columns(columns) * 2 + 63) / 64 * 64;
+}
+
+template <int kTerms>
 size_t row_bytes(int64_t columns) {
-  return static_cast<size_t>(padded_columns(columns) * 2 + 63) / 64 * 64;
+  return static_cast<size_t>(kTerms * term_bytes(columns));
 }
 
 // out[0, padded) = x in bf16, zeros behind.
@@ -33,8 +39,17 @@ void round_row(const float* x, int64_t columns, int64_t padded, std::byte* out) 
   }
 }
 
+template <int kTerms>
 void pack_row(const float* x, int64_t columns, std::byte* packed) {
   round_row(x, columns, padded_columns(columns), packed);
+  if constexpr (kTerms == 2)
+    for (int64_t i = 0; i < columns; i += kWide) {
+      const int64_t n = columns - i < kWide ? columns - i : kWide;
+      float left[kWide];
+      dequantize_row(DType::bf16, packed + i * 2, left, n);
+      for (int64_t j = 0; j < n; ++j) left[j] = x[i + j] - left[j];
+      round_row(left, n, padded_columns(n), packed + term_bytes(columns) + i * 2);
+    }
 }
 
 // [K / 2][32 columns][2] bf16.
@@ -82,9 +97,10 @@ void pack_panel(const WeightView& w, std::byte* panel) {
   }
 }
 
-template <int kRows>
+template <int kRows, int kTerms>
 void multiply_tile(const PanelProduct& p, int64_t first, Prefetch& prefetch) {
   const std::byte* const* x = p.x + first;
+  const int64_t behind = term_bytes(p.columns);
   __m512 sums[kRows][2] = {};
   for (int64_t k = 0; k < padded_columns(p.columns); k += kStep) {
     prefetch.step();
@@ -93,31 +109,40 @@ void multiply_tile(const PanelProduct& p, int64_t first, Prefetch& prefetch) {
       const auto w0 = (__m512bh)_mm512_load_si512(p.panel + i * kColumns * 2);
       const auto w1 = (__m512bh)_mm512_load_si512(p.panel + i * kColumns * 2 + 64);
 #pragma GCC unroll 8
-      for (int r = 0; r < kRows; ++r) {
-        int32_t pair;
-        std::memcpy(&pair, x[r] + i * 2, 4);
-        const auto both = (__m512bh)_mm512_set1_epi32(pair);
-        sums[r][0] = _mm512_dpbf16_ps(sums[r][0], w0, both);
-        sums[r][1] = _mm512_dpbf16_ps(sums[r][1], w1, both);
-      }
+      for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 2
+        for (int term = 0; term < kTerms; ++term) {
+          int32_t pair;
+          std::memcpy(&pair, x[r] + term * behind + i * 2, 4);
+          const auto both = (__m512bh)_mm512_set1_epi32(pair);
+          sums[r][0] = _mm512_dpbf16_ps(sums[r][0], w0, both);
+          sums[r][1] = _mm512_dpbf16_ps(sums[r][1], w1, both);
+        }
     }
   }
   for (int r = 0; r < kRows; ++r)
     store_columns(p.out + (first + r) * p.out_stride, p.count, sums[r]);
 }
 
+template <int kTerms>
 void multiply(const PanelProduct& p) {
   Prefetch prefetch(p, tile_count(p.rows, kRowsMax) * padded_columns(p.columns) / kStep);
-  each_tile<kRowsMax>(p.rows,
-                      [&]<int kRows>(int64_t first) { multiply_tile<kRows>(p, first, prefetch); });
+  each_tile<kRowsMax>(
+      p.rows, [&]<int kRows>(int64_t first) { multiply_tile<kRows, kTerms>(p, first, prefetch); });
 }
 
-constexpr PackedProduct kProduct = {"bf16", row_bytes, pack_row, panel_bytes, pack_panel, multiply};
+template <int kTerms>
+constexpr PackedProduct kProduct = {kTerms == 2 ? "bf16 fine" : "bf16",
+                                    row_bytes<kTerms>,
+                                    pack_row<kTerms>,
+                                    panel_bytes,
+                                    pack_panel,
+                                    multiply<kTerms>};
 
 }  // namespace
 
-const PackedProduct& bf16_product() {
-  return kProduct;
+const PackedProduct& bf16_product(bool fine) {
+  return fine ? kProduct<2> : kProduct<1>;
 }
 
 }  // namespace potluck::cpu::avx512

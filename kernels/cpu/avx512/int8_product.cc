@@ -25,35 +25,50 @@ size_t padded(size_t bytes) {
   return (bytes + 63) / 64 * 64;
 }
 
-// A packed row: int8 q[K], then f32 scale[K / 32], then for each group i32 −zero · Σ q, or f32
-// scale · Σ q where the format has a minimum.
-template <typename Format>
+// A packed row: int8 q[kTerms][K], f32 scale[K / 32], then for each group i32 −zero · Σ q, or f32
+// scale · Σ q where the format has a minimum. Two terms are q = 256 · q[0] + q[1].
+template <typename Format, int kTerms>
 size_t row_bytes(int64_t columns) {
   const auto k = static_cast<size_t>(columns);
-  return padded(k + k / kBlock * 4 + k / Format::kGroup * 4);
+  return padded(kTerms * k + k / kBlock * 4 + k / Format::kGroup * 4);
 }
 
-const float* scales_of(const std::byte* row, int64_t columns) {
-  return reinterpret_cast<const float*>(row + columns);
+template <int kTerms>
+int64_t scales_at(int64_t columns) {
+  return kTerms * columns;
 }
 
-const std::byte* extras_of(const std::byte* row, int64_t columns) {
-  return row + columns + columns / kBlock * 4;
+template <int kTerms>
+int64_t extras_at(int64_t columns) {
+  return kTerms * columns + columns / kBlock * 4;
 }
 
-// q = round(x · 127 / max|x|), 16 values a half.
+// q = round(x · reach / max|x|), 16 values a half.
 struct QuantizedBlock {
   __m512i halves[2];
   float scale;
 };
 
-POTLUCK_INLINE_512 QuantizedBlock quantize_block(const float* x) {
+POTLUCK_INLINE_512 QuantizedBlock quantize_block(const float* x, float reach) {
   const __m512 a = _mm512_loadu_ps(x), b = _mm512_loadu_ps(x + 16);
   const float most = _mm512_reduce_max_ps(_mm512_max_ps(_mm512_abs_ps(a), _mm512_abs_ps(b)));
-  const __m512 inverse = _mm512_set1_ps(most > 0 ? 127.0f / most : 0.0f);
+  const __m512 inverse = _mm512_set1_ps(most > 0 ? reach / most : 0.0f);
   return {{_mm512_cvtps_epi32(_mm512_mul_ps(a, inverse)),
            _mm512_cvtps_epi32(_mm512_mul_ps(b, inverse))},
-          most / 127.0f};
+          most / reach};
+}
+
+POTLUCK_INLINE_512 void store_int8(std::byte* to, __m512i q) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtepi32_epi8(q));
+}
+
+// The terms of 16 values, `columns` bytes apart.
+template <int kTerms>
+POTLUCK_INLINE_512 void store_terms(std::byte* to, int64_t columns, __m512i q) {
+  if constexpr (kTerms == 1) return store_int8(to, q);
+  const __m512i high = _mm512_srai_epi32(_mm512_add_epi32(q, _mm512_set1_epi32(128)), 8);
+  store_int8(to, high);
+  store_int8(to + columns, _mm512_sub_epi32(q, _mm512_slli_epi32(high, 8)));
 }
 
 template <typename Format>
@@ -67,17 +82,17 @@ void write_extra(int32_t sum, float scale, std::byte* extra) {
   }
 }
 
-template <typename Format>
+template <typename Format, int kTerms>
 void pack_row(const float* x, int64_t columns, std::byte* packed) {
-  std::byte* scales = packed + columns;
-  std::byte* extra = scales + columns / kBlock * 4;
+  constexpr float kReach = kTerms == 1 ? 127.0f : 127.0f * 256.0f;
+  std::byte* scales = packed + scales_at<kTerms>(columns);
+  std::byte* extra = packed + extras_at<kTerms>(columns);
   for (int64_t i = 0; i < columns; i += kBlock) {
-    const QuantizedBlock block = quantize_block(x + i);
+    const QuantizedBlock block = quantize_block(x + i, kReach);
     std::memcpy(scales + i / kBlock * 4, &block.scale, 4);
     int32_t sums[2];
     for (int half = 0; half < 2; ++half) {
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(packed + i + 16 * half),
-                       _mm512_cvtepi32_epi8(block.halves[half]));
+      store_terms<kTerms>(packed + i + 16 * half, columns, block.halves[half]);
       sums[half] = _mm512_reduce_add_epi32(block.halves[half]);
     }
     if constexpr (Format::kGroup == kBlock) {
@@ -148,18 +163,10 @@ void pack_panel(const WeightView& w, std::byte* panel) {
   }
 }
 
-// sums[r][·] += dx · scale · (the integer sums of one group).
+// dots[r][·] += one term of a group's values · its bytes of W.
 template <typename Format, int kRows>
-POTLUCK_INLINE_512 void add_group(const PanelProduct& p, const std::byte* const* x, int64_t group,
-                                  __m512 (&sums)[kRows][2]) {
-  const std::byte* panel = p.panel + static_cast<size_t>(group) * kGroupBytes<Format>;
-  __m512i dots[kRows][2];
-#pragma GCC unroll 8
-  for (int r = 0; r < kRows; ++r) {
-    int32_t start = 0;
-    if (!Format::kMinimum) std::memcpy(&start, extras_of(x[r], p.columns) + group * 4, 4);
-    dots[r][0] = dots[r][1] = _mm512_set1_epi32(start);
-  }
+POTLUCK_INLINE_512 void add_term(const std::byte* panel, const std::byte* const* x, int64_t offset,
+                                 __m512i (&dots)[kRows][2]) {
 #pragma GCC unroll 8
   for (int k = 0; k < Format::kGroup / 4; ++k) {
     const __m512i w0 = _mm512_load_si512(panel + k * 128);
@@ -167,23 +174,56 @@ POTLUCK_INLINE_512 void add_group(const PanelProduct& p, const std::byte* const*
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
       int32_t four;
-      std::memcpy(&four, x[r] + group * Format::kGroup + 4 * k, 4);
+      std::memcpy(&four, x[r] + offset + 4 * k, 4);
       const __m512i fours = _mm512_set1_epi32(four);
       dots[r][0] = _mm512_dpbusd_epi32(dots[r][0], w0, fours);
       dots[r][1] = _mm512_dpbusd_epi32(dots[r][1], w1, fours);
     }
   }
+}
+
+// The integer sums of one group. Two terms: the high ones first, then all by 256, then the low.
+template <typename Format, int kRows, int kTerms>
+POTLUCK_INLINE_512 void group_dots(const PanelProduct& p, const std::byte* const* x, int64_t group,
+                                   const std::byte* panel, __m512i (&dots)[kRows][2]) {
+  const int64_t offset = group * Format::kGroup;
+  if constexpr (kTerms == 2) {
+    for (int r = 0; r < kRows; ++r) dots[r][0] = dots[r][1] = _mm512_setzero_si512();
+    add_term<Format>(panel, x, offset, dots);
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r) {
+    int32_t zero = 0;
+    if constexpr (!Format::kMinimum)
+      std::memcpy(&zero, x[r] + extras_at<kTerms>(p.columns) + group * 4, 4);
+    const __m512i start = _mm512_set1_epi32(zero);
+    for (int side = 0; side < 2; ++side)
+      dots[r][side] =
+          kTerms == 1 ? start : _mm512_add_epi32(_mm512_slli_epi32(dots[r][side], 8), start);
+  }
+  add_term<Format>(panel, x, offset + (kTerms - 1) * p.columns, dots);
+}
+
+// sums[r][·] += dx · scale · (the integer sums of one group).
+template <typename Format, int kRows, int kTerms>
+POTLUCK_INLINE_512 void add_group(const PanelProduct& p, const std::byte* const* x, int64_t group,
+                                  __m512 (&sums)[kRows][2]) {
+  const std::byte* panel = p.panel + static_cast<size_t>(group) * kGroupBytes<Format>;
+  __m512i dots[kRows][2];
+  group_dots<Format, kRows, kTerms>(p, x, group, panel, dots);
   const auto* scales = reinterpret_cast<const float*>(panel + Format::kGroup * kColumns);
+  const int64_t dx_at = scales_at<kTerms>(p.columns) + group * Format::kGroup / kBlock * 4;
   for (int side = 0; side < 2; ++side) {
     const __m512 scale = _mm512_load_ps(scales + 16 * side);
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
-      const float dx = scales_of(x[r], p.columns)[group * Format::kGroup / kBlock];
+      float dx;
+      std::memcpy(&dx, x[r] + dx_at, 4);
       const __m512 scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(dots[r][side]), _mm512_set1_ps(dx));
       sums[r][side] = _mm512_fmadd_ps(scaled, scale, sums[r][side]);
       if constexpr (Format::kMinimum) {
         float sum;
-        std::memcpy(&sum, extras_of(x[r], p.columns) + group * 4, 4);
+        std::memcpy(&sum, x[r] + extras_at<kTerms>(p.columns) + group * 4, 4);
         const __m512 minimum = _mm512_load_ps(scales + kColumns + 16 * side);
         sums[r][side] = _mm512_fnmadd_ps(_mm512_set1_ps(sum), minimum, sums[r][side]);
       }
@@ -191,49 +231,58 @@ POTLUCK_INLINE_512 void add_group(const PanelProduct& p, const std::byte* const*
   }
 }
 
-template <typename Format, int kRows>
+template <typename Format, int kRows, int kTerms>
 void multiply_tile(const PanelProduct& p, int64_t first, Prefetch& prefetch) {
   __m512 sums[kRows][2] = {};
   for (int64_t g = 0; g < p.columns / Format::kGroup; ++g) {
     prefetch.step();
-    add_group<Format, kRows>(p, p.x + first, g, sums);
+    add_group<Format, kRows, kTerms>(p, p.x + first, g, sums);
   }
   for (int r = 0; r < kRows; ++r)
     store_columns(p.out + (first + r) * p.out_stride, p.count, sums[r]);
 }
 
-template <typename Format>
+template <typename Format, int kTerms>
 void multiply(const PanelProduct& p) {
   Prefetch prefetch(p, tile_count(p.rows, kRowsMax) * p.columns / Format::kGroup);
-  each_tile<kRowsMax>(
-      p.rows, [&]<int kRows>(int64_t first) { multiply_tile<Format, kRows>(p, first, prefetch); });
+  each_tile<kRowsMax>(p.rows, [&]<int kRows>(int64_t first) {
+    multiply_tile<Format, kRows, kTerms>(p, first, prefetch);
+  });
 }
 
+template <typename Format, int kTerms>
+constexpr PackedProduct kProduct = {kTerms == 2 ? "int8 fine" : "int8",
+                                    row_bytes<Format, kTerms>,
+                                    pack_row<Format, kTerms>,
+                                    panel_bytes<Format>,
+                                    pack_panel<Format>,
+                                    multiply<Format, kTerms>};
+
 template <typename Format>
-constexpr PackedProduct kProduct = {
-    "int8",          row_bytes<Format>, pack_row<Format>, panel_bytes<Format>, pack_panel<Format>,
-    multiply<Format>};
+const PackedProduct* product_of(bool fine) {
+  return fine ? &kProduct<Format, 2> : &kProduct<Format, 1>;
+}
 
 }  // namespace
 
-const PackedProduct* int8_product(DType type) {
+const PackedProduct* int8_product(DType type, bool fine) {
   switch (type) {
     case DType::q8_0:
-      return &kProduct<Q8_0>;
+      return product_of<Q8_0>(fine);
     case DType::q4_0:
-      return &kProduct<Q4_0>;
+      return product_of<Q4_0>(fine);
     case DType::q4_1:
-      return &kProduct<Q4_1>;
+      return product_of<Q4_1>(fine);
     case DType::q5_0:
-      return &kProduct<Q5_0>;
+      return product_of<Q5_0>(fine);
     case DType::q5_1:
-      return &kProduct<Q5_1>;
+      return product_of<Q5_1>(fine);
     case DType::q4_k:
-      return &kProduct<Q4_K>;
+      return product_of<Q4_K>(fine);
     case DType::q5_k:
-      return &kProduct<Q5_K>;
+      return product_of<Q5_K>(fine);
     case DType::q6_k:
-      return &kProduct<Q6_K>;
+      return product_of<Q6_K>(fine);
     default:
       return nullptr;
   }

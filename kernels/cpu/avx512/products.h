@@ -9,8 +9,8 @@
 
 namespace potluck::cpu::avx512 {
 
-const PackedProduct* int8_product(DType type);  // nullptr: no integer format
-const PackedProduct& bf16_product();            // any type
+const PackedProduct* int8_product(DType type, bool fine);  // nullptr: no integer format
+const PackedProduct& bf16_product(bool fine);              // any type
 
 // Columns [0, count) of a panel's 32.
 static inline void store_columns(float* out, int64_t count, const __m512 (&sums)[2]) {

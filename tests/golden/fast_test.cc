@@ -1,0 +1,61 @@
+// The recorded traces again, with fast products: a loss near the reference's own in bf16.
+#include <gtest/gtest.h>
+
+#include "cluster/verify.h"
+#include "kernels/cpu/isa.h"
+
+namespace potluck {
+namespace {
+
+struct Trace {
+  const char* model;
+  const char* trace;
+};
+constexpr Trace kTraces[] = {{"nano", "nano/trace.json"},
+                             {"scaled", "scaled/trace.json"},
+                             {"kquant/model-Q4_K_M.gguf", "kquant/trace-Q4_K_M.json"},
+                             {"../../cluster/demo/sudoku6.gguf", "demo/trace-0.json"},
+                             {"../../cluster/demo/sudoku6.gguf", "demo/trace-1.json"}};
+
+class FastGolden : public testing::TestWithParam<Trace> {
+ protected:
+  void SetUp() override {
+    if (cpu::best_isa() == cpu::Isa::portable) GTEST_SKIP() << "no fast kernels for this machine";
+  }
+  VerifyReport replay(VerifyOptions options) const {
+    const std::string root = POTLUCK_GOLDEN "/";
+    options.trace = root + GetParam().trace;
+    options.precision = Precision::fast;
+    options.f32 = false;
+    return verify(*source_, options);
+  }
+  std::unique_ptr<ModelSource> source_ =
+      open_model(std::string(POTLUCK_GOLDEN "/") + GetParam().model);
+};
+
+// 1 is what the reference itself loses in bf16.
+TEST_P(FastGolden, LosesNearWhatTheReferenceLosesInBf16) {
+  const VerifyReport r = replay({});
+  EXPECT_LE(r.vs_bf16, 1.6);
+  EXPECT_LE(r.vs_bf16_worst, 2.5);
+  EXPECT_GT(r.max_abs, 0);
+}
+
+TEST_P(FastGolden, CutsChunksAndThreadsChangeNoDigit) {
+  const nlohmann::json expected = to_json(replay({.threads = 1}));
+  for (int threads : {2, 3}) EXPECT_EQ(to_json(replay({.threads = threads})), expected);
+  for (int cut = 1; cut < source_->spec().layer_count(); ++cut)
+    EXPECT_EQ(to_json(replay({.cuts = {cut}, .threads = 2})), expected) << "cut " << cut;
+  for (int chunk : {1, 7, 64})
+    EXPECT_EQ(to_json(replay({.chunk = chunk, .threads = 2})), expected) << "chunk " << chunk;
+}
+
+INSTANTIATE_TEST_SUITE_P(Traces, FastGolden, testing::ValuesIn(kTraces), [](const auto& trace) {
+  std::string name = std::string(trace.param.model) + trace.param.trace;
+  for (char& c : name)
+    if (!std::isalnum(static_cast<unsigned char>(c))) c = '_';
+  return name;
+});
+
+}  // namespace
+}  // namespace potluck
