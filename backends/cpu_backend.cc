@@ -138,6 +138,7 @@ void CpuBackend::reserve_stage(const Limits& limits) {
     const int64_t keys =
         layer.full ? limits.keys : std::min<int64_t>(limits.keys, spec.window + limits.rows);
     attention_stride_ = std::max(attention_stride_, cpu::attention_scratch(shape, keys));
+    if (fast()) need_scratch(cpu::fast_attention_scratch(isa_, shape) * threads);
   }
   cpu::ExpertsView experts;
   experts.experts = spec.experts;
@@ -147,7 +148,7 @@ void CpuBackend::reserve_stage(const Limits& limits) {
   need_scratch(cpu::matmul_scratch(columns) * threads * sizeof(float));
   need_scratch(cpu::route_scratch(limits.rows, spec.hidden, spec.experts) * sizeof(float));
   need_scratch(cpu::experts_scratch(experts, limits.rows, pool_.threads()));
-  need_scratch(attention_stride_ * threads * sizeof(float));
+  if (!fast()) need_scratch(attention_stride_ * threads * sizeof(float));
   need_scratch(static_cast<size_t>(limits.rows * kv_width) * sizeof(float));
 }
 
@@ -258,8 +259,12 @@ void CpuBackend::attention(Tensor params, const AttentionLayer& layer, Tensor q,
     segment.cache = {at(kv.k, slot), at(kv.v, slot), kv.capacity};
     segment.fresh = {at(fresh.k, row), at(fresh.v, row), s.rows};
     const int64_t first = s.row_begin * q_width;
-    cpu::attention(q.f32() + first, shape, segment, out.f32() + first, scratch_.f32(),
-                   static_cast<int64_t>(attention_stride_), pool_);
+    if (fast())
+      cpu::fast_attention(isa_, q.f32() + first, shape, segment, out.f32() + first, scratch_.data,
+                          pool_);
+    else
+      cpu::attention(q.f32() + first, shape, segment, out.f32() + first, scratch_.f32(),
+                     static_cast<int64_t>(attention_stride_), pool_);
   }
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernels/cpu/attention_keys.h"
 #include "kernels/cpu/dequantize.h"
 #include "kernels/cpu/exact_math.h"
 #include "kernels/cpu/lanes.h"
@@ -17,21 +18,6 @@ namespace {
 
 constexpr int64_t kQueries = 16;  // query vectors that share a tile
 constexpr int64_t kKeyTile = 32;  // keys: 32 · 512 · 4 B = 64 KB
-
-// The keys a row sees: cached positions [first, last), then `fresh` rows.
-struct Visible {
-  int64_t first, last, fresh;
-  int64_t count() const { return last - first + fresh; }
-};
-
-Visible visible_keys(const AttentionSegment& segment, int64_t t, int window) {
-  Visible v;
-  v.last = segment.denoise ? segment.position : segment.position + t + 1;
-  const int64_t reach = segment.denoise ? window - 1 : window;
-  v.first = window ? std::max<int64_t>(0, v.last - reach) : 0;
-  v.fresh = segment.denoise ? segment.rows : 0;
-  return v;
-}
 
 int64_t heads_per_kv(const AttentionShape& shape) {
   return shape.heads / shape.kv_heads;

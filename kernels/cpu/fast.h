@@ -25,4 +25,10 @@ void fast_experts(Isa isa, const float* x, int64_t rows, const ExpertsView& view
                   const int32_t* expert, const float* weight, float* out, void* scratch,
                   ThreadPool& pool);
 
+// As attention(), with q, K, V and the weights in bf16. scratch: fast_attention_scratch bytes for
+// each thread.
+size_t fast_attention_scratch(Isa isa, const AttentionShape& shape);
+void fast_attention(Isa isa, const float* q, const AttentionShape& shape,
+                    const AttentionSegment& segment, float* out, void* scratch, ThreadPool& pool);
+
 }  // namespace potluck::cpu

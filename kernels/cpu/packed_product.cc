@@ -18,4 +18,13 @@ const PackedProduct& packed_product(Isa isa, DType type, bool fine) {
   __builtin_unreachable();
 }
 
+void pack_value_panel(Isa isa, const uint16_t* values, int64_t stride, int64_t terms, int64_t count,
+                      std::byte* panel) {
+#if defined(__x86_64__)
+  if (isa == Isa::avx512) return avx512::pack_value_panel(values, stride, terms, count, panel);
+#endif
+  CHECK(false, isa_name(isa), stride, terms, count, static_cast<const void*>(values),
+        static_cast<void*>(panel));
+}
+
 }  // namespace potluck::cpu

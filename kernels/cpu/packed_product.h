@@ -27,7 +27,8 @@ namespace potluck::cpu {
 
 inline constexpr int64_t kPanelRows = 32;  // rows of W (outputs) in a panel
 
-// out[r · out_stride + c] = Σ_i x_r[i] · w[c, i] for the packed rows x[0, rows), c < count.
+// out[r · out_stride + c] = Σ_i x_r[i] · w[c, i] for the packed rows x[0, rows), c < count; with
+// `keep` it starts at keep[r] · out[r · out_stride + c].
 // Meanwhile `next`, the stored bytes of the panel that this thread will most likely pack next, are
 // brought into L2: no hardware prefetcher follows 32 rows read side by side. (Experts, Q8_0: 60 ms
 // a layer on one core, 116 without.)
@@ -38,6 +39,7 @@ struct PanelProduct {
   int64_t columns;
   float* out;
   int64_t out_stride, count;
+  const float* keep = nullptr;
   const std::byte* next = nullptr;
   size_t next_bytes = 0;
 };
@@ -63,5 +65,10 @@ inline void set_next(const WeightView& w, int64_t first, PanelProduct& product) 
 
 // isa must be available and not portable.
 const PackedProduct& packed_product(Isa isa, DType type, bool fine = false);
+
+// The panel of a bf16 product that weights rows: out[r, c] = Σ_j x_r[j] · values[j, c], c < count ≤
+// kPanelRows. values: [terms, count] bf16, rows `stride` elements apart; panel: panel_bytes(terms).
+void pack_value_panel(Isa isa, const uint16_t* values, int64_t stride, int64_t terms, int64_t count,
+                      std::byte* panel);
 
 }  // namespace potluck::cpu

@@ -32,9 +32,8 @@ size_t row_bytes(int64_t columns) {
 // out[0, padded) = x in bf16, zeros behind.
 void round_row(const float* x, int64_t columns, int64_t padded, std::byte* out) {
   for (int64_t i = 0; i < padded; i += 16) {
-    const int64_t n = columns - i;
-    const auto lanes = static_cast<__mmask16>(n >= 16 ? 0xffff : n <= 0 ? 0 : (1 << n) - 1);
-    const __m256bh rounded = _mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(lanes, x + i));
+    const __m256bh rounded =
+        _mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(first_lanes(columns - i), x + i));
     std::memcpy(out + i * 2, &rounded, sizeof(rounded));
   }
 }
@@ -86,6 +85,13 @@ void stage_rows(const WeightView& w, int64_t first, int64_t n, std::byte* stage)
   }
 }
 
+// Row j of values, zeros past the last.
+POTLUCK_INLINE_512 __m512i value_row(const uint16_t* values, int64_t stride, int64_t terms,
+                                     __mmask32 columns, int64_t j) {
+  return j < terms ? _mm512_maskz_loadu_epi16(columns, values + j * stride)
+                   : _mm512_setzero_si512();
+}
+
 void pack_panel(const WeightView& w, std::byte* panel) {
   alignas(64) std::byte stage[kColumns * kWide * 2];
   if (w.rows < kColumns) std::memset(stage, 0, sizeof(stage));
@@ -101,7 +107,8 @@ template <int kRows, int kTerms>
 void multiply_tile(const PanelProduct& p, int64_t first, Prefetch& prefetch) {
   const std::byte* const* x = p.x + first;
   const int64_t behind = term_bytes(p.columns);
-  __m512 sums[kRows][2] = {};
+  __m512 sums[kRows][2];
+  for (int r = 0; r < kRows; ++r) start_columns(p, first + r, sums[r]);
   for (int64_t k = 0; k < padded_columns(p.columns); k += kStep) {
     prefetch.step();
 #pragma GCC unroll 8
@@ -120,8 +127,7 @@ void multiply_tile(const PanelProduct& p, int64_t first, Prefetch& prefetch) {
         }
     }
   }
-  for (int r = 0; r < kRows; ++r)
-    store_columns(p.out + (first + r) * p.out_stride, p.count, sums[r]);
+  for (int r = 0; r < kRows; ++r) store_columns(p, first + r, sums[r]);
 }
 
 template <int kTerms>
@@ -140,6 +146,21 @@ constexpr PackedProduct kProduct = {kTerms == 2 ? "bf16 fine" : "bf16",
                                     multiply<kTerms>};
 
 }  // namespace
+
+// Pairs of rows are interleaved: dword c = {row j, row j + 1} of column c.
+void pack_value_panel(const uint16_t* values, int64_t stride, int64_t terms, int64_t count,
+                      std::byte* panel) {
+  const auto columns = static_cast<__mmask32>(count >= 32 ? ~0u : (1u << count) - 1);
+  const __m512i spread = _mm512_set_epi64(7, 3, 6, 2, 5, 1, 4, 0);
+  for (int64_t j = 0; j < padded_columns(terms); j += 2) {
+    const __m512i a =
+        _mm512_permutexvar_epi64(spread, value_row(values, stride, terms, columns, j));
+    const __m512i b =
+        _mm512_permutexvar_epi64(spread, value_row(values, stride, terms, columns, j + 1));
+    _mm512_store_si512(panel + j * 64, _mm512_unpacklo_epi16(a, b));
+    _mm512_store_si512(panel + j * 64 + 64, _mm512_unpackhi_epi16(a, b));
+  }
+}
 
 const PackedProduct& bf16_product(bool fine) {
   return fine ? kProduct<2> : kProduct<1>;

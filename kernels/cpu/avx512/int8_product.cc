@@ -233,13 +233,13 @@ POTLUCK_INLINE_512 void add_group(const PanelProduct& p, const std::byte* const*
 
 template <typename Format, int kRows, int kTerms>
 void multiply_tile(const PanelProduct& p, int64_t first, Prefetch& prefetch) {
-  __m512 sums[kRows][2] = {};
+  __m512 sums[kRows][2];
+  for (int r = 0; r < kRows; ++r) start_columns(p, first + r, sums[r]);
   for (int64_t g = 0; g < p.columns / Format::kGroup; ++g) {
     prefetch.step();
     add_group<Format, kRows, kTerms>(p, p.x + first, g, sums);
   }
-  for (int r = 0; r < kRows; ++r)
-    store_columns(p.out + (first + r) * p.out_stride, p.count, sums[r]);
+  for (int r = 0; r < kRows; ++r) store_columns(p, first + r, sums[r]);
 }
 
 template <typename Format, int kTerms>

@@ -12,14 +12,27 @@ namespace potluck::cpu::avx512 {
 const PackedProduct* int8_product(DType type, bool fine);  // nullptr: no integer format
 const PackedProduct& bf16_product(bool fine);              // any type
 
-// Columns [0, count) of a panel's 32.
-static inline void store_columns(float* out, int64_t count, const __m512 (&sums)[2]) {
-  const auto lanes = [count](int64_t first) {
-    const int64_t n = count - first;
-    return static_cast<__mmask16>(n >= 16 ? 0xffff : n <= 0 ? 0 : (1 << n) - 1);
-  };
-  _mm512_mask_storeu_ps(out, lanes(0), sums[0]);
-  _mm512_mask_storeu_ps(out + 16, lanes(16), sums[1]);
+void pack_value_panel(const uint16_t* values, int64_t stride, int64_t terms, int64_t count,
+                      std::byte* panel);
+
+// The first n of 16 lanes; n may be anything.
+static inline __mmask16 first_lanes(int64_t n) {
+  return static_cast<__mmask16>(n >= 16 ? 0xffff : n <= 0 ? 0 : (1 << n) - 1);
+}
+
+// Columns [0, count) of a panel's 32, of row r.
+static inline void start_columns(const PanelProduct& p, int64_t r, __m512 (&sums)[2]) {
+  for (int side = 0; side < 2; ++side)
+    sums[side] = p.keep ? _mm512_mul_ps(_mm512_set1_ps(p.keep[r]),
+                                        _mm512_maskz_loadu_ps(first_lanes(p.count - 16 * side),
+                                                              p.out + r * p.out_stride + 16 * side))
+                        : _mm512_setzero_ps();
+}
+
+static inline void store_columns(const PanelProduct& p, int64_t r, const __m512 (&sums)[2]) {
+  for (int side = 0; side < 2; ++side)
+    _mm512_mask_storeu_ps(p.out + r * p.out_stride + 16 * side, first_lanes(p.count - 16 * side),
+                          sums[side]);
 }
 
 // Spreads the prefetch of PanelProduct::next over `steps` steps.

@@ -1,0 +1,232 @@
+// Attention in tiles of keys with an online softmax: a task takes one KV head and a block of rows
+// whose query heads share it; q, K, V and the weights meet in bf16, softmax and sums are f32.
+//
+// Tiles lie at fixed positions of the session (128·i), not of the chunk, and a key that a row does
+// not see weighs exactly nothing: so chunks, batches and threads change no bit.
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
+#include "kernels/cpu/arena.h"
+#include "kernels/cpu/attention_keys.h"
+#include "kernels/cpu/dequantize.h"
+#include "kernels/cpu/exact_math.h"
+#include "kernels/cpu/fast.h"
+#include "kernels/cpu/packed_product.h"
+
+namespace potluck::cpu {
+namespace {
+
+constexpr int64_t kQueries = 48;  // query vectors that share a packed tile
+constexpr int64_t kTile = 128;    // keys: 128 KB of K and of V at head size 512
+
+int64_t heads_per_kv(const AttentionShape& shape) {
+  return shape.heads / shape.kv_heads;
+}
+
+int64_t rows_per_block(const AttentionShape& shape) {
+  return std::max<int64_t>(1, kQueries / heads_per_kv(shape));
+}
+
+// One task's buffers; M = vectors of a block, D = head_dim.
+struct Scratch {
+  std::byte* queries;       // [M] packed
+  std::byte* weights;       // [M] packed
+  const std::byte** query;  // [M]
+  const std::byte** weight;
+  float *scores, *sums;       // [M, kTile], [M, D]
+  float *most, *mass, *keep;  // [M]
+  uint16_t* rows;             // [kTile, D] of K or V, bf16
+  float* wide;                // [D]
+  std::byte* panel;
+};
+
+Scratch carve(const PackedProduct& product, const AttentionShape& shape, Arena& arena) {
+  const auto m = static_cast<size_t>(rows_per_block(shape) * heads_per_kv(shape));
+  const auto dim = static_cast<size_t>(shape.head_dim);
+  Scratch s;
+  s.queries = arena.take<std::byte>(m * product.row_bytes(shape.head_dim));
+  s.weights = arena.take<std::byte>(m * product.row_bytes(kTile));
+  s.query = arena.take<const std::byte*>(m);
+  s.weight = arena.take<const std::byte*>(m);
+  s.scores = arena.take<float>(m * kTile);
+  s.sums = arena.take<float>(m * dim);
+  s.most = arena.take<float>(m);
+  s.mass = arena.take<float>(m);
+  s.keep = arena.take<float>(m);
+  s.rows = arena.take<uint16_t>(kTile * dim);
+  s.wide = arena.take<float>(dim);
+  s.panel = arena.take<std::byte>(
+      std::max(product.panel_bytes(shape.head_dim), product.panel_bytes(kTile)));
+  return s;
+}
+
+// Keys [begin, end) of a tile, those that any row of the block sees: from the ring (`first` is the
+// position of the tile's key 0) or of the canvas.
+struct Tile {
+  bool fresh;
+  int64_t first, begin, end;
+};
+
+struct Block {
+  Isa isa;
+  const PackedProduct& product;
+  const AttentionShape& shape;
+  const AttentionSegment& segment;
+  int64_t row_begin, row_end, kv_head;
+  const Scratch& s;
+
+  int64_t per_kv() const { return heads_per_kv(shape); }
+  int64_t vectors() const { return (row_end - row_begin) * per_kv(); }
+  int64_t offset(int64_t t) const {
+    return (t * shape.heads + kv_head * per_kv()) * shape.head_dim;
+  }
+};
+
+// s.rows[j, :] = K or V of the tile's key j in bf16, zeros where none.
+void load_rows(const Block& b, const Tile& tile, const KvView& from, const void* values) {
+  const int64_t dim = b.shape.head_dim;
+  const size_t bytes = row_bytes(b.shape.kv_type, dim);
+  std::memset(b.s.rows, 0, static_cast<size_t>(kTile * dim) * sizeof(uint16_t));
+  for (int64_t j = tile.begin; j < tile.end; ++j) {
+    const int64_t row = (tile.first + j) % from.capacity;
+    const auto slot = static_cast<size_t>(row * b.shape.kv_heads + b.kv_head);
+    const std::byte* at = static_cast<const std::byte*>(values) + slot * bytes;
+    uint16_t* to = b.s.rows + j * dim;
+    if (b.shape.kv_type == DType::bf16) {
+      std::memcpy(to, at, bytes);
+    } else {
+      dequantize_row(b.shape.kv_type, at, b.s.wide, dim);
+      quantize_row(DType::bf16, b.s.wide, to, dim);
+    }
+  }
+}
+
+// scores[m, j] = q_m · k_j for the tile's keys, by panels of 32.
+void score(const Block& b, const Tile& tile) {
+  const int64_t dim = b.shape.head_dim;
+  for (int64_t first = 0; first < tile.end; first += kPanelRows) {
+    b.product.pack_panel({DType::bf16, b.s.rows + first * dim, kPanelRows, dim}, b.s.panel);
+    b.product.multiply(
+        {b.s.query, b.vectors(), b.s.panel, dim, b.s.scores + first, kTile, kPanelRows});
+  }
+}
+
+// The tile's weights of one query vector, which sees keys [begin, end) of it; what the sums so far
+// are to be kept by. The mass is that of the weights as rounded.
+void soften(const Block& b, int64_t m, int64_t begin, int64_t end) {
+  float* scores = b.s.scores + m * kTile;
+  if (begin >= end) {
+    std::fill(scores, scores + kTile, 0.0f);
+    b.s.keep[m] = 1.0f;
+  } else {
+    const float most = std::max(b.s.most[m], *std::max_element(scores + begin, scores + end));
+    b.s.keep[m] = exact_exp(b.s.most[m] - most);
+    b.s.most[m] = most;
+    exact_exps(scores + begin, end - begin, most);
+    std::fill(scores, scores + begin, 0.0f);
+    std::fill(scores + end, scores + kTile, 0.0f);
+    round_to(DType::bf16, scores, kTile);
+    float mass = 0;
+    for (int64_t j = 0; j < kTile; ++j) mass += scores[j];
+    b.s.mass[m] = b.s.mass[m] * b.s.keep[m] + mass;
+  }
+  b.product.pack_row(scores, kTile,
+                     b.s.weights + static_cast<size_t>(m) * b.product.row_bytes(kTile));
+}
+
+void soften_all(const Block& b, const Tile& tile) {
+  for (int64_t t = b.row_begin; t < b.row_end; ++t) {
+    const Visible own = visible_keys(b.segment, t, b.shape.window);
+    const int64_t begin = tile.fresh ? 0 : std::max(tile.begin, own.first - tile.first);
+    const int64_t end = tile.fresh ? tile.end : std::min(tile.end, own.last - tile.first);
+    for (int64_t h = 0; h < b.per_kv(); ++h)
+      soften(b, (t - b.row_begin) * b.per_kv() + h, begin, end);
+  }
+}
+
+// sums[m, :] = keep[m] · sums[m, :] + Σ_j weight[m, j] · v_j, by panels of 32 columns.
+void add_values(const Block& b) {
+  const int64_t dim = b.shape.head_dim;
+  for (int64_t first = 0; first < dim; first += kPanelRows) {
+    const int64_t count = std::min(kPanelRows, dim - first);
+    pack_value_panel(b.isa, b.s.rows + first, dim, kTile, count, b.s.panel);
+    b.product.multiply(
+        {b.s.weight, b.vectors(), b.s.panel, kTile, b.s.sums + first, dim, count, b.s.keep});
+  }
+}
+
+void run_tile(const Block& b, const Tile& tile) {
+  const KvView& from = tile.fresh ? b.segment.fresh : b.segment.cache;
+  load_rows(b, tile, from, from.k);
+  score(b, tile);
+  soften_all(b, tile);
+  load_rows(b, tile, from, from.v);
+  add_values(b);
+}
+
+void start(const Block& b, const float* q) {
+  const int64_t dim = b.shape.head_dim;
+  for (int64_t m = 0; m < b.vectors(); ++m) {
+    const float* from = q + b.offset(b.row_begin + m / b.per_kv()) + m % b.per_kv() * dim;
+    std::byte* query = b.s.queries + static_cast<size_t>(m) * b.product.row_bytes(dim);
+    b.product.pack_row(from, dim, query);
+    b.s.query[m] = query;
+    b.s.weight[m] = b.s.weights + static_cast<size_t>(m) * b.product.row_bytes(kTile);
+    b.s.most[m] = std::numeric_limits<float>::lowest();
+    b.s.mass[m] = 0;
+  }
+  std::fill(b.s.sums, b.s.sums + b.vectors() * dim, 0.0f);
+}
+
+void finish(const Block& b, float* out) {
+  const int64_t dim = b.shape.head_dim;
+  for (int64_t m = 0; m < b.vectors(); ++m) {
+    float* to = out + b.offset(b.row_begin + m / b.per_kv()) + m % b.per_kv() * dim;
+    const float inverse = 1.0f / b.s.mass[m];
+    for (int64_t j = 0; j < dim; ++j) to[j] = b.s.sums[m * dim + j] * inverse;
+  }
+}
+
+void run_block(const Block& b, const float* q, float* out) {
+  const Visible first = visible_keys(b.segment, b.row_begin, b.shape.window);
+  const Visible last = visible_keys(b.segment, b.row_end - 1, b.shape.window);
+  start(b, q);
+  for (int64_t at = first.first / kTile * kTile; at < last.last; at += kTile)
+    run_tile(b,
+             {false, at, std::max<int64_t>(0, first.first - at), std::min(kTile, last.last - at)});
+  for (int64_t at = 0; at < last.fresh; at += kTile)
+    run_tile(b, {true, at, 0, std::min(kTile, last.fresh - at)});
+  finish(b, out);
+}
+
+}  // namespace
+
+size_t fast_attention_scratch(Isa isa, const AttentionShape& shape) {
+  Arena arena(nullptr);
+  carve(packed_product(isa, DType::bf16), shape, arena);
+  return arena.used();
+}
+
+void fast_attention(Isa isa, const float* q, const AttentionShape& shape,
+                    const AttentionSegment& segment, float* out, void* scratch, ThreadPool& pool) {
+  const PackedProduct& product = packed_product(isa, DType::bf16);
+  const int64_t rows = rows_per_block(shape), blocks = (segment.rows + rows - 1) / rows;
+  const size_t bytes = fast_attention_scratch(isa, shape);
+  pool.for_each(blocks * shape.kv_heads, [&](int64_t task, int thread) {
+    Arena arena(static_cast<std::byte*>(scratch) + static_cast<size_t>(thread) * bytes);
+    const Scratch s = carve(product, shape, arena);
+    const int64_t begin = task / shape.kv_heads * rows;
+    const Block b{isa,
+                  product,
+                  shape,
+                  segment,
+                  begin,
+                  std::min(segment.rows, begin + rows),
+                  task % shape.kv_heads,
+                  s};
+    run_block(b, q, out);
+  });
+}
+
+}  // namespace potluck::cpu
