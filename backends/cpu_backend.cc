@@ -159,6 +159,8 @@ void CpuBackend::reserve_fast(const Limits& limits) {
   const int64_t gate_up_rows = static_cast<int64_t>(spec.experts) * 2 * spec.expert_intermediate;
   const int64_t down_rows = static_cast<int64_t>(spec.experts) * spec.hidden;
   for (const Stored& w : matrices_) {
+    if (limits.head)
+      need_scratch(cpu::fast_vocab_scratch(isa_, w.view.type, limits.rows, spec.hidden, threads));
     need_scratch(cpu::fast_matmul_scratch(cpu::packed_product(isa_, w.view.type, true),
                                           w.view.columns, limits.rows, threads));
     if (w.view.rows != gate_up_rows) continue;

@@ -4,6 +4,7 @@
 
 #include "backends/cpu_backend.h"
 #include "kernels/cpu/dequantize.h"
+#include "kernels/cpu/fast.h"
 #include "kernels/cpu/vocab_attention.h"
 #include "topology/check.h"
 
@@ -86,7 +87,10 @@ void CpuBackend::vocab_attention(Tensor params, Tensor h, const Matrix& table, f
   request.tap = tap;
   std::vector<cpu::VocabPartial> partial(static_cast<size_t>(rows));
   std::vector<float> entropy(static_cast<size_t>(rows));
-  cpu::vocab_attention(request, partial.data(), soft.f32(), scratch_.data, pool_);
+  if (fast())
+    cpu::fast_vocab_attention(isa_, request, partial.data(), soft.f32(), scratch_.data, pool_);
+  else
+    cpu::vocab_attention(request, partial.data(), soft.f32(), scratch_.data, pool_);
   cpu::finish(partial.data(), rows, table.columns, entropy.data(), soft.f32());
   for (int64_t i = 0; i < rows * table.columns; ++i) soft.f32()[i] *= soft_scale;
   auto* out = static_cast<RowCandidate*>(candidates.data);

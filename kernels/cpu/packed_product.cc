@@ -18,6 +18,13 @@ const PackedProduct& packed_product(Isa isa, DType type, bool fine) {
   __builtin_unreachable();
 }
 
+void widen_bf16(Isa isa, DType type, const void* blocks, int64_t values, uint16_t* out) {
+#if defined(__x86_64__)
+  if (isa == Isa::avx512) return avx512::widen_bf16(type, blocks, values, out);
+#endif
+  CHECK(false, isa_name(isa), dtype_name(type), blocks, values, static_cast<void*>(out));
+}
+
 void pack_value_panel(Isa isa, const uint16_t* values, int64_t stride, int64_t terms, int64_t count,
                       std::byte* panel) {
 #if defined(__x86_64__)

@@ -66,6 +66,10 @@ inline void set_next(const WeightView& w, int64_t first, PanelProduct& product) 
 // isa must be available and not portable.
 const PackedProduct& packed_product(Isa isa, DType type, bool fine = false);
 
+// Stored blocks to bf16, as dequantize_row and a rounding would; `values`: a multiple of the
+// block's.
+void widen_bf16(Isa isa, DType type, const void* blocks, int64_t values, uint16_t* out);
+
 // The panel of a bf16 product that weights rows: out[r, c] = Σ_j x_r[j] · values[j, c], c < count ≤
 // kPanelRows. values: [terms, count] bf16, rows `stride` elements apart; panel: panel_bytes(terms).
 void pack_value_panel(Isa isa, const uint16_t* values, int64_t stride, int64_t terms, int64_t count,

@@ -1,12 +1,11 @@
 #include "kernels/cpu/vocab_attention.h"
 
 #include <algorithm>
-#include <limits>
 
 #include "kernels/cpu/dequantize.h"
 #include "kernels/cpu/exact_math.h"
-#include "kernels/cpu/philox.h"
 #include "kernels/cpu/products.h"
+#include "kernels/cpu/vocab_fold.h"
 #include "topology/check.h"
 
 namespace potluck::cpu {
@@ -22,97 +21,6 @@ struct TileScratch {
 TileScratch carve(void* scratch, int64_t hidden) {
   auto* p = static_cast<float*>(scratch);
   return {p, p + kSampleTile * hidden};
-}
-
-// What one tile says of one row: weights e^(z − max) replace z.
-struct TileSums {
-  float max, mass, moment;
-  int32_t argmax;  // within the tile
-};
-
-TileSums reduce_tile(float* z, int64_t ids) {
-  TileSums t{z[0], 0, 0, 0};
-  for (int64_t j = 1; j < ids; ++j)
-    if (z[j] > t.max) {
-      t.max = z[j];
-      t.argmax = static_cast<int32_t>(j);
-    }
-  float weights[kSampleTile];
-  std::copy_n(z, ids, weights);
-  exact_exps(weights, ids, t.max);
-  for (int64_t j = 0; j < ids; ++j) {
-    t.mass += weights[j];
-    t.moment += (z[j] - t.max) * weights[j];
-    z[j] = weights[j];
-  }
-  return t;
-}
-
-// The id within the tile by inverse CDF; u in (0, 1).
-int64_t pick(const float* weights, int64_t ids, double u) {
-  double total = 0;
-  for (int64_t j = 0; j < ids; ++j) total += weights[j];
-  const double target = u * total;
-  double sum = 0;
-  int64_t last = 0;
-  for (int64_t j = 0; j < ids; ++j) {
-    if (weights[j] == 0.0f) continue;
-    sum += weights[j];
-    last = j;
-    if (sum > target) break;
-  }
-  return last;
-}
-
-NoiseCounter counter_of(const VocabNoise& noise, int32_t position, Purpose purpose, int64_t tile) {
-  return {noise.answer, noise.canvas,
-          noise.step,   static_cast<uint32_t>(position),
-          purpose,      static_cast<uint32_t>(tile)};
-}
-
-// The exponential race: ln(−ln u) − ln(mass of the tile), least wins; ties: the earlier tile.
-void race_tile(const VocabRequest& request, int64_t row, int64_t first_id, const TileSums& tile,
-               const float* weights, int64_t ids, VocabPartial& partial) {
-  const VocabNoise& noise = request.noise[row];
-  const int64_t index = first_id / kSampleTile;
-  const int32_t position = request.position[row];
-  const double u = uniform(noise.key, counter_of(noise, position, Purpose::tile, index));
-  const double log_mass = exact_log(static_cast<double>(tile.mass)) + tile.max;
-  const double race = exact_log(-exact_log(u)) - log_mass;
-  if (race >= partial.race) return;
-  const double inside = uniform(noise.key, counter_of(noise, position, Purpose::pick, index));
-  partial.race = race;
-  partial.sample = static_cast<int32_t>(first_id + pick(weights, ids, inside));
-}
-
-// Σ (z − max')·e^(z − max) for another max', out of the sums for max; nothing summed yet: 0.
-float shifted_moment(const VocabPartial& p, float max) {
-  return p.mass == 0.0f ? 0.0f : p.moment + (p.max - max) * p.mass;
-}
-
-// Folds a tile into a row's running sums; its soft sum follows the running maximum.
-void fold_tile(const TileSums& tile, int64_t first_id, int64_t hidden, VocabPartial& p, float* soft,
-               float* weights, int64_t ids) {
-  const float max = std::max(p.max, tile.max);
-  const float keep = exact_exp(p.max - max), add = exact_exp(tile.max - max);
-  if (tile.max > p.best) {
-    p.best = tile.max;
-    p.argmax = static_cast<int32_t>(first_id) + tile.argmax;
-  }
-  p.moment = shifted_moment(p, max) * keep + (tile.moment + (tile.max - max) * tile.mass) * add;
-  p.mass = p.mass * keep + tile.mass * add;
-  p.max = max;
-  if (keep != 1.0f)
-    for (int64_t i = 0; i < hidden; ++i) soft[i] *= keep;
-  if (add != 1.0f)
-    for (int64_t j = 0; j < ids; ++j) weights[j] *= add;
-}
-
-void start_rows(int64_t rows, int64_t hidden, VocabPartial* partial, float* soft) {
-  constexpr float kLeast = std::numeric_limits<float>::lowest();
-  std::fill(partial, partial + rows,
-            VocabPartial{kLeast, 0, 0, kLeast, 0, std::numeric_limits<double>::infinity(), 0});
-  std::fill(soft, soft + rows * hidden, 0.0f);
 }
 
 void widen(const WeightView& table, int64_t first, int64_t ids, float* wide, ThreadPool& pool) {
@@ -149,11 +57,9 @@ void fold_rows(const VocabRequest& request, const Tile& tile, int64_t begin, int
                VocabPartial* partial, float* soft) {
   const int64_t hidden = request.hidden, ids = tile.ids;
   for (int64_t t = begin; t < begin + count; ++t) {
-    float* z = tile.logits + t * ids;
-    for (int64_t j = 0; j < ids; ++j) z[j] *= request.inverse_temperature[t];
-    const TileSums sums = reduce_tile(z, ids);
-    race_tile(request, t, tile.first_id, sums, z, ids, partial[t]);
-    fold_tile(sums, tile.first_id, hidden, partial[t], soft + t * hidden, z, ids);
+    const float keep = fold_tile(request, t, tile.first_id, ids, tile.logits + t * ids, partial[t]);
+    if (keep == 1.0f) continue;
+    for (int64_t i = t * hidden; i < (t + 1) * hidden; ++i) soft[i] *= keep;
   }
   add_weighted_sums({tile.logits + begin * ids, ids}, count, {tile.wide, hidden}, ids, hidden,
                     {soft + begin * hidden, hidden});

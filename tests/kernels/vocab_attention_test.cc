@@ -3,8 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdlib>
 #include <random>
 #include <vector>
+
+#include "kernels/cpu/fast.h"
 
 namespace potluck::cpu {
 namespace {
@@ -12,6 +15,7 @@ namespace {
 struct Answer {
   std::vector<VocabPartial> partial;
   std::vector<float> soft, entropy;
+  int64_t read = 0;  // rows of E in Σ p·E, of the fast kernel
 };
 
 // Rows of random h over a random table, at one temperature.
@@ -36,7 +40,8 @@ struct Case {
     for (int64_t t = 0; t < rows; ++t) position.push_back(static_cast<int32_t>(t));
   }
 
-  Answer run(int64_t first, int64_t count, int threads) const {
+  // By the reference, or by an instruction set's fast kernel.
+  Answer run(int64_t first, int64_t count, int threads, Isa isa = Isa::portable) const {
     Answer a{std::vector<VocabPartial>(static_cast<size_t>(rows)), std::vector<float>(h.size()),
              std::vector<float>(static_cast<size_t>(rows))};
     VocabRequest request;
@@ -48,9 +53,16 @@ struct Case {
     request.inverse_temperature = inverse_temperature.data();
     request.noise = noise.data();
     request.position = position.data();
-    std::vector<std::byte> scratch(vocab_scratch(rows, hidden, threads));
     ThreadPool pool(threads);
-    vocab_attention(request, a.partial.data(), a.soft.data(), scratch.data(), pool);
+    const size_t bytes = isa == Isa::portable
+                             ? vocab_scratch(rows, hidden, threads)
+                             : fast_vocab_scratch(isa, DType::f32, rows, hidden, threads);
+    void* scratch = std::aligned_alloc(64, (bytes + 63) / 64 * 64);
+    if (isa == Isa::portable)
+      vocab_attention(request, a.partial.data(), a.soft.data(), scratch, pool);
+    else
+      a.read = fast_vocab_attention(isa, request, a.partial.data(), a.soft.data(), scratch, pool);
+    std::free(scratch);
     return a;
   }
 
@@ -107,6 +119,61 @@ TEST(VocabAttention, ThreadsChangeNoBitAndASplitNoId) {
       EXPECT_EQ(left.partial[t].sample, whole.partial[t].sample);
     }
   }
+}
+
+// bf16: logits of Σ |h·e| ≈ 15 are off by 2⁻⁷ of that at most, 0.03 as a rule; so is ln p, and the
+// entropy and Σ p·E by a few times as much.
+TEST(FastVocabAttention, MeetsTheReference) {
+  if (!isa_available(Isa::avx512)) GTEST_SKIP() << "avx512 is not on this machine";
+  for (const Case& c : {Case(6, 24, 700, 1), Case(37, 300, 1031, 4), Case(50, 136, 257, 5)}) {
+    Answer exact = c.run(0, c.vocab, 2), fast = c.run(0, c.vocab, 2, Isa::avx512);
+    for (Answer* a : {&exact, &fast})
+      finish(a->partial.data(), c.rows, c.hidden, a->entropy.data(), a->soft.data());
+    for (int64_t t = 0; t < c.rows; ++t) {
+      const auto i = static_cast<size_t>(t);
+      EXPECT_NEAR(fast.partial[i].best, exact.partial[i].best, 0.25) << t;
+      EXPECT_NEAR(fast.entropy[i], exact.entropy[i], 0.1) << t;
+      double difference = 0, norm = 0;
+      for (int64_t j = t * c.hidden; j < (t + 1) * c.hidden; ++j) {
+        const auto k = static_cast<size_t>(j);
+        difference += std::pow(fast.soft[k] - exact.soft[k], 2);
+        norm += std::pow(exact.soft[k], 2);
+      }
+      EXPECT_LE(std::sqrt(difference / norm), 0.1) << t;
+    }
+  }
+}
+
+TEST(FastVocabAttention, ARowsBitsDependOnNeitherThreadsNorNeighbours) {
+  if (!isa_available(Isa::avx512)) GTEST_SKIP() << "avx512 is not on this machine";
+  const Case c(29, 72, 800, 6);
+  const Answer whole = c.run(0, c.vocab, 1, Isa::avx512);
+  EXPECT_EQ(c.run(0, c.vocab, 3, Isa::avx512).soft, whole.soft);
+  for (int64_t t = 0; t < c.rows; ++t) {
+    Case one = c;
+    one.rows = 1;
+    one.h.assign(c.h.begin() + t * c.hidden, c.h.begin() + (t + 1) * c.hidden);
+    one.position[0] = c.position[static_cast<size_t>(t)];
+    const Answer alone = one.run(0, c.vocab, 1, Isa::avx512);
+    EXPECT_EQ(alone.soft, std::vector<float>(whole.soft.begin() + t * c.hidden,
+                                             whole.soft.begin() + (t + 1) * c.hidden));
+    EXPECT_EQ(alone.partial[0].sample, whole.partial[static_cast<size_t>(t)].sample);
+  }
+}
+
+// One id holds the mass: the others' weights cannot reach f32's sum.
+TEST(FastVocabAttention, ReadsNoRowsThatWeighNothing) {
+  if (!isa_available(Isa::avx512)) GTEST_SKIP() << "avx512 is not on this machine";
+  Case c(9, 64, 4096, 7);
+  for (float& e : c.table) e *= 1e-3f;
+  for (int64_t i = 0; i < c.hidden; ++i) {
+    c.table[static_cast<size_t>(i)] = 3;  // id 0, in the first tile
+    for (int64_t t = 0; t < c.rows; ++t) c.h[static_cast<size_t>(t * c.hidden + i)] = 3;
+  }
+  const Answer a = c.run(0, c.vocab, 2, Isa::avx512);
+  EXPECT_EQ(a.read, 2);
+  for (const VocabPartial& p : a.partial) EXPECT_EQ(p.argmax, 0);
+  EXPECT_FLOAT_EQ(a.soft[0], 3.0f);
 }
 
 // 1,000,448 draws of one distribution over 300 ids in two tiles; classes expected under 20 times

@@ -66,22 +66,15 @@ POTLUCK_INLINE_512 void write_pairs(const std::byte* rows, size_t stride, std::b
 }
 
 // Stored values [first, first + n) of each row, as bf16 in `stage` [32][kWide], zeros where none.
-void stage_rows(const WeightView& w, int64_t first, int64_t n, std::byte* stage) {
+void stage_rows(const WeightView& w, int64_t first, int64_t n, uint16_t* stage) {
   const BlockShape shape = block_shape(w.type);
   const size_t row = potluck::row_bytes(w.type, w.columns);
   const size_t offset = static_cast<size_t>(first / shape.values * shape.bytes);
   const auto* bytes = static_cast<const std::byte*>(w.blocks);
-  float wide[kWide];
   for (int64_t c = 0; c < w.rows; ++c) {
-    std::byte* to = stage + c * kWide * 2;
-    const std::byte* from = bytes + static_cast<size_t>(c) * row + offset;
-    if (w.type == DType::bf16) {
-      std::memcpy(to, from, static_cast<size_t>(n) * 2);
-      std::memset(to + n * 2, 0, static_cast<size_t>(padded_columns(n) - n) * 2);
-    } else {
-      dequantize_row(w.type, from, wide, n);
-      round_row(wide, n, padded_columns(n), to);
-    }
+    uint16_t* to = stage + c * kWide;
+    widen_bf16(w.type, bytes + static_cast<size_t>(c) * row + offset, n, to);
+    std::memset(to + n, 0, static_cast<size_t>(padded_columns(n) - n) * sizeof(*to));
   }
 }
 
@@ -93,13 +86,14 @@ POTLUCK_INLINE_512 __m512i value_row(const uint16_t* values, int64_t stride, int
 }
 
 void pack_panel(const WeightView& w, std::byte* panel) {
-  alignas(64) std::byte stage[kColumns * kWide * 2];
+  alignas(64) uint16_t stage[kColumns * kWide];
   if (w.rows < kColumns) std::memset(stage, 0, sizeof(stage));
   for (int64_t first = 0; first < w.columns; first += kWide) {
     const int64_t n = w.columns - first < kWide ? w.columns - first : kWide;
     stage_rows(w, first, n, stage);
     for (int64_t i = 0; i < n; i += kStep)
-      write_pairs(stage + i * 2, kWide * 2, panel + (first + i) * kColumns * 2);
+      write_pairs(reinterpret_cast<const std::byte*>(stage + i), kWide * 2,
+                  panel + (first + i) * kColumns * 2);
   }
 }
 

@@ -1,0 +1,81 @@
+// Stored blocks to bf16: what formats.h unpacks, scaled in f32 and rounded once.
+#include <cstring>
+
+#include "kernels/cpu/avx512/formats.h"
+#include "kernels/cpu/avx512/products.h"
+#include "kernels/cpu/dequantize.h"
+
+namespace potluck::cpu::avx512 {
+namespace {
+
+constexpr int64_t kPart = 256;  // values widened at a time where there is no integer form
+
+void store_bf16(__m512 x, uint16_t* out) {
+  const __m256bh rounded = _mm512_cvtneps_pbh(x);
+  std::memcpy(out, &rounded, sizeof(rounded));
+}
+
+template <typename Format>
+void widen_block(const uint8_t* block, uint16_t* out) {
+  constexpr int kGroups = Format::kValues / Format::kGroup;
+  alignas(64) uint8_t q[Format::kValues];
+  float scale[kGroups * kScaleStride], minimum[kGroups * kScaleStride];
+  Format::unpack(block, q, scale, minimum);
+  for (int i = 0; i < Format::kValues; i += 16) {
+    const int group = i / Format::kGroup * kScaleStride;
+    const __m128i bytes = _mm_load_si128(reinterpret_cast<const __m128i*>(q + i));
+    const __m512i level =
+        _mm512_sub_epi32(_mm512_cvtepu8_epi32(bytes), _mm512_set1_epi32(Format::kZero));
+    __m512 x = _mm512_mul_ps(_mm512_cvtepi32_ps(level), _mm512_set1_ps(scale[group]));
+    if constexpr (Format::kMinimum) x = _mm512_sub_ps(x, _mm512_set1_ps(minimum[group]));
+    store_bf16(x, out + i);
+  }
+}
+
+template <typename Format>
+void widen_blocks(const void* blocks, int64_t values, uint16_t* out) {
+  const auto* b = static_cast<const uint8_t*>(blocks);
+  for (int64_t i = 0; i < values; i += Format::kValues, b += Format::kBytes)
+    widen_block<Format>(b, out + i);
+}
+
+void widen_other(DType type, const void* blocks, int64_t values, uint16_t* out) {
+  const BlockShape shape = block_shape(type);
+  float wide[kPart];
+  for (int64_t i = 0; i < values; i += kPart) {
+    const int64_t n = values - i < kPart ? values - i : kPart;
+    dequantize_row(type, static_cast<const std::byte*>(blocks) + i / shape.values * shape.bytes,
+                   wide, n);
+    for (int64_t j = 0; j < n; j += 16) {
+      const __m512 x = _mm512_maskz_loadu_ps(first_lanes(n - j), wide + j);
+      const __m256bh rounded = _mm512_cvtneps_pbh(x);
+      _mm256_mask_storeu_epi16(out + i + j, first_lanes(n - j), (__m256i)rounded);
+    }
+  }
+}
+
+}  // namespace
+
+void widen_bf16(DType type, const void* blocks, int64_t values, uint16_t* out) {
+  switch (type) {
+    case DType::bf16:
+      std::memcpy(out, blocks, static_cast<size_t>(values) * sizeof(*out));
+      return;
+    case DType::q8_0:
+      return widen_blocks<Q8_0>(blocks, values, out);
+    case DType::q4_0:
+      return widen_blocks<Q4_0>(blocks, values, out);
+    case DType::q5_0:
+      return widen_blocks<Q5_0>(blocks, values, out);
+    case DType::q4_k:
+      return widen_blocks<Q4_K>(blocks, values, out);
+    case DType::q5_k:
+      return widen_blocks<Q5_K>(blocks, values, out);
+    case DType::q6_k:
+      return widen_blocks<Q6_K>(blocks, values, out);
+    default:
+      return widen_other(type, blocks, values, out);
+  }
+}
+
+}  // namespace potluck::cpu::avx512
