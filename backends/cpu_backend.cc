@@ -235,11 +235,13 @@ void CpuBackend::qkv(Tensor params, const AttentionLayer& layer, Tensor q_norm, 
     cpu::rms_norm(k.f32(), nullptr, layer.eps, kv_rows, dim, raw, pool_);
     store_kv(p, layer, raw, kv, fresh, false);
   }
+  const cpu::RopeTable table{scratch_.f32(),
+                             scratch_.f32() + static_cast<int64_t>(rows) * layer.rope_pairs};
+  cpu::rope_table(positions_.i32(), rows, dim, layer.rope_pairs, layer.rope_theta, table, pool_);
   const auto norm_and_rotate = [&](Tensor x, Tensor norm, int heads) {
     cpu::rms_norm(x.f32(), norm.f32(), layer.eps, static_cast<int64_t>(rows) * heads, dim, x.f32(),
                   pool_);
-    cpu::rope(x.f32(), positions_.i32(), rows, heads, dim, layer.rope_pairs, layer.rope_theta,
-              pool_);
+    cpu::rope(x.f32(), table, rows, heads, dim, layer.rope_pairs, pool_);
   };
   norm_and_rotate(k, k_norm, layer.kv_heads);
   store_kv(p, layer, k.f32(), kv, fresh, true);

@@ -8,7 +8,6 @@
 #include "kernels/cpu/attention_keys.h"
 #include "kernels/cpu/dequantize.h"
 #include "kernels/cpu/exact_math.h"
-#include "kernels/cpu/lanes.h"
 #include "kernels/cpu/products.h"
 #include "kernels/cpu/reference.h"
 #include "topology/check.h"
@@ -74,12 +73,8 @@ void each_tile(const Block& b, const void* cache, const void* fresh, const Body&
 // scores[0, n) = softmax; the sum runs in 16 lanes by i.
 void softmax_scores(float* scores, int64_t n) {
   const float most = *std::max_element(scores, scores + n);
-  float lanes[kLanes] = {};
   exact_exps(scores, n, most);
-  for (int64_t i = 0; i < n; ++i) lanes[i % kLanes] += scores[i];
-  Lanes sums;
-  load_lanes(lanes, sums);
-  const float inverse = 1.0f / sum_lanes(sums);
+  const float inverse = 1.0f / sum_of(scores, n);
   for (int64_t i = 0; i < n; ++i) scores[i] *= inverse;
 }
 

@@ -264,22 +264,34 @@ void to_q4_0(const float* x, uint8_t* b) {
     b[2 + j] = static_cast<uint8_t>(level(x[j]) | (level(x[j + 16]) << 4));
 }
 
+// bf16_from_f32 (topology/dtype.h) where loops over it become vectors.
+POTLUCK_INLINE uint32_t bf16_bits(float x) {
+  const auto bits = std::bit_cast<uint32_t>(x);
+  const uint32_t rounded = bits + 0x7fff + ((bits >> 16) & 1);
+  return (x == x ? rounded : bits | 0x400000) >> 16;
+}
+
+POTLUCK_CLONES void round_to_bf16(float* x, int64_t values) {
+  for (int64_t i = 0; i < values; ++i) x[i] = std::bit_cast<float>(bf16_bits(x[i]) << 16);
+}
+
+POTLUCK_CLONES void quantize_bf16(const float* x, uint16_t* out, int64_t values) {
+  for (int64_t i = 0; i < values; ++i) out[i] = static_cast<uint16_t>(bf16_bits(x[i]));
+}
+
 }  // namespace
 
 void quantize_row(DType type, const float* in, void* blocks, int64_t values) {
   CHECK(can_quantize(type), dtype_name(type));
   CHECK(values % block_shape(type).values == 0, dtype_name(type), values);
+  if (type == DType::bf16) return quantize_bf16(in, static_cast<uint16_t*>(blocks), values);
   auto* b = static_cast<uint8_t*>(blocks);
   const BlockShape shape = block_shape(type);
   for (int64_t i = 0; i < values / shape.values; ++i, b += shape.bytes) {
     const float* x = in + i * shape.values;
-    const uint16_t bits = bf16_from_f32(*x);
     switch (type) {
       case DType::f32:
         std::memcpy(b, x, 4);
-        break;
-      case DType::bf16:
-        std::memcpy(b, &bits, 2);
         break;
       case DType::f16:
         write_f16(b, *x);
@@ -296,9 +308,8 @@ void quantize_row(DType type, const float* in, void* blocks, int64_t values) {
 void round_to(DType type, float* x, int64_t values) {
   if (type == DType::f32) return;
   CHECK(type == DType::bf16 || type == DType::f16, dtype_name(type));
-  for (int64_t i = 0; i < values; ++i)
-    x[i] =
-        type == DType::bf16 ? f32_from_bf16(bf16_from_f32(x[i])) : f32_from_f16(f16_from_f32(x[i]));
+  if (type == DType::bf16) return round_to_bf16(x, values);
+  for (int64_t i = 0; i < values; ++i) x[i] = f32_from_f16(f16_from_f32(x[i]));
 }
 
 }  // namespace potluck::cpu

@@ -68,6 +68,15 @@ POTLUCK_CLONES void add_normed_row(const NormedSum& s, int64_t n, float* out) {
   }
 }
 
+POTLUCK_CLONES void rotate(float* low, const float* sine, const float* cosine, int64_t pairs,
+                           int64_t half) {
+  for (int64_t j = 0; j < pairs; ++j) {
+    const float a = low[j], b = low[half + j];
+    low[j] = a * cosine[j] - b * sine[j];
+    low[half + j] = b * cosine[j] + a * sine[j];
+  }
+}
+
 }  // namespace
 
 void rms_norm(const float* x, const float* weight, float eps, int64_t rows, int64_t n, float* out,
@@ -107,23 +116,32 @@ void gelu_mul(const float* gate, const float* up, int64_t stride, int64_t rows, 
   });
 }
 
-void rope(float* x, const int32_t* position, int64_t rows, int heads, int head_dim, int pairs,
-          float theta, ThreadPool& pool) {
+void rope_table(const int32_t* position, int64_t rows, int head_dim, int pairs, float theta,
+                const RopeTable& table, ThreadPool& pool) {
+  constexpr int kPart = 64;  // pairs at a time
   const double log_theta = exact_log(static_cast<double>(theta));
+  for (int first = 0; first < pairs; first += kPart) {
+    const int count = std::min(kPart, pairs - first);
+    float frequency[kPart];
+    for (int j = 0; j < count; ++j)
+      frequency[j] = static_cast<float>(exact_exp(-2.0 * (first + j) / head_dim * log_theta));
+    each_row(rows, pool, [&](int64_t t) {
+      double angle[kPart], sine[kPart], cosine[kPart];
+      for (int j = 0; j < count; ++j) angle[j] = static_cast<float>(position[t]) * frequency[j];
+      exact_sincos(angle, count, sine, cosine);
+      const auto narrow = [](double value) { return static_cast<float>(value); };
+      std::transform(sine, sine + count, table.sine + t * pairs + first, narrow);
+      std::transform(cosine, cosine + count, table.cosine + t * pairs + first, narrow);
+    });
+  }
+}
+
+void rope(float* x, const RopeTable& table, int64_t rows, int heads, int head_dim, int pairs,
+          ThreadPool& pool) {
   each_row(rows, pool, [&](int64_t t) {
-    for (int j = 0; j < pairs; ++j) {
-      const auto frequency = static_cast<float>(exact_exp(-2.0 * j / head_dim * log_theta));
-      double sine, cosine;
-      exact_sincos(static_cast<float>(position[t]) * frequency, &sine, &cosine);
-      const auto s = static_cast<float>(sine), c = static_cast<float>(cosine);
-      for (int h = 0; h < heads; ++h) {
-        float* low = x + (t * heads + h) * head_dim + j;
-        float* high = low + head_dim / 2;
-        const float a = *low, b = *high;
-        *low = a * c - b * s;
-        *high = b * c + a * s;
-      }
-    }
+    for (int h = 0; h < heads; ++h)
+      rotate(x + (t * heads + h) * head_dim, table.sine + t * pairs, table.cosine + t * pairs,
+             pairs, head_dim / 2);
   });
 }
 

@@ -15,25 +15,24 @@ constexpr double kLn2Low = 0x1.ef35793c7673p-45;
 constexpr double kLog2E = 1.4426950408889634;
 constexpr double kRoundMagic = 0x1.8p52;  // x + magic − magic rounds |x| < 2^51 to nearest even
 
-POTLUCK_INLINE double scale_by_power(double value, int64_t power) {
-  return value * std::bit_cast<double>(static_cast<uint64_t>(power + 1023) << 52);
-}
-
 // e^r for |r| ≤ ln2/2 by its Taylor series to r^13 / 13!: truncation under 2⁻⁵⁴.
 POTLUCK_INLINE double exp_reduced(double r) {
   constexpr double kInverseFactorial[] = {
       1.0 / 6227020800, 1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800, 1.0 / 362880, 1.0 / 40320,
       1.0 / 5040,       1.0 / 720,       1.0 / 120,      1.0 / 24,      1.0 / 6,      0.5};
   double sum = kInverseFactorial[0];
+#pragma GCC unroll 12
   for (int i = 1; i < 12; ++i) sum = sum * r + kInverseFactorial[i];
   return 1.0 + (r + r * r * sum);
 }
 
-// For −708.39… ≤ x < 709.78….
+// For −708.39… ≤ x < 709.78…. The sum with the magic number holds n in its low bits as well: no
+// conversion, so that loops over this become vectors.
 POTLUCK_INLINE double exp_within(double x) {
-  const double n = (x * kLog2E + kRoundMagic) - kRoundMagic;
+  const double rounded = x * kLog2E + kRoundMagic, n = rounded - kRoundMagic;
   const double r = (x - n * kLn2High) - n * kLn2Low;
-  return scale_by_power(exp_reduced(r) * 0.5, static_cast<int64_t>(n) + 1);
+  const uint64_t power = std::bit_cast<uint64_t>(rounded) - std::bit_cast<uint64_t>(kRoundMagic);
+  return exp_reduced(r) * 0.5 * std::bit_cast<double>((power + 1 + 1023) << 52);
 }
 
 POTLUCK_INLINE float exp_f32(float x) {
@@ -94,24 +93,40 @@ double exact_log(double x) {
   return n * kLn2High + (2 * t + (2 * t * s * sum + n * kLn2Low));
 }
 
+namespace {
+
 // angle = n·π/2 + r by a two-part π/2 (33 bits high: n·high is exact for |n| < 2^20); series in r.
-void exact_sincos(double angle, double* sine, double* cosine) {
+POTLUCK_INLINE void sincos_within(double angle, double* sine, double* cosine) {
   constexpr double kHalfPiHigh = 0x1.921fb544p+0;
   constexpr double kHalfPiLow = 0x1.0b4611a626331p-34;
   constexpr double kTwoOverPi = 0.63661977236758134;
-  const double n = (angle * kTwoOverPi + kRoundMagic) - kRoundMagic;
+  const double rounded = angle * kTwoOverPi + kRoundMagic, n = rounded - kRoundMagic;
   const double r = (angle - n * kHalfPiHigh) - n * kHalfPiLow, q = r * r;
   double s = -1.0 / 1307674368000, c = 1.0 / 20922789888000;
   constexpr double kSine[] = {1.0 / 6227020800, -1.0 / 39916800, 1.0 / 362880,
                               -1.0 / 5040,      1.0 / 120,       -1.0 / 6};
   constexpr double kCosine[] = {
       -1.0 / 87178291200, 1.0 / 479001600, -1.0 / 3628800, 1.0 / 40320, -1.0 / 720, 1.0 / 24, -0.5};
-  for (double term : kSine) s = s * q + term;
-  for (double term : kCosine) c = c * q + term;
+#pragma GCC unroll 6
+  for (int i = 0; i < 6; ++i) s = s * q + kSine[i];
+#pragma GCC unroll 7
+  for (int i = 0; i < 7; ++i) c = c * q + kCosine[i];
   const double sin_r = r + r * q * s, cos_r = 1 + q * c;
-  const int quadrant = static_cast<int>(static_cast<int64_t>(n) & 3);
-  *sine = quadrant == 0 ? sin_r : quadrant == 1 ? cos_r : quadrant == 2 ? -sin_r : -cos_r;
-  *cosine = quadrant == 0 ? cos_r : quadrant == 1 ? -sin_r : quadrant == 2 ? -cos_r : sin_r;
+  const uint64_t quadrant = std::bit_cast<uint64_t>(rounded);  // its low bits
+  const bool odd = quadrant & 1;
+  const double a = odd ? cos_r : sin_r, b = odd ? sin_r : cos_r;
+  *sine = quadrant & 2 ? -a : a;
+  *cosine = (quadrant + 1) & 2 ? -b : b;
+}
+
+}  // namespace
+
+void exact_sincos(double angle, double* sine, double* cosine) {
+  sincos_within(angle, sine, cosine);
+}
+
+POTLUCK_CLONES void exact_sincos(const double* angle, int64_t n, double* sine, double* cosine) {
+  for (int64_t i = 0; i < n; ++i) sincos_within(angle[i], sine + i, cosine + i);
 }
 
 }  // namespace potluck::cpu

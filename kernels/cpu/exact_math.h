@@ -14,8 +14,10 @@ double exact_exp(double x);
 // angle in radians, |angle| ≤ 2^20 (context_max positions at frequency 1).
 void exact_sincos(double angle, double* sine, double* cosine);
 
-// Of arrays, the same bits in vectors.  x[i] = exp(x[i] − shift);  x[i] = cap · tanh(x[i] / cap).
+// Of arrays, the same bits in vectors.  x[i] = exp(x[i] − shift);  x[i] = cap · tanh(x[i] / cap);
+// sine[i], cosine[i] of angle[i].
 void exact_exps(float* x, int64_t n, float shift);
 void exact_softcaps(float* x, int64_t n, float cap);
+void exact_sincos(const double* angle, int64_t n, double* sine, double* cosine);
 
 }  // namespace potluck::cpu

@@ -13,6 +13,7 @@
 #include "kernels/cpu/exact_math.h"
 #include "kernels/cpu/fast.h"
 #include "kernels/cpu/packed_product.h"
+#include "kernels/cpu/products.h"
 
 namespace potluck::cpu {
 namespace {
@@ -127,9 +128,7 @@ void soften(const Block& b, int64_t m, int64_t begin, int64_t end) {
     std::fill(scores, scores + begin, 0.0f);
     std::fill(scores + end, scores + kTile, 0.0f);
     round_to(DType::bf16, scores, kTile);
-    float mass = 0;
-    for (int64_t j = 0; j < kTile; ++j) mass += scores[j];
-    b.s.mass[m] = b.s.mass[m] * b.s.keep[m] + mass;
+    b.s.mass[m] = b.s.mass[m] * b.s.keep[m] + sum_of(scores, kTile);
   }
   b.product.pack_row(scores, kTile,
                      b.s.weights + static_cast<size_t>(m) * b.product.row_bytes(kTile));

@@ -111,6 +111,18 @@ POTLUCK_CLONES void dot_products(ConstRows x, int64_t rows, ConstRows w, int64_t
         });
 }
 
+POTLUCK_CLONES float sum_of(const float* x, int64_t n) {
+  Lanes sum = {}, lanes;
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    load_lanes(x + i, lanes);
+    sum += lanes;
+  }
+  load_lanes_part(x + i, n - i, lanes);
+  sum += lanes;
+  return sum_lanes(sum);
+}
+
 POTLUCK_CLONES void add_weighted_sums(ConstRows p, int64_t rows, ConstRows v, int64_t terms,
                                       int64_t columns, Rows out) {
   for (int64_t i = 0; i < columns; i += kStrip) {

@@ -24,4 +24,7 @@ void dot_products(ConstRows x, int64_t rows, ConstRows w, int64_t columns, int64
 void add_weighted_sums(ConstRows p, int64_t rows, ConstRows v, int64_t terms, int64_t columns,
                        Rows out);
 
+// Σ x[i] in 16 lanes.
+float sum_of(const float* x, int64_t n);
+
 }  // namespace potluck::cpu

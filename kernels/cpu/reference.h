@@ -38,10 +38,17 @@ void gelu_mul_row(const float* gate, const float* up, int64_t n, float* out);
 void gelu_mul(const float* gate, const float* up, int64_t stride, int64_t rows, int64_t n,
               float* out, int64_t out_stride, ThreadPool& pool);
 
-// Rotary embedding, rotate-half pairs (j, j + head_dim/2), j < pairs; in place on [rows, heads,
-// head_dim]; position[t] is the token's. f_j = theta^(−2j/head_dim). (model.md §2.6)
-void rope(float* x, const int32_t* position, int64_t rows, int heads, int head_dim, int pairs,
-          float theta, ThreadPool& pool);
+// Rotary embedding, rotate-half pairs (j, j + head_dim/2), j < pairs, by position[t] · f_j, f_j =
+// theta^(−2j/head_dim): its sines and cosines, [rows, pairs] each, and x [rows, heads, head_dim]
+// rotated in place. (model.md §2.6)
+struct RopeTable {
+  float* sine;
+  float* cosine;
+};
+void rope_table(const int32_t* position, int64_t rows, int head_dim, int pairs, float theta,
+                const RopeTable& table, ThreadPool& pool);
+void rope(float* x, const RopeTable& table, int64_t rows, int heads, int head_dim, int pairs,
+          ThreadPool& pool);
 
 // p = softmax over all experts of (W_r · (rms(x)·scale·H^−½)); the top k of p (ties: lowest index),
 // each divided by their sum and multiplied by per_expert_scale.  x: [rows, H] the raw residual;

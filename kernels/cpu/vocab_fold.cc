@@ -5,6 +5,7 @@
 
 #include "kernels/cpu/exact_math.h"
 #include "kernels/cpu/philox.h"
+#include "kernels/cpu/products.h"
 
 namespace potluck::cpu {
 namespace {
@@ -16,20 +17,14 @@ struct TileSums {
 };
 
 TileSums reduce_tile(float* z, int64_t ids) {
-  TileSums t{z[0], 0, 0, 0};
-  for (int64_t j = 1; j < ids; ++j)
-    if (z[j] > t.max) {
-      t.max = z[j];
-      t.argmax = static_cast<int32_t>(j);
-    }
-  float weights[kSampleTile];
-  std::copy_n(z, ids, weights);
-  exact_exps(weights, ids, t.max);
-  for (int64_t j = 0; j < ids; ++j) {
-    t.mass += weights[j];
-    t.moment += (z[j] - t.max) * weights[j];
-    z[j] = weights[j];
-  }
+  const float* most = std::max_element(z, z + ids);
+  TileSums t{*most, 0, 0, static_cast<int32_t>(most - z)};
+  float moments[kSampleTile];
+  for (int64_t j = 0; j < ids; ++j) moments[j] = z[j] - t.max;
+  exact_exps(z, ids, t.max);
+  for (int64_t j = 0; j < ids; ++j) moments[j] *= z[j];
+  t.mass = sum_of(z, ids);
+  t.moment = sum_of(moments, ids);
   return t;
 }
 

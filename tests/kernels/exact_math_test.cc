@@ -91,6 +91,14 @@ TEST(ExactMath, ArraysHaveTheBitsOfTheirScalars) {
     ASSERT_EQ(exps[i], exact_exp(x[i] - 1.5f)) << x[i];
     ASSERT_EQ(caps[i], 30.0f * exact_tanh(x[i] / 30.0f)) << x[i];
   }
+  std::vector<double> angle(x.begin(), x.end()), sine(x.size()), cosine(x.size());
+  exact_sincos(angle.data(), static_cast<int64_t>(angle.size()), sine.data(), cosine.data());
+  for (size_t i = 0; i < angle.size(); ++i) {
+    double s, c;
+    exact_sincos(angle[i], &s, &c);
+    ASSERT_EQ(sine[i], s);
+    ASSERT_EQ(cosine[i], c);
+  }
 }
 
 }  // namespace

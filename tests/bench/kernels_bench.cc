@@ -1,0 +1,260 @@
+// Each kernel at the released model's shapes: GFLOP/s (or GB/s), and its share of a peak measured
+// in the same run: the packed product of its own family on a panel in cache.
+//
+// One thread, and its CPU time: so figures hold on a machine that others use.
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <memory>
+#include <random>
+#include <vector>
+
+#include "kernels/cpu/dequantize.h"
+#include "kernels/cpu/fast.h"
+
+namespace potluck::cpu {
+namespace {
+
+constexpr int64_t kHidden = 2816;
+constexpr int64_t kCanvas = 256;
+
+struct Aligned {
+  explicit Aligned(size_t bytes) : data(std::aligned_alloc(64, (bytes + 63) / 64 * 64)) {}
+  ~Aligned() { std::free(data); }
+  Aligned(const Aligned&) = delete;
+  std::byte* bytes() const { return static_cast<std::byte*>(data); }
+  void* data;
+};
+
+std::vector<float> random_floats(int64_t n) {
+  std::mt19937 random(1);
+  std::normal_distribution<float> normal;
+  std::vector<float> values(static_cast<size_t>(n));
+  for (float& v : values) v = normal(random);
+  return values;
+}
+
+// Any bytes are blocks; small scales keep the sums finite.
+std::vector<std::byte> random_blocks(DType type, int64_t values) {
+  std::mt19937 random(2);
+  std::vector<std::byte> bytes(row_bytes(type, values));
+  for (std::byte& b : bytes) b = static_cast<std::byte>(random() & 0x1f);
+  return bytes;
+}
+
+double seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+// Operations a second of a product whose rows and panel are in cache; the best of many short runs.
+double peak_of(const PackedProduct& product, DType type) {
+  const int64_t rows = 24, columns = 1024;
+  const auto blocks = random_blocks(type, kPanelRows * columns);
+  const auto x = random_floats(columns);
+  Aligned packed(product.row_bytes(columns)), panel(product.panel_bytes(columns));
+  product.pack_row(x.data(), columns, packed.bytes());
+  product.pack_panel({type, blocks.data(), kPanelRows, columns}, panel.bytes());
+  const std::vector<const std::byte*> each(rows, packed.bytes());
+  std::vector<float> out(static_cast<size_t>(rows * kPanelRows));
+  double best = 1;
+  for (int i = 0; i < 2000; ++i) {
+    const double start = seconds();
+    product.multiply(
+        {each.data(), rows, panel.bytes(), columns, out.data(), kPanelRows, kPanelRows});
+    best = std::min(best, seconds() - start);
+  }
+  return 2.0 * rows * kPanelRows * columns / best;
+}
+
+// `operations` an iteration, beside the peak of `product` over `type`.
+void report(benchmark::State& state, double operations, const PackedProduct& product, DType type) {
+  const double peak = peak_of(product, type);
+  state.counters["GFLOP/s"] =
+      benchmark::Counter(operations * 1e-9, benchmark::Counter::kIsIterationInvariantRate);
+  state.counters["peak"] = peak * 1e-9;
+  state.counters["share"] =
+      benchmark::Counter(operations / peak, benchmark::Counter::kIsIterationInvariantRate);
+}
+
+void matmul_of(benchmark::State& state, DType type, bool fine) {
+  const int64_t rows = state.range(0), outputs = kHidden;
+  const PackedProduct& product = packed_product(best_isa(), type, fine);
+  const auto blocks = random_blocks(type, outputs * kHidden);
+  const auto x = random_floats(rows * kHidden);
+  std::vector<float> out(static_cast<size_t>(rows * outputs));
+  Aligned scratch(fast_matmul_scratch(product, kHidden, rows, 1));
+  ThreadPool pool(1);
+  for (auto _ : state)
+    fast_matmul(product, x.data(), rows, {type, blocks.data(), outputs, kHidden}, out.data(),
+                scratch.data, pool);
+  report(state, 2.0 * static_cast<double>(rows * outputs * kHidden), product, type);
+}
+
+void reference_matmul(benchmark::State& state) {
+  const int64_t rows = state.range(0);
+  const auto blocks = random_blocks(DType::q8_0, kHidden * kHidden);
+  const auto x = random_floats(rows * kHidden);
+  std::vector<float> out(x.size()), scratch(matmul_scratch(kHidden));
+  ThreadPool pool(1);
+  for (auto _ : state)
+    matmul(x.data(), kHidden, rows, {DType::q8_0, blocks.data(), kHidden, kHidden}, out.data(),
+           kHidden, scratch.data(), pool);
+  state.counters["GFLOP/s"] =
+      benchmark::Counter(2e-9 * static_cast<double>(rows * kHidden * kHidden),
+                         benchmark::Counter::kIsIterationInvariantRate);
+}
+
+// 256 rows of top 8 over 128 experts: 16 rows each.
+void experts_of(benchmark::State& state, DType type) {
+  constexpr int kExperts = 128, kUsed = 8;
+  constexpr int64_t kInner = 704;
+  const auto gate_up = random_blocks(type, kExperts * 2 * kInner * kHidden);
+  const DType down_type = kInner % block_shape(type).values == 0 ? type : DType::q5_0;
+  const auto down = random_blocks(down_type, kExperts * kHidden * kInner);
+  const ExpertsView view{{type, gate_up.data(), kExperts * 2 * kInner, kHidden},
+                         {down_type, down.data(), kExperts * kHidden, kInner},
+                         kExperts,
+                         kUsed,
+                         kInner,
+                         kHidden};
+  const auto x = random_floats(kCanvas * kHidden);
+  std::vector<int32_t> expert;
+  for (int32_t slot = 0; slot < kCanvas * kUsed; ++slot)
+    expert.push_back((slot * 37 + slot / 8) % kExperts);
+  const std::vector<float> weight(expert.size(), 0.125f);
+  std::vector<float> out(x.size());
+  Aligned scratch(fast_experts_scratch(best_isa(), view, kCanvas, 1));
+  ThreadPool pool(1);
+  for (auto _ : state)
+    fast_experts(best_isa(), x.data(), kCanvas, view, expert.data(), weight.data(), out.data(),
+                 scratch.data, pool);
+  report(state, 6.0 * kCanvas * kUsed * kInner * kHidden, packed_product(best_isa(), type), type);
+  state.counters["GB/s"] =
+      benchmark::Counter(static_cast<double>(gate_up.size() + down.size()) * 1e-9,
+                         benchmark::Counter::kIsIterationInvariantRate);
+}
+
+// A canvas behind a prompt of 2,000 tokens.
+void attention_of(benchmark::State& state, const AttentionShape& shape) {
+  constexpr int64_t kCached = 2000;
+  const int64_t width = static_cast<int64_t>(shape.kv_heads) * shape.head_dim;
+  const int64_t q_width = static_cast<int64_t>(shape.heads) * shape.head_dim;
+  std::vector<uint16_t> k(static_cast<size_t>(kCached * width), 0x3c00), v(k);
+  const auto q = random_floats(kCanvas * q_width);
+  std::vector<float> out(q.size());
+  AttentionSegment segment{
+      true, kCached, kCanvas, {k.data(), v.data(), kCached}, {k.data(), v.data(), kCanvas}};
+  Aligned scratch(fast_attention_scratch(best_isa(), shape));
+  ThreadPool pool(1);
+  for (auto _ : state)
+    fast_attention(best_isa(), q.data(), shape, segment, out.data(), scratch.data, pool);
+  const int64_t keys = kCanvas + (shape.window ? shape.window - 1 : kCached);
+  report(state, 4.0 * static_cast<double>(kCanvas * q_width * keys),
+         packed_product(best_isa(), DType::bf16), DType::bf16);
+}
+
+// 8,192 rows of E of a canvas that is not sure of anything: no row is left out.
+void vocab_of(benchmark::State& state, DType type) {
+  constexpr int64_t kVocab = 8192;
+  const auto table = random_blocks(type, kVocab * kHidden);
+  const std::vector<float> h(static_cast<size_t>(kCanvas * kHidden), 1e-3f),
+      inverse(kCanvas, 1.25f);
+  const std::vector<VocabNoise> noise(kCanvas);
+  const std::vector<int32_t> position(kCanvas);
+  std::vector<VocabPartial> partial(kCanvas);
+  std::vector<float> soft(h.size());
+  VocabRequest request;
+  request.h = h.data();
+  request.rows = kCanvas;
+  request.hidden = kHidden;
+  request.table = {type, table.data(), kVocab, kHidden};
+  request.inverse_temperature = inverse.data();
+  request.noise = noise.data();
+  request.position = position.data();
+  Aligned scratch(fast_vocab_scratch(best_isa(), type, kCanvas, kHidden, 1));
+  ThreadPool pool(1);
+  int64_t read = 0;
+  for (auto _ : state)
+    read =
+        fast_vocab_attention(best_isa(), request, partial.data(), soft.data(), scratch.data, pool);
+  const double each = 2.0 * static_cast<double>(kCanvas * kVocab * kHidden);
+  const double seconds_at_peak =
+      each / peak_of(packed_product(best_isa(), type), type) +
+      each / peak_of(packed_product(best_isa(), DType::bf16), DType::bf16);
+  state.counters["GFLOP/s"] =
+      benchmark::Counter(2e-9 * each, benchmark::Counter::kIsIterationInvariantRate);
+  state.counters["share"] =
+      benchmark::Counter(seconds_at_peak, benchmark::Counter::kIsIterationInvariantRate);
+  state.counters["rows of E summed"] = static_cast<double>(read);
+}
+
+void rms_norm_of(benchmark::State& state) {
+  auto x = random_floats(kCanvas * kHidden);
+  const auto weight = random_floats(kHidden);
+  ThreadPool pool(1);
+  for (auto _ : state) rms_norm(x.data(), weight.data(), 1e-6f, kCanvas, kHidden, x.data(), pool);
+  state.counters["GB/s"] = benchmark::Counter(static_cast<double>(x.size()) * 8e-9,
+                                              benchmark::Counter::kIsIterationInvariantRate);
+}
+
+void rope_of(benchmark::State& state) {
+  auto x = random_floats(kCanvas * 16 * 256);
+  std::vector<int32_t> position(kCanvas, 1234);
+  ThreadPool pool(1);
+  std::vector<float> sine(kCanvas * 128), cosine(sine);
+  const RopeTable table{sine.data(), cosine.data()};
+  for (auto _ : state) {
+    rope_table(position.data(), kCanvas, 256, 128, 1e4f, table, pool);
+    rope(x.data(), table, kCanvas, 16, 256, 128, pool);
+  }
+}
+
+void gelu_of(benchmark::State& state) {
+  const auto gate = random_floats(kCanvas * 2112), up = gate;
+  std::vector<float> out(gate.size());
+  ThreadPool pool(1);
+  for (auto _ : state)
+    gelu_mul(gate.data(), up.data(), 2112, kCanvas, 2112, out.data(), 2112, pool);
+}
+
+void route_of(benchmark::State& state) {
+  constexpr int kExperts = 128;
+  const auto x = random_floats(kCanvas * kHidden), w = random_floats(kExperts * kHidden);
+  const std::vector<float> scale(kHidden, 1.0f), each(kExperts, 1.0f);
+  const RouterView router{
+      scale.data(), {DType::f32, w.data(), kExperts, kHidden}, each.data(), 1e-6f, 8};
+  std::vector<int32_t> expert(kCanvas * 8);
+  std::vector<float> weight(kCanvas * 8), scratch(route_scratch(kCanvas, kHidden, kExperts));
+  ThreadPool pool(1);
+  for (auto _ : state)
+    route(x.data(), kCanvas, kHidden, router, expert.data(), weight.data(), scratch.data(), pool);
+}
+
+BENCHMARK_CAPTURE(matmul_of, q8_0, DType::q8_0, false)->Arg(256)->Arg(16);
+BENCHMARK_CAPTURE(matmul_of, q8_0_fine, DType::q8_0, true)->Arg(256);
+BENCHMARK_CAPTURE(matmul_of, q4_k, DType::q4_k, false)->Arg(256)->Arg(16);
+BENCHMARK_CAPTURE(matmul_of, q5_k, DType::q5_k, false)->Arg(256);
+BENCHMARK_CAPTURE(matmul_of, q6_k, DType::q6_k, false)->Arg(256);
+BENCHMARK_CAPTURE(matmul_of, q5_0, DType::q5_0, false)->Arg(256);
+BENCHMARK_CAPTURE(matmul_of, q5_1, DType::q5_1, false)->Arg(256);
+BENCHMARK_CAPTURE(matmul_of, q4_0, DType::q4_0, false)->Arg(256);
+BENCHMARK_CAPTURE(matmul_of, bf16, DType::bf16, false)->Arg(256);
+BENCHMARK_CAPTURE(matmul_of, f16, DType::f16, false)->Arg(256);
+BENCHMARK(reference_matmul)->Arg(256);
+BENCHMARK_CAPTURE(experts_of, q8_0, DType::q8_0)->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(experts_of, q4_k, DType::q4_k)->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(attention_of, sliding, AttentionShape{16, 8, 256, 1024, DType::bf16})
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(attention_of, full, AttentionShape{16, 2, 512, 0, DType::bf16})
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(vocab_of, q8_0, DType::q8_0)->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(vocab_of, q6_k, DType::q6_k)->Unit(benchmark::kMillisecond);
+BENCHMARK(rms_norm_of);
+BENCHMARK(rope_of);
+BENCHMARK(gelu_of);
+BENCHMARK(route_of);
+
+}  // namespace
+}  // namespace potluck::cpu
