@@ -20,7 +20,17 @@ bool has_avx512() {
 #endif
 }
 
+bool has_avx2() {
+#if defined(__x86_64__)
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+         __builtin_cpu_supports("f16c");
+#else
+  return false;
+#endif
+}
+
 constexpr Entry kIsas[] = {{Isa::avx512, "avx512", has_avx512},
+                           {Isa::avx2, "avx2", has_avx2},
                            {Isa::portable, "portable", [] { return true; }}};
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include "topology/check.h"
 #if defined(__x86_64__)
+#include "kernels/cpu/avx2/products.h"
 #include "kernels/cpu/avx512/products.h"
 #endif
 
@@ -13,6 +14,10 @@ const PackedProduct& packed_product(Isa isa, DType type, bool fine) {
     const PackedProduct* product = avx512::int8_product(type, fine);
     return product ? *product : avx512::bf16_product(fine);
   }
+  if (isa == Isa::avx2) {
+    const PackedProduct* product = avx2::int16_product(type);
+    return product ? *product : avx2::f32_product();
+  }
 #endif
   CHECK(false, isa_name(isa), dtype_name(type), fine);
   __builtin_unreachable();
@@ -21,6 +26,7 @@ const PackedProduct& packed_product(Isa isa, DType type, bool fine) {
 void widen_bf16(Isa isa, DType type, const void* blocks, int64_t values, uint16_t* out) {
 #if defined(__x86_64__)
   if (isa == Isa::avx512) return avx512::widen_bf16(type, blocks, values, out);
+  if (isa == Isa::avx2) return avx2::widen_bf16(type, blocks, values, out);
 #endif
   CHECK(false, isa_name(isa), dtype_name(type), blocks, values, static_cast<void*>(out));
 }
@@ -29,6 +35,7 @@ void pack_value_panel(Isa isa, const uint16_t* values, int64_t stride, int64_t t
                       std::byte* panel) {
 #if defined(__x86_64__)
   if (isa == Isa::avx512) return avx512::pack_value_panel(values, stride, terms, count, panel);
+  if (isa == Isa::avx2) return avx2::pack_value_panel(values, stride, terms, count, panel);
 #endif
   CHECK(false, isa_name(isa), stride, terms, count, static_cast<const void*>(values),
         static_cast<void*>(panel));

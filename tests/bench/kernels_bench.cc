@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <memory>
 #include <random>
+#include <string>
 #include <vector>
 
 #include "kernels/cpu/dequantize.h"
@@ -19,6 +20,8 @@ namespace {
 
 constexpr int64_t kHidden = 2816;
 constexpr int64_t kCanvas = 256;
+
+Isa chosen_isa = best_isa();
 
 struct Aligned {
   explicit Aligned(size_t bytes) : data(std::aligned_alloc(64, (bytes + 63) / 64 * 64)) {}
@@ -80,7 +83,7 @@ void report(benchmark::State& state, double operations, const PackedProduct& pro
 
 void matmul_of(benchmark::State& state, DType type, bool fine) {
   const int64_t rows = state.range(0), outputs = kHidden;
-  const PackedProduct& product = packed_product(best_isa(), type, fine);
+  const PackedProduct& product = packed_product(chosen_isa, type, fine);
   const auto blocks = random_blocks(type, outputs * kHidden);
   const auto x = random_floats(rows * kHidden);
   std::vector<float> out(static_cast<size_t>(rows * outputs));
@@ -125,12 +128,12 @@ void experts_of(benchmark::State& state, DType type) {
     expert.push_back((slot * 37 + slot / 8) % kExperts);
   const std::vector<float> weight(expert.size(), 0.125f);
   std::vector<float> out(x.size());
-  Aligned scratch(fast_experts_scratch(best_isa(), view, kCanvas, 1));
+  Aligned scratch(fast_experts_scratch(chosen_isa, view, kCanvas, 1));
   ThreadPool pool(1);
   for (auto _ : state)
-    fast_experts(best_isa(), x.data(), kCanvas, view, expert.data(), weight.data(), out.data(),
+    fast_experts(chosen_isa, x.data(), kCanvas, view, expert.data(), weight.data(), out.data(),
                  scratch.data, pool);
-  report(state, 6.0 * kCanvas * kUsed * kInner * kHidden, packed_product(best_isa(), type), type);
+  report(state, 6.0 * kCanvas * kUsed * kInner * kHidden, packed_product(chosen_isa, type), type);
   state.counters["GB/s"] =
       benchmark::Counter(static_cast<double>(gate_up.size() + down.size()) * 1e-9,
                          benchmark::Counter::kIsIterationInvariantRate);
@@ -146,13 +149,13 @@ void attention_of(benchmark::State& state, const AttentionShape& shape) {
   std::vector<float> out(q.size());
   AttentionSegment segment{
       true, kCached, kCanvas, {k.data(), v.data(), kCached}, {k.data(), v.data(), kCanvas}};
-  Aligned scratch(fast_attention_scratch(best_isa(), shape));
+  Aligned scratch(fast_attention_scratch(chosen_isa, shape));
   ThreadPool pool(1);
   for (auto _ : state)
-    fast_attention(best_isa(), q.data(), shape, segment, out.data(), scratch.data, pool);
+    fast_attention(chosen_isa, q.data(), shape, segment, out.data(), scratch.data, pool);
   const int64_t keys = kCanvas + (shape.window ? shape.window - 1 : kCached);
   report(state, 4.0 * static_cast<double>(kCanvas * q_width * keys),
-         packed_product(best_isa(), DType::bf16), DType::bf16);
+         packed_product(chosen_isa, DType::bf16), DType::bf16);
 }
 
 // 8,192 rows of E of a canvas that is not sure of anything: no row is left out.
@@ -173,16 +176,16 @@ void vocab_of(benchmark::State& state, DType type) {
   request.inverse_temperature = inverse.data();
   request.noise = noise.data();
   request.position = position.data();
-  Aligned scratch(fast_vocab_scratch(best_isa(), type, kCanvas, kHidden, 1));
+  Aligned scratch(fast_vocab_scratch(chosen_isa, type, kCanvas, kHidden, 1));
   ThreadPool pool(1);
   int64_t read = 0;
   for (auto _ : state)
     read =
-        fast_vocab_attention(best_isa(), request, partial.data(), soft.data(), scratch.data, pool);
+        fast_vocab_attention(chosen_isa, request, partial.data(), soft.data(), scratch.data, pool);
   const double each = 2.0 * static_cast<double>(kCanvas * kVocab * kHidden);
   const double seconds_at_peak =
-      each / peak_of(packed_product(best_isa(), type), type) +
-      each / peak_of(packed_product(best_isa(), DType::bf16), DType::bf16);
+      each / peak_of(packed_product(chosen_isa, type), type) +
+      each / peak_of(packed_product(chosen_isa, DType::bf16), DType::bf16);
   state.counters["GFLOP/s"] =
       benchmark::Counter(2e-9 * each, benchmark::Counter::kIsIterationInvariantRate);
   state.counters["share"] =
@@ -258,3 +261,15 @@ BENCHMARK(route_of);
 
 }  // namespace
 }  // namespace potluck::cpu
+
+// kernels_bench [--isa=NAME] [--benchmark_…]
+int main(int argc, char** argv) {
+  using potluck::cpu::chosen_isa;
+  benchmark::Initialize(&argc, argv);
+  for (int i = 1; i < argc; ++i)
+    if (const std::string flag = argv[i]; flag.rfind("--isa=", 0) == 0)
+      chosen_isa = potluck::cpu::isa_from_name(flag.substr(6)).value_or(chosen_isa);
+  benchmark::AddCustomContext("isa", potluck::cpu::isa_name(chosen_isa));
+  benchmark::RunSpecifiedBenchmarks();
+  return 0;
+}

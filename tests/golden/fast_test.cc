@@ -1,6 +1,8 @@
 // The recorded traces again, with fast products: a loss near the reference's own in bf16.
 #include <gtest/gtest.h>
 
+#include <tuple>
+
 #include "cluster/verify.h"
 #include "kernels/cpu/isa.h"
 
@@ -17,20 +19,24 @@ constexpr Trace kTraces[] = {{"nano", "nano/trace.json"},
                              {"../../cluster/demo/sudoku6.gguf", "demo/trace-0.json"},
                              {"../../cluster/demo/sudoku6.gguf", "demo/trace-1.json"}};
 
-class FastGolden : public testing::TestWithParam<Trace> {
+using Case = std::tuple<Trace, cpu::Isa>;
+
+class FastGolden : public testing::TestWithParam<Case> {
  protected:
   void SetUp() override {
-    if (cpu::best_isa() == cpu::Isa::portable) GTEST_SKIP() << "no fast kernels for this machine";
+    if (!cpu::isa_available(isa_)) GTEST_SKIP() << cpu::isa_name(isa_) << " is not on this machine";
   }
   VerifyReport replay(VerifyOptions options) const {
     const std::string root = POTLUCK_GOLDEN "/";
-    options.trace = root + GetParam().trace;
+    options.trace = root + trace_.trace;
     options.precision = Precision::fast;
+    options.isa = cpu::isa_name(isa_);
     options.f32 = false;
     return verify(*source_, options);
   }
-  std::unique_ptr<ModelSource> source_ =
-      open_model(std::string(POTLUCK_GOLDEN "/") + GetParam().model);
+  const Trace trace_ = std::get<0>(GetParam());
+  const cpu::Isa isa_ = std::get<1>(GetParam());
+  std::unique_ptr<ModelSource> source_ = open_model(std::string(POTLUCK_GOLDEN "/") + trace_.model);
 };
 
 // 1 is what the reference itself loses in bf16.
@@ -50,12 +56,19 @@ TEST_P(FastGolden, CutsChunksAndThreadsChangeNoDigit) {
     EXPECT_EQ(to_json(replay({.chunk = chunk, .threads = 2})), expected) << "chunk " << chunk;
 }
 
-INSTANTIATE_TEST_SUITE_P(Traces, FastGolden, testing::ValuesIn(kTraces), [](const auto& trace) {
-  std::string name = std::string(trace.param.model) + trace.param.trace;
+std::string case_name(const testing::TestParamInfo<Case>& info) {
+  const Trace& trace = std::get<0>(info.param);
+  std::string name =
+      std::string(trace.model) + trace.trace + "_" + cpu::isa_name(std::get<1>(info.param));
   for (char& c : name)
     if (!std::isalnum(static_cast<unsigned char>(c))) c = '_';
   return name;
-});
+}
+
+INSTANTIATE_TEST_SUITE_P(Traces, FastGolden,
+                         testing::Combine(testing::ValuesIn(kTraces),
+                                          testing::Values(cpu::Isa::avx512, cpu::Isa::avx2)),
+                         case_name);
 
 }  // namespace
 }  // namespace potluck

@@ -79,7 +79,7 @@ struct Routed {
 TEST(FastExperts, MeetTheReference) {
   for (const Routed& r :
        {Routed(7, 64, 32, 4, 2), Routed(53, 160, 96, 7, 3), Routed(1, 32, 64, 3, 2)})
-    for (Isa isa : {Isa::avx512}) {
+    for (Isa isa : {Isa::avx512, Isa::avx2}) {
       if (!isa_available(isa)) GTEST_SKIP() << isa_name(isa) << " is not on this machine";
       const Floats expected = r.reference(), actual = r.fast(isa, 0, r.rows, 2);
       double difference = 0, size = 0;
@@ -94,7 +94,7 @@ TEST(FastExperts, MeetTheReference) {
 
 TEST(FastExperts, ARowsBitsDependOnNeitherThreadsNorNeighbours) {
   const Routed r(31, 96, 64, 6, 3);
-  for (Isa isa : {Isa::avx512}) {
+  for (Isa isa : {Isa::avx512, Isa::avx2}) {
     if (!isa_available(isa)) GTEST_SKIP() << isa_name(isa) << " is not on this machine";
     const Floats whole = r.fast(isa, 0, r.rows, 1);
     EXPECT_EQ(r.fast(isa, 0, r.rows, 3), whole);

@@ -24,7 +24,7 @@ constexpr DType kTypes[] = {DType::q8_0, DType::q4_0, DType::q4_1, DType::q5_0,
 
 std::vector<Isa> isas() {
   std::vector<Isa> have;
-  for (Isa isa : {Isa::avx512})
+  for (Isa isa : {Isa::avx512, Isa::avx2})
     if (isa_available(isa)) have.push_back(isa);
   return have;
 }

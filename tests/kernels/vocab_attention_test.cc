@@ -121,12 +121,21 @@ TEST(VocabAttention, ThreadsChangeNoBitAndASplitNoId) {
   }
 }
 
+class FastVocabAttention : public testing::TestWithParam<Isa> {
+ protected:
+  void SetUp() override {
+    if (!isa_available(GetParam()))
+      GTEST_SKIP() << isa_name(GetParam()) << " is not on this machine";
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Isas, FastVocabAttention, testing::Values(Isa::avx512, Isa::avx2),
+                         [](const auto& isa) { return std::string(isa_name(isa.param)); });
+
 // bf16: logits of Σ |h·e| ≈ 15 are off by 2⁻⁷ of that at most, 0.03 as a rule; so is ln p, and the
 // entropy and Σ p·E by a few times as much.
-TEST(FastVocabAttention, MeetsTheReference) {
-  if (!isa_available(Isa::avx512)) GTEST_SKIP() << "avx512 is not on this machine";
+TEST_P(FastVocabAttention, MeetsTheReference) {
   for (const Case& c : {Case(6, 24, 700, 1), Case(37, 300, 1031, 4), Case(50, 136, 257, 5)}) {
-    Answer exact = c.run(0, c.vocab, 2), fast = c.run(0, c.vocab, 2, Isa::avx512);
+    Answer exact = c.run(0, c.vocab, 2), fast = c.run(0, c.vocab, 2, GetParam());
     for (Answer* a : {&exact, &fast})
       finish(a->partial.data(), c.rows, c.hidden, a->entropy.data(), a->soft.data());
     for (int64_t t = 0; t < c.rows; ++t) {
@@ -144,17 +153,16 @@ TEST(FastVocabAttention, MeetsTheReference) {
   }
 }
 
-TEST(FastVocabAttention, ARowsBitsDependOnNeitherThreadsNorNeighbours) {
-  if (!isa_available(Isa::avx512)) GTEST_SKIP() << "avx512 is not on this machine";
+TEST_P(FastVocabAttention, ARowsBitsDependOnNeitherThreadsNorNeighbours) {
   const Case c(29, 72, 800, 6);
-  const Answer whole = c.run(0, c.vocab, 1, Isa::avx512);
-  EXPECT_EQ(c.run(0, c.vocab, 3, Isa::avx512).soft, whole.soft);
+  const Answer whole = c.run(0, c.vocab, 1, GetParam());
+  EXPECT_EQ(c.run(0, c.vocab, 3, GetParam()).soft, whole.soft);
   for (int64_t t = 0; t < c.rows; ++t) {
     Case one = c;
     one.rows = 1;
     one.h.assign(c.h.begin() + t * c.hidden, c.h.begin() + (t + 1) * c.hidden);
     one.position[0] = c.position[static_cast<size_t>(t)];
-    const Answer alone = one.run(0, c.vocab, 1, Isa::avx512);
+    const Answer alone = one.run(0, c.vocab, 1, GetParam());
     EXPECT_EQ(alone.soft, std::vector<float>(whole.soft.begin() + t * c.hidden,
                                              whole.soft.begin() + (t + 1) * c.hidden));
     EXPECT_EQ(alone.partial[0].sample, whole.partial[static_cast<size_t>(t)].sample);
@@ -162,15 +170,14 @@ TEST(FastVocabAttention, ARowsBitsDependOnNeitherThreadsNorNeighbours) {
 }
 
 // One id holds the mass: the others' weights cannot reach f32's sum.
-TEST(FastVocabAttention, ReadsNoRowsThatWeighNothing) {
-  if (!isa_available(Isa::avx512)) GTEST_SKIP() << "avx512 is not on this machine";
+TEST_P(FastVocabAttention, ReadsNoRowsThatWeighNothing) {
   Case c(9, 64, 4096, 7);
   for (float& e : c.table) e *= 1e-3f;
   for (int64_t i = 0; i < c.hidden; ++i) {
     c.table[static_cast<size_t>(i)] = 3;  // id 0, in the first tile
     for (int64_t t = 0; t < c.rows; ++t) c.h[static_cast<size_t>(t * c.hidden + i)] = 3;
   }
-  const Answer a = c.run(0, c.vocab, 2, Isa::avx512);
+  const Answer a = c.run(0, c.vocab, 2, GetParam());
   EXPECT_EQ(a.read, 2);
   for (const VocabPartial& p : a.partial) EXPECT_EQ(p.argmax, 0);
   EXPECT_FLOAT_EQ(a.soft[0], 3.0f);

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "kernels/cpu/avx512/products.h"
+#include "kernels/cpu/avx512/tiles.h"
 #include "kernels/cpu/avx512/transpose.h"
 #include "kernels/cpu/dequantize.h"
 

@@ -10,8 +10,9 @@
 // (Zen 5, 2026-11-24); 8 rows spill and reach 0.83.
 #include <cstring>
 
-#include "kernels/cpu/avx512/formats.h"
+#include "kernels/cpu/avx2/formats.h"
 #include "kernels/cpu/avx512/products.h"
+#include "kernels/cpu/avx512/tiles.h"
 #include "kernels/cpu/avx512/transpose.h"
 
 namespace potluck::cpu::avx512 {

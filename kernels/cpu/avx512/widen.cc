@@ -1,8 +1,9 @@
 // Stored blocks to bf16: what formats.h unpacks, scaled in f32 and rounded once.
 #include <cstring>
 
-#include "kernels/cpu/avx512/formats.h"
+#include "kernels/cpu/avx2/formats.h"
 #include "kernels/cpu/avx512/products.h"
+#include "kernels/cpu/avx512/tiles.h"
 #include "kernels/cpu/dequantize.h"
 
 namespace potluck::cpu::avx512 {

@@ -1,6 +1,9 @@
 // The stored integer blocks as unsigned bytes with a scale, and a minimum or a zero point, for each
 // group of values:  x = scale · (q − kZero) − minimum.  Formats: kernels/cpu/dequantize.cc, which
-// they meet value for value.
+// they meet value for value. For AVX2 and above.
+//
+// All of it has internal linkage: each source compiles it for its own instruction set, and the
+// linker must not choose one for all.
 #pragma once
 
 #include <immintrin.h>
@@ -8,49 +11,60 @@
 #include <cstdint>
 #include <cstring>
 
-namespace potluck::cpu::avx512 {
+namespace potluck::cpu {
+namespace {
 
 // A format has: kValues and kBytes of a block; kGroup, the values that share a scale; kZero;
 // kMinimum, whether a group has one; and
 //   unpack(block, q, scale, minimum): q[kValues], scale[g · 32] and minimum[g · 32] of group g.
 inline constexpr int kScaleStride = 32;
 
-static inline float read_f16(const uint8_t* p) {
+inline float read_f16(const uint8_t* p) {
   uint16_t bits;
   std::memcpy(&bits, p, 2);
   return _cvtsh_ss(bits);
 }
 
-static inline uint32_t read_u32(const uint8_t* p) {
+inline uint32_t read_u32(const uint8_t* p) {
   uint32_t bits;
   std::memcpy(&bits, p, 4);
   return bits;
 }
 
-static inline __m256i load_32(const uint8_t* p) {
+inline __m256i load_32(const uint8_t* p) {
   return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
 }
 
-static inline void store_32(uint8_t* p, __m256i v) {
+inline void store_32(uint8_t* p, __m256i v) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v);
 }
 
-static inline __m256i low_nibbles(__m256i v) {
+inline __m256i low_nibbles(__m256i v) {
   return _mm256_and_si256(v, _mm256_set1_epi8(15));
 }
 
-static inline __m256i high_nibbles(__m256i v) {
+inline __m256i high_nibbles(__m256i v) {
   return low_nibbles(_mm256_srli_epi16(v, 4));
 }
 
 // 16 bytes of nibbles as 32 values: the low ones, then the high ones.
-static inline __m256i nibbles_16(const uint8_t* p) {
+inline __m256i nibbles_16(const uint8_t* p) {
   const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
   return low_nibbles(_mm256_set_m128i(_mm_srli_epi16(bytes, 4), bytes));
 }
 
-static inline __m256i fifth_bits(__mmask32 mask) {
-  return _mm256_maskz_set1_epi8(mask, 16);
+// 16 in each byte whose bit of `mask` is set in the byte of `bits`.
+inline __m256i fifth_where(__m256i bits, __m256i mask) {
+  return _mm256_and_si256(_mm256_cmpeq_epi8(_mm256_and_si256(bits, mask), mask),
+                          _mm256_set1_epi8(16));
+}
+
+// 16 in byte j where bit j is set.
+inline __m256i fifth_bits(uint32_t bits) {
+  const __m256i spread =
+      _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
+  const __m256i each = _mm256_shuffle_epi8(_mm256_set1_epi32(static_cast<int>(bits)), spread);
+  return fifth_where(each, _mm256_set1_epi64x(static_cast<int64_t>(0x8040201008040201)));
 }
 
 // 34 B: f16 d, 32 × int8.
@@ -106,7 +120,7 @@ struct Q5_1 {
 };
 
 // The 6-bit scales and minima of Q4_K and Q5_K: f16 d, f16 m, 12 bytes S.
-static inline void k_scales(const uint8_t* b, float* scale, float* minimum) {
+inline void k_scales(const uint8_t* b, float* scale, float* minimum) {
   const float d = read_f16(b), m = read_f16(b + 2);
   const uint8_t* s = b + 4;
   for (int g = 0; g < 8; ++g) {
@@ -139,8 +153,7 @@ struct Q5_K {
     k_scales(b, scale, minimum);
     const __m256i fifth = load_32(b + 16);
     const auto bits = [fifth](int bit) {
-      return fifth_bits(
-          _mm256_test_epi8_mask(fifth, _mm256_set1_epi8(static_cast<char>(1 << bit))));
+      return fifth_where(fifth, _mm256_set1_epi8(static_cast<char>(1 << bit)));
     };
     for (int chunk = 0; chunk < 4; ++chunk) {
       const __m256i bytes = load_32(b + 48 + 32 * chunk);
@@ -173,4 +186,5 @@ struct Q6_K {
   }
 };
 
-}  // namespace potluck::cpu::avx512
+}  // namespace
+}  // namespace potluck::cpu

@@ -1,0 +1,71 @@
+// What the tiles of AVX-512's products share.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+
+#include "kernels/cpu/packed_product.h"
+
+namespace potluck::cpu::avx512 {
+
+namespace {  // compiled for AVX-512, for these sources alone
+
+// The first n of 16 lanes; n may be anything.
+inline __mmask16 first_lanes(int64_t n) {
+  return static_cast<__mmask16>(n >= 16 ? 0xffff : n <= 0 ? 0 : (1 << n) - 1);
+}
+
+// Columns [0, count) of a panel's 32, of row r.
+inline void start_columns(const PanelProduct& p, int64_t r, __m512 (&sums)[2]) {
+  for (int side = 0; side < 2; ++side)
+    sums[side] = p.keep ? _mm512_mul_ps(_mm512_set1_ps(p.keep[r]),
+                                        _mm512_maskz_loadu_ps(first_lanes(p.count - 16 * side),
+                                                              p.out + r * p.out_stride + 16 * side))
+                        : _mm512_setzero_ps();
+}
+
+inline void store_columns(const PanelProduct& p, int64_t r, const __m512 (&sums)[2]) {
+  for (int side = 0; side < 2; ++side)
+    _mm512_mask_storeu_ps(p.out + r * p.out_stride + 16 * side, first_lanes(p.count - 16 * side),
+                          sums[side]);
+}
+
+// Spreads the prefetch of PanelProduct::next over `steps` steps.
+class Prefetch final {
+ public:
+  Prefetch(const PanelProduct& p, int64_t steps)
+      : at_(p.next), end_(p.next + p.next_bytes), bytes_(p.next_bytes / steps / 64 * 64 + 64) {}
+
+  void step() {
+    const std::byte* until = at_ + bytes_ < end_ ? at_ + bytes_ : end_;
+    for (; at_ < until; at_ += 64) _mm_prefetch(reinterpret_cast<const char*>(at_), _MM_HINT_T1);
+  }
+
+ private:
+  const std::byte *at_, *end_;
+  size_t bytes_;
+};
+
+// Cuts rows into tiles of at most kRowsMax, as even as can be; body<tile rows>(first row).
+constexpr int64_t tile_count(int64_t rows, int rows_max) {
+  return (rows + rows_max - 1) / rows_max;
+}
+
+template <int kRowsMax, typename Body>
+inline void each_tile(int64_t rows, const Body& body) {
+  int64_t first = 0;
+  for (int64_t tiles = tile_count(rows, kRowsMax); tiles > 0; --tiles) {
+    const int64_t count = (rows - first + tiles - 1) / tiles;
+    const auto run = [&]<int kRows>(const auto& self) {
+      if (count == kRows) return body.template operator()<kRows>(first);
+      if constexpr (kRows > 1) return self.template operator()<kRows - 1>(self);
+    };
+    run.template operator()<kRowsMax>(run);
+    first += count;
+  }
+}
+
+}  // namespace
+
+}  // namespace potluck::cpu::avx512
