@@ -161,7 +161,7 @@ void CpuBackend::reserve_fast(const Limits& limits) {
   for (const Stored& w : matrices_) {
     if (limits.head)
       need_scratch(cpu::fast_vocab_scratch(isa_, w.view.type, limits.rows, spec.hidden, threads));
-    need_scratch(cpu::fast_matmul_scratch(cpu::packed_product(isa_, w.view.type, true),
+    need_scratch(cpu::fast_matmul_scratch(cpu::packed_product(isa_, w.view.type, cpu::Use::fine),
                                           w.view.columns, limits.rows, threads));
     if (w.view.rows != gate_up_rows) continue;
     for (const Stored& down : matrices_)
@@ -192,8 +192,8 @@ void CpuBackend::rms_norm(Tensor x, Tensor weight, float eps, int rows, int64_t 
 
 void CpuBackend::matmul(Tensor x, const Matrix& w, int rows, Tensor out) {
   if (fast())
-    cpu::fast_matmul(cpu::packed_product(isa_, w.type, w.fine), x.f32(), rows, view(w), out.f32(),
-                     scratch_.data, pool_);
+    cpu::fast_matmul(cpu::packed_product(isa_, w.type, w.fine ? cpu::Use::fine : cpu::Use::many),
+                     x.f32(), rows, view(w), out.f32(), scratch_.data, pool_);
   else
     cpu::matmul(x.f32(), w.columns, rows, view(w), out.f32(), w.rows, scratch_.f32(), pool_);
 }

@@ -28,7 +28,8 @@ struct Products {
 };
 
 Products products_of(Isa isa, const ExpertsView& view) {
-  return {packed_product(isa, view.gate_up.type), packed_product(isa, view.down.type)};
+  return {packed_product(isa, view.gate_up.type, Use::few),
+          packed_product(isa, view.down.type, Use::few)};
 }
 
 Scratch carve(const Products& p, const ExpertsView& view, int64_t rows, int threads, Arena& arena) {

@@ -1,5 +1,9 @@
 #include "kernels/cpu/isa.h"
 
+#if defined(__x86_64__)
+#include "kernels/cpu/amx/products.h"
+#endif
+
 namespace potluck::cpu {
 namespace {
 
@@ -29,7 +33,16 @@ bool has_avx2() {
 #endif
 }
 
-constexpr Entry kIsas[] = {{Isa::avx512, "avx512", has_avx512},
+bool has_amx() {
+#if defined(__x86_64__)
+  return has_avx512() && amx::tiles_work();
+#else
+  return false;
+#endif
+}
+
+constexpr Entry kIsas[] = {{Isa::amx, "amx", has_amx},
+                           {Isa::avx512, "avx512", has_avx512},
                            {Isa::avx2, "avx2", has_avx2},
                            {Isa::portable, "portable", [] { return true; }}};
 

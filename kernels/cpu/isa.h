@@ -9,6 +9,7 @@ namespace potluck::cpu {
 
 // Falling order of preference; each needs what is named.
 enum class Isa {
+  amx,       // AMX tiles and bf16 beside AVX-512
   avx512,    // AVX-512 F, BW, DQ, VL, VBMI, VNNI and BF16
   avx2,      // AVX2, FMA and F16C
   portable,  // none: the reference kernels serve
@@ -16,7 +17,7 @@ enum class Isa {
 
 const char* isa_name(Isa isa);  // "avx512"
 std::optional<Isa> isa_from_name(std::string_view name);
-std::string isa_names();      // "avx512, avx2, portable", for messages
+std::string isa_names();      // "amx, avx512, avx2, portable", for messages
 bool isa_available(Isa isa);  // on this machine, in this build
 Isa best_isa();
 

@@ -2,30 +2,31 @@
 
 #include "topology/check.h"
 #if defined(__x86_64__)
+#include "kernels/cpu/amx/products.h"
 #include "kernels/cpu/avx2/products.h"
 #include "kernels/cpu/avx512/products.h"
 #endif
 
 namespace potluck::cpu {
 
-const PackedProduct& packed_product(Isa isa, DType type, bool fine) {
+const PackedProduct& packed_product(Isa isa, DType type, Use use) {
 #if defined(__x86_64__)
-  if (isa == Isa::avx512) {
-    const PackedProduct* product = avx512::int8_product(type, fine);
-    return product ? *product : avx512::bf16_product(fine);
-  }
+  const bool fine = use == Use::fine;
   if (isa == Isa::avx2) {
     const PackedProduct* product = avx2::int16_product(type);
     return product ? *product : avx2::f32_product();
   }
+  const PackedProduct* product = avx512::int8_product(type, fine);
+  if (isa == Isa::amx) return product && use == Use::few ? *product : amx::bf16_product(fine);
+  if (isa == Isa::avx512) return product ? *product : avx512::bf16_product(fine);
 #endif
-  CHECK(false, isa_name(isa), dtype_name(type), fine);
+  CHECK(false, isa_name(isa), dtype_name(type), static_cast<int>(use));
   __builtin_unreachable();
 }
 
 void widen_bf16(Isa isa, DType type, const void* blocks, int64_t values, uint16_t* out) {
 #if defined(__x86_64__)
-  if (isa == Isa::avx512) return avx512::widen_bf16(type, blocks, values, out);
+  if (isa == Isa::avx512 || isa == Isa::amx) return avx512::widen_bf16(type, blocks, values, out);
   if (isa == Isa::avx2) return avx2::widen_bf16(type, blocks, values, out);
 #endif
   CHECK(false, isa_name(isa), dtype_name(type), blocks, values, static_cast<void*>(out));
@@ -34,7 +35,8 @@ void widen_bf16(Isa isa, DType type, const void* blocks, int64_t values, uint16_
 void pack_value_panel(Isa isa, const uint16_t* values, int64_t stride, int64_t terms, int64_t count,
                       std::byte* panel) {
 #if defined(__x86_64__)
-  if (isa == Isa::avx512) return avx512::pack_value_panel(values, stride, terms, count, panel);
+  if (isa == Isa::avx512 || isa == Isa::amx)
+    return avx512::pack_value_panel(values, stride, terms, count, panel);
   if (isa == Isa::avx2) return avx2::pack_value_panel(values, stride, terms, count, panel);
 #endif
   CHECK(false, isa_name(isa), stride, terms, count, static_cast<const void*>(values),

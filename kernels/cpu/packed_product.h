@@ -63,8 +63,11 @@ inline void set_next(const WeightView& w, int64_t first, PanelProduct& product) 
   product.next_bytes = row_bytes(w.type, w.columns) * static_cast<size_t>(panel.rows);
 }
 
+// What a product is for: many rows a panel (a dense matrix), few (an expert: about 16), or fine.
+enum class Use : uint8_t { many, few, fine };
+
 // isa must be available and not portable.
-const PackedProduct& packed_product(Isa isa, DType type, bool fine = false);
+const PackedProduct& packed_product(Isa isa, DType type, Use use = Use::many);
 
 // Stored blocks to bf16, as dequantize_row and a rounding would; `values`: a multiple of the
 // block's.

@@ -83,7 +83,7 @@ void report(benchmark::State& state, double operations, const PackedProduct& pro
 
 void matmul_of(benchmark::State& state, DType type, bool fine) {
   const int64_t rows = state.range(0), outputs = kHidden;
-  const PackedProduct& product = packed_product(chosen_isa, type, fine);
+  const PackedProduct& product = packed_product(chosen_isa, type, fine ? Use::fine : Use::many);
   const auto blocks = random_blocks(type, outputs * kHidden);
   const auto x = random_floats(rows * kHidden);
   std::vector<float> out(static_cast<size_t>(rows * outputs));

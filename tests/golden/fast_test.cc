@@ -67,7 +67,8 @@ std::string case_name(const testing::TestParamInfo<Case>& info) {
 
 INSTANTIATE_TEST_SUITE_P(Traces, FastGolden,
                          testing::Combine(testing::ValuesIn(kTraces),
-                                          testing::Values(cpu::Isa::avx512, cpu::Isa::avx2)),
+                                          testing::Values(cpu::Isa::amx, cpu::Isa::avx512,
+                                                          cpu::Isa::avx2)),
                          case_name);
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "kernels/cpu/dequantize.h"
 #include "kernels/cpu/fast.h"
 #include "kernels/cpu/reference.h"
+#include "tests/kernels/isa_test.h"
 
 namespace potluck::cpu {
 namespace {
@@ -148,33 +149,32 @@ TEST(Attention, ChunksAndThreadsChangeNoBit) {
   }
 }
 
+class FastAttention : public IsaTest {};
+POTLUCK_FOR_EACH_ISA(FastAttention);
+
 // bf16: each score is off by 2⁻⁸ of Σ |q·k| ≤ 8 at most, so a weight by 3 %, and V's share of that
 // (values of ½) stays under 0.03.
-TEST(FastAttention, MeetsTheReferenceInBothModes) {
-  for (Isa isa : {Isa::avx512, Isa::avx2}) {
-    if (!isa_available(isa)) GTEST_SKIP() << isa_name(isa) << " is not on this machine";
-    for (const Session& s : kSessions)
-      for (bool denoise : {false, true}) {
-        const Floats expected = s.run(denoise, 0, s.rows, 2);
-        const Floats actual = s.fast(isa, denoise, 0, s.rows, 2);
-        for (size_t i = 0; i < expected.size(); ++i)
-          ASSERT_NEAR(actual[i], expected[i], 0.03)
-              << isa_name(isa) << " head dim " << s.shape.head_dim << " at " << i;
-      }
-  }
+TEST_P(FastAttention, MeetsTheReferenceInBothModes) {
+  const Isa isa = GetParam();
+  for (const Session& s : kSessions)
+    for (bool denoise : {false, true}) {
+      const Floats expected = s.run(denoise, 0, s.rows, 2);
+      const Floats actual = s.fast(isa, denoise, 0, s.rows, 2);
+      for (size_t i = 0; i < expected.size(); ++i)
+        ASSERT_NEAR(actual[i], expected[i], 0.03)
+            << isa_name(isa) << " head dim " << s.shape.head_dim << " at " << i;
+    }
 }
 
-TEST(FastAttention, ChunksAndThreadsChangeNoBit) {
-  for (Isa isa : {Isa::avx512, Isa::avx2}) {
-    if (!isa_available(isa)) GTEST_SKIP() << isa_name(isa) << " is not on this machine";
-    for (const Session& s : kSessions) {
-      const Floats whole = s.fast(isa, false, 0, s.rows, 1);
-      EXPECT_EQ(s.fast(isa, false, 0, s.rows, 3), whole);
-      EXPECT_EQ(s.fast(isa, true, 0, s.rows, 3), s.fast(isa, true, 0, s.rows, 1));
-      for (int64_t t = 0; t < s.rows; ++t) {
-        const Floats row(whole.begin() + t * s.q_width(), whole.begin() + (t + 1) * s.q_width());
-        EXPECT_EQ(s.fast(isa, false, t, 1, 1), row) << isa_name(isa) << " " << t;
-      }
+TEST_P(FastAttention, ChunksAndThreadsChangeNoBit) {
+  const Isa isa = GetParam();
+  for (const Session& s : kSessions) {
+    const Floats whole = s.fast(isa, false, 0, s.rows, 1);
+    EXPECT_EQ(s.fast(isa, false, 0, s.rows, 3), whole);
+    EXPECT_EQ(s.fast(isa, true, 0, s.rows, 3), s.fast(isa, true, 0, s.rows, 1));
+    for (int64_t t = 0; t < s.rows; ++t) {
+      const Floats row(whole.begin() + t * s.q_width(), whole.begin() + (t + 1) * s.q_width());
+      EXPECT_EQ(s.fast(isa, false, t, 1, 1), row) << isa_name(isa) << " " << t;
     }
   }
 }

@@ -8,6 +8,7 @@
 
 #include "kernels/cpu/dequantize.h"
 #include "kernels/cpu/fast.h"
+#include "tests/kernels/isa_test.h"
 
 namespace potluck::cpu {
 namespace {
@@ -74,34 +75,33 @@ struct Routed {
   }
 };
 
+class FastExperts : public IsaTest {};
+POTLUCK_FOR_EACH_ISA(FastExperts);
+
 // x and the inner values round to 1/254 of their block's most: about 0.6 % of a typical value's
 // size, halved by averaging over a sum; 2 % of the output's RMS leaves a factor of two.
-TEST(FastExperts, MeetTheReference) {
+TEST_P(FastExperts, MeetTheReference) {
   for (const Routed& r :
-       {Routed(7, 64, 32, 4, 2), Routed(53, 160, 96, 7, 3), Routed(1, 32, 64, 3, 2)})
-    for (Isa isa : {Isa::avx512, Isa::avx2}) {
-      if (!isa_available(isa)) GTEST_SKIP() << isa_name(isa) << " is not on this machine";
-      const Floats expected = r.reference(), actual = r.fast(isa, 0, r.rows, 2);
-      double difference = 0, size = 0;
-      for (size_t i = 0; i < expected.size(); ++i) {
-        difference += std::pow(static_cast<double>(actual[i]) - expected[i], 2);
-        size += std::pow(static_cast<double>(expected[i]), 2);
-      }
-      EXPECT_LE(std::sqrt(difference / size), 0.02) << isa_name(isa);
-      EXPECT_GT(difference, 0) << "nothing was rounded";
+       {Routed(7, 64, 32, 4, 2), Routed(53, 160, 96, 7, 3), Routed(1, 32, 64, 3, 2)}) {
+    const Floats expected = r.reference(), actual = r.fast(GetParam(), 0, r.rows, 2);
+    double difference = 0, size = 0;
+    for (size_t i = 0; i < expected.size(); ++i) {
+      difference += std::pow(static_cast<double>(actual[i]) - expected[i], 2);
+      size += std::pow(static_cast<double>(expected[i]), 2);
     }
+    EXPECT_LE(std::sqrt(difference / size), 0.02) << r.rows << " rows";
+    EXPECT_GT(difference, 0) << "nothing was rounded";
+  }
 }
 
-TEST(FastExperts, ARowsBitsDependOnNeitherThreadsNorNeighbours) {
+TEST_P(FastExperts, ARowsBitsDependOnNeitherThreadsNorNeighbours) {
   const Routed r(31, 96, 64, 6, 3);
-  for (Isa isa : {Isa::avx512, Isa::avx2}) {
-    if (!isa_available(isa)) GTEST_SKIP() << isa_name(isa) << " is not on this machine";
-    const Floats whole = r.fast(isa, 0, r.rows, 1);
-    EXPECT_EQ(r.fast(isa, 0, r.rows, 3), whole);
-    for (int64_t t = 0; t < r.rows; ++t)
-      EXPECT_EQ(r.fast(isa, t, 1, 1),
-                Floats(whole.begin() + t * r.hidden, whole.begin() + (t + 1) * r.hidden));
-  }
+  const Isa isa = GetParam();
+  const Floats whole = r.fast(isa, 0, r.rows, 1);
+  EXPECT_EQ(r.fast(isa, 0, r.rows, 3), whole);
+  for (int64_t t = 0; t < r.rows; ++t)
+    EXPECT_EQ(r.fast(isa, t, 1, 1),
+              Floats(whole.begin() + t * r.hidden, whole.begin() + (t + 1) * r.hidden));
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 
 #include "kernels/cpu/dequantize.h"
 #include "kernels/cpu/fast.h"
+#include "tests/kernels/isa_test.h"
 
 namespace potluck::cpu {
 namespace {
@@ -22,12 +23,8 @@ constexpr DType kTypes[] = {DType::q8_0, DType::q4_0, DType::q4_1, DType::q5_0,
                             DType::q5_1, DType::q4_k, DType::q5_k, DType::q6_k,
                             DType::bf16, DType::f16,  DType::f32,  DType::iq4_nl};
 
-std::vector<Isa> isas() {
-  std::vector<Isa> have;
-  for (Isa isa : {Isa::avx512, Isa::avx2})
-    if (isa_available(isa)) have.push_back(isa);
-  return have;
-}
+class PackedProducts : public IsaTest {};
+POTLUCK_FOR_EACH_ISA(PackedProducts);
 
 // Random blocks whose f16 scales are tame: every byte is random, then each half that the format
 // reads as a scale is overwritten.
@@ -80,7 +77,7 @@ Floats random_floats(int64_t n, uint32_t seed) {
 Floats multiply(Isa isa, const Floats& x, int64_t rows, const Weights& w, int threads,
                 bool fine = false) {
   ThreadPool pool(threads);
-  const PackedProduct& product = packed_product(isa, w.type, fine);
+  const PackedProduct& product = packed_product(isa, w.type, fine ? Use::fine : Use::many);
   const size_t bytes = fast_matmul_scratch(product, w.columns, rows, threads);
   auto* scratch = std::aligned_alloc(64, bytes);
   Floats out(static_cast<size_t>(rows * w.rows), NAN);
@@ -92,7 +89,7 @@ Floats multiply(Isa isa, const Floats& x, int64_t rows, const Weights& w, int th
 // What packing may change of Σ x·w, plus the float sums' own rounding. int8: half a step of each
 // block of x, step = max/127, times its |w| sum; two terms: 1/256 of that. bf16: 2⁻⁸ of x (two
 // terms: 2⁻¹⁶) and of w, unless w is bf16 anyway.
-double tolerance(const Weights& w, const float* x, const float* row, bool fine) {
+double tolerance(Isa isa, const Weights& w, const float* x, const float* row, bool fine) {
   double packed = 0, magnitude = 0;
   for (int64_t i = 0; i < w.columns; i += 32) {
     double most = 0, weights = 0;
@@ -104,8 +101,8 @@ double tolerance(const Weights& w, const float* x, const float* row, bool fine) 
     packed += most / 127 * 0.5001 * weights;
   }
   const double sums = static_cast<double>(w.columns) * 0x1p-22 * magnitude;
-  const bool int8 = w.type != DType::bf16 && w.type != DType::f16 && w.type != DType::f32 &&
-                    w.type != DType::iq4_nl;
+  const bool int8 = isa != Isa::amx && w.type != DType::bf16 && w.type != DType::f16 &&
+                    w.type != DType::f32 && w.type != DType::iq4_nl;
   if (int8) return packed * 1.01 * (fine ? 0x1p-8 : 1) + sums + 1e-20;
   const double of_x = fine ? 0x1.02p-16 : 0x1.02p-8;
   return magnitude * (of_x + (w.type == DType::bf16 ? 0 : 0x1.02p-8)) + sums + 1e-20;
@@ -115,85 +112,81 @@ struct Shape {
   int64_t rows, outputs, columns;
 };
 
-TEST(PackedProduct, MeetsTheReferenceOnOddShapes) {
-  const auto have = isas();
-  if (have.empty()) GTEST_SKIP() << "this machine has none of " << isa_names();
+TEST_P(PackedProducts, MeetsTheReferenceOnOddShapes) {
+  const Isa isa = GetParam();
   constexpr Shape kShapes[] = {{1, 1, 256},   {3, 33, 256},  {7, 31, 512},
                                {16, 64, 768}, {17, 70, 256}, {300, 5, 256}};
-  for (Isa isa : have)
-    for (DType type : kTypes)
-      for (const auto [rows, outputs, columns] : kShapes) {
-        const Weights w(type, outputs, columns, 1);
-        const Floats x = random_floats(rows * columns, 2);
-        for (bool fine : {false, true}) {
-          const Floats out = multiply(isa, x, rows, w, 2, fine);
-          for (int64_t t = 0; t < rows; ++t)
-            for (int64_t o = 0; o < outputs; ++o) {
-              const float *xt = x.data() + t * columns, *wo = w.wide.data() + o * columns;
-              double sum = 0;
-              for (int64_t i = 0; i < columns; ++i) sum += static_cast<double>(xt[i]) * wo[i];
-              ASSERT_NEAR(out[static_cast<size_t>(t * outputs + o)], sum,
-                          tolerance(w, xt, wo, fine))
-                  << isa_name(isa) << " " << dtype_name(type) << " " << rows << " × " << outputs
-                  << " × " << columns << " at " << t << ", " << o << (fine ? " fine" : "");
-            }
-        }
+  for (DType type : kTypes)
+    for (const auto [rows, outputs, columns] : kShapes) {
+      const Weights w(type, outputs, columns, 1);
+      const Floats x = random_floats(rows * columns, 2);
+      for (bool fine : {false, true}) {
+        const Floats out = multiply(isa, x, rows, w, 2, fine);
+        for (int64_t t = 0; t < rows; ++t)
+          for (int64_t o = 0; o < outputs; ++o) {
+            const float *xt = x.data() + t * columns, *wo = w.wide.data() + o * columns;
+            double sum = 0;
+            for (int64_t i = 0; i < columns; ++i) sum += static_cast<double>(xt[i]) * wo[i];
+            ASSERT_NEAR(out[static_cast<size_t>(t * outputs + o)], sum,
+                        tolerance(isa, w, xt, wo, fine))
+                << isa_name(isa) << " " << dtype_name(type) << " " << rows << " × " << outputs
+                << " × " << columns << " at " << t << ", " << o << (fine ? " fine" : "");
+          }
       }
+    }
 }
 
 // Floats of any number of columns: not a multiple of a panel's step.
-TEST(PackedProduct, TakesFloatsOfAnyWidth) {
-  for (Isa isa : isas())
-    for (DType type : {DType::bf16, DType::f16, DType::f32})
-      for (int64_t columns : {1, 2, 15, 17, 33, 255, 300, 1031}) {
-        const Weights w(type, 35, columns, 3);
-        const Floats x = random_floats(5 * columns, 4);
-        for (bool fine : {false, true}) {
-          const Floats out = multiply(isa, x, 5, w, 1, fine);
-          for (int64_t t = 0; t < 5; ++t)
-            for (int64_t o = 0; o < 35; ++o) {
-              const float *xt = x.data() + t * columns, *wo = w.wide.data() + o * columns;
-              double sum = 0;
-              for (int64_t i = 0; i < columns; ++i) sum += static_cast<double>(xt[i]) * wo[i];
-              ASSERT_NEAR(out[static_cast<size_t>(t * 35 + o)], sum, tolerance(w, xt, wo, fine))
-                  << dtype_name(type) << " " << columns << (fine ? " fine" : "");
-            }
-        }
-      }
-}
-
-TEST(PackedProduct, ARowsBitsDependOnNeitherThreadsNorNeighbours) {
-  for (Isa isa : isas())
-    for (DType type : {DType::q8_0, DType::q4_k, DType::q6_k, DType::bf16}) {
-      const int64_t rows = 21, outputs = 67, columns = 512;
-      const Weights w(type, outputs, columns, 5);
-      const Floats x = random_floats(rows * columns, 6);
-      const Floats whole = multiply(isa, x, rows, w, 1);
-      EXPECT_EQ(multiply(isa, x, rows, w, 3), whole);
-      for (int64_t t = 0; t < rows; ++t) {
-        const Floats row(x.begin() + t * columns, x.begin() + (t + 1) * columns);
-        const Floats expected(whole.begin() + t * outputs, whole.begin() + (t + 1) * outputs);
-        EXPECT_EQ(multiply(isa, row, 1, w, 1), expected) << dtype_name(type) << " row " << t;
+TEST_P(PackedProducts, TakesFloatsOfAnyWidth) {
+  const Isa isa = GetParam();
+  for (DType type : {DType::bf16, DType::f16, DType::f32})
+    for (int64_t columns : {1, 2, 15, 17, 33, 255, 300, 1031}) {
+      const Weights w(type, 35, columns, 3);
+      const Floats x = random_floats(5 * columns, 4);
+      for (bool fine : {false, true}) {
+        const Floats out = multiply(isa, x, 5, w, 1, fine);
+        for (int64_t t = 0; t < 5; ++t)
+          for (int64_t o = 0; o < 35; ++o) {
+            const float *xt = x.data() + t * columns, *wo = w.wide.data() + o * columns;
+            double sum = 0;
+            for (int64_t i = 0; i < columns; ++i) sum += static_cast<double>(xt[i]) * wo[i];
+            ASSERT_NEAR(out[static_cast<size_t>(t * 35 + o)], sum, tolerance(isa, w, xt, wo, fine))
+                << dtype_name(type) << " " << columns << (fine ? " fine" : "");
+          }
       }
     }
+}
+
+TEST_P(PackedProducts, ARowsBitsDependOnNeitherThreadsNorNeighbours) {
+  const Isa isa = GetParam();
+  for (DType type : {DType::q8_0, DType::q4_k, DType::q6_k, DType::bf16}) {
+    const int64_t rows = 21, outputs = 67, columns = 512;
+    const Weights w(type, outputs, columns, 5);
+    const Floats x = random_floats(rows * columns, 6);
+    const Floats whole = multiply(isa, x, rows, w, 1);
+    EXPECT_EQ(multiply(isa, x, rows, w, 3), whole);
+    for (int64_t t = 0; t < rows; ++t) {
+      const Floats row(x.begin() + t * columns, x.begin() + (t + 1) * columns);
+      const Floats expected(whole.begin() + t * outputs, whole.begin() + (t + 1) * outputs);
+      EXPECT_EQ(multiply(isa, row, 1, w, 1), expected) << dtype_name(type) << " row " << t;
+    }
+  }
 }
 
 // A row of zeros, and one of a single outlier.
-TEST(PackedProduct, ZerosStayZeroAndAnOutlierSpoilsItsBlockAlone) {
-  for (Isa isa : isas()) {
-    const Weights w(DType::q8_0, 32, 96, 7);
-    Floats x(96, 0.0f);
-    for (float value : multiply(isa, x, 1, w, 1)) EXPECT_EQ(value, 0.0f);
-    std::fill(x.begin(), x.end(), 0.01f);
-    x[40] = 1000.0f;
-    const Floats out = multiply(isa, x, 1, w, 1);
-    for (int64_t o = 0; o < 32; ++o) {
-      const float* row = w.wide.data() + o * 96;
-      double sum = 0;
-      for (int64_t i = 0; i < 96; ++i)
-        sum += static_cast<double>(x[static_cast<size_t>(i)]) * row[i];
-      ASSERT_NEAR(out[static_cast<size_t>(o)], sum, tolerance(w, x.data(), row, false));
-    }
+TEST_P(PackedProducts, ZerosStayZeroAndAnOutlierSpoilsItsBlockAlone) {
+  const Isa isa = GetParam();
+  const Weights w(DType::q8_0, 32, 96, 7);
+  Floats x(96, 0.0f);
+  for (float value : multiply(isa, x, 1, w, 1)) EXPECT_EQ(value, 0.0f);
+  std::fill(x.begin(), x.end(), 0.01f);
+  x[40] = 1000.0f;
+  const Floats out = multiply(isa, x, 1, w, 1);
+  for (int64_t o = 0; o < 32; ++o) {
+    const float* row = w.wide.data() + o * 96;
+    double sum = 0;
+    for (int64_t i = 0; i < 96; ++i) sum += static_cast<double>(x[static_cast<size_t>(i)]) * row[i];
+    ASSERT_NEAR(out[static_cast<size_t>(o)], sum, tolerance(isa, w, x.data(), row, false));
   }
 }
 

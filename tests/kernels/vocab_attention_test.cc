@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/cpu/fast.h"
+#include "tests/kernels/isa_test.h"
 
 namespace potluck::cpu {
 namespace {
@@ -121,15 +122,8 @@ TEST(VocabAttention, ThreadsChangeNoBitAndASplitNoId) {
   }
 }
 
-class FastVocabAttention : public testing::TestWithParam<Isa> {
- protected:
-  void SetUp() override {
-    if (!isa_available(GetParam()))
-      GTEST_SKIP() << isa_name(GetParam()) << " is not on this machine";
-  }
-};
-INSTANTIATE_TEST_SUITE_P(Isas, FastVocabAttention, testing::Values(Isa::avx512, Isa::avx2),
-                         [](const auto& isa) { return std::string(isa_name(isa.param)); });
+class FastVocabAttention : public IsaTest {};
+POTLUCK_FOR_EACH_ISA(FastVocabAttention);
 
 // bf16: logits of Σ |h·e| ≈ 15 are off by 2⁻⁷ of that at most, 0.03 as a rule; so is ln p, and the
 // entropy and Σ p·E by a few times as much.

@@ -14,15 +14,16 @@ namespace {
 constexpr int kRowsMax = 8;
 constexpr int kColumns = 32;
 constexpr int64_t kStep = 16;   // columns of W that are transposed at a time
+constexpr int64_t kPad = 32;    // rows and panels are filled up to: a tile of AMX
 constexpr int64_t kWide = 256;  // values widened at a time: a block of any format
 
 int64_t padded_columns(int64_t columns) {
-  return (columns + kStep - 1) / kStep * kStep;
+  return (columns + kPad - 1) / kPad * kPad;
 }
 
 // The terms of a packed row lie behind one another.
 int64_t term_bytes(int64_t columns) {
-  return (padded_columns(columns) * 2 + 63) / 64 * 64;
+  return padded_columns(columns) * 2;
 }
 
 template <int kTerms>
@@ -92,7 +93,7 @@ void pack_panel(const WeightView& w, std::byte* panel) {
   for (int64_t first = 0; first < w.columns; first += kWide) {
     const int64_t n = w.columns - first < kWide ? w.columns - first : kWide;
     stage_rows(w, first, n, stage);
-    for (int64_t i = 0; i < n; i += kStep)
+    for (int64_t i = 0; i < padded_columns(n); i += kStep)
       write_pairs(reinterpret_cast<const std::byte*>(stage + i), kWide * 2,
                   panel + (first + i) * kColumns * 2);
   }

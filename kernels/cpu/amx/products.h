@@ -1,0 +1,14 @@
+// The packed products of AMX (packed_product.h chooses).
+#pragma once
+
+#include "kernels/cpu/packed_product.h"
+
+namespace potluck::cpu::amx {
+
+// Asks the system for the tiles, once a process and before its threads start, and sees whether they
+// multiply a known product right. False: absent, refused or wrong.
+bool tiles_work();
+
+const PackedProduct& bf16_product(bool fine);  // any type
+
+}  // namespace potluck::cpu::amx
