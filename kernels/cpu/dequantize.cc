@@ -11,10 +11,19 @@
 namespace potluck::cpu {
 namespace {
 
-float read_f16(const uint8_t* p) {
+// f32_from_f16 (topology/dtype.h) where loops over it become vectors: the bits 13 places up are the
+// value by 2⁻¹¹², subnormals included; infinities and NaNs keep the greatest exponent.
+POTLUCK_INLINE float f16_value(uint16_t half) {
+  const uint32_t bits = static_cast<uint32_t>(half & 0x7fff) << 13;
+  const auto value = std::bit_cast<uint32_t>(std::bit_cast<float>(bits) * 0x1p112f);
+  const uint32_t sign = static_cast<uint32_t>(half & 0x8000) << 16;
+  return std::bit_cast<float>(sign | ((half & 0x7c00) == 0x7c00 ? bits | 0x7f800000 : value));
+}
+
+POTLUCK_INLINE float read_f16(const uint8_t* p) {
   uint16_t bits;
   std::memcpy(&bits, p, 2);
-  return f32_from_f16(bits);
+  return f16_value(bits);
 }
 
 void write_f16(uint8_t* p, float value) {

@@ -32,11 +32,12 @@ class FastGolden : public testing::TestWithParam<Case> {
     options.precision = Precision::fast;
     options.isa = cpu::isa_name(isa_);
     options.f32 = false;
-    return verify(*source_, options);
+    return verify(source_, options);
   }
   const Trace trace_ = std::get<0>(GetParam());
   const cpu::Isa isa_ = std::get<1>(GetParam());
-  std::unique_ptr<ModelSource> source_ = open_model(std::string(POTLUCK_GOLDEN "/") + trace_.model);
+  std::shared_ptr<const ModelSource> source_ =
+      open_model(std::string(POTLUCK_GOLDEN "/") + trace_.model);
 };
 
 // 1 is what the reference itself loses in bf16.

@@ -55,6 +55,19 @@ TEST(Dequantize, EveryHalfFloatSurvivesTheWayThereAndBack) {
   }
 }
 
+TEST(Dequantize, WidensEveryHalfFloatAsItsScalarFormDoes) {
+  std::vector<uint16_t> bits(65536);
+  for (uint32_t i = 0; i < bits.size(); ++i) bits[i] = static_cast<uint16_t>(i);
+  std::vector<float> wide(bits.size());
+  cpu::dequantize_row(DType::f16, bits.data(), wide.data(), 65536);
+  for (uint32_t i = 0; i < bits.size(); ++i) {
+    const float expected = f32_from_f16(bits[i]);
+    ASSERT_EQ(std::isnan(wide[i]), std::isnan(expected)) << i;
+    if (std::isnan(expected)) continue;
+    ASSERT_EQ(std::memcmp(&wide[i], &expected, 4), 0) << i;
+  }
+}
+
 TEST(Dequantize, Bf16RoundsToNearestEven) {
   EXPECT_EQ(bf16_from_f32(1.0f), 0x3f80);
   EXPECT_EQ(bf16_from_f32(1.00390625f), 0x3f80);                // halfway between 0x3f80 and 0x3f81

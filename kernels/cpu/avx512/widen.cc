@@ -40,6 +40,23 @@ void widen_blocks(const void* blocks, int64_t values, uint16_t* out) {
     widen_block<Format>(b, out + i);
 }
 
+void store_part(__m512 x, int64_t n, uint16_t* out) {
+  _mm256_mask_storeu_epi16(out, first_lanes(n), (__m256i)_mm512_cvtneps_pbh(x));
+}
+
+void widen_f16(const void* blocks, int64_t values, uint16_t* out) {
+  const auto* halves = static_cast<const uint16_t*>(blocks);
+  for (int64_t i = 0; i < values; i += 16) {
+    const __m256i some = _mm256_maskz_loadu_epi16(first_lanes(values - i), halves + i);
+    store_part(_mm512_cvtph_ps(some), values - i, out + i);
+  }
+}
+
+void widen_f32(const float* x, int64_t values, uint16_t* out) {
+  for (int64_t i = 0; i < values; i += 16)
+    store_part(_mm512_maskz_loadu_ps(first_lanes(values - i), x + i), values - i, out + i);
+}
+
 void widen_other(DType type, const void* blocks, int64_t values, uint16_t* out) {
   const BlockShape shape = block_shape(type);
   float wide[kPart];
@@ -47,11 +64,7 @@ void widen_other(DType type, const void* blocks, int64_t values, uint16_t* out) 
     const int64_t n = values - i < kPart ? values - i : kPart;
     dequantize_row(type, static_cast<const std::byte*>(blocks) + i / shape.values * shape.bytes,
                    wide, n);
-    for (int64_t j = 0; j < n; j += 16) {
-      const __m512 x = _mm512_maskz_loadu_ps(first_lanes(n - j), wide + j);
-      const __m256bh rounded = _mm512_cvtneps_pbh(x);
-      _mm256_mask_storeu_epi16(out + i + j, first_lanes(n - j), (__m256i)rounded);
-    }
+    widen_f32(wide, n, out + i);
   }
 }
 
@@ -62,6 +75,10 @@ void widen_bf16(DType type, const void* blocks, int64_t values, uint16_t* out) {
     case DType::bf16:
       std::memcpy(out, blocks, static_cast<size_t>(values) * sizeof(*out));
       return;
+    case DType::f16:
+      return widen_f16(blocks, values, out);
+    case DType::f32:
+      return widen_f32(static_cast<const float*>(blocks), values, out);
     case DType::q8_0:
       return widen_blocks<Q8_0>(blocks, values, out);
     case DType::q4_0:
