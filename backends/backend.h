@@ -167,10 +167,6 @@ class Backend {
                                 Tensor soft) = 0;
 };
 
-// exact: the reference arithmetic, the same bits on any processor. fast: lower precision inside
-// products, the same bits on one instruction set.
-enum class Precision : uint8_t { exact, fast };
-
 struct BackendOptions {
   int threads = 0;  // of a CPU backend; 0: one a core this process may use
   Precision precision = Precision::exact;

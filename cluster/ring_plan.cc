@@ -8,6 +8,7 @@ Plan make_plan(const ModelSource& source, const RingOptions& options) {
   Plan plan = plan_local(source.spec(), layer_bytes(source), options.stages, options.split);
   if (options.ctx_size) plan.ctx_size = options.ctx_size;
   if (options.chunk) plan.chunk = options.chunk;
+  plan.precision = options.precision;
   if (options.f32) {
     plan.stream = plan.kv = plan.head.hop = DType::f32;
     for (WorkerPlan& stage : plan.stages) stage.hop = DType::f32;

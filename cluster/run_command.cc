@@ -108,7 +108,11 @@ class RunCommand {
   Plan plan_of() const {
     RingOptions options = flags_.ring;
     options.f32 = flags_.stream == "f32";
+    options.precision = flags_.precision == "fast" ? Precision::fast : Precision::exact;
     if (flags_.plan.empty()) return make_plan(*source_, options);
+    if (!flags_.stream.empty() || !flags_.precision.empty())
+      throw Fault(FaultKind::input, "--plan " + flags_.plan +
+                                        " says what stream and precision are; write them there");
     Plan plan = read_plan(flags_.plan);
     if (options.ctx_size) plan.ctx_size = options.ctx_size;
     if (options.chunk) plan.chunk = options.chunk;

@@ -99,8 +99,9 @@ void add_ring_flags(CLI::App* run, RunFlags& flags) {
   one_of(run->add_option("--stream", flags.stream,
                          "residual stream: bf16 (KV f16; default) or f32 (KV too)"),
          {"bf16", "f32"});
-  one_of(run->add_option("--precision", flags.precision, "exact: the reference arithmetic"),
-         {"exact"});
+  one_of(run->add_option("--precision", flags.precision,
+                         "of products: exact (the reference; default) or fast"),
+         {"exact", "fast"});
   number(run->add_option("--step-timeout", flags.step_timeout,
                          "seconds without an answer after which the ring has failed (default: 30, "
                          "or 5 × the slowest step seen)"),

@@ -26,7 +26,7 @@ struct RunFlags {
   int steps = 0;  // 0: the model's own
   // by whom
   RingOptions ring;
-  std::string plan, transport, stream = "bf16", precision = "exact";
+  std::string plan, transport, stream, precision;
   int threads = 0;
   double step_timeout = 0;
   bool insecure_plaintext = false;

@@ -43,6 +43,7 @@ Plan plan_of(const ModelSpec& spec, const VerifyOptions& options, int longest) {
                 "--cut must rise within 1 to " + std::to_string(spec.layer_count() - 1));
   Plan plan = options.plan.empty() ? plan_local(spec, {}, 0, split) : read_plan(options.plan);
   plan.chunk = options.chunk ? options.chunk : longest;
+  plan.precision = options.precision;
   plan.stream = options.f32 ? DType::f32 : DType::bf16;
   plan.kv = options.f32 ? DType::f32 : DType::f16;
   plan.head.hop = plan.stream;

@@ -15,7 +15,7 @@ namespace potluck {
 namespace {
 
 struct Flags {
-  std::string model, listen = "tcp://127.0.0.1:7000", name, device = "cpu", memory;
+  std::string model, listen = "tcp://127.0.0.1:7000", name, device = "cpu", isa, memory;
   int threads = 0;
   bool local = false, insecure_plaintext = false;
   LogOptions log;
@@ -25,6 +25,7 @@ WorkerOptions worker_options(const Flags& flags) {
   WorkerOptions options;
   options.name = flags.name;
   options.device = flags.device;
+  options.isa = flags.isa;
   options.threads = flags.threads;
   options.memory_bytes = flags.memory.empty() ? 0 : parse_bytes(flags.memory);
   options.exit_on_shutdown = flags.local;
@@ -58,6 +59,8 @@ void add_worker(CommandLine& line) {
       ->capture_default_str();
   sub->add_option("--name", flags->name, "in logs until a plan names it");
   sub->add_option("--device", flags->device, "cpu")->capture_default_str();
+  sub->add_option("--isa", flags->isa,
+                  "of fast CPU products: amx, avx512, avx2 or portable (default: the best here)");
   sub->add_option("--memory", flags->memory, "use at most so much: 6GiB (default: what is free)");
   sub->add_option("-t,--threads", flags->threads, "CPU threads (default: the plan's, or all cores)")
       ->check(CLI::Range(1, 64));

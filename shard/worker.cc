@@ -30,8 +30,19 @@ bool is_session(MessageKind kind) {
 
 Worker::Worker(std::shared_ptr<const ModelSource> source, WorkerOptions options)
     : source_(std::move(source)), options_(std::move(options)) {
-  backend_ = make_backend(options_.device, options_.threads);
+  backend_ = new_backend();
   device_ = backend_->info();
+}
+
+// As the plan says, if there is one.
+std::unique_ptr<Backend> Worker::new_backend() const {
+  BackendOptions options;
+  options.threads = options_.threads;
+  if (self_ != kUnassignedPeer && options.threads == 0)
+    options.threads = plan_.worker(self_).threads;
+  options.precision = plan_.precision;
+  options.isa = options_.isa;
+  return make_backend(options_.device, options);
 }
 
 Worker::~Worker() = default;
@@ -206,7 +217,7 @@ void Worker::load(const Message& message, Outbox& out) {
   check_memory(order);
   check_contents(order);
   const WorkerPlan& me = plan_.worker(self_);
-  if (options_.threads == 0 && me.threads > 0) backend_ = make_backend(options_.device, me.threads);
+  backend_ = new_backend();
   role_ = make_ring_role(*source_, plan_, self_, *backend_);
   ready_ = role_->sizes();
   ready_.load_seconds = seconds(now() - start);
@@ -290,9 +301,9 @@ void Worker::reset(Outbox& out) {
   if (role_) out.drops.push_back(role_->next());
   queue_.clear();
   role_.reset();
-  backend_ = make_backend(options_.device, options_.threads);  // frees what the plan reserved
   plan_ = {};
   self_ = kUnassignedPeer;
+  backend_ = new_backend();  // frees what the plan reserved
   ready_sent_ = false;
 }
 

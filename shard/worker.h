@@ -20,6 +20,7 @@ struct WorkerOptions {
   int threads = 0;                // 0: what the plan says, else one for each core allowed
   uint64_t memory_bytes = 0;      // 0: what the device has free
   bool exit_on_shutdown = false;  // a local worker ends with its coordinator
+  std::string isa;                // of a fast CPU backend; empty: the best of this machine
   std::function<void(const std::string& line)> log = [](const std::string&) {};
 };
 
@@ -55,6 +56,7 @@ class Worker final : public StateMachine {
   void run(Queued work, Outbox& out);
   void apply_session(Message message, Outbox& out);
   void fail(const Fault& fault, const Header& about, Outbox& out);
+  std::unique_ptr<Backend> new_backend() const;
   void reset(Outbox& out);
   bool current(const Header& header) const;
   Message to_coordinator(MessageKind kind) const;

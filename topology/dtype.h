@@ -45,6 +45,10 @@ std::string supported_dtypes();                               // "f32, f16, q4_0
 // Bytes of a row of `values` elements; `values` must be a multiple of the block's.
 size_t row_bytes(DType type, int64_t values);
 
+// Of a backend's arithmetic. exact: the reference's, the same bits on any processor. fast: lower
+// precision inside products, the same bits on one instruction set.
+enum class Precision : uint8_t { exact = 0, fast = 1 };
+
 // bf16 is the upper half of an f32; rounding is to nearest, ties to even; NaN stays NaN.
 uint16_t bf16_from_f32(float value);
 float f32_from_bf16(uint16_t bits);

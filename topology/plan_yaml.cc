@@ -21,8 +21,8 @@ namespace {
 constexpr uint64_t kPlanBytesMax = 256 << 10;  // 1 KB for each of kMaxStages workers
 constexpr size_t kNameBytesMax = 64;
 constexpr char kVersion[] = "1";
-constexpr std::string_view kPlanKeys[] = {"version", "stream", "kv",   "context", "sessions",
-                                          "chunk",   "slots",  "head", "stages"};
+constexpr std::string_view kPlanKeys[] = {"version",  "stream", "kv",    "precision", "context",
+                                          "sessions", "chunk",  "slots", "head",      "stages"};
 constexpr std::string_view kHeadKeys[] = {"name",    "endpoint", "start", "device",
                                           "threads", "memory",   "hop"};
 constexpr std::string_view kStageKeys[] = {"name",    "endpoint", "start", "device",
@@ -107,6 +107,15 @@ class Fields {
       choices += (choices.empty() ? "" : ", ") + people_name(type);
     }
     refuse("\"" + key + "\" is \"" + name + "\"; it can be one of " + choices, node->line);
+  }
+
+  Precision precision_or(const std::string& key, Precision fallback) const {
+    const YamlNode* node = find(key);
+    if (!node) return fallback;
+    const std::string& name = word(key, *node);
+    if (name == "exact") return Precision::exact;
+    if (name == "fast") return Precision::fast;
+    refuse("\"" + key + "\" is \"" + name + "\"; it can be exact or fast", node->line);
   }
 
   int line() const { return map_.line; }
@@ -202,6 +211,7 @@ Plan read_root(const YamlNode& root, const std::string& file) {
   Plan plan;
   plan.stream = fields.dtype_or("stream", plan.stream, {DType::bf16, DType::f32});
   plan.kv = fields.dtype_or("kv", plan.kv, {DType::f16, DType::bf16, DType::f32});
+  plan.precision = fields.precision_or("precision", plan.precision);
   plan.ctx_size = fields.integer_or("context", plan.ctx_size);
   plan.sessions = fields.integer_or("sessions", plan.sessions);
   plan.chunk = fields.integer_or("chunk", plan.chunk);
@@ -263,6 +273,7 @@ std::string plan_yaml(const Plan& plan) {
   field("version", kVersion);
   field("stream", dtype_name(plan.stream));
   field("kv", dtype_name(plan.kv));
+  field("precision", plan.precision == Precision::fast ? "fast" : "exact");
   field("context", plan.ctx_size);
   field("sessions", plan.sessions);
   field("chunk", plan.chunk);

@@ -3,6 +3,7 @@
 //   version: 1
 //   stream: bf16                      # or f32
 //   kv: f16                           # or bf16, f32
+//   precision: exact                  # or fast: products in lower precision
 //   context: 8192
 //   sessions: 1
 //   chunk: 256

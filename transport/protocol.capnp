@@ -137,6 +137,8 @@ struct Plan {
   sessions @6 :Int32;
   chunk @7 :Int32;
   slots @8 :Int32;
+  fast @9 :Bool;
+  # Products in lower precision; else exact.
 }
 
 struct WorkerPlan {

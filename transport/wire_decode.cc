@@ -113,6 +113,7 @@ Plan read(wire::Plan::Reader in) {
   plan.sessions = position("plan.sessions", in.getSessions());
   plan.chunk = position("plan.chunk", in.getChunk());
   plan.slots = position("plan.slots", in.getSlots());
+  plan.precision = in.getFast() ? Precision::fast : Precision::exact;
   return plan;
 }
 

@@ -61,6 +61,7 @@ void put(wire::Plan::Builder out, const Plan& plan) {
   out.setSessions(plan.sessions);
   out.setChunk(plan.chunk);
   out.setSlots(plan.slots);
+  out.setFast(plan.precision == Precision::fast);
   put(out.initHead(), plan.head);
   check_length("plan.stages", plan.stages.size(), kMaxStages);
   auto stages = out.initStages(static_cast<unsigned>(plan.stages.size()));
