@@ -59,8 +59,8 @@ CpuBackend::~CpuBackend() {
 
 DeviceInfo CpuBackend::info() const {
   DeviceInfo info;
-  info.name = "cpu (" + processor_name() + ", " + std::to_string(pool_.threads()) + " threads, " +
-              (fast() ? cpu::isa_name(isa_) : "exact") + ")";
+  info.name = "cpu (" + processor_name() + ", " + std::to_string(pool_.threads()) + " threads" +
+              (fast() ? std::string(", ") + cpu::isa_name(isa_) : "") + ")";
   info.bytes_total =
       static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
   info.bytes_free = available_memory();

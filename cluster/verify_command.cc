@@ -71,6 +71,9 @@ int run(Flags flags, const ModelPlaces& places, const std::string& program) {
   flags.verify.f32 = flags.stream == "f32";
   if (flags.precision == "fast") flags.verify.precision = Precision::fast;
   flags.verify.hosts = hosts_of(flags, program);
+  if (flags.verify.hosts && !flags.verify.isa.empty())
+    throw Fault(FaultKind::input,
+                "--isa is this process's; its stages choose theirs (potluck worker --isa)");
   const VerifyReport report = verify(open_model(flags.model, places), flags.verify);
   const bool passed = passes(flags, report);
   if (flags.json)
