@@ -13,6 +13,7 @@
 #include "kernels/cpu/fast.h"
 #include "topology/check.h"
 #include "topology/fault.h"
+#include "topology/plan.h"
 
 namespace potluck {
 namespace {
@@ -22,7 +23,7 @@ constexpr size_t kAlignment = 64;  // a cache line, and the widest vector
 int allowed_cores() {
   cpu_set_t set;
   if (sched_getaffinity(0, sizeof(set), &set) != 0) return 1;
-  return std::max(1, CPU_COUNT(&set));
+  return std::clamp(CPU_COUNT(&set), 1, kThreadsMax);
 }
 
 std::string processor_name() {

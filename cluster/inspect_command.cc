@@ -141,7 +141,7 @@ void print_tensors(const ModelSource& source) {
 
 Plan choose_plan(const Flags& flags, const ModelSource& source) {
   if (flags.plan.empty()) return make_plan(source, flags.ring);
-  const Plan plan = read_plan(flags.plan);
+  const Plan plan = read_plan(flags.plan, source.spec());
   validate(plan, source.spec());
   return plan;
 }

@@ -14,6 +14,7 @@
 #include <cstring>
 #include <thread>
 
+#include "cluster/interrupt.h"
 #include "topology/check.h"
 #include "topology/clock.h"
 #include "topology/fault.h"
@@ -104,7 +105,11 @@ std::string LocalWorkers::endpoint(const std::string& name) {
     pollfd ready{child.out, POLLIN, 0};
     const double left_ms = milliseconds(deadline - now());
     char buffer[512];
-    const bool readable = left_ms > 0 && poll(&ready, 1, static_cast<int>(left_ms)) > 0;
+    const int polled = left_ms > 0 ? poll(&ready, 1, static_cast<int>(left_ms)) : 0;
+    if (interrupt_signal())
+      throw Fault(FaultKind::canceled, "interrupted while the workers were starting");
+    if (polled < 0 && errno == EINTR) continue;
+    const bool readable = polled > 0;
     const ssize_t n = readable ? read(child.out, buffer, sizeof(buffer)) : 0;
     if (n <= 0)
       throw Fault(FaultKind::world,

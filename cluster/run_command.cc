@@ -113,7 +113,7 @@ class RunCommand {
     if (!flags_.stream.empty() || !flags_.precision.empty())
       throw Fault(FaultKind::input, "--plan " + flags_.plan +
                                         " says what stream and precision are; write them there");
-    Plan plan = read_plan(flags_.plan);
+    Plan plan = read_plan(flags_.plan, spec());
     if (options.ctx_size) plan.ctx_size = options.ctx_size;
     if (options.chunk) plan.chunk = options.chunk;
     return plan;

@@ -30,6 +30,13 @@ double rms_rel(const float* ours, const std::vector<float>& theirs) {
   return std::sqrt(difference / std::max(reference, 1e-300));
 }
 
+void set_stream(Plan& plan, bool f32) {
+  plan.stream = f32 ? DType::f32 : DType::bf16;
+  plan.kv = f32 ? DType::f32 : DType::f16;
+  plan.head.hop = plan.stream;
+  for (WorkerPlan& stage : plan.stages) stage.hop = plan.stream;
+}
+
 Plan plan_of(const ModelSpec& spec, const VerifyOptions& options, int longest) {
   std::vector<int> split;
   int begin = 0;
@@ -41,15 +48,21 @@ Plan plan_of(const ModelSpec& spec, const VerifyOptions& options, int longest) {
   if (std::any_of(split.begin(), split.end(), [](int n) { return n < 1; }))
     throw Fault(FaultKind::input,
                 "--cut must rise within 1 to " + std::to_string(spec.layer_count() - 1));
-  Plan plan = options.plan.empty() ? plan_local(spec, {}, 0, split) : read_plan(options.plan);
-  plan.chunk = options.chunk ? options.chunk : longest;
+  Plan plan = options.plan.empty() ? plan_local(spec, {}, 0, split) : read_plan(options.plan, spec);
+  if (options.plan.empty()) plan.chunk = longest;
+  if (options.chunk) plan.chunk = options.chunk;
   plan.precision = options.precision;
-  plan.stream = options.f32 ? DType::f32 : DType::bf16;
-  plan.kv = options.f32 ? DType::f32 : DType::f16;
-  plan.head.hop = plan.stream;
-  for (WorkerPlan& stage : plan.stages) stage.hop = plan.stream;
+  if (options.plan.empty() || options.f32) set_stream(plan, options.f32.value_or(true));
   validate(plan, spec);
   return plan;
+}
+
+bool is_lossy(const Plan& plan) {
+  const bool all_f32 = plan.stream == DType::f32 && plan.kv == DType::f32 &&
+                       plan.head.hop == DType::f32 &&
+                       std::all_of(plan.stages.begin(), plan.stages.end(),
+                                   [](const WorkerPlan& stage) { return stage.hop == DType::f32; });
+  return !all_f32 || plan.precision == Precision::fast;
 }
 
 // The head is in this process; the stages are too, or are workers. The trace's ops run on one
@@ -76,11 +89,13 @@ class Replay {
   VerifyReport run() {
     for (const json& op : trace_.at("ops")) {
       if (op.at("op") == "encode")
-        encode(tensors_.ids(op.at("ids")));
+        encode(op);
       else
         step(op);
       ++report_.ops;
     }
+    if (report_.steps == 0) refuse("has no step to compare");
+    report_.lossy = is_lossy(plan_);
     report_.rms_rel = std::sqrt(difference_ / std::max(reference_, 1e-300));
     report_.argmax_agree = report_.steps ? agree_ / rows_ : 1;
     report_.vs_bf16 = report_.steps ? vs_sum_ / report_.steps : 0;
@@ -110,7 +125,22 @@ class Replay {
     backend_->unpack(back.payload.data, back.header.dtype, segment.rows, spec_.hidden, x);
   }
 
-  void encode(const std::vector<int32_t>& ids) {
+  [[noreturn]] void refuse(const std::string& why) const {
+    throw Fault(FaultKind::input, why, options_.trace);
+  }
+
+  // The op's ids, which must be the model's.
+  std::vector<int32_t> ids_of(const json& op) const {
+    std::vector<int32_t> ids = tensors_.ids(op.at("ids"));
+    for (int32_t id : ids)
+      if (id < 0 || id >= spec_.vocab)
+        refuse("has id " + std::to_string(id) + ", the model's vocabulary " +
+               std::to_string(spec_.vocab) + "; this trace is of another model");
+    return ids;
+  }
+
+  void encode(const json& op) {
+    const std::vector<int32_t> ids = ids_of(op);
     const auto chunk = static_cast<size_t>(plan_.chunk);
     for (size_t first = 0; first < ids.size(); first += chunk) {
       const size_t rows = std::min(chunk, ids.size() - first);
@@ -122,6 +152,10 @@ class Replay {
       through_stages(segment, nullptr);
       length_ += segment.rows;
     }
+    if (op.value("length_after", length_) != length_)
+      refuse("says that " + std::to_string(op.at("length_after").get<int>()) +
+             " tokens are encoded after op " + std::to_string(report_.ops) + "; there are " +
+             std::to_string(length_));
   }
 
   Tensor previous_soft(const json& op) {
@@ -138,21 +172,26 @@ class Replay {
     const std::string name = op.at("logits");
     const Tensor soft = previous_soft(op);
     temperature_ = op.at("temperature").get<double>();
+    if (!(temperature_ > 0)) refuse("has the temperature " + op.at("temperature").dump());
+    const std::vector<int32_t> ids = ids_of(op);
+    if (ids.size() != static_cast<size_t>(spec_.canvas))
+      refuse("has a canvas of " + std::to_string(ids.size()) + ", the model one of " +
+             std::to_string(spec_.canvas) + "; this trace is of another model");
     Segment segment;
     segment.mode = Mode::denoise;
     segment.position = length_;
     segment.rows = spec_.canvas;
     segment.inverse_temperature = static_cast<float>(1.0 / temperature_);
-    head_.embed(std::span(&segment, 1), tensors_.ids(op.at("ids")), std::span(&soft, 1));
+    head_.embed(std::span(&segment, 1), ids, std::span(&soft, 1));
     const std::string base = name.substr(0, name.rfind(".logits"));
     check_layer(base, 0, head_.workspace().x);
     through_stages(segment, [&](int layer, Tensor x) { check_layer(base, layer + 1, x); });
     std::vector<float> logits(static_cast<size_t>(spec_.canvas) * static_cast<size_t>(spec_.vocab));
     const auto candidates = head_.answer(
         std::span(&segment, 1), std::span(&soft_after_, 1),
-        [&](int64_t first, int64_t ids, const float* tile) {
+        [&](int64_t first, int64_t count, const float* tile) {
           for (int t = 0; t < spec_.canvas; ++t)
-            std::copy_n(tile + t * ids, ids,
+            std::copy_n(tile + t * count, count,
                         logits.begin() + static_cast<int64_t>(t) * spec_.vocab + first);
         });
     std::swap(soft_before_, soft_after_);
@@ -169,7 +208,7 @@ class Replay {
     if (!tensors_.has(name) || !report_.first_bad_layer.empty()) return;
     backend_->wait();
     const double off = rms_rel(x.f32(), tensors_.floats(name));
-    if (options_.f32 && !options_.free && off > kLayerRmsMax)
+    if (!is_lossy(plan_) && !options_.free && off > kLayerRmsMax)
       report_.first_bad_layer = name + ", off by " + std::to_string(off);
   }
 
@@ -246,6 +285,7 @@ json to_json(const VerifyReport& r) {
           {"rms_rel", r.rms_rel},
           {"vs_bf16", r.vs_bf16},
           {"vs_bf16_worst", r.vs_bf16_worst},
+          {"lossy", r.lossy},
           {"argmax_agree", r.argmax_agree},
           {"entropy_max_abs", r.entropy_max_abs},
           {"worst", {{"op", r.worst_op}, {"row", r.worst_row}, {"id", r.worst_id}}},

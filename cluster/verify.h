@@ -14,12 +14,12 @@
 namespace potluck {
 
 struct VerifyOptions {
-  std::string trace;      // T.json
-  std::string tensors;    // T.safetensors; empty: beside the trace
-  std::vector<int> cuts;  // layers at which new stages begin
-  bool f32 = true;        // stream and KV
-  bool free = false;      // condition on its own previous step instead of the recorded one
-  int chunk = 0;          // rows of an encode pass; 0: the whole of each op at once
+  std::string trace;        // T.json
+  std::string tensors;      // T.safetensors; empty: beside the trace
+  std::vector<int> cuts;    // layers at which new stages begin
+  std::optional<bool> f32;  // stream and KV; nothing: as the plan says, or f32 without one
+  bool free = false;        // condition on its own previous step instead of the recorded one
+  int chunk = 0;            // rows of an encode pass; 0: the whole of each op at once
   std::string backend = "cpu";
   int threads = 0;
   Precision precision = Precision::exact;
@@ -34,6 +34,7 @@ struct VerifyReport {
   double max_abs = 0, rms_rel = 0, argmax_agree = 1, entropy_max_abs = 0;
   double vs_bf16 = 0, vs_bf16_worst = 0;  // mean and worst over steps of rms_rel / bf16_rms_rel
   int worst_op = 0, worst_row = 0, worst_id = 0;
+  bool lossy = false;  // the stream, KV, a hop or the products were not of float32
   std::string
       first_bad_layer;  // of the recorded x0, x1, …: the first off by more than its tolerance
 };

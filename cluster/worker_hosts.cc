@@ -7,6 +7,7 @@
 
 #include "cluster/address.h"
 #include "topology/clock.h"
+#include "topology/endpoint.h"
 #include "transport/zmq.h"
 
 namespace potluck {
@@ -21,13 +22,17 @@ void each_local(Plan& plan, const Body& body) {
     if (stage.local) body(stage);
 }
 
+bool is_elsewhere(const WorkerPlan& worker) {
+  const auto endpoint = parse_endpoint(worker.endpoint);
+  return !worker.local && endpoint && !is_loopback(*endpoint);
+}
+
 // Loopback, or the address at which workers elsewhere reach us.
 std::string free_endpoint_of(const Plan& plan) {
-  const auto far = std::find_if(plan.stages.begin(), plan.stages.end(),
-                                [](const WorkerPlan& stage) { return !stage.local; });
-  if (far != plan.stages.end()) return "tcp://" + address_towards(far->endpoint) + ":*";
-  const bool head_is_far = !plan.head.local && !plan.head.endpoint.empty();
-  return "tcp://" + (head_is_far ? address_towards(plan.head.endpoint) : "127.0.0.1") + ":*";
+  std::vector<WorkerPlan> workers = plan.stages;
+  workers.push_back(plan.head);
+  const auto far = std::find_if(workers.begin(), workers.end(), is_elsewhere);
+  return "tcp://" + (far == workers.end() ? "127.0.0.1" : address_towards(far->endpoint)) + ":*";
 }
 
 }  // namespace

@@ -214,9 +214,12 @@ void Worker::load(const Message& message, Outbox& out) {
   plan_ = order.plan;
   self_ = order.you;
   options_.name = plan_.worker(self_).name;
+  const WorkerPlan& me = plan_.worker(self_);
+  if (me.device != options_.device)
+    throw Fault(FaultKind::refused, "the plan wants the device " + me.device + " here; this is " +
+                                        options_.device + " (potluck worker --device)");
   check_memory(order);
   check_contents(order);
-  const WorkerPlan& me = plan_.worker(self_);
   backend_ = new_backend();
   role_ = make_ring_role(*source_, plan_, self_, *backend_);
   ready_ = role_->sizes();

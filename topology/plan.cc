@@ -14,7 +14,6 @@ namespace {
 constexpr int kContextMax = 1 << 20;
 constexpr int kSessionsMax = 1024;
 constexpr int kSlotsMax = 256;
-constexpr int kThreadsMax = 1024;
 
 void check_number(const std::string& name, int value, int least, int most) {
   if (value < least || value > most)

@@ -30,6 +30,8 @@ inline constexpr PeerId stage_peer(int stage) {
   return static_cast<PeerId>(2 + stage);
 }
 inline constexpr int kMaxStages = 256;
+inline constexpr int kThreadsMax = 1024;      // of a worker
+inline constexpr int kContextDefault = 8192;  // where the model allows it
 
 // One worker process: the head or a stage.
 struct WorkerPlan {

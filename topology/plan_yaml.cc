@@ -2,6 +2,7 @@
 
 #include <yaml-cpp/emitter.h>
 
+#include <algorithm>
 #include <charconv>
 #include <initializer_list>
 #include <optional>
@@ -212,7 +213,7 @@ Plan read_root(const YamlNode& root, const std::string& file) {
   plan.stream = fields.dtype_or("stream", plan.stream, {DType::bf16, DType::f32});
   plan.kv = fields.dtype_or("kv", plan.kv, {DType::f16, DType::bf16, DType::f32});
   plan.precision = fields.precision_or("precision", plan.precision);
-  plan.ctx_size = fields.integer_or("context", plan.ctx_size);
+  plan.ctx_size = fields.integer_or("context", 0);
   plan.sessions = fields.integer_or("sessions", plan.sessions);
   plan.chunk = fields.integer_or("chunk", plan.chunk);
   plan.slots = fields.integer_or("slots", plan.slots);
@@ -260,8 +261,15 @@ Plan parse_plan(const std::string& text, const std::string& file) {
   return read_root(parse_yaml(text, file), file);
 }
 
-Plan read_plan(const std::string& path) {
-  return parse_plan(read_text_file(path, kPlanBytesMax), path);
+Plan read_plan(const std::string& path, const ModelSpec& spec) {
+  Plan plan = parse_plan(read_text_file(path, kPlanBytesMax), path);
+  if (plan.ctx_size == 0) plan.ctx_size = std::min(kContextDefault, spec.context_max);
+  try {
+    validate(plan, spec);
+  } catch (const Fault& fault) {
+    throw Fault(fault.kind(), fault.text(), path);
+  }
+  return plan;
 }
 
 std::string plan_yaml(const Plan& plan) {
@@ -274,7 +282,7 @@ std::string plan_yaml(const Plan& plan) {
   field("stream", dtype_name(plan.stream));
   field("kv", dtype_name(plan.kv));
   field("precision", plan.precision == Precision::fast ? "fast" : "exact");
-  field("context", plan.ctx_size);
+  if (plan.ctx_size) field("context", plan.ctx_size);
   field("sessions", plan.sessions);
   field("chunk", plan.chunk);
   field("slots", plan.slots);

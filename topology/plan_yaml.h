@@ -14,8 +14,7 @@
 //     device: cpu                     # cpu, cuda:0, hip:0
 //     threads: 4
 //     memory: 6GiB                    # also GB, MiB, MB, bytes
-//     hop: int8                       # the stream's dtype (default), or int8 in blocks of 32
-//     (lossy)
+//     hop: int8                       # the stream's dtype (default), or int8 in blocks (lossy)
 //   stages:
 //     - name: old-laptop
 //       endpoint: tcp://10.0.0.4:7000
@@ -38,8 +37,10 @@
 
 namespace potluck {
 
-// Throws Fault{input}, where = "FILE:LINE". Ranges that depend on the model are validate()'s.
-Plan read_plan(const std::string& path);
+// For a model, with its default context, and validated. Throws Fault{input}, where = "FILE:LINE",
+// or the file alone for what depends on the model.
+Plan read_plan(const std::string& path, const ModelSpec& spec);
+// As written; a context of 0: none is given.
 Plan parse_plan(const std::string& text, const std::string& file);
 
 // What parse_plan reads back as the same plan (epoch excepted: a file has none).

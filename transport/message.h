@@ -140,7 +140,6 @@ inline constexpr size_t kTextBytesMax = 4096;  // of any one string
 inline constexpr int kHopsMax = kMaxStages + 4;
 inline constexpr int kLayersMax = 1024;        // of a model
 inline constexpr int kPositionsMax = 1 << 20;  // tokens of a session, rows of a message
-inline constexpr int kThreadsMax = 1 << 16;    // of a worker
 inline constexpr size_t kSignatureBytesMax = 512;
 
 }  // namespace potluck

@@ -199,7 +199,7 @@ TEST(PlanYaml, BombsAndAbsurdNestingEndAtTheirLimits) {
   std::fputs(("#" + std::string(300 << 10, '#')).c_str(), file);
   std::fclose(file);
   try {
-    read_plan(path);
+    read_plan(path, {});
     ADD_FAILURE() << "a plan of 300 KiB was read";
   } catch (const Fault& fault) {
     EXPECT_NE(fault.text().find("at most 262144"), std::string::npos) << fault.text();
