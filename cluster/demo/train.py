@@ -50,8 +50,8 @@ def canvas_ids(solutions, size):
 
 def givens_targets(rng, count, size, progress):
     """Givens over the whole range, with more and more weight on the hard end as training goes on."""
-    low, mid, high = (8, 15, 33) if size == 6 else (24, 40, 77)
-    hard = rng.random(count) < 0.4 + 0.4 * progress
+    low, mid, high, rise = (8, 15, 33, 0.4) if size == 6 else (24, 38, 77, 1.0)
+    hard = rng.random(count) < min(0.9, 0.4 + rise * progress)
     return np.where(hard, rng.integers(low, mid, count), rng.integers(low, high + 1, count))
 
 
