@@ -141,7 +141,8 @@ def main():
     sudoku.seed_numba(args.seed)
     rng, generator = np.random.default_rng(args.seed), torch.Generator().manual_seed(args.seed)
     watch, recorded, solved, worst = Watch(exact, own.shape.top_k), 0, 0, 0.0
-    for count in rng.integers(8, 34, args.puzzles).tolist():
+    least, most = evaluate.BANDS[size][0][0], evaluate.BANDS[size][-1][1]
+    for count in rng.integers(least, most + 1, args.puzzles).tolist():
         prompt, steps, ok = own_run(own, size, count, rng, generator)
         logits = replay(exact, prompt, steps)
         solved += ok
