@@ -147,7 +147,8 @@ void CpuBackend::reserve_stage(const Limits& limits) {
   experts.inner = spec.expert_intermediate;
   experts.hidden = spec.hidden;
   need_scratch(cpu::matmul_scratch(columns) * threads * sizeof(float));
-  need_scratch(cpu::route_scratch(limits.rows, spec.hidden, spec.experts) * sizeof(float));
+  need_scratch(cpu::route_scratch(limits.rows, spec.hidden, spec.experts, pool_.threads()) *
+               sizeof(float));
   need_scratch(cpu::experts_scratch(experts, limits.rows, pool_.threads()));
   if (!fast()) need_scratch(attention_stride_ * threads * sizeof(float));
   need_scratch(static_cast<size_t>(limits.rows * kv_width) * sizeof(float));

@@ -61,7 +61,8 @@ struct RouterView {
   float eps = 1e-6f;
   int used = 0;  // k
 };
-size_t route_scratch(int64_t rows, int64_t hidden, int64_t experts);  // floats
+size_t route_scratch(int64_t rows, int64_t hidden, int64_t experts,
+                     int threads);  // floats
 void route(const float* x, int64_t rows, int64_t hidden, const RouterView& router, int32_t* expert,
            float* weight, float* scratch, ThreadPool& pool);
 

@@ -229,7 +229,7 @@ void route_of(benchmark::State& state) {
   const RouterView router{
       scale.data(), {DType::f32, w.data(), kExperts, kHidden}, each.data(), 1e-6f, 8};
   std::vector<int32_t> expert(kCanvas * 8);
-  std::vector<float> weight(kCanvas * 8), scratch(route_scratch(kCanvas, kHidden, kExperts));
+  std::vector<float> weight(kCanvas * 8), scratch(route_scratch(kCanvas, kHidden, kExperts, 1));
   ThreadPool pool(1);
   for (auto _ : state)
     route(x.data(), kCanvas, kHidden, router, expert.data(), weight.data(), scratch.data(), pool);
