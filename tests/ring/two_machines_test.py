@@ -26,8 +26,13 @@ def ip(*words):
 def namespaces_can_be_made():
     try:
         ip("netns", "add", HERE)
-        return True
     except (FileNotFoundError, subprocess.CalledProcessError):
+        return False
+    try:
+        ip("netns", "exec", HERE, "true")  # not below a chroot
+        return True
+    except subprocess.CalledProcessError:
+        ip("netns", "delete", HERE)
         return False
 
 
@@ -41,15 +46,12 @@ class TwoMachines(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         ip("netns", "add", THERE)
+        cls.addClassCleanup(ip, "netns", "delete", THERE)
         ip("link", "add", "wire0", "netns", HERE, "type", "veth", "peer", "name", "wire0", "netns", THERE)
         for name, address in ((HERE, "10.0.0.3"), (THERE, "10.0.0.4")):
             ip("-n", name, "address", "add", f"{address}/24", "dev", "wire0")
             ip("-n", name, "link", "set", "wire0", "up")
             ip("-n", name, "link", "set", "lo", "up")
-
-    @classmethod
-    def tearDownClass(cls):
-        ip("netns", "delete", THERE)
 
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -118,7 +120,7 @@ class TwoMachines(unittest.TestCase):
 
 if __name__ == "__main__":
     if not namespaces_can_be_made():
-        print("skipped: network namespaces need root and iproute2")
+        print("skipped: network namespaces need root, iproute2 and no chroot")
         sys.exit(SKIPPED)
     try:
         unittest.main()
