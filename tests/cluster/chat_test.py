@@ -117,6 +117,7 @@ class Chat(unittest.TestCase):
     def test_lines_are_edited_as_utf_8(self):
         with Logged(*BRIEF) as chat:
             chat.wait_for("\n>")
+            chat.wait_for_editor()
             chat.type("wörld 世界😀x")
             chat.wait_for("世")
             chat.enter("\x7f\x7f\x01W")  # two deleted at the end, one inserted at the start

@@ -91,6 +91,13 @@ class Terminal:
             if time.monotonic() > deadline or not self.read():
                 raise AssertionError(f"waited for {text!r}; the terminal shows\n{self.everything()}")
 
+    def wait_for_editor(self):
+        """Until keys are the program's to edit, not the terminal's own."""
+        deadline = time.monotonic() + PATIENCE
+        while termios.tcgetattr(self.fd)[3] & termios.ICANON:
+            assert time.monotonic() < deadline, "the line editor does not start"
+            self.read()
+
     def end(self):
         """Waits for the program's end: its exit code, or minus the signal that ended it."""
         deadline = time.monotonic() + PATIENCE
