@@ -2,10 +2,12 @@
 #include <cmath>
 #include <cstdio>
 #include <map>
+#include <optional>
 #include <random>
 
 #include "cluster/commands.h"
 #include "cluster/demo_game.h"
+#include "cluster/flag_checks.h"
 
 namespace potluck {
 namespace {
@@ -18,7 +20,7 @@ struct Band {
 struct Flags {
   int puzzles = 1000;
   int steps = 0;
-  uint64_t seed = 1;
+  std::optional<uint64_t> seed = 1;  // none: a random one
 };
 
 // Wilson's 95 % interval of a share.
@@ -33,14 +35,16 @@ std::pair<double, double> wilson(int solved, int played) {
 int run(const Flags& flags, const ModelPlaces& places, const std::string& program) {
   Game game(open_model("demo", places), program);
   game.steps = flags.steps;
-  std::mt19937_64 random(flags.seed);
+  const uint64_t seed = seed_or_random(flags.seed);
+  if (!flags.seed) std::printf("seed %llu\n", static_cast<unsigned long long>(seed));
+  std::mt19937_64 random(seed);
   Band bands[] = {{8, 11}, {12, 17}, {18, 33}};
   std::map<int, int> steps;
   for (int i = 0; i < flags.puzzles; ++i) {
     Band& band = bands[i % 3];
     const int givens = random_between(band.least, band.most, random);
     const Round round =
-        play(game, fresh_puzzle(givens, random), flags.seed + static_cast<uint64_t>(i), nullptr);
+        play(game, fresh_puzzle(givens, random), seed + static_cast<uint64_t>(i), nullptr);
     ++band.played;
     band.solved += round.verdict.solved();
     ++steps[round.result.steps.at(0)];
@@ -66,11 +70,11 @@ void add_bench(CommandLine& line) {
   bench->require_subcommand(1);
   CLI::App* sub =
       bench->add_subcommand("demo", "the demo model on fresh puzzles, by band of givens");
-  sub->add_option("--puzzles", flags->puzzles, "in all, a third in each band")
-      ->check(CLI::PositiveNumber);
-  sub->add_option("--steps", flags->steps, "denoising steps at most; 1: a control")
-      ->check(CLI::Range(1, 255));
-  sub->add_option("-s,--seed", flags->seed, "of puzzles and noise");
+  whole_number(sub->add_option("--puzzles", flags->puzzles, "in all, a third in each band"), "N", 1,
+               kMostInt);
+  whole_number(sub->add_option("--steps", flags->steps, "denoising steps at most; 1: a control"),
+               "N", 1, kStepsMost);
+  add_seed_flag(sub, flags->seed, "of puzzles and noise (default: 1; -1: a random one)");
   sub->callback([&line, flags] {
     line.chosen = [flags, places = line.places, program = line.program] {
       return run(*flags, places, program);

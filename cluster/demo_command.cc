@@ -1,25 +1,28 @@
 // potluck demo: a ring of unlike workers solves fresh puzzles on screen.
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdio>
+#include <optional>
 #include <random>
 
 #include "cluster/commands.h"
 #include "cluster/demo_game.h"
+#include "cluster/flag_checks.h"
 #include "cluster/interrupt.h"
 #include "cluster/ring_plan.h"
+#include "cluster/run_flags.h"
 #include "topology/cost_model.h"
+#include "topology/endpoint.h"
 #include "topology/fault.h"
 
 namespace potluck {
 namespace {
 
+constexpr char kTcp[] = "tcp://";
 constexpr int kGivensLeast = 12, kGivensMost = 20;
 
 struct Flags {
   int puzzles = 20;
-  uint64_t seed = 0;
+  std::optional<uint64_t> seed;  // none: a random one
   bool check = false;
   std::string worker;
   bool insecure_plaintext = false;
@@ -78,21 +81,21 @@ SudokuPuzzle random_puzzle(std::mt19937_64& random) {
   return fresh_puzzle(random_between(kGivensLeast, kGivensMost, random), random);
 }
 
-int play_all(Game& game, const Flags& flags) {
-  std::mt19937_64 random(flags.seed);
-  CanvasView view(game.tokenizer, isatty(STDERR_FILENO), isatty(STDERR_FILENO));
+int play_all(Game& game, const Flags& flags, uint64_t seed, const Display& display) {
+  std::mt19937_64 random(seed);
+  CanvasView view(game.tokenizer, display.color, display.stderr_terminal);
   const SudokuPuzzle puzzle = random_puzzle(random);
   std::printf("\nA puzzle with %d givens:\n%s\n", puzzle.given_count,
               sudoku_text(puzzle.givens).c_str());
   std::fflush(stdout);
-  const Round first = play(game, puzzle, flags.seed, isatty(STDERR_FILENO) ? &view : nullptr);
+  const Round first = play(game, puzzle, seed, display.stderr_terminal ? &view : nullptr);
   view.clear();
   show_result(first);
   int solved = first.verdict.solved();
   std::printf("\n%d more:\n", flags.puzzles);
   for (int i = 0; i < flags.puzzles; ++i) {
-    const uint64_t seed = flags.seed + 1 + static_cast<uint64_t>(i);
-    const Round round = play(game, random_puzzle(random), seed, nullptr);
+    const uint64_t next = seed + 1 + static_cast<uint64_t>(i);
+    const Round round = play(game, random_puzzle(random), next, nullptr);
     solved += round.verdict.solved();
     std::printf("%2d givens, %2d steps: %s\n", round.puzzle.given_count, round.result.steps.at(0),
                 round.verdict.solved() ? "solved" : "NOT solved");
@@ -103,20 +106,28 @@ int play_all(Game& game, const Flags& flags) {
   return flags.check && solved != flags.puzzles + 1 ? 1 : 0;
 }
 
-int run(Flags flags, const ModelPlaces& places, const std::string& program) {
+// The endpoint that HOST:PORT or tcp://HOST:PORT names; empty if there is none.
+std::string far_endpoint(const std::string& worker) {
+  if (worker.empty()) return "";
+  const std::string endpoint = worker.rfind(kTcp, 0) == 0 ? worker : kTcp + worker;
+  if (!parse_endpoint(endpoint))
+    throw Fault(FaultKind::input, "--worker " + worker + " is not HOST:PORT; give 10.0.0.7:7000");
+  return endpoint;
+}
+
+int run(const Flags& flags, const CommandLine& line) {
+  const std::string far = far_endpoint(flags.worker);
+  const uint64_t seed = seed_or_random(flags.seed);
   catch_interrupts();
-  const std::shared_ptr<const ModelSource> source = open_model("demo", places);
-  if (flags.seed == 0) flags.seed = std::random_device{}();
+  const std::shared_ptr<const ModelSource> source = open_model("demo", line.places);
   std::printf(
       "%s, four worker processes and a coordinator; a model trained only on 6×6 Sudoku.\n"
       "Seed %llu. Each puzzle is new, has one solution, and gets one attempt.\n\n",
-      flags.worker.empty() ? "One machine" : "Two machines",
-      static_cast<unsigned long long>(flags.seed));
+      far.empty() ? "One machine" : "Two machines", static_cast<unsigned long long>(seed));
   show_refusal(source);
-  Game game(source, program, flags.worker.empty() ? "" : "tcp://" + flags.worker,
-            flags.insecure_plaintext);
+  Game game(source, line.program, far, flags.insecure_plaintext);
   show_ring(game.ring.plan());
-  return play_all(game, flags);
+  return play_all(game, flags, seed, display_of({}, {line.no_color, line.dumb_terminal}));
 }
 
 }  // namespace
@@ -124,19 +135,15 @@ int run(Flags flags, const ModelPlaces& places, const std::string& program) {
 void add_demo(CommandLine& line) {
   const auto flags = std::make_shared<Flags>();
   CLI::App* sub = line.app.add_subcommand("demo", "a ring of unlike workers solves fresh puzzles");
-  sub->add_option("--puzzles", flags->puzzles, "puzzles after the first")
-      ->check(CLI::NonNegativeNumber);
-  sub->add_option("-s,--seed", flags->seed, "of puzzles and noise (default: random, and printed)");
+  whole_number(sub->add_option("--puzzles", flags->puzzles, "puzzles after the first"), "N", 0,
+               kMostInt - 1);
+  add_seed_flag(sub, flags->seed, "of puzzles and noise (default: -1, a random one)");
   sub->add_flag("--check", flags->check, "exit 1 if one was not solved");
   sub->add_option("--worker", flags->worker,
                   "HOST:PORT of `potluck worker -m demo` on another machine: runs the last stage");
   sub->add_flag("--insecure-plaintext", flags->insecure_plaintext,
                 "with --worker: listen beyond this machine though links are not encrypted");
-  sub->callback([&line, flags] {
-    line.chosen = [flags, places = line.places, program = line.program] {
-      return run(*flags, places, program);
-    };
-  });
+  sub->callback([&line, flags] { line.chosen = [&line, flags] { return run(*flags, line); }; });
 }
 
 }  // namespace potluck

@@ -3,7 +3,8 @@
 #include <nlohmann/json.hpp>
 
 #include "cluster/commands.h"
-#include "cluster/ring_plan.h"
+#include "cluster/flag_checks.h"
+#include "cluster/run_flags.h"
 #include "topology/cost_model.h"
 #include "topology/plan_yaml.h"
 #include "topology/utf8.h"
@@ -140,6 +141,7 @@ void print_tensors(const ModelSource& source) {
 }
 
 Plan choose_plan(const Flags& flags, const ModelSource& source) {
+  check_split(flags.ring);
   if (flags.plan.empty()) return make_plan(source, flags.ring);
   const Plan plan = read_plan(flags.plan, source.spec());
   validate(plan, source.spec());
@@ -169,13 +171,14 @@ void add_inspect(CommandLine& line) {
   CLI::App* sub = line.app.add_subcommand("inspect", "what a model file holds, and what it needs");
   sub->add_option("-m,--model", flags->model, "the model")->required();
   const auto stages =
-      sub->add_option("--stages", flags->ring.stages, "as if split over so many stages")
-          ->check(CLI::PositiveNumber);
+      sub->add_option("--stages", flags->ring.stages, "as if split over so many stages");
+  whole_number(stages, "N", 1, kMaxStages);
   const auto split =
       sub->add_option("--split", flags->ring.split, "as if split so: 8,8,14")->delimiter(',');
+  whole_number(split, "N,N", 1, kMostInt);
   const auto context =
-      sub->add_option("-c,--ctx-size", flags->ring.ctx_size, "tokens a session may hold")
-          ->check(CLI::PositiveNumber);
+      sub->add_option("-c,--ctx-size", flags->ring.ctx_size, "tokens a session may hold");
+  whole_number(context, "N", 1, kMostInt);
   sub->add_option("--plan", flags->plan, "what this plan's workers would need")
       ->excludes(stages)
       ->excludes(split)

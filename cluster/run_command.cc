@@ -5,10 +5,10 @@
 
 #include <cstdio>
 #include <memory>
-#include <random>
 
 #include "cluster/chat.h"
 #include "cluster/commands.h"
+#include "cluster/flag_checks.h"
 #include "cluster/interrupt.h"
 #include "cluster/prompt.h"
 #include "cluster/run_flags.h"
@@ -23,6 +23,7 @@ class RunCommand {
  public:
   RunCommand(const RunFlags& flags, const CommandLine& line)
       : flags_(flags),
+        seed_(seed_or_random(flags.seed)),
         program_(line.program),
         display_(display_of(flags, {line.no_color, line.dumb_terminal})),
         prompt_(is_chat(flags) ? "" : read_prompt(flags)),
@@ -32,10 +33,7 @@ class RunCommand {
     for (const std::string& note : source_->notes()) spdlog::info(note);
     if (flags_.model == "demo" && !flags_.raw)
       spdlog::warn("the demo model was taught puzzles alone and no chat format; give --raw");
-    if (flags_.seed == kRandomSeed) {
-      flags_.seed = std::random_device{}();  // 32 bits are enough, and easily typed again
-      spdlog::info("seed {}", flags_.seed);
-    }
+    if (!flags_.seed) spdlog::info("seed {}", seed_);
   }
 
   static bool is_chat(const RunFlags& flags) {
@@ -85,7 +83,7 @@ class RunCommand {
 
   Request base_request() const {
     Request request;
-    request.noise.seed = flags_.seed;
+    request.noise.seed = seed_;
     request.generation = spec().generation;
     request.generation.eos_ids = tokenizer_.stop_ids(spec().generation.eos_ids);
     request.generation.t_min *= flags_.temp;
@@ -140,12 +138,13 @@ class RunCommand {
     nlohmann::json json = report_json(result, plan, spec().canvas);
     json["text"] = text.answer;
     if (!text.thought.empty()) json["thought"] = text.thought;
-    json["seed"] = flags_.seed;
+    json["seed"] = seed_;
     json["model"] = flags_.model;
     std::puts(json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
   }
 
-  RunFlags flags_;
+  const RunFlags flags_;
+  const uint64_t seed_;
   const std::string program_;
   Display display_;
   const std::string prompt_;

@@ -3,42 +3,11 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <cstdlib>
-#include <limits>
-
+#include "cluster/flag_checks.h"
 #include "topology/fault.h"
 
 namespace potluck {
 namespace {
-
-constexpr int kMost = std::numeric_limits<int>::max();
-constexpr int kStepsMost = 255;
-constexpr int kThreadsMost = 64;
-
-// A number from least to most, in the help as TYPE; `also`: one more value that is allowed.
-void number(CLI::Option* option, const char* type, double least, double most,
-            const std::string& also = "") {
-  const auto check = [=](std::string& value) -> std::string {
-    char* end = nullptr;
-    const double number = std::strtod(value.c_str(), &end);
-    if (value == also || (*end == 0 && number >= least && number <= most)) return "";
-    return fmt::format("{} is not possible; give {}{}", value,
-                       most < kMost ? fmt::format("{:g} to {:g}", least, most)
-                                    : fmt::format("{:g} or more", least),
-                       also.empty() ? "" : ", or " + also);
-  };
-  option->type_name(type)->check(CLI::Validator(check, ""));
-}
-
-// One of some words.
-void one_of(CLI::Option* option, const std::vector<std::string>& words) {
-  const auto check = [words](std::string& value) -> std::string {
-    if (std::find(words.begin(), words.end(), value) != words.end()) return "";
-    return fmt::format("{} is not possible; give {}", value, fmt::join(words, ", "));
-  };
-  option->type_name(fmt::format("{}", fmt::join(words, "|")))->check(CLI::Validator(check, ""));
-}
 
 void add_question_flags(CLI::App* run, RunFlags& flags) {
   run->option_defaults()->group("Question");
@@ -49,8 +18,7 @@ void add_question_flags(CLI::App* run, RunFlags& flags) {
       ->type_name("MODEL");
   run->add_option("-p,--prompt", flags.prompt, "the prompt (default: stdin; a terminal: chat)")
       ->each([&flags](const std::string&) { flags.prompt_given = true; });
-  run->add_option("-f,--file", flags.prompt_file, "a file that holds the prompt")
-      ->type_name("FILE");
+  file_name(run->add_option("-f,--file", flags.prompt_file, "a file that holds the prompt"));
   run->add_option("--system-prompt", flags.system_prompt,
                   "what the model is told before the conversation");
   one_of(
@@ -61,51 +29,51 @@ void add_question_flags(CLI::App* run, RunFlags& flags) {
 
 void add_answer_flags(CLI::App* run, RunFlags& flags) {
   run->option_defaults()->group("Answer");
-  number(run->add_option(
-             "-n,--predict", flags.max_tokens,
-             "tokens at most; -1: until the answer ends (default: one canvas; in a chat -1)"),
-         "N", 1, kMost, "-1");
-  number(run->add_option("-s,--seed", flags.seed, "of all noise (default: -1, a random one)"), "N",
-         0, static_cast<double>(kRandomSeed), "-1");
-  number(run->add_option("--temp", flags.temp, "scales the temperature schedule (default: 1)"), "X",
-         1e-6, 1e6);
-  number(run->add_option("--steps,--diffusion-steps", flags.steps,
-                         "denoising steps a canvas at most (default: the model's)"),
-         "N", 1, kStepsMost);
+  whole_number(run->add_option(
+                   "-n,--predict", flags.max_tokens,
+                   "tokens at most; -1: until the answer ends (default: one canvas; in a chat -1)"),
+               "N", 1, kMostInt, "-1");
+  add_seed_flag(run, flags.seed, "of all noise (default: -1, a random one)");
+  real_number(run->add_option("--temp", flags.temp, "scales the temperature schedule (default: 1)"),
+              "X", 1e-6, 1e6);
+  whole_number(run->add_option("--steps,--diffusion-steps", flags.steps,
+                               "denoising steps a canvas at most (default: the model's)"),
+               "N", 1, kStepsMost);
 }
 
 void add_ring_flags(CLI::App* run, RunFlags& flags) {
   run->option_defaults()->group("Ring");
-  number(run->add_option("-c,--ctx-size", flags.ring.ctx_size,
-                         "tokens a session may hold (default: 8192, or the model's most)"),
-         "N", 1, kMost);
-  number(run->add_option("-t,--threads", flags.threads,
-                         "CPU threads, shared by local workers (default: all cores)"),
-         "N", 1, kThreadsMost);
-  number(run->add_option("--stages", flags.ring.stages,
-                         "split the layers over N local stages, by cost"),
-         "N", 1, kMaxStages);
-  number(run->add_option("--split", flags.ring.split, "the same, layers of each stage: 8,8,14")
-             ->delimiter(','),
-         "N,N", 1, kMost);
-  run->add_option("--plan", flags.plan, "a plan file: who runs which layers, and where")
-      ->type_name("FILE");
+  whole_number(run->add_option("-c,--ctx-size", flags.ring.ctx_size,
+                               "tokens a session may hold (default: 8192, or the model's most)"),
+               "N", 1, kMostInt);
+  whole_number(run->add_option("-t,--threads", flags.threads,
+                               "CPU threads, shared by local workers (default: all cores)"),
+               "N", 1, kThreadsMost);
+  whole_number(run->add_option("--stages", flags.ring.stages,
+                               "split the layers over N local stages, by cost"),
+               "N", 1, kMaxStages);
+  whole_number(
+      run->add_option("--split", flags.ring.split, "the same, layers of each stage: 8,8,14")
+          ->delimiter(','),
+      "N,N", 1, kMostInt);
+  file_name(run->add_option("--plan", flags.plan, "a plan file: who runs which layers, and where"));
   one_of(run->add_option(
              "--transport", flags.transport,
              "of local stages: processes (zmq; default with --stages) or threads (inproc)"),
          {"zmq", "inproc"});
-  number(run->add_option("--chunk", flags.ring.chunk, "prompt tokens in one encode message"), "N",
-         1, kMost);
+  whole_number(run->add_option("--chunk", flags.ring.chunk, "prompt tokens in one encode message"),
+               "N", 1, kMostInt);
   one_of(run->add_option("--stream", flags.stream,
                          "residual stream: bf16 (KV f16; default) or f32 (KV too)"),
          {"bf16", "f32"});
   one_of(run->add_option("--precision", flags.precision,
                          "of products: exact (the reference; default) or fast"),
          {"exact", "fast"});
-  number(run->add_option("--step-timeout", flags.step_timeout,
-                         "seconds without an answer after which the ring has failed (default: 30, "
-                         "or 5 × the slowest step seen)"),
-         "S", 1e-3, 1e9);
+  real_number(
+      run->add_option("--step-timeout", flags.step_timeout,
+                      "seconds without an answer after which the ring has failed (default: 30, "
+                      "or 5 × the slowest step seen)"),
+      "S", 1e-3, 1e9);
   run->add_flag("--insecure-plaintext", flags.insecure_plaintext,
                 "workers started here may listen beyond this machine, unencrypted");
 }
@@ -137,6 +105,14 @@ void add_run_flags(CLI::App* run, RunFlags& flags) {
   add_display_flags(run, flags);
 }
 
+void check_split(const RingOptions& ring) {
+  if (ring.stages == 1 || ring.split.empty() ||
+      static_cast<size_t>(ring.stages) == ring.split.size())
+    return;
+  throw Fault(FaultKind::input, fmt::format("--stages {} contradicts --split {}; leave one of them",
+                                            ring.stages, fmt::join(ring.split, ",")));
+}
+
 void check_together(const RunFlags& flags) {
   const auto both = [](bool a, bool b, const char* text) {
     if (a && b) throw Fault(FaultKind::input, text);
@@ -148,6 +124,7 @@ void check_together(const RunFlags& flags) {
   both(flags.raw, flags.reasoning == "on", "--raw has no --reasoning; leave one of them");
   both(!flags.plan.empty(), flags.ring.stages > 1 || !flags.ring.split.empty(),
        "--plan says who runs which layers; leave --stages and --split");
+  check_split(flags.ring);
   both(!flags.plan.empty(), flags.transport == "inproc",
        "--transport inproc cannot reach the workers of a --plan; leave it, or give --stages");
 }

@@ -12,8 +12,7 @@
 
 namespace potluck {
 
-inline constexpr int kUntilTheEnd = -1;                // -n: as many tokens as the answer takes
-inline constexpr uint64_t kRandomSeed = ~uint64_t{0};  // -s -1
+inline constexpr int kUntilTheEnd = -1;  // -n: as many tokens as the answer takes
 
 struct RunFlags {
   // what is asked
@@ -21,7 +20,7 @@ struct RunFlags {
   bool prompt_given = false, raw = false;
   // how it is answered
   std::optional<int> max_tokens;
-  uint64_t seed = kRandomSeed;
+  std::optional<uint64_t> seed;  // none: a random one
   double temp = 1.0;
   int steps = 0;  // 0: the model's own
   // by whom
@@ -37,7 +36,8 @@ struct RunFlags {
 };
 
 void add_run_flags(CLI::App* run, RunFlags& flags);
-// Throws Fault{input} for flags that do not go together.
+// Throw Fault{input} for flags that do not go together.
+void check_split(const RingOptions& ring);
 void check_together(const RunFlags& flags);
 
 // What main knows of the person's wishes and terminal.

@@ -1,6 +1,7 @@
 #include <cstdio>
 
 #include "cluster/commands.h"
+#include "cluster/flag_checks.h"
 #include "cluster/verify.h"
 #include "cluster/verify_released.h"
 #include "cluster/verify_sampler.h"
@@ -86,10 +87,10 @@ int run(Flags flags, const ModelPlaces& places, const std::string& program) {
 }
 
 void add_place_flags(CLI::App* sub, Flags& flags) {
-  sub->add_option("--transport", flags.transport,
-                  "where the stages run: zmq (processes) or inproc (threads), with real links "
-                  "between (default: beside the head, without)")
-      ->check(CLI::IsMember({"zmq", "inproc"}));
+  one_of(sub->add_option("--transport", flags.transport,
+                         "where the stages run: zmq (processes) or inproc (threads), with real "
+                         "links between (default: beside the head, without)"),
+         {"zmq", "inproc"});
   sub->add_option("--plan", flags.verify.plan,
                   "a plan file whose stages run it; the head is this process");
   sub->add_flag("--insecure-plaintext", flags.insecure_plaintext,
@@ -110,22 +111,28 @@ void add_verify(CommandLine& line) {
                   "replay recorded draws through the sampler (S.json)");
   sub->add_flag("--released", flags->released,
                 "compare the real 26B checkpoint with its published logits");
-  sub->add_option("--cut", flags->verify.cuts, "layers at which new stages begin: 2,4")
-      ->delimiter(',');
-  sub->add_option("--stream", flags->stream,
-                  "residual stream: f32 (KV too) or bf16 (KV f16) (default: the plan's, or f32)")
-      ->check(CLI::IsMember({"f32", "bf16"}));
-  sub->add_option("--chunk", flags->verify.chunk, "rows of an encode pass")
-      ->check(CLI::PositiveNumber);
+  whole_number(sub->add_option("--cut", flags->verify.cuts, "layers at which new stages begin: 2,4")
+                   ->delimiter(','),
+               "N,N", 1, kMostInt);
+  one_of(sub->add_option("--stream", flags->stream,
+                         "residual stream: f32 (KV too) or bf16 (KV f16) (default: the plan's, or "
+                         "f32)"),
+         {"f32", "bf16"});
+  whole_number(sub->add_option("--chunk", flags->verify.chunk, "rows of an encode pass"), "N", 1,
+               kMostInt);
   sub->add_flag("--free", flags->verify.free,
                 "condition on its own previous step, not the recorded one");
   sub->add_option("--backend", flags->verify.backend, "cpu");
-  sub->add_option("--precision", flags->precision, "of products: exact or fast")
-      ->check(CLI::IsMember({"exact", "fast"}));
+  one_of(sub->add_option("--precision", flags->precision, "of products: exact or fast"),
+         {"exact", "fast"});
   sub->add_option("--isa", flags->verify.isa, "of fast products (default: the best here)");
-  sub->add_option("-t,--threads", flags->verify.threads, "CPU threads")->check(CLI::PositiveNumber);
-  sub->add_option("--tolerance", flags->tolerance, "largest |Δlogit| of an f32 stream");
-  sub->add_option("--vs-bf16", flags->vs_bf16, "largest loss against the reference's own in bf16");
+  whole_number(sub->add_option("-t,--threads", flags->verify.threads, "CPU threads"), "N", 1,
+               kThreadsMost);
+  real_number(sub->add_option("--tolerance", flags->tolerance, "largest |Δlogit| of an f32 stream"),
+              "X", 0, 1e9);
+  real_number(sub->add_option("--vs-bf16", flags->vs_bf16,
+                              "largest loss against the reference's own in bf16"),
+              "X", 0, 1e9);
   sub->add_flag("--json", flags->json, "one JSON object on stdout");
   add_place_flags(sub, *flags);
   sub->callback([&line, flags] {

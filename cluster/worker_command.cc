@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "cluster/commands.h"
+#include "cluster/flag_checks.h"
 #include "cluster/interrupt.h"
 #include "cluster/log.h"
 #include "shard/worker.h"
@@ -62,8 +63,9 @@ void add_worker(CommandLine& line) {
   sub->add_option("--isa", flags->isa,
                   "of fast CPU products: amx, avx512, avx2 or portable (default: the best here)");
   sub->add_option("--memory", flags->memory, "use at most so much: 6GiB (default: what is free)");
-  sub->add_option("-t,--threads", flags->threads, "CPU threads (default: the plan's, or all cores)")
-      ->check(CLI::Range(1, kThreadsMax));
+  whole_number(sub->add_option("-t,--threads", flags->threads,
+                               "CPU threads (default: the plan's, or all cores)"),
+               "N", 1, kThreadsMax);
   sub->add_flag("--insecure-plaintext", flags->insecure_plaintext,
                 "listen beyond this machine though links are not encrypted");
   sub->add_flag("--local", flags->local, "end with the coordinator (run starts its own so)");

@@ -8,10 +8,11 @@ import re
 import shutil
 import socket
 import struct
+import subprocess
 import tempfile
 import unittest
 
-from rings import NANO, SOURCE, Running, potluck
+from rings import NANO, POTLUCK, SOURCE, Running, potluck
 
 USAGE, BROKEN = 2, 3
 GOLDEN = SOURCE / "tests/golden"
@@ -119,6 +120,44 @@ class Messages(unittest.TestCase):
         self.refused(USAGE, ["UTF-8"], *run, "-f", self.file("latin1.txt", b"caf\xe9"))
         self.refused(USAGE, ["UTF-8"], *run, "-f", self.file("cut.txt", b"ok \xe2\x82"))
         self.refused(USAGE, ["nowhere.txt"], *run, "-f", "nowhere.txt")
+
+    def test_numbers_are_refused_alike_by_all_commands(self):
+        for arguments, flag, value in (
+            (("demo",), "--puzzles", "x"),
+            (("demo",), "--puzzles", "-1"),
+            (("bench", "demo"), "--puzzles", "0"),
+            (("bench", "demo"), "--steps", "256"),
+            (("inspect", "-m", TINY), "--stages", "0"),
+            (("inspect", "-m", TINY), "--split", "0x2"),
+            (("worker", "-m", TINY), "--threads", "0"),
+            (("verify", "-m", TINY), "--chunk", "many"),
+            (("demo",), "--seed", "010"),
+            (("bench", "demo"), "--seed", "-2"),
+        ):
+            self.refused(USAGE, [f"{flag}: {value} is not ", "; give "], *arguments, flag, value)
+
+    def test_contradictions(self):
+        split = ("--stages", "3", "--split", "2,2")
+        self.refused(USAGE, ["--stages 3 contradicts --split 2,2"], *RUN, "-m", TINY, "-p", "hello", *split)
+        self.refused(USAGE, ["--stages 3 contradicts --split 2,2"], "inspect", "-m", TINY, *split)
+
+    def test_far_workers(self):
+        for address in ("nowhere", "tcp://nowhere", "ipc:///tmp/x", "host:0"):
+            self.refused(USAGE, [f"--worker {address} is not HOST:PORT"], "demo", "--worker", address)
+
+    def test_ids_that_are_none(self):
+        values = (("1.5", "1.5"), ("-1", "-1"), ("99999999999", "99999999999"), ("1e2", "100.0"), ('"x"', '"x"'),
+                  ("null", "null"), ("512", "512"), ("[8]", "[8]"))  # fmt: skip
+        whole = ("", "[1]", '{"ids":3}', '{"id":[3]}', '{"ids":[1', '{"ids":[1e999]}')
+        table = [(f'{{"ids":[7,{value}]}}', f"stdin: ids[1] is {said}; ") for value, said in values]
+        for text, words in table + [(text, 'give {"ids":[1,2]}') for text in whole]:
+            with self.subTest(text=text):
+                done = subprocess.run([POTLUCK, "tokenize", "-m", TINY, "--decode"], input=text.encode(),
+                                      capture_output=True, timeout=60)  # fmt: skip
+                self.assertEqual(done.returncode, USAGE)
+                self.assertEqual(done.stdout, b"")
+                self.assertRegex(done.stderr.decode(), r"\Apotluck: .*\n\Z")
+                self.assertIn(words, done.stderr.decode())
 
     def test_options(self):
         run = (*RUN, "-m", TINY, "-p", "hello")

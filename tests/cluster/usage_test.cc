@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "cluster/flag_checks.h"
 #include "cluster/prompt.h"
 #include "cluster/run_flags.h"
 #include "topology/fault.h"
@@ -42,10 +43,21 @@ TEST(Usage, EveryComplaintIsOneLineThatNamesTheWordAndTheWayOut) {
        "potluck: \"hello\" belongs to no flag; see potluck run --help"},
       {{"run", "-p", "x"}, "potluck: -m, --model is required; see potluck run --help"},
       {{"run", "-m", "x", "-n", "0"},
-       "potluck: -n, --predict: 0 is not possible; give 1 or more, or -1; see potluck run --help"},
-      {{"run", "-m", "x", "-n", "many"},
-       "potluck: -n, --predict: many is not possible; give 1 or more, or -1; see potluck run "
+       "potluck: -n, --predict: 0 is not possible; give 1 to 2147483647, or -1; see potluck run "
        "--help"},
+      {{"run", "-m", "x", "-n", "99999999999"},
+       "potluck: -n, --predict: 99999999999 is not possible; give 1 to 2147483647, or -1; see "
+       "potluck run --help"},
+      {{"run", "-m", "x", "-n", "1e3"},
+       "potluck: -n, --predict: 1e3 is not a whole number in plain decimal; give 1 to 2147483647, "
+       "or -1; see potluck run --help"},
+      {{"run", "-m", "x", "-s", "18446744073709551616"},
+       "potluck: -s, --seed: 18446744073709551616 is not possible; give 0 to "
+       "18446744073709551615, or -1; see potluck run --help"},
+      {{"run", "-m", "x", "--temp", "nan"},
+       "potluck: --temp: nan is not possible; give 1e-06 to 1e+06; see potluck run --help"},
+      {{"run", "-m", "x", "-f", ""},
+       "potluck: -f, --file: the name is empty; give that of a file; see potluck run --help"},
       {{"run", "-m", "x", "-t", "65"},
        "potluck: -t, --threads: 65 is not possible; give 1 to 64; see potluck run --help"},
       {{"run", "-m", "x", "--show", "all"},
@@ -54,6 +66,33 @@ TEST(Usage, EveryComplaintIsOneLineThatNamesTheWordAndTheWayOut) {
        "potluck: -p, --prompt is given more than once; see potluck run --help"},
   };
   for (const auto& [words, line] : table) EXPECT_EQ(complaint(words), line);
+}
+
+// The value of N in `command N`, if it is one from 1 to 255 (of a seed: any).
+std::optional<uint64_t> read_as(const std::string& flag, const std::string& text) {
+  CLI::App app("", "potluck");
+  int count = 0;
+  std::optional<uint64_t> seed = 7;
+  whole_number(app.add_option("-n", count), "N", 1, 255);
+  add_seed_flag(&app, seed, "");
+  app.parse(std::vector<std::string>{text, flag});  // last word first
+  return flag == "-n" ? static_cast<uint64_t>(count) : seed;
+}
+
+TEST(Usage, WholeNumbersAreReadInPlainDecimalAlone) {
+  EXPECT_EQ(read_as("-n", "10"), 10u);
+  EXPECT_EQ(read_as("-s", "0"), 0u);
+  for (const char* flag : {"-n", "-s"})
+    for (const char* text : {"010", "0x10", "+1", " 1", "1 ", "1e1", "1.5", "-2", "0b1", "1'0"})
+      EXPECT_THROW(read_as(flag, text), CLI::ValidationError) << flag << " \"" << text << '"';
+}
+
+TEST(Usage, EverySeedOf64BitsIsASeedAndMinusOneIsNone) {
+  EXPECT_EQ(read_as("-s", "18446744073709551615"), 18446744073709551615u);
+  EXPECT_EQ(read_as("-s", "18446744073709551614"), 18446744073709551614u);
+  EXPECT_EQ(read_as("-s", "-1"), std::nullopt);
+  EXPECT_EQ(seed_or_random(0), 0u);
+  EXPECT_EQ(seed_or_random(18446744073709551615u), 18446744073709551615u);
 }
 
 TEST(Usage, FlagsThatDoNotGoTogetherAreBothNamed) {
@@ -75,6 +114,11 @@ TEST(Usage, FlagsThatDoNotGoTogetherAreBothNamed) {
             "--raw has no place for --system-prompt; leave one of them");
   EXPECT_EQ(refused([](RunFlags& f) { f.plan = "p.yaml", f.ring.stages = 2; }),
             "--plan says who runs which layers; leave --stages and --split");
+  EXPECT_EQ(refused([](RunFlags& f) {
+              f.ring.stages = 3, f.ring.split = {2, 3};
+            }),
+            "--stages 3 contradicts --split 2,3; leave one of them");
+  EXPECT_EQ(refused([](RunFlags& f) { f.ring.stages = 2, f.ring.split = {2, 3}; }), "");
 }
 
 TEST(Prompt, InvalidUtf8IsRefusedWithTheByte) {
