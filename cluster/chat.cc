@@ -28,8 +28,8 @@ class Chat {
       : ring_(ring), session_(session), place_(place) {}
 
   void run() {
-    say(fmt::format("Chat with {}{}. /help says what there is.", place_.model,
-                    place_.raw ? ", raw: each message stands alone" : ""));
+    remark(fmt::format("Chat with {}{}. /help says what there is.", place_.model,
+                       place_.raw ? ", raw: each message stands alone" : ""));
     LineEditor editor(place_.display.stderr_terminal);
     for (;;) {
       const TypedMessage typed = editor.read();
@@ -73,7 +73,7 @@ class Chat {
       spdlog::debug("{} tokens to encode: {}", request.prompt.size(),
                     place_.tokenizer.decode(request.prompt));
       const RequestResult result = watch(request);
-      for (const std::string& line : chat_report_lines(result, session_.wanted())) say(line);
+      for (const std::string& line : chat_report_lines(result, session_.wanted())) remark(line);
     } catch (const Fault& fault) {
       if (fault.kind() == FaultKind::canceled) return interrupted("stopped");
       if (fault.kind() != FaultKind::input) throw;
@@ -88,13 +88,18 @@ class Chat {
   }
 
   void interrupted(const std::string& line) {
-    if (interrupt_signal() == SIGTERM) throw Fault(FaultKind::canceled, "terminated");
+    const int signal = interrupt_signal();
+    if (signal == SIGTERM || signal == SIGQUIT) throw Fault(FaultKind::canceled, "terminated");
     clear_interrupt();
-    say(line);
+    remark(line);
+  }
+
+  // What nobody asked for; --show none leaves it away.
+  void remark(const std::string& text) {
+    if (place_.display.show != Show::none) say(text);
   }
 
   void say(const std::string& text) {
-    if (place_.display.show == Show::none) return;
     std::fprintf(stderr, place_.display.color ? "\x1b[2m%s\x1b[0m\n" : "%s\n", text.c_str());
   }
 

@@ -9,8 +9,10 @@
 namespace potluck {
 namespace {
 
-const std::vector<int> kSplit = {1, 2, 3};    // layers of each stage: unlike shares
-constexpr uint64_t kMemoryStep = 256 * 1024;  // limits are the need, rounded up to this
+// Layers of each stage: unlike shares.
+const std::vector<int> kSplit = {1, 2, 3};
+// Limits are the need, rounded up to this.
+constexpr uint64_t kMemoryStep = 256 * 1024;
 
 uint64_t limit_for(const MemoryNeed& need) {
   return (need.total() + kMemoryStep - 1) / kMemoryStep * kMemoryStep;

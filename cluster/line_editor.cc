@@ -4,9 +4,11 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cwchar>
+#include <iterator>
 #include <string_view>
 
 #include "cluster/interrupt.h"
@@ -36,6 +38,11 @@ int next_byte(char* byte, const Idle& idle) {
   }
 }
 
+bool continues(char byte) {
+  return (byte & 0xC0) == 0x80;
+}
+
+// Bytes of the UTF-8 that begins so.
 size_t bytes_of(char first) {
   const auto byte = static_cast<uint8_t>(first);
   return byte >= 0xF0 ? 4 : byte >= 0xE0 ? 3 : byte >= 0xC0 ? 2 : 1;
@@ -51,6 +58,36 @@ std::string utf8_of(std::wstring_view text) {
     for (int i = more - 1; i >= 0; --i) out += static_cast<char>(0x80 | (code >> (6 * i) & 0x3F));
   }
   return out;
+}
+
+constexpr wchar_t kEscape = 0x1B;
+
+// What keys send after an escape character, and what libedit does then. All other such sequences
+// (page up, F5) do nothing.
+struct Key {
+  const char* sequence;
+  const wchar_t *name, *function;
+};
+constexpr Key kKeys[] = {
+    {"[200~", L"\\e[200~", L"paste"},        {"[A", L"\\e[A", L"ed-prev-history"},
+    {"OA", L"\\eOA", L"ed-prev-history"},    {"[B", L"\\e[B", L"ed-next-history"},
+    {"OB", L"\\eOB", L"ed-next-history"},    {"[C", L"\\e[C", L"ed-next-char"},
+    {"OC", L"\\eOC", L"ed-next-char"},       {"[D", L"\\e[D", L"ed-prev-char"},
+    {"OD", L"\\eOD", L"ed-prev-char"},       {"[H", L"\\e[H", L"ed-move-to-beg"},
+    {"OH", L"\\eOH", L"ed-move-to-beg"},     {"[1~", L"\\e[1~", L"ed-move-to-beg"},
+    {"[F", L"\\e[F", L"ed-move-to-end"},     {"OF", L"\\eOF", L"ed-move-to-end"},
+    {"[4~", L"\\e[4~", L"ed-move-to-end"},   {"[3~", L"\\e[3~", L"ed-delete-next-char"},
+    {"[1;5C", L"\\e[1;5C", L"em-next-word"}, {"[1;5D", L"\\e[1;5D", L"ed-prev-word"},
+};
+
+bool is_known(const std::string& sequence) {
+  return std::any_of(std::begin(kKeys), std::end(kKeys),
+                     [&](const Key& key) { return sequence == key.sequence; });
+}
+
+// The console's F1 to F5 have a bracket more: ESC [ [ A.
+bool is_complete(const std::string& sequence) {
+  return sequence.size() > 1 && sequence.back() >= '@' && sequence != "[[";
 }
 
 wchar_t wide_of(const std::string& glyph) {
@@ -69,6 +106,7 @@ struct LineEditor::Editor {
   const wchar_t* prompt = L"> ";
   Screen screen = stderr_screen();
   termios editing{};  // how libedit has set the terminal
+  std::string back;   // bytes that were read too early, the next one first
 
   Editor() {
     HistEventW event;
@@ -90,15 +128,11 @@ struct LineEditor::Editor {
   }
 
   void bind_keys() {
-    constexpr const wchar_t* kKeys[][2] = {
-        {L"\\e[200~", L"paste"},        {L"\\e[3~", L"ed-delete-next-char"},
-        {L"\\e[1~", L"ed-move-to-beg"}, {L"\\e[H", L"ed-move-to-beg"},
-        {L"\\e[4~", L"ed-move-to-end"}, {L"\\e[F", L"ed-move-to-end"},
-        {L"\\e[1;5C", L"em-next-word"}, {L"\\e[1;5D", L"ed-prev-word"},
-        {L"^R", L"em-inc-search-prev"},
+    const auto bind = [this](const wchar_t* name, const wchar_t* function) {
+      el_wset(line, EL_BIND, name, function, static_cast<wchar_t*>(nullptr));
     };
-    for (const auto& [key, function] : kKeys)
-      el_wset(line, EL_BIND, key, function, static_cast<wchar_t*>(nullptr));
+    for (const Key& key : kKeys) bind(key.name, key.function);
+    bind(L"^R", L"em-inc-search-prev");
   }
 
   static Editor& of(EditLine* line) {
@@ -123,27 +157,68 @@ struct LineEditor::Editor {
     el_wset(line, EL_REFRESH);
   }
 
-  static int read_char(EditLine* line, wchar_t* out) {
-    Editor& editor = of(line);
-    tcgetattr(STDIN_FILENO, &editor.editing);
-    const auto idle = [&] { editor.follow_terminal(); };
+  // As next_byte.
+  int next(char* byte) {
+    if (back.empty()) return next_byte(byte, [this] { follow_terminal(); });
+    *byte = back.front();
+    back.erase(0, 1);
+    return 1;
+  }
+
+  // One character: 1; 0 and −1 as next_byte. U+FFFD stands for bytes that are no UTF-8.
+  int read_glyph(wchar_t* out) {
     std::string glyph(1, 0);
     do
-      if (const int n = next_byte(&glyph[0], idle); n != 1) return n;
+      if (const int n = next(&glyph[0]); n != 1) return n;
     while (glyph[0] == 0);  // Ctrl-D that was typed ahead of us
     while (glyph.size() < bytes_of(glyph[0])) {
-      glyph.push_back(0);
-      if (const int n = next_byte(&glyph.back(), idle); n != 1) return n;
+      char byte = 0;
+      if (const int n = next(&byte); n != 1) return n;
+      if (!continues(byte)) {
+        back.insert(0, 1, byte);
+        break;
+      }
+      glyph += byte;
     }
     *out = wide_of(glyph);
     return 1;
+  }
+
+  // What follows an escape character stays in `back`, or goes with it where no key of ours sends
+  // it. 1 if the escape character is to be read, 2 if it is gone; 0 and −1 as next_byte.
+  int look_behind_escape() {
+    std::string sequence(1, 0);
+    if (const int n = next(&sequence[0]); n != 1) return n;
+    const bool alone = sequence[0] == '\r' || sequence[0] == '\n' || sequence[0] == '\x1b';
+    const bool of_key = sequence[0] == '[' || sequence[0] == 'O';
+    while (of_key && !is_complete(sequence)) {
+      char byte = 0;
+      if (const int n = next(&byte); n != 1) return n;
+      if (byte < ' ' || byte > '~') {  // it breaks off
+        back.insert(0, 1, byte);
+        return 2;
+      }
+      sequence += byte;
+    }
+    if (of_key && !is_known(sequence)) return 2;
+    back.insert(0, sequence);
+    return alone ? 2 : 1;
+  }
+
+  static int read_char(EditLine* line, wchar_t* out) {
+    Editor& editor = of(line);
+    tcgetattr(STDIN_FILENO, &editor.editing);
+    for (;;) {
+      if (const int n = editor.read_glyph(out); n != 1 || *out != kEscape) return n;
+      if (const int n = editor.look_behind_escape(); n != 2) return n;
+    }
   }
 
   static unsigned char paste(EditLine* line, wint_t) {
     std::wstring text;
     wchar_t c = 0;
     while (!text.ends_with(kPasteEnd)) {
-      if (read_char(line, &c) != 1) return CC_ERROR;
+      if (of(line).read_glyph(&c) != 1) return CC_ERROR;
       text += c == L'\r' ? L'\n' : c;
     }
     text.resize(text.size() - kPasteEnd.size());

@@ -19,7 +19,7 @@ class LineEditor final {
   ~LineEditor();
 
   // Waits for Enter. A pasted text (bracketed paste) is one message however many lines it has, and
-  // a line that ends in a backslash goes on in the next. Ctrl-C or TERM: interrupted, see
+  // a line that ends in a backslash goes on in the next. Ctrl-C, Ctrl-\ or TERM: interrupted, see
   // interrupt.h. Ctrl-D on an empty line: end.
   TypedMessage read();
 

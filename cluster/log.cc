@@ -4,10 +4,13 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <mutex>
 #include <vector>
 
+#include "cluster/flag_checks.h"
 #include "topology/fault.h"
 
 namespace potluck {
@@ -28,11 +31,20 @@ spdlog::sink_ptr file_sink(const std::string& file) {
   }
 }
 
+// A log that cannot be written costs one line, and not the answer.
+void warn_once(const std::string& error) {
+  static std::once_flag warned;
+  std::call_once(warned, [&error] {
+    std::fprintf(stderr, "potluck: the log cannot be written (%s); the rest of it may be missing\n",
+                 error.c_str());
+  });
+}
+
 }  // namespace
 
 void add_log_flags(CLI::App* command, LogOptions& options) {
   command->add_flag("-v,--verbose", options.verbose, "say more on stderr");
-  command->add_option("--log-file", options.file, "write the log there too, with times");
+  file_name(command->add_option("--log-file", options.file, "write the log there too, with times"));
 }
 
 void set_up_log(const LogOptions& options) {
@@ -45,6 +57,7 @@ void set_up_log(const LogOptions& options) {
   if (!options.file.empty()) sinks.push_back(file_sink(options.file));
   const auto logger = std::make_shared<spdlog::logger>("potluck", sinks.begin(), sinks.end());
   logger->set_level(options.file.empty() ? people->level() : spdlog::level::trace);
+  logger->set_error_handler(warn_once);
   logger->flush_on(spdlog::level::info);
   spdlog::set_default_logger(logger);
 }

@@ -51,6 +51,13 @@ bool dumb_terminal() {
   return !value || !*value || std::strcmp(value, "dumb") == 0;
 }
 
+// Throws Fault{world} when what was printed could not be written.
+void flush_stdout() {
+  if (std::fflush(stdout) != 0 || std::ferror(stdout))
+    throw potluck::Fault(potluck::FaultKind::world,
+                         "stdout could not be written; is the disk full?");
+}
+
 int run(int argc, char** argv) {
   CLI::App app("potluck runs DiffusionGemma across whatever machines you have", "potluck");
   app.set_version_flag("--version", potluck::kSoftware);
@@ -69,14 +76,16 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
-    std::fprintf(stderr, "%s\n", potluck::usage_line(app, error).c_str());
-    return kBadUsage;
+    if (error.get_exit_code() != 0) {
+      std::fprintf(stderr, "%s\n", potluck::usage_line(app, error).c_str());
+      return kBadUsage;
+    }
+    app.exit(error);  // prints --help or --version
+    flush_stdout();
+    return 0;
   }
   const int code = line.chosen();
-  if (std::fflush(stdout) != 0 || std::ferror(stdout))
-    throw potluck::Fault(potluck::FaultKind::world,
-                         "stdout could not be written; is the disk full?");
+  flush_stdout();
   return code;
 }
 

@@ -31,17 +31,20 @@ std::string sender(const std::vector<Hop>& hops, size_t i, const Plan& plan) {
   return plan.name_of(i == 0 ? kCoordinatorPeer : hops[i - 1].peer);
 }
 
+std::string tokens_text(size_t count) {
+  return fmt::format("{} {}", count, count == 1 ? "token" : "tokens");
+}
+
 std::string happened_line(const RequestResult& r, const Figures& f) {
-  return fmt::format("{} {} in {:.2f} s: {:.1f} tokens/s", r.ids.size(),
-                     r.ids.size() == 1 ? "token" : "tokens", r.total_seconds, f.tokens_per_s);
+  return fmt::format("{} in {:.2f} s: {:.1f} tokens/s", tokens_text(r.ids.size()), r.total_seconds,
+                     f.tokens_per_s);
 }
 
 // Empty if the answer ended by itself.
 std::string cut_line(const RequestResult& r, int wanted) {
   if (r.stopped_by_end_id) return "";
-  const int tokens = static_cast<int>(r.ids.size());
-  const bool by_wish = wanted != kUntilTheEnd && tokens >= wanted;
-  return fmt::format("the answer is cut after {} tokens: {}", tokens,
+  const bool by_wish = wanted != kUntilTheEnd && static_cast<int>(r.ids.size()) >= wanted;
+  return fmt::format("the answer is cut after {}: {}", tokens_text(r.ids.size()),
                      by_wish ? "raise -n; -1 lets it end" : "the context is full; raise -c");
 }
 

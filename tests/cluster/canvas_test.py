@@ -98,6 +98,15 @@ class Canvas(unittest.TestCase):
             self.assertNotIn(b"\x1b", terminal.bytes)
             self.assertEqual(len(GRID.findall(terminal.everything())), 6)
 
+    def test_the_demo_heeds_them_too(self):
+        style = re.compile(rb"\x1b\[[0-9;]*m")
+        demo = ("demo", "-s", "1", "--puzzles", "0")
+        for env, escapes, styled in (({}, True, True), ({"NO_COLOR": "1"}, True, False), ({"TERM": "dumb"}, False, False)):
+            with self.subTest(env=env), Terminal(*demo, env=env) as terminal:
+                self.assertEqual(terminal.end(), 0)
+                self.assertEqual(b"\x1b" in terminal.bytes, escapes)
+                self.assertEqual(bool(style.search(terminal.bytes)), styled)
+
     def test_piped_stdin_is_the_prompt(self):
         with prompt_file(PUZZLE) as stdin, tempfile.TemporaryFile() as stdout:
             with Watched(*DEMO[:-2], stdin=stdin, stdout=stdout) as terminal:
@@ -169,6 +178,16 @@ class WithoutTerminal(unittest.TestCase):
             self.assertIn("canvas 1, step 1: temperature 0.8", text)
             self.assertIn("tokens/s", text)
 
+    def test_a_full_disk_is_said(self):
+        with open("/dev/full", "wb") as full:
+            for arguments in (("--help",), ("--version",), ("run", "--help"), DEMO):
+                done = subprocess.run([POTLUCK, *arguments], stdout=full, stderr=subprocess.PIPE, timeout=120)
+                self.assertEqual(done.returncode, 3, arguments)
+                self.assertIn(b"stdout could not be written", done.stderr)
+        done = run(*DEMO, "--log-file", "/dev/full", "--show", "none")
+        self.assertEqual(done.returncode, 0)
+        self.assertRegex(done.stderr.decode(), r"\Apotluck: the log cannot be written .*\n\Z")
+
     def test_a_closed_pipe_is_quiet(self):
         process = subprocess.Popen([POTLUCK, *LONG], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         process.stdout.close()
@@ -193,6 +212,7 @@ class WithoutTerminal(unittest.TestCase):
             bad.flush()
             table = [
                 (("-m", NANO, "-p", ""), "the prompt is empty (-p)"),
+                (("-m", NANO, "-f", ""), "-f, --file: the name is empty"),
                 (("-m", NANO), "the prompt is empty (stdin)"),
                 (("-m", NANO, "-f", "/nonexistent"), "/nonexistent"),
                 (("-m", NANO, "-f", bad.name), "byte 2 is 0xFF"),

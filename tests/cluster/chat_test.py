@@ -4,6 +4,7 @@ import pathlib
 import re
 import signal
 import tempfile
+import time
 import unittest
 
 from terminals import NANO, Terminal
@@ -129,6 +130,59 @@ class Chat(unittest.TestCase):
             first, second = chat.asked()
             self.assertIn("user\nWwörld 世界<turn|>", first)
             self.assertIn("user\nWwörld 世界<turn|>", second)
+
+    def asks(self, typed):
+        """What the model is asked after these bytes, each of them typed once the one before is read."""
+        with Logged(*BRIEF) as chat:
+            chat.wait_for("\n>")
+            for piece in typed:
+                os.write(chat.fd, piece)
+                time.sleep(0.05)  # keys, not one sequence; nothing depends on how long
+            chat.wait_for("tokens/s")
+            chat.type(END)
+            self.assertEqual(chat.end(), 0)
+            self.assertEqual(len(chat.asked()), 1)
+            return re.search(r"user\n(.*)<turn\|>", chat.asked()[0], re.DOTALL).group(1)
+
+    def test_bytes_that_are_no_utf_8_swallow_no_key(self):
+        for latin1 in (b"caf\xe9", b"caf\xe9\x80", b"caf\xc3", b"caf\xf0\x9f", b"caf\xff"):
+            with self.subTest(latin1=latin1):
+                self.assertEqual(self.asks([latin1 + b"x\r"]), "caf\ufffdx")
+                self.assertEqual(self.asks([latin1 + b"\r"]), "caf\ufffd")
+
+    def test_keys_that_mean_nothing_type_nothing(self):
+        for name, key in (("page up", b"[5~"), ("page down", b"[6~"), ("insert", b"[2~"), ("F1", b"OP"), ("F5", b"[15~"),
+                          ("F6", b"[17~"), ("console F1", b"[[A"), ("shift-up", b"[1;2A"), ("Esc", b"")):  # fmt: skip
+            with self.subTest(key=name):
+                self.assertEqual(self.asks([b"one", b"\x1b" + key, b"\r"]), "one")
+                self.assertEqual(self.asks([b"one\x1b" + key + b"\r"]), "one")
+
+    def test_keys_that_move_and_delete(self):
+        keys = b"\x1b[D\x1bOD\x1b[3~" + b"\x1b[H1\x1b[F2\x1b[1~3\x1b[4~4" + b"\x1b[1;5D5"
+        self.assertEqual(self.asks([b"abcd" + keys + b"\r"]), "531abd24")
+
+    def test_ctrl_backslash_leaves_the_terminal_as_it_was(self):
+        with Terminal(*BRIEF) as chat:
+            chat.wait_for("\n>")
+            self.assertIn(b"\x1b[?2004h", chat.bytes)
+            chat.type("\x1c")
+            self.assertEqual(chat.end(), 131)
+            self.assertIn(b"\x1b[?2004l", chat.bytes)
+
+    def test_show_none_answers_commands_all_the_same(self):
+        with Terminal(*BRIEF, "-c", "192", "--show", "none") as chat:
+            chat.wait_for(">")
+            for command, reply in (("/help", "/clear  forget"), ("/foo", "/foo is no command"), ("/clear", "forgotten")):
+                chat.enter(command)
+                chat.wait_for(reply)
+            for times in range(5):
+                chat.wait_for("\n>", times=3 + times)
+                chat.enter(f"question {times}")
+            chat.wait_for("the context of 192 is full")
+            chat.type(END)
+            self.assertEqual(chat.end(), 0)
+            for remark in ("Chat with", "tokens/s"):
+                self.assertNotIn(remark, chat.everything())
 
     def test_help_and_unknown_commands_are_not_sent(self):
         with Logged(*BRIEF) as chat:
