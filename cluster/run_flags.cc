@@ -48,7 +48,7 @@ void add_ring_flags(CLI::App* run, RunFlags& flags) {
                "N", 1, kMostInt);
   whole_number(run->add_option("-t,--threads", flags.threads,
                                "CPU threads, shared by local workers (default: all cores)"),
-               "N", 1, kThreadsMost);
+               "N", 1, kThreadsMax);
   whole_number(run->add_option("--stages", flags.ring.stages,
                                "split the layers over N local stages, by cost"),
                "N", 1, kMaxStages);

@@ -127,7 +127,7 @@ void add_verify(CommandLine& line) {
          {"exact", "fast"});
   sub->add_option("--isa", flags->verify.isa, "of fast products (default: the best here)");
   whole_number(sub->add_option("-t,--threads", flags->verify.threads, "CPU threads"), "N", 1,
-               kThreadsMost);
+               kThreadsMax);
   real_number(sub->add_option("--tolerance", flags->tolerance, "largest |Δlogit| of an f32 stream"),
               "X", 0, 1e9);
   real_number(sub->add_option("--vs-bf16", flags->vs_bf16,

@@ -62,7 +62,7 @@ class Chat(unittest.TestCase):
                 chat.wait_for("\n>")
                 for times in (1, 2):
                     chat.enter("hello")
-                    chat.wait_for("step ")
+                    chat.wait_for_row("step ")
                     chat.type(CANCEL)
                     chat.wait_for("stopped", times=times)
                     self.assertNotIn("step ", "\n".join(chat.rows()))

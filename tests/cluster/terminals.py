@@ -91,6 +91,13 @@ class Terminal:
             if time.monotonic() > deadline or not self.read():
                 raise AssertionError(f"waited for {text!r}; the terminal shows\n{self.everything()}")
 
+    def wait_for_row(self, text):
+        """Until the screen shows it now, whatever has scrolled away."""
+        deadline = time.monotonic() + PATIENCE
+        while text not in "\n".join(self.rows()):
+            if time.monotonic() > deadline or not self.read():
+                raise AssertionError(f"waited for a row with {text!r}; the terminal shows\n{self.everything()}")
+
     def wait_for_editor(self):
         """Until keys are the program's to edit, not the terminal's own."""
         deadline = time.monotonic() + PATIENCE
