@@ -18,6 +18,7 @@ EchoOff::EchoOff(bool wanted) {
     return;
   termios quiet = before_;
   quiet.c_lflag &= ~static_cast<tcflag_t>(ECHO | ECHONL);
+  quiet.c_lflag |= NOFLSH;  // else Ctrl-C drops what was written, and what counts rows goes astray
   quiet.c_cc[VEOF] = _POSIX_VDISABLE;  // Ctrl-D waits with the rest
   changed_ = tcsetattr(STDIN_FILENO, TCSANOW, &quiet) == 0;
 }

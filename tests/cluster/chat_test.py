@@ -69,6 +69,16 @@ class Chat(unittest.TestCase):
                 chat.type(END)
                 self.assertEqual(chat.end(), 0)
 
+    def test_ctrl_c_spoils_nothing_above_the_answer(self):
+        with Terminal(*ENDLESS) as chat:
+            chat.wait_for("\n>")
+            chat.enter("hello")
+            chat.wait_for("step ")
+            time.sleep(0.3)  # drawings that no one has read yet fill the terminal
+            chat.type(CANCEL)
+            chat.wait_for("stopped")
+            self.assertRegex(chat.everything(), r"Chat with [^>]*\n> ?hello\n(.*\n)*stopped\n")
+
     def test_ctrl_c_at_the_prompt_drops_the_line(self):
         with Logged(*BRIEF) as chat:
             chat.wait_for("\n>")
