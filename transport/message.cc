@@ -1,6 +1,5 @@
 #include "transport/message.h"
 
-#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -40,12 +39,6 @@ const char* message_kind_name(MessageKind kind) {
       return "candidates";
   }
   return "unknown";
-}
-
-std::string one_line(std::string text) {
-  std::replace_if(
-      text.begin(), text.end(), [](char c) { return (c >= 0 && c < ' ') || c == 0x7f; }, ' ');
-  return text;
 }
 
 Payload own_payload(std::vector<std::byte> bytes) {

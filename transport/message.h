@@ -130,9 +130,6 @@ struct Message {
   uint32_t wire_header_bytes = 0;  // set by the receiving transport
 };
 
-// A text that shares a line with others: control characters become spaces.
-std::string one_line(std::string text);
-
 // Named limits; every length on the wire is checked against one before anything is allocated.
 inline constexpr size_t kHeaderBytesMax = 256 * 1024;  // a Load of 256 stages fits well
 inline constexpr size_t kPayloadBytesMax = 256u * 1024 * 1024;

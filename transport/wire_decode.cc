@@ -8,6 +8,7 @@
 
 #include "protocol.capnp.h"
 #include "topology/fault.h"
+#include "topology/utf8.h"
 #include "topology/version.h"
 #include "transport/wire.h"
 

@@ -6,6 +6,7 @@
 
 #include "protocol.capnp.h"
 #include "topology/fault.h"
+#include "topology/utf8.h"
 #include "transport/wire.h"
 
 namespace potluck {

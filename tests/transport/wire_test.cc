@@ -189,13 +189,15 @@ TEST(Wire, ReadsAtAnyAlignment) {
 TEST(Wire, TextsBecomeOneLine) {
   Message message = sample_message(MessageKind::fault);
   message.fault->what = "two\nlines\tand \x1b[31mred\x7f ü";
-  EXPECT_EQ(back(message).fault->what, "two lines and  [31mred  ü");
+  EXPECT_EQ(back(message).fault->what, "two?lines?and ?[31mred? ü");
 }
 
 TEST(Wire, AFaultsTextIsCutRatherThanRefused) {
   Message message = sample_message(MessageKind::fault);
   message.fault->what = std::string(3 * kTextBytesMax, 'x');
-  EXPECT_EQ(back(message).fault->what.size(), kTextBytesMax);
+  const std::string what = back(message).fault->what;
+  EXPECT_TRUE(what.starts_with("xxx") && what.ends_with("…")) << what;
+  EXPECT_LE(what.size(), kTextBytesMax);
 }
 
 TEST(Wire, WillNotSendPastALimit) {
