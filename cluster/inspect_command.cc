@@ -142,10 +142,7 @@ void print_tensors(const ModelSource& source) {
 
 Plan choose_plan(const Flags& flags, const ModelSource& source) {
   check_split(flags.ring);
-  if (flags.plan.empty()) return make_plan(source, flags.ring);
-  const Plan plan = read_plan(flags.plan, source.spec());
-  validate(plan, source.spec());
-  return plan;
+  return flags.plan.empty() ? make_plan(source, flags.ring) : read_plan(flags.plan, source.spec());
 }
 
 int run(const Flags& flags, const ModelPlaces& places) {

@@ -4,15 +4,19 @@
 
 namespace potluck {
 
+void set_stream(Plan& plan, bool f32) {
+  plan.stream = f32 ? DType::f32 : DType::bf16;
+  plan.kv = f32 ? DType::f32 : DType::f16;
+  plan.head.hop = plan.stream;
+  for (WorkerPlan& stage : plan.stages) stage.hop = plan.stream;
+}
+
 Plan make_plan(const ModelSource& source, const RingOptions& options) {
   Plan plan = plan_local(source.spec(), layer_bytes(source), options.stages, options.split);
   if (options.ctx_size) plan.ctx_size = options.ctx_size;
   if (options.chunk) plan.chunk = options.chunk;
   plan.precision = options.precision;
-  if (options.f32) {
-    plan.stream = plan.kv = plan.head.hop = DType::f32;
-    for (WorkerPlan& stage : plan.stages) stage.hop = DType::f32;
-  }
+  set_stream(plan, options.f32);
   validate(plan, source.spec());
   return plan;
 }

@@ -19,6 +19,9 @@ struct RingOptions {
   Precision precision = Precision::exact;
 };
 
+// f32: stream, hops and KV; else bf16, with KV in f16.
+void set_stream(Plan& plan, bool f32);
+
 // Head and stages, all started here.
 Plan make_plan(const ModelSource& source, const RingOptions& options);
 

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "cluster/remote_stages.h"
+#include "cluster/ring_plan.h"
 #include "cluster/stages_beside.h"
 #include "cluster/tensor_file.h"
 #include "shard/head.h"
@@ -28,13 +29,6 @@ double rms_rel(const float* ours, const std::vector<float>& theirs) {
     reference += static_cast<double>(theirs[i]) * theirs[i];
   }
   return std::sqrt(difference / std::max(reference, 1e-300));
-}
-
-void set_stream(Plan& plan, bool f32) {
-  plan.stream = f32 ? DType::f32 : DType::bf16;
-  plan.kv = f32 ? DType::f32 : DType::f16;
-  plan.head.hop = plan.stream;
-  for (WorkerPlan& stage : plan.stages) stage.hop = plan.stream;
 }
 
 Plan plan_of(const ModelSpec& spec, const VerifyOptions& options, int longest) {
