@@ -73,7 +73,7 @@ void add_bench(CommandLine& line) {
   whole_number(sub->add_option("--puzzles", flags->puzzles, "in all, a third in each band"), "N", 1,
                kMostInt);
   whole_number(sub->add_option("--steps", flags->steps, "denoising steps at most; 1: a control"),
-               "N", 1, kStepsMost);
+               "N", 1, kStepsMax);
   add_seed_flag(sub, flags->seed, "of puzzles and noise (default: 1; -1: a random one)");
   sub->callback([&line, flags] {
     line.chosen = [flags, places = line.places, program = line.program] {

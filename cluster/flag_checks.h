@@ -11,7 +11,6 @@
 namespace potluck {
 
 inline constexpr uint64_t kMostInt = std::numeric_limits<int>::max();
-inline constexpr uint64_t kStepsMost = 255;
 
 // A whole number from least to most in plain decimal, in the help as TYPE; `also`: one more value
 // that is allowed.

@@ -38,7 +38,7 @@ void add_answer_flags(CLI::App* run, RunFlags& flags) {
               "X", 1e-6, 1e6);
   whole_number(run->add_option("--steps,--diffusion-steps", flags.steps,
                                "denoising steps a canvas at most (default: the model's)"),
-               "N", 1, kStepsMost);
+               "N", 1, kStepsMax);
 }
 
 void add_ring_flags(CLI::App* run, RunFlags& flags) {

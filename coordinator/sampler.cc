@@ -73,10 +73,9 @@ class EntropyBoundSampler final : public Sampler {
 }  // namespace
 
 std::unique_ptr<Sampler> make_entropy_bound_sampler(const GenerationSpec& spec) {
-  constexpr int kStepsMax = 255;  // a step's place in the noise counter
   if (spec.max_steps < 1 || spec.max_steps > kStepsMax)
-    throw Fault(FaultKind::input,
-                "--steps is " + std::to_string(spec.max_steps) + "; it must be 1 to 255");
+    throw Fault(FaultKind::input, "--steps is " + std::to_string(spec.max_steps) +
+                                      "; it must be 1 to " + std::to_string(kStepsMax));
   if (!(spec.t_min > 0) || !(spec.t_max >= spec.t_min))
     throw Fault(FaultKind::input, "temperatures run from t_max " + std::to_string(spec.t_max) +
                                       " to t_min " + std::to_string(spec.t_min) +

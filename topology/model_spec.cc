@@ -16,7 +16,6 @@ constexpr int64_t kHeadsMax = 64;
 constexpr int64_t kVocabMax = 1 << 24;
 constexpr int64_t kPositionsMax = 1 << 20;  // what RoPE's angles are exact for
 constexpr int64_t kCanvasMax = 1 << 14;
-constexpr int64_t kStepsMax = 255;  // a step's place in the noise counter
 
 void check(const char* name, int64_t value, int64_t least, int64_t most) {
   if (value < least || value > most)

@@ -18,6 +18,8 @@ struct LayerSpec {
   int kv_width() const { return kv_heads * head_dim; }
 };
 
+inline constexpr int kStepsMax = 255;  // of a canvas: a step's place in the noise counter
+
 // How answers are made; from generation_config.json or the GGUF's diffusion.* keys.
 struct GenerationSpec {
   int max_steps = 48;
