@@ -31,25 +31,15 @@ size_t panel_bytes(int64_t columns) {
   return static_cast<size_t>(padded_columns(columns)) * kColumns * 4;
 }
 
-// Stored values [first, first + n) of each row in `stage` [32][kWide], zeros to the next step.
-void stage_rows(const WeightView& w, int64_t first, int64_t n, float* stage) {
-  const BlockShape shape = block_shape(w.type);
-  const size_t row = potluck::row_bytes(w.type, w.columns);
-  const auto offset = static_cast<size_t>(first / shape.values * shape.bytes);
-  const auto* bytes = static_cast<const std::byte*>(w.blocks);
-  for (int64_t c = 0; c < w.rows; ++c) {
-    float* to = stage + c * kWide;
-    dequantize_row(w.type, bytes + static_cast<size_t>(c) * row + offset, to, n);
-    std::memset(to + n, 0, static_cast<size_t>(padded_columns(n) - n) * sizeof(*to));
-  }
-}
-
 void pack_panel(const WeightView& w, std::byte* panel) {
   alignas(32) float stage[kColumns * kWide];
   if (w.rows < kColumns) std::memset(stage, 0, sizeof(stage));
   for (int64_t first = 0; first < w.columns; first += kWide) {
     const int64_t n = w.columns - first < kWide ? w.columns - first : kWide;
-    stage_rows(w, first, n, stage);
+    stage_rows(w, first, n, padded_columns(n), stage, kWide,
+               [&](const std::byte* blocks, int64_t count, float* to) {
+                 dequantize_row(w.type, blocks, to, count);
+               });
     for (int64_t i = 0; i < n; i += kStep)
       for (int column = 0; column < kColumns; column += 8) {
         __m256i rows[8];
@@ -86,7 +76,7 @@ void multiply_tile(const PanelProduct& p, int64_t first, int column) {
 }
 
 void multiply(const PanelProduct& p) {
-  const auto parts = static_cast<size_t>((p.rows + kRowsMax - 1) / kRowsMax);
+  const auto parts = static_cast<size_t>(tile_count(p.rows, kRowsMax));
   size_t part = 0;
   each_tile<kRowsMax>(p.rows, [&]<int kRows>(int64_t first) {
     prefetch(p, part++, parts);

@@ -11,6 +11,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "kernels/cpu/packed_product.h"
+
 namespace potluck::cpu {
 namespace {
 
@@ -185,6 +187,70 @@ struct Q6_K {
     }
   }
 };
+
+// One stored block of each of a panel's rows of W.
+template <typename Format>
+struct Stage {
+  static constexpr int kGroups = Format::kValues / Format::kGroup;
+  alignas(64) uint8_t q[kPanelRows][Format::kValues];
+  alignas(64) float scale[kGroups][kPanelRows];
+  alignas(64) float minimum[kGroups][kPanelRows];
+};
+
+// In a panel, behind the values of a group: f32 scale[32], then f32 minimum[32] where the format
+// has one.
+template <typename Format>
+constexpr size_t kScaleBytes = kPanelRows * 4 * (Format::kMinimum ? 2 : 1);
+
+template <typename Format>
+inline void write_scales(const Stage<Format>& stage, int group, std::byte* to) {
+  std::memcpy(to, stage.scale[group], sizeof(stage.scale[group]));
+  if constexpr (Format::kMinimum)
+    std::memcpy(to + sizeof(stage.scale[group]), stage.minimum[group],
+                sizeof(stage.minimum[group]));
+}
+
+// Unpacks the blocks of w's rows, one of each row at a time; write(stage, panel) lays their groups
+// out, kGroupBytes each.
+template <typename Format, size_t kGroupBytes, typename Write>
+inline void pack_blocks(const WeightView& w, std::byte* panel, const Write& write) {
+  Stage<Format> stage;
+  if (w.rows < kPanelRows) std::memset(&stage, 0, sizeof(stage));
+  const int64_t blocks = w.columns / Format::kValues;
+  const auto* bytes = static_cast<const uint8_t*>(w.blocks);
+  for (int64_t b = 0; b < blocks; ++b) {
+    for (int64_t c = 0; c < w.rows; ++c)
+      Format::unpack(bytes + (c * blocks + b) * Format::kBytes, stage.q[c], stage.scale[0] + c,
+                     stage.minimum[0] + c);
+    write(stage, panel);
+    panel += Stage<Format>::kGroups * kGroupBytes;
+  }
+}
+
+// product<Format>() of the format of a stored type; none of one without integer blocks.
+template <typename Product>
+inline const PackedProduct* product_of_format(DType type, const Product& product) {
+  switch (type) {
+    case DType::q8_0:
+      return product.template operator()<Q8_0>();
+    case DType::q4_0:
+      return product.template operator()<Q4_0>();
+    case DType::q4_1:
+      return product.template operator()<Q4_1>();
+    case DType::q5_0:
+      return product.template operator()<Q5_0>();
+    case DType::q5_1:
+      return product.template operator()<Q5_1>();
+    case DType::q4_k:
+      return product.template operator()<Q4_K>();
+    case DType::q5_k:
+      return product.template operator()<Q5_K>();
+    case DType::q6_k:
+      return product.template operator()<Q6_K>();
+    default:
+      return nullptr;
+  }
+}
 
 }  // namespace
 }  // namespace potluck::cpu

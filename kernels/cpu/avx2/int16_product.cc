@@ -70,22 +70,12 @@ void pack_row(const float* x, int64_t columns, std::byte* packed) {
 // A panel: for each group int16 [kGroup / 2][32 columns][2], then f32 scale[32], then f32
 // minimum[32] where the format has one.
 template <typename Format>
-constexpr size_t kGroupBytes = static_cast<size_t>(Format::kGroup* kColumns * 2 +
-                                                   kColumns * 4 * (Format::kMinimum ? 2 : 1));
+constexpr size_t kGroupBytes = Format::kGroup* kColumns * 2 + kScaleBytes<Format>;
 
 template <typename Format>
 size_t panel_bytes(int64_t columns) {
   return static_cast<size_t>(columns / Format::kGroup) * kGroupBytes<Format>;
 }
-
-// One stored block of each of 32 rows of W.
-template <typename Format>
-struct Stage {
-  static constexpr int kGroups = Format::kValues / Format::kGroup;
-  alignas(32) uint8_t q[kColumns][Format::kValues];
-  alignas(32) float scale[kGroups][kColumns];
-  alignas(32) float minimum[kGroups][kColumns];
-};
 
 // 16 values of 8 columns from `column` on.
 template <typename Format>
@@ -111,25 +101,13 @@ void write_groups(const Stage<Format>& stage, std::byte* panel) {
       for (int column = 0; column < kColumns; column += 8)
         write_values(stage, g * Format::kGroup + first, column, to + first / 2 * kColumns * 4);
     to += Format::kGroup * kColumns * 2;
-    std::memcpy(to, stage.scale[g], sizeof(stage.scale[g]));
-    if constexpr (Format::kMinimum)
-      std::memcpy(to + sizeof(stage.scale[g]), stage.minimum[g], sizeof(stage.minimum[g]));
+    write_scales(stage, g, to);
   }
 }
 
 template <typename Format>
 void pack_panel(const WeightView& w, std::byte* panel) {
-  Stage<Format> stage;
-  if (w.rows < kColumns) std::memset(&stage, 0, sizeof(stage));
-  const int64_t blocks = w.columns / Format::kValues;
-  const auto* bytes = static_cast<const uint8_t*>(w.blocks);
-  for (int64_t b = 0; b < blocks; ++b) {
-    for (int64_t c = 0; c < w.rows; ++c)
-      Format::unpack(bytes + (c * blocks + b) * Format::kBytes, stage.q[c], stage.scale[0] + c,
-                     stage.minimum[0] + c);
-    write_groups(stage, panel);
-    panel += Stage<Format>::kGroups * kGroupBytes<Format>;
-  }
+  pack_blocks<Format, kGroupBytes<Format>>(w, panel, write_groups<Format>);
 }
 
 // The integer sums of one group over 16 columns from `panel` on.
@@ -193,7 +171,7 @@ void multiply_tile(const PanelProduct& p, int64_t first, int column) {
 
 template <typename Format>
 void multiply(const PanelProduct& p) {
-  const auto parts = static_cast<size_t>((p.rows + kRowsMax - 1) / kRowsMax);
+  const auto parts = static_cast<size_t>(tile_count(p.rows, kRowsMax));
   size_t part = 0;
   each_tile<kRowsMax>(p.rows, [&]<int kRows>(int64_t first) {
     prefetch(p, part++, parts);
@@ -210,26 +188,7 @@ constexpr PackedProduct kProduct = {
 }  // namespace
 
 const PackedProduct* int16_product(DType type) {
-  switch (type) {
-    case DType::q8_0:
-      return &kProduct<Q8_0>;
-    case DType::q4_0:
-      return &kProduct<Q4_0>;
-    case DType::q4_1:
-      return &kProduct<Q4_1>;
-    case DType::q5_0:
-      return &kProduct<Q5_0>;
-    case DType::q5_1:
-      return &kProduct<Q5_1>;
-    case DType::q4_k:
-      return &kProduct<Q4_K>;
-    case DType::q5_k:
-      return &kProduct<Q5_K>;
-    case DType::q6_k:
-      return &kProduct<Q6_K>;
-    default:
-      return nullptr;
-  }
+  return product_of_format(type, []<typename Format>() { return &kProduct<Format>; });
 }
 
 }  // namespace potluck::cpu::avx2

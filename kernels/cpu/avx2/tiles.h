@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include "kernels/cpu/packed_product.h"
+#include "kernels/cpu/panels.h"
 
 namespace potluck::cpu::avx2 {
 
@@ -13,8 +13,8 @@ namespace {  // compiled for AVX2, for these sources alone
 
 #define POTLUCK_INLINE_256 inline __attribute__((always_inline))
 
-constexpr int kColumns = 32;  // of a panel
-constexpr int kHalf = 16;     // columns of a tile: two vectors
+constexpr int kColumns = kPanelRows;
+constexpr int kHalf = 16;  // columns of a tile: two vectors
 
 // The first n of 8 lanes; n may be anything.
 POTLUCK_INLINE_256 __m256i first_lanes(int64_t n) {
@@ -64,21 +64,6 @@ POTLUCK_INLINE_256 void transpose_8x8(__m256i (&rows)[8]) {
   for (int j = 0; j < 4; ++j) {
     rows[j] = _mm256_permute2x128_si256(quads[j], quads[j + 4], 0x20);
     rows[j + 4] = _mm256_permute2x128_si256(quads[j], quads[j + 4], 0x31);
-  }
-}
-
-// Runs body<rows of the tile>(first row) over tiles of at most kRowsMax rows, as even as can be.
-template <int kRowsMax, typename Body>
-POTLUCK_INLINE_256 void each_tile(int64_t rows, const Body& body) {
-  int64_t first = 0;
-  for (int64_t tiles = (rows + kRowsMax - 1) / kRowsMax; tiles > 0; --tiles) {
-    const int64_t count = (rows - first + tiles - 1) / tiles;
-    const auto run = [&]<int kRows>(const auto& self) {
-      if (count == kRows) return body.template operator()<kRows>(first);
-      if constexpr (kRows > 1) return self.template operator()<kRows - 1>(self);
-    };
-    run.template operator()<kRowsMax>(run);
-    first += count;
   }
 }
 

@@ -12,7 +12,7 @@ namespace potluck::cpu::avx512 {
 namespace {
 
 constexpr int kRowsMax = 8;
-constexpr int kColumns = 32;
+constexpr int kColumns = kPanelRows;
 constexpr int64_t kStep = 16;   // columns of W that are transposed at a time
 constexpr int64_t kPad = 32;    // rows and panels are filled up to: a tile of AMX
 constexpr int64_t kWide = 256;  // values widened at a time: a block of any format
@@ -67,19 +67,6 @@ POTLUCK_INLINE_512 void write_pairs(const std::byte* rows, size_t stride, std::b
   }
 }
 
-// Stored values [first, first + n) of each row, as bf16 in `stage` [32][kWide], zeros where none.
-void stage_rows(const WeightView& w, int64_t first, int64_t n, uint16_t* stage) {
-  const BlockShape shape = block_shape(w.type);
-  const size_t row = potluck::row_bytes(w.type, w.columns);
-  const size_t offset = static_cast<size_t>(first / shape.values * shape.bytes);
-  const auto* bytes = static_cast<const std::byte*>(w.blocks);
-  for (int64_t c = 0; c < w.rows; ++c) {
-    uint16_t* to = stage + c * kWide;
-    widen_bf16(w.type, bytes + static_cast<size_t>(c) * row + offset, n, to);
-    std::memset(to + n, 0, static_cast<size_t>(padded_columns(n) - n) * sizeof(*to));
-  }
-}
-
 // Row j of values, zeros past the last.
 POTLUCK_INLINE_512 __m512i value_row(const uint16_t* values, int64_t stride, int64_t terms,
                                      __mmask32 columns, int64_t j) {
@@ -92,7 +79,10 @@ void pack_panel(const WeightView& w, std::byte* panel) {
   if (w.rows < kColumns) std::memset(stage, 0, sizeof(stage));
   for (int64_t first = 0; first < w.columns; first += kWide) {
     const int64_t n = w.columns - first < kWide ? w.columns - first : kWide;
-    stage_rows(w, first, n, stage);
+    stage_rows(w, first, n, padded_columns(n), stage, kWide,
+               [&](const std::byte* blocks, int64_t count, uint16_t* to) {
+                 widen_bf16(w.type, blocks, count, to);
+               });
     for (int64_t i = 0; i < padded_columns(n); i += kStep)
       write_pairs(reinterpret_cast<const std::byte*>(stage + i), kWide * 2,
                   panel + (first + i) * kColumns * 2);

@@ -18,9 +18,9 @@
 namespace potluck::cpu::avx512 {
 namespace {
 
-constexpr int kRowsMax = 6;   // of a tile
-constexpr int kBlock = 32;    // values of x that share a scale
-constexpr int kColumns = 32;  // of a tile: a panel's
+constexpr int kRowsMax = 6;           // of a tile
+constexpr int kBlock = 32;            // values of x that share a scale
+constexpr int kColumns = kPanelRows;  // of a tile: a panel's
 
 size_t padded(size_t bytes) {
   return (bytes + 63) / 64 * 64;
@@ -110,22 +110,12 @@ void pack_row(const float* x, int64_t columns, std::byte* packed) {
 // A panel: for each group the bytes [kGroup / 4][32 columns][4], then f32 scale[32], then f32
 // minimum[32] where the format has one.
 template <typename Format>
-constexpr size_t kGroupBytes = static_cast<size_t>(Format::kGroup* kColumns +
-                                                   kColumns * 4 * (Format::kMinimum ? 2 : 1));
+constexpr size_t kGroupBytes = Format::kGroup* kColumns + kScaleBytes<Format>;
 
 template <typename Format>
 size_t panel_bytes(int64_t columns) {
   return static_cast<size_t>(columns / Format::kGroup) * kGroupBytes<Format>;
 }
-
-// One stored block of each of 32 rows of W.
-template <typename Format>
-struct Stage {
-  static constexpr int kGroups = Format::kValues / Format::kGroup;
-  alignas(64) uint8_t q[kColumns][Format::kValues];
-  alignas(64) float scale[kGroups][kColumns];
-  alignas(64) float minimum[kGroups][kColumns];
-};
 
 template <typename Format>
 POTLUCK_INLINE_512 void write_groups(const Stage<Format>& stage, std::byte* panel) {
@@ -141,27 +131,14 @@ POTLUCK_INLINE_512 void write_groups(const Stage<Format>& stage, std::byte* pane
         _mm512_store_si512(to, dwords[j]);
       }
     }
-  for (int g = 0; g < Stage<Format>::kGroups; ++g) {
-    std::byte* to = panel + g * kGroupBytes<Format> + Format::kGroup * kColumns;
-    std::memcpy(to, stage.scale[g], sizeof(stage.scale[g]));
-    if constexpr (Format::kMinimum)
-      std::memcpy(to + sizeof(stage.scale[g]), stage.minimum[g], sizeof(stage.minimum[g]));
-  }
+  for (int g = 0; g < Stage<Format>::kGroups; ++g)
+    write_scales(stage, g, panel + g * kGroupBytes<Format> + Format::kGroup * kColumns);
 }
 
 template <typename Format>
 void pack_panel(const WeightView& w, std::byte* panel) {
-  Stage<Format> stage;
-  if (w.rows < kColumns) std::memset(&stage, 0, sizeof(stage));
-  const int64_t blocks = w.columns / Format::kValues;
-  const auto* bytes = static_cast<const uint8_t*>(w.blocks);
-  for (int64_t b = 0; b < blocks; ++b) {
-    for (int64_t c = 0; c < w.rows; ++c)
-      Format::unpack(bytes + (c * blocks + b) * Format::kBytes, stage.q[c], stage.scale[0] + c,
-                     stage.minimum[0] + c);
-    write_groups(stage, panel);
-    panel += Stage<Format>::kGroups * kGroupBytes<Format>;
-  }
+  pack_blocks<Format, kGroupBytes<Format>>(
+      w, panel, [](const Stage<Format>& stage, std::byte* to) { write_groups(stage, to); });
 }
 
 // dots[r][·] += one term of a group's values · its bytes of W.
@@ -259,34 +236,12 @@ constexpr PackedProduct kProduct = {kTerms == 2 ? "int8 fine" : "int8",
                                     pack_panel<Format>,
                                     multiply<Format, kTerms>};
 
-template <typename Format>
-const PackedProduct* product_of(bool fine) {
-  return fine ? &kProduct<Format, 2> : &kProduct<Format, 1>;
-}
-
 }  // namespace
 
 const PackedProduct* int8_product(DType type, bool fine) {
-  switch (type) {
-    case DType::q8_0:
-      return product_of<Q8_0>(fine);
-    case DType::q4_0:
-      return product_of<Q4_0>(fine);
-    case DType::q4_1:
-      return product_of<Q4_1>(fine);
-    case DType::q5_0:
-      return product_of<Q5_0>(fine);
-    case DType::q5_1:
-      return product_of<Q5_1>(fine);
-    case DType::q4_k:
-      return product_of<Q4_K>(fine);
-    case DType::q5_k:
-      return product_of<Q5_K>(fine);
-    case DType::q6_k:
-      return product_of<Q6_K>(fine);
-    default:
-      return nullptr;
-  }
+  return product_of_format(type, [fine]<typename Format>() {
+    return fine ? &kProduct<Format, 2> : &kProduct<Format, 1>;
+  });
 }
 
 }  // namespace potluck::cpu::avx512

@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include "kernels/cpu/packed_product.h"
+#include "kernels/cpu/panels.h"
 
 namespace potluck::cpu::avx512 {
 
@@ -46,25 +46,6 @@ class Prefetch final {
   const std::byte *at_, *end_;
   size_t bytes_;
 };
-
-// Cuts rows into tiles of at most kRowsMax, as even as can be; body<tile rows>(first row).
-constexpr int64_t tile_count(int64_t rows, int rows_max) {
-  return (rows + rows_max - 1) / rows_max;
-}
-
-template <int kRowsMax, typename Body>
-inline void each_tile(int64_t rows, const Body& body) {
-  int64_t first = 0;
-  for (int64_t tiles = tile_count(rows, kRowsMax); tiles > 0; --tiles) {
-    const int64_t count = (rows - first + tiles - 1) / tiles;
-    const auto run = [&]<int kRows>(const auto& self) {
-      if (count == kRows) return body.template operator()<kRows>(first);
-      if constexpr (kRows > 1) return self.template operator()<kRows - 1>(self);
-    };
-    run.template operator()<kRowsMax>(run);
-    first += count;
-  }
-}
 
 }  // namespace
 
