@@ -29,9 +29,10 @@ bool is_session(MessageKind kind) {
 }  // namespace
 
 Worker::Worker(std::shared_ptr<const ModelSource> source, WorkerOptions options)
-    : source_(std::move(source)), options_(std::move(options)) {
-  backend_ = new_backend();
-  device_ = backend_->info();
+    : source_(std::move(source)),
+      options_(std::move(options)),
+      spec_digest_(spec_digest(*source_)) {
+  device_ = new_backend()->info();
 }
 
 // As the plan says, if there is one.
@@ -54,7 +55,7 @@ Identity Worker::identity() const {
   identity.epoch = plan_.epoch;
   identity.hello.software = kSoftware;
   identity.hello.name = options_.name;
-  identity.hello.model.spec = spec_digest(*source_);
+  identity.hello.model.spec = spec_digest_;
   identity.hello.device = device_.name;
   identity.hello.bytes_free = options_.memory_bytes ? options_.memory_bytes : device_.bytes_free;
   identity.hello.threads = options_.threads;
@@ -157,10 +158,9 @@ void Worker::peer_up(const Event& event) {
 }
 
 void Worker::check_model(const Hello& hello, const std::string& who) const {
-  const Digest ours = spec_digest(*source_);
-  if (hello.model.spec == ours) return;
+  if (hello.model.spec == spec_digest_) return;
   throw Fault(FaultKind::refused,
-              "my model (" + source_->description() + ", fingerprint " + digest_text(ours) +
+              "my model (" + source_->description() + ", fingerprint " + digest_text(spec_digest_) +
                   ") is not that of " + who + " (fingerprint " + digest_text(hello.model.spec) +
                   "); start this worker with the same model file",
               where());
@@ -304,9 +304,9 @@ void Worker::reset(Outbox& out) {
   if (role_) out.drops.push_back(role_->next());
   queue_.clear();
   role_.reset();
+  backend_.reset();
   plan_ = {};
   self_ = kUnassignedPeer;
-  backend_ = new_backend();  // frees what the plan reserved
   ready_sent_ = false;
 }
 

@@ -64,6 +64,7 @@ class Worker final : public StateMachine {
 
   std::shared_ptr<const ModelSource> source_;
   WorkerOptions options_;
+  Digest spec_digest_;
   DeviceInfo device_;
   uint64_t incarnation_ = 0;
   bool coordinated_ = false;
@@ -71,7 +72,7 @@ class Worker final : public StateMachine {
   PeerId self_ = kUnassignedPeer;
   bool ready_sent_ = false;
   Ready ready_;
-  std::unique_ptr<Backend> backend_;
+  std::unique_ptr<Backend> backend_;  // both while a plan is loaded
   std::unique_ptr<RingRole> role_;
   std::map<PeerId, uint64_t> links_;  // ring links that are up → the incarnation they belong to
   std::deque<Queued> queue_;
