@@ -5,19 +5,10 @@
 
 #include "cluster/verify.h"
 #include "kernels/cpu/isa.h"
+#include "tests/golden/traces.h"
 
 namespace potluck {
 namespace {
-
-struct Trace {
-  const char* model;
-  const char* trace;
-};
-constexpr Trace kTraces[] = {{"nano", "nano/trace.json"},
-                             {"scaled", "scaled/trace.json"},
-                             {"kquant/model-Q4_K_M.gguf", "kquant/trace-Q4_K_M.json"},
-                             {"../../cluster/demo/sudoku6.gguf", "demo/trace-0.json"},
-                             {"../../cluster/demo/sudoku6.gguf", "demo/trace-1.json"}};
 
 using Case = std::tuple<Trace, cpu::Isa>;
 
@@ -58,12 +49,7 @@ TEST_P(FastGolden, CutsChunksAndThreadsChangeNoDigit) {
 }
 
 std::string case_name(const testing::TestParamInfo<Case>& info) {
-  const Trace& trace = std::get<0>(info.param);
-  std::string name =
-      std::string(trace.model) + trace.trace + "_" + cpu::isa_name(std::get<1>(info.param));
-  for (char& c : name)
-    if (!std::isalnum(static_cast<unsigned char>(c))) c = '_';
-  return name;
+  return test_name(std::get<0>(info.param)) + "_" + cpu::isa_name(std::get<1>(info.param));
 }
 
 INSTANTIATE_TEST_SUITE_P(Traces, FastGolden,

@@ -3,20 +3,10 @@
 
 #include "cluster/verify.h"
 #include "cluster/verify_sampler.h"
+#include "tests/golden/traces.h"
 
 namespace potluck {
 namespace {
-
-struct Trace {
-  const char* model;
-  const char* trace;
-};
-constexpr Trace kTraces[] = {{"nano", "nano/trace.json"},
-                             {"nano/model-bf16.gguf", "nano/trace.json"},
-                             {"scaled", "scaled/trace.json"},
-                             {"kquant/model-Q4_K_M.gguf", "kquant/trace-Q4_K_M.json"},
-                             {"../../cluster/demo/sudoku6.gguf", "demo/trace-0.json"},
-                             {"../../cluster/demo/sudoku6.gguf", "demo/trace-1.json"}};
 
 class Golden : public testing::TestWithParam<Trace> {
  protected:
@@ -73,12 +63,8 @@ TEST_P(Golden, CutsChunksAndThreadsChangeNoDigit) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Traces, Golden, testing::ValuesIn(kTraces), [](const auto& trace) {
-  std::string name = std::string(trace.param.model) + trace.param.trace;
-  for (char& c : name)
-    if (!std::isalnum(static_cast<unsigned char>(c))) c = '_';
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(Traces, Golden, testing::ValuesIn(kTraces),
+                         [](const auto& trace) { return test_name(trace.param); });
 
 TEST(GoldenSampler, RecordedDrawsGiveTheRecordedCanvases) {
   const nlohmann::json report = verify_sampler(POTLUCK_GOLDEN "/sampler.json");
