@@ -1,7 +1,5 @@
 #include "cluster/chat_session.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <utility>
 
@@ -13,15 +11,6 @@ namespace potluck {
 int tokens_at_most(int wanted, size_t prompt, int canvas, int ctx_size) {
   const int room = (ctx_size - static_cast<int>(prompt)) / canvas * canvas;
   return wanted == kUntilTheEnd ? room : std::min(wanted, room);
-}
-
-void check_prompt_fits(size_t prompt, int canvas, int ctx_size) {
-  const size_t need = prompt + static_cast<size_t>(canvas);
-  if (need <= static_cast<size_t>(ctx_size)) return;
-  throw Fault(FaultKind::input,
-              fmt::format("the prompt has {} tokens; with a canvas of {} it needs a context of {}, "
-                          "this one has {}; raise -c",
-                          prompt, canvas, need, ctx_size));
 }
 
 ChatSession::ChatSession(Ring& ring, const Tokenizer& tokenizer,

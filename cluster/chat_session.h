@@ -19,9 +19,6 @@ namespace potluck {
 // has left, and no more than `wanted` (kUntilTheEnd: no other limit).
 int tokens_at_most(int wanted, size_t prompt, int canvas, int ctx_size);
 
-// Throws Fault{input} when so many tokens and a canvas are more than the context.
-void check_prompt_fits(size_t prompt, int canvas, int ctx_size);
-
 class ChatSession final {
  public:
   struct Setup {

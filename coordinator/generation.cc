@@ -16,14 +16,8 @@ void check_request(const Request& request, int kv_length, const ModelSpec& spec,
   if (request.max_tokens < 1)
     throw Fault(FaultKind::input,
                 "cannot generate " + std::to_string(request.max_tokens) + " tokens");
-  const int64_t need =
-      static_cast<int64_t>(kv_length) + static_cast<int64_t>(request.prompt.size()) + spec.canvas;
-  if (need > plan.ctx_size)
-    throw Fault(FaultKind::input, "the prompt has " + std::to_string(need - spec.canvas) +
-                                      " tokens; with a canvas of " + std::to_string(spec.canvas) +
-                                      " it needs a context of " + std::to_string(need) +
-                                      ", this one has " + std::to_string(plan.ctx_size) +
-                                      "; raise --ctx-size");
+  check_prompt_fits(static_cast<size_t>(kv_length) + request.prompt.size(), spec.canvas,
+                    plan.ctx_size);
   for (int32_t id : request.prompt)
     if (id < 0 || id >= spec.vocab)
       throw Fault(FaultKind::input, "prompt id " + std::to_string(id) +
@@ -32,6 +26,15 @@ void check_request(const Request& request, int kv_length, const ModelSpec& spec,
 }
 
 }  // namespace
+
+void check_prompt_fits(size_t prompt, int canvas, int ctx_size) {
+  const size_t need = prompt + static_cast<size_t>(canvas);
+  if (need <= static_cast<size_t>(ctx_size)) return;
+  throw Fault(FaultKind::input, "the prompt has " + std::to_string(prompt) +
+                                    " tokens; with a canvas of " + std::to_string(canvas) +
+                                    " it needs a context of " + std::to_string(need) +
+                                    ", this one has " + std::to_string(ctx_size) + "; raise -c");
+}
 
 Candidates read_candidates(const Message& message, int canvas) {
   const size_t rows = static_cast<size_t>(canvas);

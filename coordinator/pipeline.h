@@ -67,6 +67,9 @@ struct PipelineOptions {
   uint64_t incarnation = 0;
 };
 
+// Throws Fault{input} when so many tokens and a canvas are more than the context.
+void check_prompt_fits(size_t prompt, int canvas, int ctx_size);
+
 class Pipeline final : public StateMachine {
  public:
   Pipeline(const ModelSpec& spec, Plan plan, Fingerprint model, PipelineEvents events,
