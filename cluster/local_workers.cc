@@ -133,14 +133,11 @@ std::string LocalWorkers::last_words() {
   return text;
 }
 
-std::string LocalWorkers::log(const std::string& name) const {
-  return read_from(find(name).log, 0);
-}
-
-std::vector<std::string> LocalWorkers::names() const {
-  std::vector<std::string> names;
-  for (const Child& child : children_) names.push_back(child.name);
-  return names;
+std::string LocalWorkers::logs() const {
+  std::string text;
+  for (const Child& child : children_)
+    text += "log of " + child.name + ":\n" + read_from(child.log, 0);
+  return text;
 }
 
 const LocalWorkers::Child& LocalWorkers::find(const std::string& name) const {

@@ -26,9 +26,8 @@ class LocalWorkers final {
 
   // How each worker that has failed did so, and its last log lines; empty if none has.
   std::string last_words();
-  // The whole log of a worker.
-  std::string log(const std::string& name) const;
-  std::vector<std::string> names() const;
+  // Their logs, each under its worker's name.
+  std::string logs() const;
 
  private:
   struct Child {

@@ -88,12 +88,4 @@ Fault WorkerHosts::with_last_words(const Fault& fault) {
   return Fault(fault.kind(), fault.text() + (words.empty() ? "" : "; " + words), fault.where());
 }
 
-std::string WorkerHosts::logs() const {
-  std::string text;
-  if (processes_)
-    for (const std::string& name : processes_->names())
-      text += "log of " + name + ":\n" + processes_->log(name);
-  return text;
-}
-
 }  // namespace potluck

@@ -34,7 +34,8 @@ class WorkerHosts final {
 
   // The fault, with the last words of local processes that ended.
   Fault with_last_words(const Fault& fault);
-  std::string logs() const;  // of local processes, for -v
+  // Of local processes, for -v.
+  std::string logs() const { return processes_ ? processes_->logs() : ""; }
 
  private:
   void start_threads(Plan& plan, const std::shared_ptr<const ModelSource>& source, int threads);
