@@ -35,7 +35,7 @@ def main():
     weights, size = read(args.gguf)
     run = train.Run(argparse.Namespace(seed=0, grid=size, lr=0.0, out=args.run))
     run.model.load_state_dict(weights)
-    run.average = weights
+    run.average = {name: weights[name] for name in run.model.state_dict()}  # in the order of its updates
     run.save()
 
 

@@ -48,10 +48,10 @@ def canvas_ids(solutions, size):
     return F.pad(ids, (0, CANVAS[size] - ids.shape[1]), value=vocab.PAD)
 
 
-def givens_targets(rng, count, size, progress):
-    """Givens over the whole range, with more and more weight on the hard end as training goes on."""
+def givens_targets(rng, count, size, progress, start):
+    """Givens over the whole range; the weight on the hard end grows from `start` as training goes on."""
     low, mid, high, rise = (8, 15, 33, 0.4) if size == 6 else (24, 38, 77, 1.0)
-    hard = rng.random(count) < min(0.9, 0.4 + rise * progress)
+    hard = rng.random(count) < min(0.9, start + rise * progress)
     return np.where(hard, rng.integers(low, mid, count), rng.integers(low, high + 1, count))
 
 
@@ -231,7 +231,7 @@ def train(run, pool, rank):
     log = []
     while run.seconds < args.minutes * 60 and (not args.steps or run.steps < args.steps):
         progress = run.seconds / (args.minutes * 60)
-        puzzles, solutions = sudoku.training_batch(pool, rng, givens_targets(rng, args.batch, args.grid, progress), args.grid)
+        puzzles, solutions = sudoku.training_batch(pool, rng, givens_targets(rng, args.batch, args.grid, progress, args.hard), args.grid)
         log.append(run.step(prompt_ids(puzzles, args.grid), canvas_ids(solutions, args.grid), progress))
         run.seconds = clock(run, started)
         if rank == 0 and run.steps % 25 == 0:
@@ -253,6 +253,7 @@ def parse():
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", type=float, default=0.998, help="of the averaged weights, a step")
+    parser.add_argument("--hard", type=float, default=0.4, help="share of puzzles drawn from the hard end at first")
     parser.add_argument("--processes", type=int, default=1, help="of one thread each, which share their gradients")
     parser.add_argument("--pool", type=int, default=60000, help="solved grids to draw from, before symmetries")
     parser.add_argument("--out", required=True)

@@ -24,14 +24,19 @@ void each_row(int64_t rows, ThreadPool& pool, const Body& body) {
 // (mean((a + b)²) + eps)^−½; b may be nullptr.
 POTLUCK_CLONES float inverse_rms(const float* a, const float* b, int64_t n, float eps) {
   Lanes sum = {};
-  for (int64_t i = 0; i < n; i += kLanes) {
-    const int64_t count = std::min<int64_t>(kLanes, n - i);
+  const auto add = [&](int64_t i, const auto& load) __attribute__((always_inline)) {
     Lanes x, y = {};
-    load_lanes_part(a + i, count, x);
-    if (b) load_lanes_part(b + i, count, y);
+    load(a + i, x);
+    if (b) load(b + i, y);
     x += y;
     sum += x * x;
-  }
+  };
+  const int64_t whole = n / kLanes * kLanes, rest = n - whole;
+  for (int64_t i = 0; i < whole; i += kLanes) add(i, load_lanes);
+  if (rest)
+    add(
+        whole, [rest](const float* p, Lanes& lanes)
+                   __attribute__((always_inline)) { load_lanes_part(p, rest, lanes); });
   return 1.0f / std::sqrt(sum_lanes(sum) / static_cast<float>(n) + eps);
 }
 

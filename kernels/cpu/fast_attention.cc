@@ -42,24 +42,20 @@ Products products_of(Isa isa) {
 
 // One task's buffers; M = vectors of a block, D = head_dim.
 struct Scratch {
-  std::byte* queries;       // [M] packed
-  std::byte* weights;       // [M] packed
-  const std::byte** query;  // [M]
-  const std::byte** weight;
-  float *scores, *sums;       // [M, kTile], [M, D]
-  float *most, *mass, *keep;  // [M]
-  uint16_t* rows;             // [kTile, D] of K or V, bf16
+  PackedRows queries, weights;  // [M]
+  float *scores, *sums;         // [M, kTile], [M, D]
+  float *most, *mass, *keep;    // [M]
+  uint16_t* rows;               // [kTile, D] of K or V, bf16
   std::byte* panel;
 };
 
 Scratch carve(const Products& products, const AttentionShape& shape, Arena& arena) {
-  const auto m = static_cast<size_t>(rows_per_block(shape) * heads_per_kv(shape));
+  const int64_t vectors = rows_per_block(shape) * heads_per_kv(shape);
+  const auto m = static_cast<size_t>(vectors);
   const auto dim = static_cast<size_t>(shape.head_dim);
   Scratch s;
-  s.queries = arena.take<std::byte>(m * products.scores.row_bytes(shape.head_dim));
-  s.weights = arena.take<std::byte>(m * products.weights.row_bytes(kTile));
-  s.query = arena.take<const std::byte*>(m);
-  s.weight = arena.take<const std::byte*>(m);
+  s.queries = take_rows(products.scores, shape.head_dim, vectors, arena);
+  s.weights = take_rows(products.weights, kTile, vectors, arena);
   s.scores = arena.take<float>(m * kTile);
   s.sums = arena.take<float>(m * dim);
   s.most = arena.take<float>(m);
@@ -112,7 +108,7 @@ void score(const Block& b, const Tile& tile) {
   for (int64_t first = 0; first < tile.end; first += kPanelRows) {
     b.products.scores.pack_panel({DType::bf16, b.s.rows + first * dim, kPanelRows, dim}, b.s.panel);
     b.products.scores.multiply(
-        {b.s.query, b.vectors(), b.s.panel, dim, b.s.scores + first, kTile, kPanelRows});
+        {b.s.queries, b.vectors(), b.s.panel, dim, b.s.scores + first, kTile, kPanelRows});
   }
 }
 
@@ -133,8 +129,7 @@ void soften(const Block& b, int64_t m, int64_t begin, int64_t end) {
     round_to(DType::bf16, scores, kTile);
     b.s.mass[m] = b.s.mass[m] * b.s.keep[m] + sum_of(scores, kTile);
   }
-  b.products.weights.pack_row(
-      scores, kTile, b.s.weights + static_cast<size_t>(m) * b.products.weights.row_bytes(kTile));
+  b.products.weights.pack_row(scores, kTile, b.s.weights[m]);
 }
 
 void soften_all(const Block& b, const Tile& tile) {
@@ -154,7 +149,7 @@ void add_values(const Block& b) {
     const int64_t count = std::min(kPanelRows, dim - first);
     pack_value_panel(b.isa, b.s.rows + first, dim, kTile, count, b.s.panel);
     b.products.weights.multiply(
-        {b.s.weight, b.vectors(), b.s.panel, kTile, b.s.sums + first, dim, count, b.s.keep});
+        {b.s.weights, b.vectors(), b.s.panel, kTile, b.s.sums + first, dim, count, b.s.keep});
   }
 }
 
@@ -171,10 +166,7 @@ void start(const Block& b, const float* q) {
   const int64_t dim = b.shape.head_dim;
   for (int64_t m = 0; m < b.vectors(); ++m) {
     const float* from = q + b.offset(b.row_begin + m / b.per_kv()) + m % b.per_kv() * dim;
-    std::byte* query = b.s.queries + static_cast<size_t>(m) * b.products.scores.row_bytes(dim);
-    b.products.scores.pack_row(from, dim, query);
-    b.s.query[m] = query;
-    b.s.weight[m] = b.s.weights + static_cast<size_t>(m) * b.products.weights.row_bytes(kTile);
+    b.products.scores.pack_row(from, dim, b.s.queries[m]);
     b.s.most[m] = std::numeric_limits<float>::lowest();
     b.s.mass[m] = 0;
   }

@@ -1,6 +1,7 @@
 // Experts in three passes over all of them, so that threads meet three times a layer and not three
 // times an expert: gate and up with GELU, packing for down, down. Then each token sums its own.
 #include <algorithm>
+#include <cstring>
 
 #include "kernels/cpu/arena.h"
 #include "kernels/cpu/expert_groups.h"
@@ -12,13 +13,11 @@ namespace {
 
 struct Scratch {
   ExpertGroups groups;
-  std::byte* rows;           // [rows] packed x
-  const std::byte** x;       // [slots] the packed row of each slot, grouped
-  float* inner;              // [slots, 2 · inner] gate and up, then gelu(gate) ⊙ up in its front
-  std::byte* inner_rows;     // [slots] packed inner
-  const std::byte** inners;  // [slots]
-  float* outputs;            // [slots, H], grouped
-  std::byte* panels;         // one a thread
+  PackedRows x;       // [slots], grouped
+  float* inner;       // [slots, 2 · inner] gate and up, then gelu(gate) ⊙ up in its front
+  PackedRows inners;  // [slots]
+  float* outputs;     // [slots, H], grouped
+  std::byte* panels;  // one a thread
   size_t panel_bytes;
 };
 
@@ -36,23 +35,21 @@ Scratch carve(const Products& p, const ExpertsView& view, int64_t rows, int thre
   const auto slots = static_cast<size_t>(rows * view.used);
   Scratch s;
   s.groups = carve_groups(slots, view.experts, arena);
-  s.rows = arena.take<std::byte>(static_cast<size_t>(rows) * p.gate_up.row_bytes(view.hidden));
-  s.x = arena.take<const std::byte*>(slots);
+  s.x = take_rows(p.gate_up, view.hidden, s.groups.slots, arena);
   s.inner = arena.take<float>(slots * static_cast<size_t>(2 * view.inner));
-  s.inner_rows = arena.take<std::byte>(slots * p.down.row_bytes(view.inner));
-  s.inners = arena.take<const std::byte*>(slots);
+  s.inners = take_rows(p.down, view.inner, s.groups.slots, arena);
   s.outputs = arena.take<float>(slots * static_cast<size_t>(view.hidden));
   s.panel_bytes = std::max(p.gate_up.panel_bytes(view.hidden), p.down.panel_bytes(view.inner));
   s.panels = arena.take<std::byte>(static_cast<size_t>(threads) * s.panel_bytes);
   return s;
 }
 
-// What one pass multiplies: W [experts · outputs, K], grouped rows x, out [slots, outputs].
+// What one pass multiplies: W [experts · outputs, K], grouped rows x [slots], out [slots, outputs].
 struct Pass {
   const PackedProduct& product;
   const WeightView& w;
   int64_t outputs;
-  const std::byte* const* x;
+  PackedRows x;
   float* out;
 };
 
@@ -68,7 +65,7 @@ void run(const Pass& pass, int experts, const Scratch& s, ThreadPool& pool) {
     std::byte* panel = s.panels + static_cast<size_t>(thread) * s.panel_bytes;
     const int64_t count = std::min(kPanelRows, pass.outputs - first), row = s.groups.begin[e];
     pass.product.pack_panel(pass.w.slice(first_row(task), count), panel);
-    PanelProduct p{pass.x + row,
+    PanelProduct p{pass.x.from(row),
                    s.groups.rows(e),
                    panel,
                    pass.w.columns,
@@ -80,25 +77,22 @@ void run(const Pass& pass, int experts, const Scratch& s, ThreadPool& pool) {
   });
 }
 
+// A token's row is packed once and copied to the groups of its other experts.
 void pack_inputs(const PackedProduct& product, const float* x, int64_t rows, int64_t hidden,
                  int used, const Scratch& s, ThreadPool& pool) {
-  const size_t bytes = product.row_bytes(hidden);
   pool.for_each(rows, [&](int64_t t, int) {
-    product.pack_row(x + t * hidden, hidden, s.rows + static_cast<size_t>(t) * bytes);
+    const int32_t* places = s.groups.place + t * used;
+    product.pack_row(x + t * hidden, hidden, s.x[places[0]]);
+    for (int k = 1; k < used; ++k) std::memcpy(s.x[places[k]], s.x[places[0]], s.x.stride);
   });
-  for (int64_t i = 0; i < s.groups.slots; ++i)
-    s.x[i] = s.rows + static_cast<size_t>(s.groups.order[i] / used) * bytes;
 }
 
 void activation_pass(const PackedProduct& product, const ExpertsView& view, const Scratch& s,
                      ThreadPool& pool) {
-  const size_t bytes = product.row_bytes(view.inner);
   pool.for_each(s.groups.slots, [&](int64_t i, int) {
     float* gate = s.inner + i * 2 * view.inner;
     gelu_mul_row(gate, gate + view.inner, view.inner, gate);
-    std::byte* packed = s.inner_rows + static_cast<size_t>(i) * bytes;
-    product.pack_row(gate, view.inner, packed);
-    s.inners[i] = packed;
+    product.pack_row(gate, view.inner, s.inners[i]);
   });
 }
 

@@ -9,16 +9,14 @@ namespace potluck::cpu {
 namespace {
 
 struct Scratch {
-  std::byte* rows;         // [rows] packed
-  const std::byte** each;  // [rows]
-  std::byte* panels;       // one a thread
+  PackedRows rows;
+  std::byte* panels;  // one a thread
 };
 
 Scratch carve(const PackedProduct& product, int64_t columns, int64_t rows, int threads,
               Arena& arena) {
   Scratch s;
-  s.rows = arena.take<std::byte>(static_cast<size_t>(rows) * product.row_bytes(columns));
-  s.each = arena.take<const std::byte*>(static_cast<size_t>(rows));
+  s.rows = take_rows(product, columns, rows, arena);
   s.panels = arena.take<std::byte>(static_cast<size_t>(threads) * product.panel_bytes(columns));
   return s;
 }
@@ -36,18 +34,14 @@ void fast_matmul(const PackedProduct& product, const float* x, int64_t rows, con
                  float* out, void* scratch, ThreadPool& pool) {
   Arena arena(scratch);
   const Scratch s = carve(product, w.columns, rows, pool.threads(), arena);
-  const size_t row_bytes = product.row_bytes(w.columns);
   const size_t panel_bytes = product.panel_bytes(w.columns);
-  pool.for_each(rows, [&](int64_t t, int) {
-    std::byte* packed = s.rows + static_cast<size_t>(t) * row_bytes;
-    product.pack_row(x + t * w.columns, w.columns, packed);
-    s.each[t] = packed;
-  });
+  pool.for_each(rows,
+                [&](int64_t t, int) { product.pack_row(x + t * w.columns, w.columns, s.rows[t]); });
   pool.for_each((w.rows + kPanelRows - 1) / kPanelRows, [&](int64_t task, int thread) {
     std::byte* panel = s.panels + static_cast<size_t>(thread) * panel_bytes;
     const int64_t first = task * kPanelRows, count = std::min(kPanelRows, w.rows - first);
     product.pack_panel(w.slice(first, count), panel);
-    PanelProduct p{s.each, rows, panel, w.columns, out + first, w.rows, count};
+    PanelProduct p{s.rows, rows, panel, w.columns, out + first, w.rows, count};
     set_next(w, first + kPanelRows * pool.threads(), p);
     product.multiply(p);
   });

@@ -20,18 +20,15 @@ namespace {
 constexpr int64_t kRowsPerTask = 24;  // four tiles of six rows of a product
 constexpr int64_t kSlice = 128;       // columns of E a task sums, at least a block of its type
 constexpr float kLeastShare = 0x1p-24f;
-constexpr int64_t kPairs = kSampleTile / 2;
 
 struct Scratch {
-  std::byte* h;            // [rows] packed
-  const std::byte** each;  // [rows]
-  std::byte* panels;       // [kSampleTile / 32]
-  float* logits;           // [rows, kSampleTile], then weights
-  float* keep;             // [rows]
-  uint8_t* used;           // [tasks, kPairs]
-  std::byte* weights;      // [rows] packed
-  const std::byte** weight;
-  std::byte* slices;  // one a thread: a panel, then rows of E in bf16
+  PackedRows h;        // [rows]
+  std::byte* panels;   // [kSampleTile / 32]
+  float* logits;       // [rows, kSampleTile], then weights
+  float* keep;         // [rows]
+  uint8_t* used;       // [tasks, kSampleTile]: by run of ids
+  PackedRows weights;  // [rows]
+  std::byte* slices;   // one a thread: a panel, then rows of E in bf16
 };
 
 struct Shape {
@@ -54,15 +51,13 @@ Shape shape_of(Isa isa, DType type, int64_t rows, int64_t hidden) {
 Scratch carve(const Shape& shape, int threads, Arena& arena) {
   const auto rows = static_cast<size_t>(shape.rows);
   Scratch s;
-  s.h = arena.take<std::byte>(rows * shape.logits.row_bytes(shape.hidden));
-  s.each = arena.take<const std::byte*>(rows);
+  s.h = take_rows(shape.logits, shape.hidden, shape.rows, arena);
   s.panels =
       arena.take<std::byte>(kSampleTile / kPanelRows * shape.logits.panel_bytes(shape.hidden));
   s.logits = arena.take<float>(rows * kSampleTile);
   s.keep = arena.take<float>(rows);
-  s.used = arena.take<uint8_t>(static_cast<size_t>(shape.tasks() * kPairs));
-  s.weights = arena.take<std::byte>(rows * shape.sums.row_bytes(kSampleTile));
-  s.weight = arena.take<const std::byte*>(rows);
+  s.used = arena.take<uint8_t>(static_cast<size_t>(shape.tasks() * kSampleTile));
+  s.weights = take_rows(shape.sums, kSampleTile, shape.rows, arena);
   s.slices = arena.take<std::byte>(static_cast<size_t>(threads) * shape.slice_bytes());
   return s;
 }
@@ -79,13 +74,8 @@ class Pass final {
         pool_(pool) {
     Arena arena(scratch);
     s_ = carve(shape_, pool.threads(), arena);
-    const size_t row = shape_.logits.row_bytes(request.hidden);
-    const size_t weights = shape_.sums.row_bytes(kSampleTile);
     pool.for_each(request.rows, [&](int64_t t, int) {
-      s_.each[t] = s_.h + static_cast<size_t>(t) * row;
-      s_.weight[t] = s_.weights + static_cast<size_t>(t) * weights;
-      shape_.logits.pack_row(request.h + t * request.hidden, request.hidden,
-                             s_.h + static_cast<size_t>(t) * row);
+      shape_.logits.pack_row(request.h + t * request.hidden, request.hidden, s_.h[t]);
     });
   }
 
@@ -105,7 +95,7 @@ class Pass final {
       }
       collect_used();
       pool_.for_each(request_.rows, [&](int64_t t, int) { pack_weights(t); });
-      const int64_t slices = pair_count_ ? (request_.hidden + shape_.slice - 1) / shape_.slice : 0;
+      const int64_t slices = terms_ ? (request_.hidden + shape_.slice - 1) / shape_.slice : 0;
       const int64_t next = first + kSampleTile;
       pool_.for_each(slices + panels_of(next), [&](int64_t task, int thread) {
         if (task < slices)
@@ -113,7 +103,7 @@ class Pass final {
         else
           pack(next, task - slices);
       });
-      read += 2 * pair_count_;
+      read += terms_;
     }
     return read;
   }
@@ -146,74 +136,74 @@ class Pass final {
   void logits(int64_t begin, int64_t count) const {
     for (int64_t panel = 0; panel * kPanelRows < ids_; ++panel) {
       const int64_t column = panel * kPanelRows;
-      shape_.logits.multiply({s_.each + begin, count, panel_at(panel), request_.hidden,
+      shape_.logits.multiply({s_.h.from(begin), count, panel_at(panel), request_.hidden,
                               s_.logits + begin * ids_ + column, ids_,
                               std::min(kPanelRows, ids_ - column)});
     }
     exact_softcaps(s_.logits + begin * ids_, count * ids_, request_.softcap);
   }
 
-  // Weights that count, and which pairs of ids have one in these rows.
+  // Ids that stay together in Σ p·E, so that what is left out changes no other bit: run i is ids
+  // [i · run_length(), (i + 1) · run_length()) of the tile.
+  int64_t run_length() const { return shape_.sums.together; }
+
+  // Weights that count, and which runs of ids have one in these rows.
   void fold(int64_t first, int64_t begin, int64_t count) const {
-    uint8_t* used = s_.used + begin / kRowsPerTask * kPairs;
-    std::memset(used, 0, kPairs);
+    uint8_t* used = s_.used + begin / kRowsPerTask * kSampleTile;
+    std::memset(used, 0, kSampleTile);
     for (int64_t t = begin; t < begin + count; ++t) {
       float* weights = s_.logits + t * ids_;
       s_.keep[t] = fold_tile(request_, t, request_.first_id + first, ids_, weights, partial_[t]);
       const float least = partial_[t].mass * kLeastShare;
       for (int64_t j = 0; j < ids_; ++j) {
         if (weights[j] < least) weights[j] = 0;
-        used[j / 2] |= weights[j] != 0;
+        used[j / run_length()] |= weights[j] != 0;
       }
     }
   }
 
+  // The ids of the runs that any row uses. Ids past the last have weight 0 and read the last row.
   void collect_used() {
-    pair_count_ = 0;
-    for (int64_t pair = 0; 2 * pair < ids_; ++pair)
+    terms_ = 0;
+    for (int64_t run = 0; run * run_length() < ids_; ++run)
       for (int64_t task = 0; task < shape_.tasks(); ++task)
-        if (s_.used[task * kPairs + pair]) {
-          pairs_[pair_count_++] = static_cast<int16_t>(pair);
+        if (s_.used[task * kSampleTile + run]) {
+          for (int64_t i = 0; i < run_length(); ++i)
+            term_id_[terms_++] = static_cast<int16_t>(run * run_length() + i);
           break;
         }
   }
 
-  // The weights of the used pairs: a pair stays a pair, so what is left out changes no other bit.
   void pack_weights(int64_t t) const {
     const float* weights = s_.logits + t * ids_;
     float some[kSampleTile];
-    for (int64_t i = 0; i < pair_count_; ++i) {
-      const int64_t id = 2 * pairs_[i];
-      some[2 * i] = weights[id];
-      some[2 * i + 1] = id + 1 < ids_ ? weights[id + 1] : 0;
-    }
-    shape_.sums.pack_row(some, 2 * pair_count_,
-                         s_.weights + static_cast<size_t>(t) * shape_.sums.row_bytes(kSampleTile));
+    for (int64_t i = 0; i < terms_; ++i) some[i] = term_id_[i] < ids_ ? weights[term_id_[i]] : 0;
+    shape_.sums.pack_row(some, terms_, s_.weights[t]);
   }
 
-  // soft[:, column …] = keep · soft + Σ weight · E over the used pairs, one slice of columns.
+  // soft[:, column …] = keep · soft + Σ weight · E over the used ids, one slice of columns.
   void add_slice(int64_t first, int64_t column, int thread) const {
     std::byte* panel = s_.slices + static_cast<size_t>(thread) * shape_.slice_bytes();
     auto* values = reinterpret_cast<uint16_t*>(panel + shape_.panel_bytes());
     const int64_t width = std::min(shape_.slice, request_.hidden - column);
-    widen_pairs(first, column, width, values);
+    widen_used(first, column, width, values);
     for (int64_t i = 0; i < width; i += kPanelRows) {
       const int64_t count = std::min(kPanelRows, width - i);
-      pack_value_panel(isa_, values + i, shape_.slice, 2 * pair_count_, count, panel);
-      shape_.sums.multiply({s_.weight, request_.rows, panel, 2 * pair_count_, soft_ + column + i,
+      pack_value_panel(isa_, values + i, shape_.slice, terms_, count, panel);
+      shape_.sums.multiply({s_.weights, request_.rows, panel, terms_, soft_ + column + i,
                             request_.hidden, count, s_.keep});
     }
   }
 
-  void widen_pairs(int64_t first, int64_t column, int64_t width, uint16_t* values) const {
+  void widen_used(int64_t first, int64_t column, int64_t width, uint16_t* values) const {
     const WeightView& table = request_.table;
     const BlockShape block = block_shape(table.type);
     const size_t row = row_bytes(table.type, table.columns);
-    const size_t offset = static_cast<size_t>(column / block.values * block.bytes);
-    for (int64_t i = 0; i < 2 * pair_count_; ++i) {
-      const int64_t id = std::min(2 * pairs_[i / 2] + i % 2, ids_ - 1);  // past the last: weight 0
-      const auto* bytes = static_cast<const std::byte*>(table.blocks);
-      widen_bf16(isa_, table.type, bytes + static_cast<size_t>(first + id) * row + offset, width,
+    const auto* bytes = static_cast<const std::byte*>(table.blocks) +
+                        static_cast<size_t>(column / block.values * block.bytes);
+    for (int64_t i = 0; i < terms_; ++i) {
+      const int64_t id = first + std::min<int64_t>(term_id_[i], ids_ - 1);
+      widen_bf16(isa_, table.type, bytes + static_cast<size_t>(id) * row, width,
                  values + i * shape_.slice);
     }
   }
@@ -226,8 +216,8 @@ class Pass final {
   ThreadPool& pool_;
   Scratch s_;
   int64_t ids_ = 0;
-  int64_t pair_count_ = 0;  // of the tile, used by any row
-  int16_t pairs_[kPairs];
+  int64_t terms_ = 0;             // ids of the tile that Σ p·E reads
+  int16_t term_id_[kSampleTile];  // within the tile
 };
 
 }  // namespace

@@ -16,9 +16,12 @@ const PackedProduct& packed_product(Isa isa, DType type, Use use) {
     const PackedProduct* product = avx2::int16_product(type);
     return product ? *product : avx2::f32_product();
   }
+  if (isa == Isa::amx && use != Use::few) return amx::bf16_product(fine);
+  if (isa == Isa::amx && amx::int8_product(type)) return *amx::int8_product(type);
   const PackedProduct* product = avx512::int8_product(type, fine);
-  if (isa == Isa::amx) return product && use == Use::few ? *product : amx::bf16_product(fine);
-  if (isa == Isa::avx512) return product ? *product : avx512::bf16_product(fine);
+  if (product) return *product;
+  if (isa == Isa::amx) return amx::bf16_product(fine);
+  if (isa == Isa::avx512) return avx512::bf16_product(fine);
 #endif
   CHECK(false, isa_name(isa), dtype_name(type), static_cast<int>(use));
   __builtin_unreachable();

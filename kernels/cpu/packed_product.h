@@ -19,6 +19,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/cpu/arena.h"
 #include "kernels/cpu/isa.h"
 #include "kernels/cpu/reference.h"
 #include "topology/dtype.h"
@@ -27,13 +28,22 @@ namespace potluck::cpu {
 
 inline constexpr int64_t kPanelRows = 32;  // rows of W (outputs) in a panel
 
+// Packed rows, `stride` bytes apart.
+struct PackedRows {
+  std::byte* data;
+  size_t stride;
+
+  std::byte* operator[](int64_t r) const { return data + static_cast<size_t>(r) * stride; }
+  PackedRows from(int64_t r) const { return {(*this)[r], stride}; }
+};
+
 // out[r · out_stride + c] = Σ_i x_r[i] · w[c, i] for the packed rows x[0, rows), c < count; with
 // `keep` it starts at keep[r] · out[r · out_stride + c].
 // Meanwhile `next`, the stored bytes of the panel that this thread will most likely pack next, are
 // brought into L2: no hardware prefetcher follows 32 rows read side by side. (Experts, Q8_0: 60 ms
 // a layer on one core, 116 without.)
 struct PanelProduct {
-  const std::byte* const* x;
+  PackedRows x;
   int64_t rows;
   const std::byte* panel;
   int64_t columns;
@@ -47,12 +57,19 @@ struct PanelProduct {
 // Products with W of one stored type on one instruction set. K = columns of W.
 struct PackedProduct {
   const char* name;                      // "int8", "bf16"
-  size_t (*row_bytes)(int64_t columns);  // of a packed row of x: a multiple of 64
+  int64_t together;                      // terms summed in one go: left out, if at all, as one
+  size_t (*row_bytes)(int64_t columns);  // of a packed row of x: an odd number of cache lines
   void (*pack_row)(const float* x, int64_t columns, std::byte* packed);
   size_t (*panel_bytes)(int64_t columns);
   void (*pack_panel)(const WeightView& w, std::byte* panel);  // w.rows ≤ kPanelRows
   void (*multiply)(const PanelProduct& product);
 };
+
+inline PackedRows take_rows(const PackedProduct& product, int64_t columns, int64_t rows,
+                            Arena& arena) {
+  const size_t stride = product.row_bytes(columns);
+  return {arena.take<std::byte>(static_cast<size_t>(rows) * stride), stride};
+}
 
 // The stored bytes of W's panel that begins at row `first`; none past the end.
 inline void set_next(const WeightView& w, int64_t first, PanelProduct& product) {

@@ -1,4 +1,4 @@
-// How tiles are cut and panels filled: what the products of AVX2 and AVX-512 share.
+// How tiles are cut and panels filled: what the packed products share.
 //
 // All of it has internal linkage: each source compiles it for its own instruction set, and the
 // linker must not choose one for all.
@@ -11,6 +11,36 @@
 
 namespace potluck::cpu {
 namespace {
+
+// Up to an odd number of cache lines, so that rows side by side fall into different sets.
+constexpr size_t odd_lines(size_t bytes) {
+  return (((bytes + 63) / 64) | 1) * 64;
+}
+
+// Spreads the prefetch of PanelProduct::next over `steps` steps.
+class Prefetch final {
+ public:
+  Prefetch(const PanelProduct& p, int64_t steps)
+      : at_(p.next), end_(p.next + p.next_bytes), bytes_(p.next_bytes / steps / 64 * 64 + 64) {}
+
+  void step() {
+    const std::byte* until = at_ + bytes_ < end_ ? at_ + bytes_ : end_;
+    for (; at_ < until; at_ += 64) __builtin_prefetch(at_, 0, 2);  // to L2
+  }
+
+ private:
+  const std::byte *at_, *end_;
+  size_t bytes_;
+};
+
+// The packed rows of a tile, where a loop finds them.
+template <int kRows>
+struct TileRows {
+  const std::byte* at[kRows];
+  TileRows(const PanelProduct& p, int64_t first) {
+    for (int r = 0; r < kRows; ++r) at[r] = p.x[first + r];
+  }
+};
 
 constexpr int64_t tile_count(int64_t rows, int rows_max) {
   return (rows + rows_max - 1) / rows_max;

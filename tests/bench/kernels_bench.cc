@@ -59,13 +59,12 @@ double peak_of(const PackedProduct& product, DType type) {
   Aligned packed(product.row_bytes(columns)), panel(product.panel_bytes(columns));
   product.pack_row(x.data(), columns, packed.bytes());
   product.pack_panel({type, blocks.data(), kPanelRows, columns}, panel.bytes());
-  const std::vector<const std::byte*> each(rows, packed.bytes());
   std::vector<float> out(static_cast<size_t>(rows * kPanelRows));
   double best = 1;
   for (int i = 0; i < 2000; ++i) {
     const double start = seconds();
     product.multiply(
-        {each.data(), rows, panel.bytes(), columns, out.data(), kPanelRows, kPanelRows});
+        {{packed.bytes(), 0}, rows, panel.bytes(), columns, out.data(), kPanelRows, kPanelRows});
     best = std::min(best, seconds() - start);
   }
   return 2.0 * rows * kPanelRows * columns / best;
@@ -194,10 +193,10 @@ void vocab_of(benchmark::State& state, DType type) {
 }
 
 void rms_norm_of(benchmark::State& state) {
-  auto x = random_floats(kCanvas * kHidden);
-  const auto weight = random_floats(kHidden);
+  const auto x = random_floats(kCanvas * kHidden), weight = random_floats(kHidden);
+  std::vector<float> out(x.size());
   ThreadPool pool(1);
-  for (auto _ : state) rms_norm(x.data(), weight.data(), 1e-6f, kCanvas, kHidden, x.data(), pool);
+  for (auto _ : state) rms_norm(x.data(), weight.data(), 1e-6f, kCanvas, kHidden, out.data(), pool);
   state.counters["GB/s"] = benchmark::Counter(static_cast<double>(x.size()) * 8e-9,
                                               benchmark::Counter::kIsIterationInvariantRate);
 }

@@ -75,9 +75,9 @@ Floats random_floats(int64_t n, uint32_t seed) {
 }
 
 Floats multiply(Isa isa, const Floats& x, int64_t rows, const Weights& w, int threads,
-                bool fine = false) {
+                Use use = Use::many) {
   ThreadPool pool(threads);
-  const PackedProduct& product = packed_product(isa, w.type, fine ? Use::fine : Use::many);
+  const PackedProduct& product = packed_product(isa, w.type, use);
   const size_t bytes = fast_matmul_scratch(product, w.columns, rows, threads);
   auto* scratch = std::aligned_alloc(64, bytes);
   Floats out(static_cast<size_t>(rows * w.rows), NAN);
@@ -89,7 +89,8 @@ Floats multiply(Isa isa, const Floats& x, int64_t rows, const Weights& w, int th
 // What packing may change of Σ x·w, plus the float sums' own rounding. int8: half a step of each
 // block of x, step = max/127, times its |w| sum; two terms: 1/256 of that. bf16: 2⁻⁸ of x (two
 // terms: 2⁻¹⁶) and of w, unless w is bf16 anyway.
-double tolerance(Isa isa, const Weights& w, const float* x, const float* row, bool fine) {
+double tolerance(Isa isa, const Weights& w, const float* x, const float* row, Use use) {
+  const bool fine = use == Use::fine;
   double packed = 0, magnitude = 0;
   for (int64_t i = 0; i < w.columns; i += 32) {
     double most = 0, weights = 0;
@@ -101,9 +102,8 @@ double tolerance(Isa isa, const Weights& w, const float* x, const float* row, bo
     packed += most / 127 * 0.5001 * weights;
   }
   const double sums = static_cast<double>(w.columns) * 0x1p-22 * magnitude;
-  const bool int8 = isa != Isa::amx && w.type != DType::bf16 && w.type != DType::f16 &&
-                    w.type != DType::f32 && w.type != DType::iq4_nl;
-  if (int8) return packed * 1.01 * (fine ? 0x1p-8 : 1) + sums + 1e-20;
+  if (std::string_view(packed_product(isa, w.type, use).name).starts_with("int"))
+    return packed * 1.01 * (fine ? 0x1p-8 : 1) + sums + 1e-20;
   const double of_x = fine ? 0x1.02p-16 : 0x1.02p-8;
   return magnitude * (of_x + (w.type == DType::bf16 ? 0 : 0x1.02p-8)) + sums + 1e-20;
 }
@@ -114,23 +114,24 @@ struct Shape {
 
 TEST_P(PackedProducts, MeetsTheReferenceOnOddShapes) {
   const Isa isa = GetParam();
-  constexpr Shape kShapes[] = {{1, 1, 256},   {3, 33, 256},  {7, 31, 512},
-                               {16, 64, 768}, {17, 70, 256}, {300, 5, 256}};
+  constexpr Shape kShapes[] = {{1, 1, 256},   {3, 33, 256},  {7, 31, 512}, {16, 64, 768},
+                               {17, 70, 256}, {33, 17, 256}, {45, 8, 768}, {300, 5, 256}};
   for (DType type : kTypes)
     for (const auto [rows, outputs, columns] : kShapes) {
       const Weights w(type, outputs, columns, 1);
       const Floats x = random_floats(rows * columns, 2);
-      for (bool fine : {false, true}) {
-        const Floats out = multiply(isa, x, rows, w, 2, fine);
+      for (Use use : {Use::many, Use::few, Use::fine}) {
+        const Floats out = multiply(isa, x, rows, w, 2, use);
         for (int64_t t = 0; t < rows; ++t)
           for (int64_t o = 0; o < outputs; ++o) {
             const float *xt = x.data() + t * columns, *wo = w.wide.data() + o * columns;
             double sum = 0;
             for (int64_t i = 0; i < columns; ++i) sum += static_cast<double>(xt[i]) * wo[i];
             ASSERT_NEAR(out[static_cast<size_t>(t * outputs + o)], sum,
-                        tolerance(isa, w, xt, wo, fine))
+                        tolerance(isa, w, xt, wo, use))
                 << isa_name(isa) << " " << dtype_name(type) << " " << rows << " × " << outputs
-                << " × " << columns << " at " << t << ", " << o << (fine ? " fine" : "");
+                << " × " << columns << " at " << t << ", " << o << " by "
+                << packed_product(isa, type, use).name;
           }
       }
     }
@@ -143,15 +144,16 @@ TEST_P(PackedProducts, TakesFloatsOfAnyWidth) {
     for (int64_t columns : {1, 2, 15, 17, 33, 255, 300, 1031}) {
       const Weights w(type, 35, columns, 3);
       const Floats x = random_floats(5 * columns, 4);
-      for (bool fine : {false, true}) {
-        const Floats out = multiply(isa, x, 5, w, 1, fine);
+      for (Use use : {Use::many, Use::fine}) {
+        const Floats out = multiply(isa, x, 5, w, 1, use);
         for (int64_t t = 0; t < 5; ++t)
           for (int64_t o = 0; o < 35; ++o) {
             const float *xt = x.data() + t * columns, *wo = w.wide.data() + o * columns;
             double sum = 0;
             for (int64_t i = 0; i < columns; ++i) sum += static_cast<double>(xt[i]) * wo[i];
-            ASSERT_NEAR(out[static_cast<size_t>(t * 35 + o)], sum, tolerance(isa, w, xt, wo, fine))
-                << dtype_name(type) << " " << columns << (fine ? " fine" : "");
+            ASSERT_NEAR(out[static_cast<size_t>(t * 35 + o)], sum, tolerance(isa, w, xt, wo, use))
+                << dtype_name(type) << " " << columns << " by "
+                << packed_product(isa, type, use).name;
           }
       }
     }
@@ -159,18 +161,20 @@ TEST_P(PackedProducts, TakesFloatsOfAnyWidth) {
 
 TEST_P(PackedProducts, ARowsBitsDependOnNeitherThreadsNorNeighbours) {
   const Isa isa = GetParam();
-  for (DType type : {DType::q8_0, DType::q4_k, DType::q6_k, DType::bf16}) {
-    const int64_t rows = 21, outputs = 67, columns = 512;
-    const Weights w(type, outputs, columns, 5);
-    const Floats x = random_floats(rows * columns, 6);
-    const Floats whole = multiply(isa, x, rows, w, 1);
-    EXPECT_EQ(multiply(isa, x, rows, w, 3), whole);
-    for (int64_t t = 0; t < rows; ++t) {
-      const Floats row(x.begin() + t * columns, x.begin() + (t + 1) * columns);
-      const Floats expected(whole.begin() + t * outputs, whole.begin() + (t + 1) * outputs);
-      EXPECT_EQ(multiply(isa, row, 1, w, 1), expected) << dtype_name(type) << " row " << t;
+  for (DType type : {DType::q8_0, DType::q4_k, DType::q6_k, DType::bf16})
+    for (Use use : {Use::many, Use::few, Use::fine}) {
+      const int64_t rows = 21, outputs = 67, columns = 512;
+      const Weights w(type, outputs, columns, 5);
+      const Floats x = random_floats(rows * columns, 6);
+      const Floats whole = multiply(isa, x, rows, w, 1, use);
+      EXPECT_EQ(multiply(isa, x, rows, w, 3, use), whole);
+      for (int64_t t = 0; t < rows; ++t) {
+        const Floats row(x.begin() + t * columns, x.begin() + (t + 1) * columns);
+        const Floats expected(whole.begin() + t * outputs, whole.begin() + (t + 1) * outputs);
+        EXPECT_EQ(multiply(isa, row, 1, w, 1, use), expected)
+            << dtype_name(type) << " row " << t << " by " << packed_product(isa, type, use).name;
+      }
     }
-  }
 }
 
 // A row of zeros, and one of a single outlier.
@@ -186,7 +190,7 @@ TEST_P(PackedProducts, ZerosStayZeroAndAnOutlierSpoilsItsBlockAlone) {
     const float* row = w.wide.data() + o * 96;
     double sum = 0;
     for (int64_t i = 0; i < 96; ++i) sum += static_cast<double>(x[static_cast<size_t>(i)]) * row[i];
-    ASSERT_NEAR(out[static_cast<size_t>(o)], sum, tolerance(isa, w, x.data(), row, false));
+    ASSERT_NEAR(out[static_cast<size_t>(o)], sum, tolerance(isa, w, x.data(), row, Use::many));
   }
 }
 

@@ -1,55 +1,64 @@
-// The product of packed bf16 rows and a panel on 32 × 32 tiles of sums, whoever multiplies tiles:
-// the processor (bf16_product.cc) or a test's plain loops.
+// The product of packed bf16 rows and a panel on tiles of sums, two rows of tiles by two columns of
+// them, whoever multiplies tiles: the processor (bf16_product.cc) or a test's plain loops.
 //
-// Tiles: sum(a, b) adds to 32 × 32 sums the product of a [32 rows][32 values] and b [16 pairs][32
-// columns][2], both bf16; clear() zeroes the sums and store() hands them out.
+// Tiles: clear() zeroes the sums; panel(b) takes the step's [16 pairs][32 columns][2] of W;
+// sum<kPair>(a0, a1, stride) adds the product with `height` rows of 32 values, bf16, from a0 on
+// and, for a pair, from a1 on; store<kPair>(sums) hands [height][32] sums out, the second tile's
+// from row 16 on.
 #pragma once
 
-#include <algorithm>
-#include <cstring>
-
-#include "kernels/cpu/packed_product.h"
+#include "kernels/cpu/amx/tiles.h"
 
 namespace potluck::cpu::amx {
 
-constexpr int64_t kRows = 32;    // of a tile of sums, and columns: a panel's
+constexpr int64_t kColumns = kPanelRows;
 constexpr int64_t kValues = 32;  // columns of W a step
-constexpr size_t kRowBytes = kValues * 2;
+constexpr int kStepBytes = kValues * 2;
 
-// a[r, :] = the step's values of row r; zeros where there is no row.
-inline void gather(const PanelProduct& p, int64_t first, int64_t count, size_t offset,
-                   std::byte* a) {
-  for (int64_t r = 0; r < count; ++r)
-    std::memcpy(a + static_cast<size_t>(r) * kRowBytes, p.x[first + r] + offset, kRowBytes);
-}
-
-inline void write_sums(const PanelProduct& p, int64_t first, int64_t count, const float* sums) {
-  for (int64_t r = 0; r < count; ++r) {
+// Rows [skip, height) of a tile that begins at row `first`.
+inline void write_sums(const PanelProduct& p, int64_t first, int64_t skip, int64_t height,
+                       const float* sums) {
+  for (int64_t r = skip; r < height; ++r) {
     float* out = p.out + (first + r) * p.out_stride;
-    const float keep = p.keep ? p.keep[first + r] : 0.0f;
-    for (int64_t c = 0; c < p.count; ++c)
-      out[c] = (p.keep ? keep * out[c] : 0.0f) + sums[r * kRows + c];
+    const float* from = sums + r * kColumns;
+    if (!p.keep)
+      std::memcpy(out, from, static_cast<size_t>(p.count) * sizeof(*out));
+    else
+      for (int64_t c = 0; c < p.count; ++c) out[c] = p.keep[first + r] * out[c] + from[c];
   }
 }
 
-// terms of a packed row lie term_bytes apart and are padded to kValues.
-template <typename Tiles>
-void multiply_bf16(const PanelProduct& p, int terms, size_t term_bytes, Tiles& tiles) {
-  alignas(64) std::byte a[kRows * kRowBytes] = {};
-  alignas(64) float sums[kRows * kRows];
-  const int64_t steps = (p.columns + kValues - 1) / kValues;
-  for (int64_t first = 0; first < p.rows; first += kRows) {
-    const int64_t count = std::min(kRows, p.rows - first);
-    if (count < kRows) std::memset(a, 0, sizeof(a));
-    tiles.clear();
-    for (int64_t step = 0; step < steps; ++step)
-      for (int term = 0; term < terms; ++term) {
-        gather(p, first, count, static_cast<size_t>(term) * term_bytes + step * kRowBytes, a);
-        tiles.sum(a, p.panel + static_cast<size_t>(step) * kRows * kRowBytes);
-      }
-    tiles.store(sums);
-    write_sums(p, first, count, sums);
+// One tile of rows, or a pair.
+template <int kTerms, bool kPair, typename Tiles>
+void multiply_tiles(const PanelProduct& p, size_t term_bytes, const RowCut& cut, int64_t tile,
+                    Prefetch& prefetch, Tiles& tiles) {
+  const PackedRows a0 = p.x.from(cut.first(tile)), a1 = p.x.from(cut.first(tile + kPair));
+  tiles.clear();
+  for (int64_t step = 0; step < tile_count(p.columns, kValues); ++step) {
+    prefetch.step();
+    tiles.panel(p.panel + step * kColumns * kStepBytes);
+    for (int term = 0; term < kTerms; ++term) {
+      const size_t at = static_cast<size_t>(term) * term_bytes + step * kStepBytes;
+      tiles.template sum<kPair>(a0.data + at, a1.data + at, p.x.stride);
+    }
   }
+  alignas(64) float sums[2 * kHeightMax * kColumns];
+  tiles.template store<kPair>(sums);
+  write_sums(p, cut.first(tile), cut.fresh(tile), cut.height, sums);
+  if constexpr (kPair)
+    write_sums(p, cut.first(tile + 1), cut.fresh(tile + 1), cut.height,
+               sums + kHeightMax * kColumns);
+}
+
+// The terms of a packed row lie term_bytes apart and are padded to kValues.
+template <int kTerms, typename Tiles>
+void multiply_bf16(const PanelProduct& p, size_t term_bytes, const RowCut& cut, Tiles& tiles) {
+  Prefetch prefetch(p, (cut.tiles + 1) / 2 * tile_count(p.columns, kValues));
+  for (int64_t tile = 0; tile < cut.tiles; tile += 2)
+    if (tile + 1 < cut.tiles)
+      multiply_tiles<kTerms, true>(p, term_bytes, cut, tile, prefetch, tiles);
+    else
+      multiply_tiles<kTerms, false>(p, term_bytes, cut, tile, prefetch, tiles);
 }
 
 }  // namespace potluck::cpu::amx

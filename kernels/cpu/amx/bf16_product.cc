@@ -1,14 +1,12 @@
 // Products in bf16 by TDPBF16PS. Rows and panels are AVX-512's: a step of a panel, 16 pairs of 32
-// columns, is two tiles as it lies. Integer weights are widened to bf16 as their panel is packed:
-// int8 tiles would have to leave the tile unit every 32 values, to be scaled.
-//
-// No machine with AMX was at hand when this was written: its arithmetic was run against plain loops
-// in the tests, and tiles_work() asks the processor before it is chosen; its speed is not measured.
+// columns, is two tiles as it lies. Integer weights are widened to bf16 as their panel is packed,
+// which pays from some 32 rows on (int8_product.cc is for fewer).
 #include <immintrin.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "kernels/cpu/amx/bf16_multiply.h"
+#include "kernels/cpu/amx/hardware.h"
 #include "kernels/cpu/amx/products.h"
 #include "kernels/cpu/avx512/products.h"
 
@@ -18,20 +16,9 @@ namespace {
 constexpr long kArchRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
 constexpr long kTileData = 18;                   // XFEATURE_XTILEDATA
 
-// Tiles 0 to 3: sums [16][16]; 4 and 5: 16 rows of a each; 6 and 7: 16 columns of b each. All are
-// 16 rows of 64 bytes. Held by one thread from construction to destruction.
 class HardwareTiles final {
  public:
-  HardwareTiles() {
-    struct alignas(64) {
-      uint8_t palette = 1, start = 0, reserved[14] = {};
-      uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-      uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-    } config;
-    _tile_loadconfig(&config);
-  }
-  ~HardwareTiles() { _tile_release(); }
-  HardwareTiles(const HardwareTiles&) = delete;
+  explicit HardwareTiles(int64_t height) : configuration_(height, kStepBytes) {}
 
   void clear() {
     _tile_zero(0);
@@ -40,36 +27,48 @@ class HardwareTiles final {
     _tile_zero(3);
   }
 
-  void sum(const std::byte* a, const std::byte* b) {
-    _tile_loadd(4, a, kRowBytes);
-    _tile_loadd(5, a + 16 * kRowBytes, kRowBytes);
-    _tile_loadd(6, b, 128);
-    _tile_loadd(7, b + 64, 128);
+  void panel(const std::byte* b) {
+    _tile_loadd(6, b, 2 * kStepBytes);
+    _tile_loadd(7, b + kStepBytes, 2 * kStepBytes);
+  }
+
+  template <bool kPair>
+  void sum(const std::byte* a0, const std::byte* a1, size_t stride) {
+    _tile_loadd(4, a0, stride);
     _tile_dpbf16ps(0, 4, 6);
     _tile_dpbf16ps(1, 4, 7);
+    if constexpr (!kPair) return;
+    _tile_loadd(5, a1, stride);
     _tile_dpbf16ps(2, 5, 6);
     _tile_dpbf16ps(3, 5, 7);
   }
 
+  template <bool kPair>
   void store(float* sums) {
-    _tile_stored(0, sums, kRows * 4);
-    _tile_stored(1, sums + 16, kRows * 4);
-    _tile_stored(2, sums + 16 * kRows, kRows * 4);
-    _tile_stored(3, sums + 16 * kRows + 16, kRows * 4);
+    constexpr size_t kStride = kColumns * sizeof(float);
+    _tile_stored(0, sums, kStride);
+    _tile_stored(1, sums + 16, kStride);
+    if constexpr (!kPair) return;
+    _tile_stored(2, sums + kHeightMax * kColumns, kStride);
+    _tile_stored(3, sums + kHeightMax * kColumns + 16, kStride);
   }
+
+ private:
+  TileConfiguration configuration_;
 };
 
 template <int kTerms>
 void multiply(const PanelProduct& p) {
-  const size_t row = avx512::bf16_product(kTerms == 2).row_bytes(p.columns);
-  HardwareTiles tiles;
-  multiply_bf16(p, kTerms, row / kTerms, tiles);
+  const RowCut cut{p.rows};
+  HardwareTiles tiles(cut.height);
+  multiply_bf16<kTerms>(p, avx512::bf16_term_bytes(p.columns), cut, tiles);
 }
 
 template <int kTerms>
 PackedProduct product() {
   PackedProduct p = avx512::bf16_product(kTerms == 2);
   p.name = kTerms == 2 ? "bf16 fine (AMX)" : "bf16 (AMX)";
+  p.together = kValues;
   p.multiply = multiply<kTerms>;
   return p;
 }
@@ -77,19 +76,19 @@ PackedProduct product() {
 // Row r of x is r + 1 everywhere, W's column c is c − 7: each sum is 40 · (r + 1) · (c − 7), which
 // bf16 and f32 hold exactly.
 bool multiplies_right() {
-  constexpr int64_t kColumns = 40, kHeight = 35;
+  constexpr int64_t kWidth = 40, kHeight = 35;
+  constexpr size_t kRowBytes = 192;
   const PackedProduct p = product<1>();
-  float x[kColumns], w[kPanelRows * kColumns], out[kHeight * kPanelRows];
-  alignas(64) std::byte rows[kHeight][128], panel[64 * kPanelRows * 2];
-  const std::byte* each[kHeight];
+  if (p.row_bytes(kWidth) != kRowBytes) return false;
+  float x[kWidth], w[kPanelRows * kWidth], out[kHeight * kPanelRows];
+  alignas(64) std::byte rows[kHeight][kRowBytes], panel[64 * kPanelRows * 2];
   for (int64_t r = 0; r < kHeight; ++r) {
     for (float& value : x) value = static_cast<float>(r + 1);
-    p.pack_row(x, kColumns, rows[r]);
-    each[r] = rows[r];
+    p.pack_row(x, kWidth, rows[r]);
   }
-  for (int64_t i = 0; i < kPanelRows * kColumns; ++i) w[i] = static_cast<float>(i / kColumns - 7);
-  p.pack_panel({DType::f32, w, kPanelRows, kColumns}, panel);
-  p.multiply({each, kHeight, panel, kColumns, out, kPanelRows, kPanelRows});
+  for (int64_t i = 0; i < kPanelRows * kWidth; ++i) w[i] = static_cast<float>(i / kWidth - 7);
+  p.pack_panel({DType::f32, w, kPanelRows, kWidth}, panel);
+  p.multiply({{rows[0], kRowBytes}, kHeight, panel, kWidth, out, kPanelRows, kPanelRows});
   for (int64_t i = 0; i < kHeight * kPanelRows; ++i)
     if (out[i] != static_cast<float>(40 * (i / kPanelRows + 1) * (i % kPanelRows - 7)))
       return false;

@@ -9,6 +9,7 @@ namespace potluck::cpu::amx {
 // multiply a known product right. False: absent, refused or wrong.
 bool tiles_work();
 
-const PackedProduct& bf16_product(bool fine);  // any type
+const PackedProduct& bf16_product(bool fine);   // any type
+const PackedProduct* int8_product(DType type);  // nullptr: no groups of 32 integers
 
 }  // namespace potluck::cpu::amx

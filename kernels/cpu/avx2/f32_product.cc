@@ -18,7 +18,7 @@ int64_t padded_columns(int64_t columns) {
 }
 
 size_t row_bytes(int64_t columns) {
-  return static_cast<size_t>(padded_columns(columns) * 4 + 63) / 64 * 64;
+  return odd_lines(static_cast<size_t>(padded_columns(columns) * 4));
 }
 
 void pack_row(const float* x, int64_t columns, std::byte* packed) {
@@ -57,7 +57,7 @@ void pack_panel(const WeightView& w, std::byte* panel) {
 
 template <int kRows>
 void multiply_tile(const PanelProduct& p, int64_t first, int column) {
-  const std::byte* const* x = p.x + first;
+  const TileRows<kRows> x(p, first);
   __m256 sums[kRows][2];
   for (int r = 0; r < kRows; ++r) start_columns(p, first + r, column, sums[r]);
   for (int64_t k = 0; k < p.columns; ++k) {
@@ -66,7 +66,7 @@ void multiply_tile(const PanelProduct& p, int64_t first, int column) {
 #pragma GCC unroll 6
     for (int r = 0; r < kRows; ++r) {
       float value;
-      std::memcpy(&value, x[r] + k * 4, 4);
+      std::memcpy(&value, x.at[r] + k * 4, 4);
       const __m256 all = _mm256_set1_ps(value);
       sums[r][0] = _mm256_fmadd_ps(w0, all, sums[r][0]);
       sums[r][1] = _mm256_fmadd_ps(w1, all, sums[r][1]);
@@ -84,7 +84,8 @@ void multiply(const PanelProduct& p) {
   });
 }
 
-constexpr PackedProduct kProduct = {"f32", row_bytes, pack_row, panel_bytes, pack_panel, multiply};
+constexpr PackedProduct kProduct = {"f32",       1,          row_bytes, pack_row,
+                                    panel_bytes, pack_panel, multiply};
 
 }  // namespace
 

@@ -25,7 +25,7 @@ constexpr float kReach = 32767.0f;
 template <typename Format>
 size_t row_bytes(int64_t columns) {
   const auto k = static_cast<size_t>(columns);
-  return (2 * k + k / kBlock * 4 + k / Format::kGroup * 4 + 63) / 64 * 64;
+  return odd_lines(2 * k + k / kBlock * 4 + k / Format::kGroup * 4);
 }
 
 int64_t scales_at(int64_t columns) {
@@ -164,8 +164,9 @@ template <typename Format, int kRows>
 void multiply_tile(const PanelProduct& p, int64_t first, int column) {
   __m256 sums[kRows][2];
   for (int r = 0; r < kRows; ++r) start_columns(p, first + r, column, sums[r]);
+  const TileRows<kRows> x(p, first);
   for (int64_t g = 0; g < p.columns / Format::kGroup; ++g)
-    add_group<Format, kRows>(p, p.x + first, g, column, sums);
+    add_group<Format, kRows>(p, x.at, g, column, sums);
   for (int r = 0; r < kRows; ++r) store_columns(p, first + r, column, sums[r]);
 }
 
@@ -181,9 +182,9 @@ void multiply(const PanelProduct& p) {
 }
 
 template <typename Format>
-constexpr PackedProduct kProduct = {
-    "int16",         row_bytes<Format>, pack_row<Format>, panel_bytes<Format>, pack_panel<Format>,
-    multiply<Format>};
+constexpr PackedProduct kProduct = {"int16",          Format::kGroup,      row_bytes<Format>,
+                                    pack_row<Format>, panel_bytes<Format>, pack_panel<Format>,
+                                    multiply<Format>};
 
 }  // namespace
 

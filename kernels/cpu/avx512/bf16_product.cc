@@ -21,14 +21,9 @@ int64_t padded_columns(int64_t columns) {
   return (columns + kPad - 1) / kPad * kPad;
 }
 
-// The terms of a packed row lie behind one another.
-int64_t term_bytes(int64_t columns) {
-  return padded_columns(columns) * 2;
-}
-
 template <int kTerms>
 size_t row_bytes(int64_t columns) {
-  return static_cast<size_t>(kTerms * term_bytes(columns));
+  return odd_lines(kTerms * bf16_term_bytes(columns));
 }
 
 // out[0, padded) = x in bf16, zeros behind.
@@ -49,7 +44,7 @@ void pack_row(const float* x, int64_t columns, std::byte* packed) {
       float left[kWide];
       dequantize_row(DType::bf16, packed + i * 2, left, n);
       for (int64_t j = 0; j < n; ++j) left[j] = x[i + j] - left[j];
-      round_row(left, n, padded_columns(n), packed + term_bytes(columns) + i * 2);
+      round_row(left, n, padded_columns(n), packed + bf16_term_bytes(columns) + i * 2);
     }
 }
 
@@ -91,8 +86,8 @@ void pack_panel(const WeightView& w, std::byte* panel) {
 
 template <int kRows, int kTerms>
 void multiply_tile(const PanelProduct& p, int64_t first, Prefetch& prefetch) {
-  const std::byte* const* x = p.x + first;
-  const int64_t behind = term_bytes(p.columns);
+  const TileRows<kRows> x(p, first);
+  const size_t behind = bf16_term_bytes(p.columns);
   __m512 sums[kRows][2];
   for (int r = 0; r < kRows; ++r) start_columns(p, first + r, sums[r]);
   for (int64_t k = 0; k < padded_columns(p.columns); k += kStep) {
@@ -106,7 +101,7 @@ void multiply_tile(const PanelProduct& p, int64_t first, Prefetch& prefetch) {
 #pragma GCC unroll 2
         for (int term = 0; term < kTerms; ++term) {
           int32_t pair;
-          std::memcpy(&pair, x[r] + term * behind + i * 2, 4);
+          std::memcpy(&pair, x.at[r] + static_cast<size_t>(term) * behind + i * 2, 4);
           const auto both = (__m512bh)_mm512_set1_epi32(pair);
           sums[r][0] = _mm512_dpbf16_ps(sums[r][0], w0, both);
           sums[r][1] = _mm512_dpbf16_ps(sums[r][1], w1, both);
@@ -125,6 +120,7 @@ void multiply(const PanelProduct& p) {
 
 template <int kTerms>
 constexpr PackedProduct kProduct = {kTerms == 2 ? "bf16 fine" : "bf16",
+                                    2,
                                     row_bytes<kTerms>,
                                     pack_row<kTerms>,
                                     panel_bytes,
@@ -132,6 +128,10 @@ constexpr PackedProduct kProduct = {kTerms == 2 ? "bf16 fine" : "bf16",
                                     multiply<kTerms>};
 
 }  // namespace
+
+size_t bf16_term_bytes(int64_t columns) {
+  return static_cast<size_t>(padded_columns(columns)) * 2;
+}
 
 // Pairs of rows are interleaved: dword c = {row j, row j + 1} of column c.
 void pack_value_panel(const uint16_t* values, int64_t stride, int64_t terms, int64_t count,

@@ -10,38 +10,19 @@
 // (Zen 5, 2026-11-24); 8 rows spill and reach 0.83.
 #include <cstring>
 
-#include "kernels/cpu/avx2/formats.h"
+#include "kernels/cpu/avx512/int8_layout.h"
 #include "kernels/cpu/avx512/products.h"
 #include "kernels/cpu/avx512/tiles.h"
-#include "kernels/cpu/avx512/transpose.h"
 
 namespace potluck::cpu::avx512 {
 namespace {
 
-constexpr int kRowsMax = 6;           // of a tile
-constexpr int kBlock = 32;            // values of x that share a scale
-constexpr int kColumns = kPanelRows;  // of a tile: a panel's
+constexpr int kRowsMax = 6;  // of a tile
 
-size_t padded(size_t bytes) {
-  return (bytes + 63) / 64 * 64;
-}
-
-// A packed row: int8 q[kTerms][K], f32 scale[K / 32], then for each group i32 −zero · Σ q, or f32
-// scale · Σ q where the format has a minimum. Two terms are q = 256 · q[0] + q[1].
 template <typename Format, int kTerms>
 size_t row_bytes(int64_t columns) {
   const auto k = static_cast<size_t>(columns);
-  return padded(kTerms * k + k / kBlock * 4 + k / Format::kGroup * 4);
-}
-
-template <int kTerms>
-int64_t scales_at(int64_t columns) {
-  return kTerms * columns;
-}
-
-template <int kTerms>
-int64_t extras_at(int64_t columns) {
-  return kTerms * columns + columns / kBlock * 4;
+  return odd_lines(kTerms * k + k / kBlock * 4 + k / Format::kGroup * 4);
 }
 
 // q = round(x · reach / max|x|), 16 values a half.
@@ -105,40 +86,6 @@ void pack_row(const float* x, int64_t columns, std::byte* packed) {
       extra += 8;
     }
   }
-}
-
-// A panel: for each group the bytes [kGroup / 4][32 columns][4], then f32 scale[32], then f32
-// minimum[32] where the format has one.
-template <typename Format>
-constexpr size_t kGroupBytes = Format::kGroup* kColumns + kScaleBytes<Format>;
-
-template <typename Format>
-size_t panel_bytes(int64_t columns) {
-  return static_cast<size_t>(columns / Format::kGroup) * kGroupBytes<Format>;
-}
-
-template <typename Format>
-POTLUCK_INLINE_512 void write_groups(const Stage<Format>& stage, std::byte* panel) {
-  constexpr int kSteps = Format::kGroup / 4;
-  for (int first = 0; first < Format::kValues; first += kBlock)
-    for (int side = 0; side < 2; ++side) {
-      __m512i dwords[8];
-      transpose_16x8(reinterpret_cast<const std::byte*>(stage.q[16 * side]) + first,
-                     Format::kValues, dwords);
-      for (int j = 0; j < 8; ++j) {
-        const int group = first / Format::kGroup + j / kSteps;
-        std::byte* to = panel + group * kGroupBytes<Format> + j % kSteps * 4 * kColumns + 64 * side;
-        _mm512_store_si512(to, dwords[j]);
-      }
-    }
-  for (int g = 0; g < Stage<Format>::kGroups; ++g)
-    write_scales(stage, g, panel + g * kGroupBytes<Format> + Format::kGroup * kColumns);
-}
-
-template <typename Format>
-void pack_panel(const WeightView& w, std::byte* panel) {
-  pack_blocks<Format, kGroupBytes<Format>>(
-      w, panel, [](const Stage<Format>& stage, std::byte* to) { write_groups(stage, to); });
 }
 
 // dots[r][·] += one term of a group's values · its bytes of W.
@@ -213,9 +160,10 @@ template <typename Format, int kRows, int kTerms>
 void multiply_tile(const PanelProduct& p, int64_t first, Prefetch& prefetch) {
   __m512 sums[kRows][2];
   for (int r = 0; r < kRows; ++r) start_columns(p, first + r, sums[r]);
+  const TileRows<kRows> x(p, first);
   for (int64_t g = 0; g < p.columns / Format::kGroup; ++g) {
     prefetch.step();
-    add_group<Format, kRows, kTerms>(p, p.x + first, g, sums);
+    add_group<Format, kRows, kTerms>(p, x.at, g, sums);
   }
   for (int r = 0; r < kRows; ++r) store_columns(p, first + r, sums[r]);
 }
@@ -230,10 +178,11 @@ void multiply(const PanelProduct& p) {
 
 template <typename Format, int kTerms>
 constexpr PackedProduct kProduct = {kTerms == 2 ? "int8 fine" : "int8",
+                                    Format::kGroup,
                                     row_bytes<Format, kTerms>,
                                     pack_row<Format, kTerms>,
                                     panel_bytes<Format>,
-                                    pack_panel<Format>,
+                                    pack_panel<Format, false>,
                                     multiply<Format, kTerms>};
 
 }  // namespace

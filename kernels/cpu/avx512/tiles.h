@@ -31,22 +31,6 @@ inline void store_columns(const PanelProduct& p, int64_t r, const __m512 (&sums)
                           sums[side]);
 }
 
-// Spreads the prefetch of PanelProduct::next over `steps` steps.
-class Prefetch final {
- public:
-  Prefetch(const PanelProduct& p, int64_t steps)
-      : at_(p.next), end_(p.next + p.next_bytes), bytes_(p.next_bytes / steps / 64 * 64 + 64) {}
-
-  void step() {
-    const std::byte* until = at_ + bytes_ < end_ ? at_ + bytes_ : end_;
-    for (; at_ < until; at_ += 64) _mm_prefetch(reinterpret_cast<const char*>(at_), _MM_HINT_T1);
-  }
-
- private:
-  const std::byte *at_, *end_;
-  size_t bytes_;
-};
-
 }  // namespace
 
 }  // namespace potluck::cpu::avx512

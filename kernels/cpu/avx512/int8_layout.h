@@ -1,0 +1,70 @@
+// How int8 rows and the panels that they meet are laid out: VPDPBUSD's, and with centred values the
+// tiles' of AMX.
+//
+// All of it has internal linkage: each source compiles it for its own instruction set, and the
+// linker must not choose one for all.
+#pragma once
+
+#include <immintrin.h>
+
+#include "kernels/cpu/avx2/formats.h"
+#include "kernels/cpu/avx512/transpose.h"
+
+namespace potluck::cpu::avx512 {
+namespace {
+
+constexpr int kBlock = 32;            // values of x that share a scale
+constexpr int kColumns = kPanelRows;  // of a tile: a panel's
+
+// A packed row: int8 q[kTerms][K], f32 scale[K / 32], then for each group i32 −zero · Σ q, or f32
+// scale · Σ q where the format has a minimum. Two terms are q = 256 · q[0] + q[1].
+template <int kTerms>
+int64_t scales_at(int64_t columns) {
+  return kTerms * columns;
+}
+
+template <int kTerms>
+int64_t extras_at(int64_t columns) {
+  return kTerms * columns + columns / kBlock * 4;
+}
+
+// A panel: for each group the bytes [kGroup / 4][32 columns][4], then f32 scale[32], then f32
+// minimum[32] where the format has one. The bytes are q, or q − kZero where they are centred.
+template <typename Format>
+constexpr size_t kGroupBytes = Format::kGroup* kColumns + kScaleBytes<Format>;
+
+template <typename Format>
+size_t panel_bytes(int64_t columns) {
+  return static_cast<size_t>(columns / Format::kGroup) * kGroupBytes<Format>;
+}
+
+template <typename Format, bool kCentred>
+POTLUCK_INLINE_512 void write_groups(const Stage<Format>& stage, std::byte* panel) {
+  constexpr int kSteps = Format::kGroup / 4;
+  for (int first = 0; first < Format::kValues; first += kBlock)
+    for (int side = 0; side < 2; ++side) {
+      __m512i dwords[8];
+      transpose_16x8(reinterpret_cast<const std::byte*>(stage.q[16 * side]) + first,
+                     Format::kValues, dwords);
+      for (int j = 0; j < 8; ++j) {
+        const int group = first / Format::kGroup + j / kSteps;
+        std::byte* to = panel + group * kGroupBytes<Format> + j % kSteps * 4 * kColumns + 64 * side;
+        if constexpr (kCentred && Format::kZero != 0)
+          dwords[j] =
+              _mm512_sub_epi8(dwords[j], _mm512_set1_epi8(static_cast<char>(Format::kZero)));
+        _mm512_store_si512(to, dwords[j]);
+      }
+    }
+  for (int g = 0; g < Stage<Format>::kGroups; ++g)
+    write_scales(stage, g, panel + g * kGroupBytes<Format> + Format::kGroup * kColumns);
+}
+
+template <typename Format, bool kCentred>
+void pack_panel(const WeightView& w, std::byte* panel) {
+  pack_blocks<Format, kGroupBytes<Format>>(w, panel, [](const Stage<Format>& stage, std::byte* to) {
+    write_groups<Format, kCentred>(stage, to);
+  });
+}
+
+}  // namespace
+}  // namespace potluck::cpu::avx512
