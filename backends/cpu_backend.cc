@@ -69,6 +69,10 @@ DeviceInfo CpuBackend::info() const {
 }
 
 Tensor CpuBackend::allocate(size_t bytes) {
+  if (bytes >= Pages::kHugePage) {
+    pages_.emplace_back(bytes).touch(pool_);
+    return {pages_.back().data(), bytes};
+  }
   const size_t rounded = (std::max<size_t>(bytes, 1) + kAlignment - 1) / kAlignment * kAlignment;
   void* data = std::aligned_alloc(kAlignment, rounded);
   if (!data)
@@ -80,6 +84,10 @@ Tensor CpuBackend::allocate(size_t bytes) {
 }
 
 void CpuBackend::free(Tensor& tensor) {
+  if (std::erase_if(pages_, [&](const Pages& pages) { return pages.data() == tensor.data; })) {
+    tensor = {};
+    return;
+  }
   const auto found = std::find_if(tensors_.begin(), tensors_.end(),
                                   [&](const Tensor& t) { return t.data == tensor.data; });
   CHECK(found != tensors_.end());
@@ -107,13 +115,24 @@ Matrix CpuBackend::load_matrix(std::shared_ptr<const std::byte> blocks, DType ty
                                int64_t rows, int64_t columns) {
   Matrix matrix{static_cast<int>(matrices_.size()), type, count, rows, columns};
   const cpu::WeightView view{type, blocks.get(), count * rows, columns};
-  matrices_.push_back({std::move(blocks), view});
+  if (fast() && count > 1 && cpu::packed_product(isa_, type, cpu::Use::few).store_panel)
+    matrices_.push_back(store_panels(view, count));
+  else
+    matrices_.push_back({std::move(blocks), view});
   return matrix;
 }
 
-const cpu::WeightView& CpuBackend::view(const Matrix& matrix) const {
+// Reads the file's blocks and touches the panels' pages for the first time in all threads at once.
+CpuBackend::Stored CpuBackend::store_panels(const cpu::WeightView& view, int64_t count) {
+  const cpu::PackedProduct& product = cpu::packed_product(isa_, view.type, cpu::Use::few);
+  const auto pages = std::make_shared<Pages>(cpu::store_bytes(product, view, count));
+  cpu::store_panels(product, view, count, pages->data(), pool_);
+  return {{pages, pages->data()}, {view.type, pages->data(), view.rows, view.columns}, true};
+}
+
+const CpuBackend::Stored& CpuBackend::stored(const Matrix& matrix) const {
   CHECK(!matrix.empty() && static_cast<size_t>(matrix.id) < matrices_.size(), matrix.id);
-  return matrices_[static_cast<size_t>(matrix.id)].view;
+  return matrices_[static_cast<size_t>(matrix.id)];
 }
 
 void CpuBackend::reserve(const Limits& limits) {
@@ -291,8 +310,8 @@ void CpuBackend::experts(Tensor x, const Matrix& gate_up, const Matrix& down, in
   const cpu::ExpertsView experts{view(gate_up), view(down),   static_cast<int>(gate_up.count),
                                  used,          down.columns, gate_up.columns};
   if (fast())
-    cpu::fast_experts(isa_, x.f32(), rows, experts, expert.i32(), weight.f32(), out.f32(),
-                      scratch_.data, pool_);
+    cpu::fast_experts(isa_, x.f32(), rows, experts, {stored(gate_up).panels, stored(down).panels},
+                      expert.i32(), weight.f32(), out.f32(), scratch_.data, pool_);
   else
     cpu::experts(x.f32(), rows, experts, expert.i32(), weight.f32(), out.f32(), scratch_.data,
                  pool_);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "backends/backend.h"
+#include "backends/pages.h"
 #include "kernels/cpu/isa.h"
 #include "kernels/cpu/reference.h"
 #include "kernels/cpu/thread_pool.h"
@@ -58,8 +59,11 @@ class CpuBackend final : public Backend {
   struct Stored {
     std::shared_ptr<const std::byte> bytes;
     cpu::WeightView view;  // [count · rows, columns]
+    bool panels = false;   // blocks are stored panels (kernels/cpu/packed_product.h)
   };
-  const cpu::WeightView& view(const Matrix& matrix) const;
+  const Stored& stored(const Matrix& matrix) const;
+  const cpu::WeightView& view(const Matrix& matrix) const { return stored(matrix).view; }
+  Stored store_panels(const cpu::WeightView& view, int64_t count);
   void reserve_stage(const Limits& limits);
   void reserve_head(const Limits& limits);
   void store_kv(const StepParams& params, const AttentionLayer& layer, const float* values,
@@ -71,7 +75,8 @@ class CpuBackend final : public Backend {
 
   const cpu::Isa isa_;
   cpu::ThreadPool pool_;
-  std::vector<Tensor> tensors_;
+  std::vector<Tensor> tensors_;  // the small ones; the others lie in pages_
+  std::vector<Pages> pages_;
   std::vector<Stored> matrices_;
   size_t scratch_bytes_ = 0;
   Tensor scratch_;               // of the largest operation

@@ -20,11 +20,15 @@ size_t fast_matmul_scratch(const PackedProduct& product, int64_t columns, int64_
 void fast_matmul(const PackedProduct& product, const float* x, int64_t rows, const WeightView& w,
                  float* out, void* scratch, ThreadPool& pool);
 
-// As experts(): each expert's rows meet its panels once, gate and up in one task.
+// As experts(): each expert's rows meet its panels once, gate and up in one task. Where a matrix'
+// blocks are stored panels they lie expert by expert.
+struct StoredPanels {
+  bool gate_up = false, down = false;
+};
 size_t fast_experts_scratch(Isa isa, const ExpertsView& experts, int64_t rows_max, int threads);
 void fast_experts(Isa isa, const float* x, int64_t rows, const ExpertsView& view,
-                  const int32_t* expert, const float* weight, float* out, void* scratch,
-                  ThreadPool& pool);
+                  StoredPanels stored, const int32_t* expert, const float* weight, float* out,
+                  void* scratch, ThreadPool& pool);
 
 // As attention(), with q, K, V and the weights in bf16. scratch: fast_attention_scratch bytes for
 // each thread.

@@ -48,23 +48,30 @@ Scratch carve(const Products& p, const ExpertsView& view, int64_t rows, int thre
 struct Pass {
   const PackedProduct& product;
   const WeightView& w;
+  bool stored;  // as panels
   int64_t outputs;
   PackedRows x;
   float* out;
 };
 
+// The stored panel `task`, or past the last none.
+const std::byte* stored_panel(const Pass& pass, int64_t task, int64_t tasks) {
+  if (task >= tasks) return nullptr;
+  return static_cast<const std::byte*>(pass.w.blocks) +
+         static_cast<size_t>(task) * pass.product.stored_bytes(pass.w.columns);
+}
+
 // Every expert hit against each of its panels.
 void run(const Pass& pass, int experts, const Scratch& s, ThreadPool& pool) {
-  const int64_t panels = (pass.outputs + kPanelRows - 1) / kPanelRows;
+  const int64_t panels = panel_count(pass.outputs), tasks = experts * panels;
   const auto first_row = [&](int64_t task) {
     return task / panels * pass.outputs + task % panels * kPanelRows;
   };
-  pool.for_each(experts * panels, [&](int64_t task, int thread) {
+  pool.for_each(tasks, [&](int64_t task, int thread) {
     const int64_t e = task / panels, first = task % panels * kPanelRows;
     if (s.groups.rows(e) == 0) return;
     std::byte* panel = s.panels + static_cast<size_t>(thread) * s.panel_bytes;
     const int64_t count = std::min(kPanelRows, pass.outputs - first), row = s.groups.begin[e];
-    pass.product.pack_panel(pass.w.slice(first_row(task), count), panel);
     PanelProduct p{pass.x.from(row),
                    s.groups.rows(e),
                    panel,
@@ -72,6 +79,13 @@ void run(const Pass& pass, int experts, const Scratch& s, ThreadPool& pool) {
                    pass.out + row * pass.outputs + first,
                    pass.outputs,
                    count};
+    if (pass.stored) {
+      p.panel = stored_panel(pass, task, tasks);
+      p.next = stored_panel(pass, task + pool.threads(), tasks);
+      p.next_bytes = p.next ? pass.product.stored_bytes(pass.w.columns) : 0;
+      return pass.product.multiply_stored(p);
+    }
+    pass.product.pack_panel(pass.w.slice(first_row(task), count), panel);
     set_next(pass.w, first_row(task + pool.threads()), p);
     pass.product.multiply(p);
   });
@@ -105,16 +119,18 @@ size_t fast_experts_scratch(Isa isa, const ExpertsView& view, int64_t rows_max, 
 }
 
 void fast_experts(Isa isa, const float* x, int64_t rows, const ExpertsView& view,
-                  const int32_t* expert, const float* weight, float* out, void* scratch,
-                  ThreadPool& pool) {
+                  StoredPanels stored, const int32_t* expert, const float* weight, float* out,
+                  void* scratch, ThreadPool& pool) {
   const Products products = products_of(isa, view);
   Arena arena(scratch);
   const Scratch s = carve(products, view, rows, pool.threads(), arena);
   group_by_expert(expert, view.experts, s.groups);
   pack_inputs(products.gate_up, x, rows, view.hidden, view.used, s, pool);
-  run({products.gate_up, view.gate_up, 2 * view.inner, s.x, s.inner}, view.experts, s, pool);
+  run({products.gate_up, view.gate_up, stored.gate_up, 2 * view.inner, s.x, s.inner}, view.experts,
+      s, pool);
   activation_pass(products.down, view, s, pool);
-  run({products.down, view.down, view.hidden, s.inners, s.outputs}, view.experts, s, pool);
+  run({products.down, view.down, stored.down, view.hidden, s.inners, s.outputs}, view.experts, s,
+      pool);
   sum_slots(s.groups, s.outputs, weight, rows, view.used, view.hidden, out, pool);
 }
 

@@ -1,5 +1,7 @@
 #include "kernels/cpu/packed_product.h"
 
+#include <algorithm>
+
 #include "topology/check.h"
 #if defined(__x86_64__)
 #include "kernels/cpu/amx/products.h"
@@ -25,6 +27,20 @@ const PackedProduct& packed_product(Isa isa, DType type, Use use) {
 #endif
   CHECK(false, isa_name(isa), dtype_name(type), static_cast<int>(use));
   __builtin_unreachable();
+}
+
+size_t store_bytes(const PackedProduct& product, const WeightView& w, int64_t count) {
+  return static_cast<size_t>(count * panel_count(w.rows / count)) * product.stored_bytes(w.columns);
+}
+
+void store_panels(const PackedProduct& product, const WeightView& w, int64_t count, std::byte* to,
+                  ThreadPool& pool) {
+  const int64_t rows = w.rows / count, panels = panel_count(rows);
+  pool.for_each(count * panels, [&](int64_t i, int) {
+    const int64_t first = i % panels * kPanelRows;
+    product.store_panel(w.slice(i / panels * rows + first, std::min(kPanelRows, rows - first)),
+                        to + static_cast<size_t>(i) * product.stored_bytes(w.columns));
+  });
 }
 
 void widen_bf16(Isa isa, DType type, const void* blocks, int64_t values, uint16_t* out) {

@@ -8,9 +8,11 @@
 // 1/√d, self-conditioning because a step hands its rounding on: with one term everywhere the golden
 // model of 4 bits loses 1.6 times what the reference loses in bf16 (worst step 5.5), so 0.7 (1.2).
 //
-// Why unpack a panel and not repack a file: a panel costs 3 cycles a 64 bytes, against 8 for every
-// 16 rows of x, and in return a file loads at once, takes no memory beside its own pages, and may
-// be shared by processes.
+// Two ways to a panel. Dense matrices keep the file's blocks: unpacking them is small beside 256
+// rows of x, and a file's pages need no loading and may be shared by processes. Experts meet some
+// 16 rows each, where unpacking took as long as multiplying and 32 rows read side by side left the
+// memory waiting: they are reordered into stored panels as the model is loaded (one layer on a
+// core, Q8_0: 141 ms before, 70 after, of 54 that reading takes; Xeon 6 with AMX, 2026-11-26).
 //
 // Each out[r, c] is a sum in an order fixed by the columns of W alone: on one instruction set a
 // row's bits do not depend on the rows beside it, on threads, or on how a product is cut.
@@ -22,11 +24,16 @@
 #include "kernels/cpu/arena.h"
 #include "kernels/cpu/isa.h"
 #include "kernels/cpu/reference.h"
+#include "kernels/cpu/thread_pool.h"
 #include "topology/dtype.h"
 
 namespace potluck::cpu {
 
 inline constexpr int64_t kPanelRows = 32;  // rows of W (outputs) in a panel
+
+constexpr int64_t panel_count(int64_t rows) {
+  return (rows + kPanelRows - 1) / kPanelRows;
+}
 
 // Packed rows, `stride` bytes apart.
 struct PackedRows {
@@ -63,6 +70,12 @@ struct PackedProduct {
   size_t (*panel_bytes)(int64_t columns);
   void (*pack_panel)(const WeightView& w, std::byte* panel);  // w.rows ≤ kPanelRows
   void (*multiply)(const PanelProduct& product);
+
+  // The same with panels that were reordered when the model was loaded (PanelProduct::panel is a
+  // stored one, without `keep`); nullptr where there are none.
+  size_t (*stored_bytes)(int64_t columns) = nullptr;
+  void (*store_panel)(const WeightView& w, std::byte* stored) = nullptr;  // w.rows ≤ kPanelRows
+  void (*multiply_stored)(const PanelProduct& product) = nullptr;
 };
 
 inline PackedRows take_rows(const PackedProduct& product, int64_t columns, int64_t rows,
@@ -85,6 +98,12 @@ enum class Use : uint8_t { many, few, fine };
 
 // isa must be available and not portable.
 const PackedProduct& packed_product(Isa isa, DType type, Use use = Use::many);
+
+// The stored panels of W [count · rows, columns], matrix by matrix, by all threads: `to` has
+// store_bytes and is touched nowhere twice.
+size_t store_bytes(const PackedProduct& product, const WeightView& w, int64_t count);
+void store_panels(const PackedProduct& product, const WeightView& w, int64_t count, std::byte* to,
+                  ThreadPool& pool);
 
 // Stored blocks to bf16, as dequantize_row and a rounding would; `values`: a multiple of the
 // block's.

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "backends/pages.h"
 #include "kernels/cpu/dequantize.h"
 #include "kernels/cpu/fast.h"
 
@@ -108,6 +109,26 @@ void reference_matmul(benchmark::State& state) {
                          benchmark::Counter::kIsIterationInvariantRate);
 }
 
+// Experts' stored panels, where the product has them, in the place of their blocks.
+struct Panels {
+  Panels(const WeightView& w, int64_t count)
+      : product(packed_product(chosen_isa, w.type, Use::few)),
+        experts(count),
+        pages(product.store_panel ? store_bytes(product, w, count) : 0) {}
+
+  bool store(WeightView& w) const {
+    if (!product.store_panel) return false;
+    ThreadPool pool(1);
+    store_panels(product, w, experts, pages.data(), pool);
+    w.blocks = pages.data();
+    return true;
+  }
+
+  const PackedProduct& product;
+  int64_t experts;
+  Pages pages;
+};
+
 // 256 rows of top 8 over 128 experts: 16 rows each.
 void experts_of(benchmark::State& state, DType type) {
   constexpr int kExperts = 128, kUsed = 8;
@@ -115,24 +136,27 @@ void experts_of(benchmark::State& state, DType type) {
   const auto gate_up = random_blocks(type, kExperts * 2 * kInner * kHidden);
   const DType down_type = kInner % block_shape(type).values == 0 ? type : DType::q5_0;
   const auto down = random_blocks(down_type, kExperts * kHidden * kInner);
-  const ExpertsView view{{type, gate_up.data(), kExperts * 2 * kInner, kHidden},
-                         {down_type, down.data(), kExperts * kHidden, kInner},
-                         kExperts,
-                         kUsed,
-                         kInner,
-                         kHidden};
+  ExpertsView view{{type, gate_up.data(), kExperts * 2 * kInner, kHidden},
+                   {down_type, down.data(), kExperts * kHidden, kInner},
+                   kExperts,
+                   kUsed,
+                   kInner,
+                   kHidden};
+  const Panels gate_up_panels(view.gate_up, kExperts), down_panels(view.down, kExperts);
   const auto x = random_floats(kCanvas * kHidden);
   std::vector<int32_t> expert;
   for (int32_t slot = 0; slot < kCanvas * kUsed; ++slot)
     expert.push_back((slot * 37 + slot / 8) % kExperts);
   const std::vector<float> weight(expert.size(), 0.125f);
   std::vector<float> out(x.size());
+  const StoredPanels stored{gate_up_panels.store(view.gate_up), down_panels.store(view.down)};
   Aligned scratch(fast_experts_scratch(chosen_isa, view, kCanvas, 1));
   ThreadPool pool(1);
   for (auto _ : state)
-    fast_experts(chosen_isa, x.data(), kCanvas, view, expert.data(), weight.data(), out.data(),
-                 scratch.data, pool);
-  report(state, 6.0 * kCanvas * kUsed * kInner * kHidden, packed_product(chosen_isa, type), type);
+    fast_experts(chosen_isa, x.data(), kCanvas, view, stored, expert.data(), weight.data(),
+                 out.data(), scratch.data, pool);
+  report(state, 6.0 * kCanvas * kUsed * kInner * kHidden,
+         packed_product(chosen_isa, type, Use::few), type);
   state.counters["GB/s"] =
       benchmark::Counter(static_cast<double>(gate_up.size() + down.size()) * 1e-9,
                          benchmark::Counter::kIsIterationInvariantRate);

@@ -64,13 +64,28 @@ struct Routed {
     return out;
   }
 
-  Floats fast(Isa isa, int64_t first, int64_t n, int threads) const {
+  // With the file's blocks, or with stored panels where the product has them.
+  Floats fast(Isa isa, int64_t first, int64_t n, int threads, bool stored = false) const {
     ThreadPool pool(threads);
+    const PackedProduct& product = packed_product(isa, DType::q8_0, Use::few);
+    stored = stored && product.store_panel;
+    ExpertsView view = this->view();
+    const auto store = [&](WeightView& w) {
+      void* panels = std::aligned_alloc(64, store_bytes(product, w, count));
+      store_panels(product, w, count, static_cast<std::byte*>(panels), pool);
+      w.blocks = panels;
+      return panels;
+    };
+    void* gate_up_panels = stored ? store(view.gate_up) : nullptr;
+    void* down_panels = stored ? store(view.down) : nullptr;
     Floats out(static_cast<size_t>(n * hidden));
-    void* scratch = std::aligned_alloc(64, fast_experts_scratch(isa, view(), n, threads));
-    fast_experts(isa, x.data() + first * hidden, n, view(), expert.data() + first * used,
-                 weight.data() + first * used, out.data(), scratch, pool);
+    void* scratch = std::aligned_alloc(64, fast_experts_scratch(isa, view, n, threads));
+    fast_experts(isa, x.data() + first * hidden, n, view, {stored, stored},
+                 expert.data() + first * used, weight.data() + first * used, out.data(), scratch,
+                 pool);
     std::free(scratch);
+    std::free(gate_up_panels);
+    std::free(down_panels);
     return out;
   }
 };
@@ -99,6 +114,7 @@ TEST_P(FastExperts, ARowsBitsDependOnNeitherThreadsNorNeighbours) {
   const Isa isa = GetParam();
   const Floats whole = r.fast(isa, 0, r.rows, 1);
   EXPECT_EQ(r.fast(isa, 0, r.rows, 3), whole);
+  EXPECT_EQ(r.fast(isa, 0, r.rows, 2, true), whole);
   for (int64_t t = 0; t < r.rows; ++t)
     EXPECT_EQ(r.fast(isa, t, 1, 1),
               Floats(whole.begin() + t * r.hidden, whole.begin() + (t + 1) * r.hidden));

@@ -66,6 +66,14 @@ struct Weights {
   WeightView view() const { return {type, bytes.data(), rows, columns}; }
 };
 
+struct Block {
+  explicit Block(size_t size)
+      : bytes(static_cast<std::byte*>(std::aligned_alloc(64, (size + 63) / 64 * 64))) {}
+  ~Block() { std::free(bytes); }
+  Block(const Block&) = delete;
+  std::byte* bytes;
+};
+
 Floats random_floats(int64_t n, uint32_t seed) {
   std::mt19937 random(seed);
   std::normal_distribution<float> normal;
@@ -175,6 +183,42 @@ TEST_P(PackedProducts, ARowsBitsDependOnNeitherThreadsNorNeighbours) {
             << dtype_name(type) << " row " << t << " by " << packed_product(isa, type, use).name;
       }
     }
+}
+
+// Whole and partial panels, one chunk and several.
+TEST_P(PackedProducts, StoredPanelsGiveTheSameBits) {
+  const Isa isa = GetParam();
+  int stored_types = 0;
+  for (DType type : kTypes) {
+    const PackedProduct& product = packed_product(isa, type, Use::few);
+    if (!product.store_panel) continue;
+    ++stored_types;
+    const int64_t block = block_shape(type).values;
+    for (int64_t columns : {block, 5 * block, (800 + block - 1) / block * block})
+      for (int64_t rows : {1, 5, 16, 17, 41})
+        for (int64_t outputs : {32, 7}) {
+          const Weights w(type, outputs, columns, 8);
+          const Floats x = random_floats(rows * columns, 9);
+          const Block packed(product.row_bytes(columns) * static_cast<size_t>(rows));
+          const PackedRows packed_rows{packed.bytes, product.row_bytes(columns)};
+          for (int64_t t = 0; t < rows; ++t)
+            product.pack_row(x.data() + t * columns, columns, packed_rows[t]);
+          const Block panel(product.panel_bytes(columns)), stored(product.stored_bytes(columns));
+          product.pack_panel(w.view(), panel.bytes);
+          product.store_panel(w.view(), stored.bytes);
+          EXPECT_LE(product.stored_bytes(columns), row_bytes(type, columns) * 32 * 1.03);
+          Floats expected(static_cast<size_t>(rows * outputs)), actual(expected.size(), NAN);
+          PanelProduct p{packed_rows,     rows,    panel.bytes, columns,
+                         expected.data(), outputs, outputs};
+          product.multiply(p);
+          p.panel = stored.bytes;
+          p.out = actual.data();
+          product.multiply_stored(p);
+          EXPECT_EQ(actual, expected) << dtype_name(type) << " " << rows << " × " << outputs
+                                      << " × " << columns << " by " << product.name;
+        }
+  }
+  EXPECT_EQ(stored_types, isa == Isa::avx2 ? 0 : 8);
 }
 
 // A row of zeros, and one of a single outlier.

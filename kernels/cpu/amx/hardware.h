@@ -23,7 +23,8 @@ class TileConfiguration final {
     for (int tile = 0; tile < 6; ++tile) config.rows[tile] = static_cast<uint8_t>(height);
     config.rows[6] = config.rows[7] = static_cast<uint8_t>(row_bytes / 4);
     config.row_bytes[4] = config.row_bytes[5] = static_cast<uint16_t>(row_bytes);
-    _tile_loadconfig(&config);
+    // GCC 12's _tile_loadconfig tells the compiler of its first 8 bytes alone.
+    asm volatile("ldtilecfg %0" : : "m"(config));
   }
   ~TileConfiguration() { _tile_release(); }
   TileConfiguration(const TileConfiguration&) = delete;

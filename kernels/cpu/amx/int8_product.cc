@@ -11,8 +11,8 @@
 #include "kernels/cpu/amx/hardware.h"
 #include "kernels/cpu/amx/products.h"
 #include "kernels/cpu/amx/tiles.h"
-#include "kernels/cpu/avx512/int8_layout.h"
 #include "kernels/cpu/avx512/products.h"
+#include "kernels/cpu/avx512/stored_panel.h"
 #include "kernels/cpu/avx512/tiles.h"
 
 namespace potluck::cpu::amx {
@@ -21,17 +21,22 @@ namespace {
 constexpr int kGroup = 32;  // values that share a scale
 constexpr int kSide = 16;   // columns of a tile of sums
 
-// What a tile of rows meets on one side of a panel. Sums: [4][kHeightMax][kSide].
+// What a tile of rows meets on one side of a panel, or of a chunk of it: `groups` groups,
+// group_bytes apart. Sums: [4][kHeightMax][kSide].
 struct Side {
   const std::byte* values;  // of x, row 0
   const std::byte* scales;  // of x: a float a group
   const std::byte* extras;  // of x, for a minimum
   size_t stride;            // of all three
   const std::byte* panel;   // this side's columns
+  const std::byte* panel_scales;
   size_t group_bytes;
   int64_t groups;
   int32_t* sums;
 };
+
+// How a panel keeps its scales: f32 and none, f32 and a minimum, f16.
+enum class Scales { plain, minimum, half };
 
 // start_N: the sums of a group into tile N. store_N: out of it.
 #define POTLUCK_TILE(n)                                                        \
@@ -58,25 +63,27 @@ POTLUCK_INLINE_512 __m512 broadcast(const std::byte* p) {
 }
 
 // out[r] += dx · scale · sums − (dx · Σ xq) · minimum.
-template <bool kMinimum, int kRows>
+template <Scales kScales, int kRows>
 POTLUCK_INLINE_512 void scale(const Side& s, int64_t group, int slot, __m512 (&out)[kRows]) {
   const int32_t* sums = s.sums + slot * kHeightMax * kSide;
-  const std::byte* scales =
-      s.panel + static_cast<size_t>(group) * s.group_bytes + kGroup * kPanelRows;
+  const std::byte* scales = s.panel_scales + static_cast<size_t>(group) * s.group_bytes;
   const std::byte *dx = s.scales + group * 4, *extra = s.extras + group * 4;
-  const __m512 w = _mm512_load_ps(scales);
-  const __m512 minimum = kMinimum ? _mm512_load_ps(scales + kPanelRows * 4) : w;
+  const __m512 w =
+      kScales == Scales::half
+          ? _mm512_cvtph_ps(_mm256_load_si256(reinterpret_cast<const __m256i*>(scales)))
+          : _mm512_load_ps(scales);
 #pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r) {
     const __m512 sum = _mm512_cvtepi32_ps(_mm512_load_si512(sums + r * kSide));
     out[r] = _mm512_fmadd_ps(_mm512_mul_ps(sum, broadcast(dx)), w, out[r]);
-    if constexpr (kMinimum) out[r] = _mm512_fnmadd_ps(broadcast(extra), minimum, out[r]);
+    if constexpr (kScales == Scales::minimum)
+      out[r] = _mm512_fnmadd_ps(broadcast(extra), _mm512_load_ps(scales + kPanelRows * 4), out[r]);
     dx += s.stride;
     extra += s.stride;
   }
 }
 
-template <bool kMinimum, int kRows>
+template <Scales kScales, int kRows>
 POTLUCK_INLINE_512 void add_groups(const Side& s, Prefetch& prefetch, __m512 (&out)[kRows]) {
   start_0(s, 0);
   start_1(s, 1);
@@ -87,30 +94,39 @@ POTLUCK_INLINE_512 void add_groups(const Side& s, Prefetch& prefetch, __m512 (&o
     prefetch.step();
     start_3(s, g + 3);
     store_2(s);
-    scale<kMinimum>(s, g, 0, out);
+    scale<kScales>(s, g, 0, out);
     if (g + 1 == s.groups) return;
     prefetch.step();
     start_0(s, g + 4);
     store_3(s);
-    scale<kMinimum>(s, g + 1, 1, out);
+    scale<kScales>(s, g + 1, 1, out);
     if (g + 2 == s.groups) return;
     prefetch.step();
     start_1(s, g + 5);
     store_0(s);
-    scale<kMinimum>(s, g + 2, 2, out);
+    scale<kScales>(s, g + 2, 2, out);
     if (g + 3 == s.groups) return;
     prefetch.step();
     start_2(s, g + 6);
     store_1(s);
-    scale<kMinimum>(s, g + 3, 3, out);
+    scale<kScales>(s, g + 3, 3, out);
     if (g + 4 == s.groups) return;
   }
 }
 
+// Where the sums of a tile begin: at zero, or for a chunk behind the first at what is in out.
+template <int kRows>
+POTLUCK_INLINE_512 void read_side(const PanelProduct& p, int64_t first, int side, bool zero,
+                                  __m512 (&sums)[kRows]) {
+  const __mmask16 columns = zero ? 0 : avx512::first_lanes(p.count - kSide * side);
+  for (int64_t r = 0; r < kRows; ++r)
+    sums[r] = _mm512_maskz_loadu_ps(columns, p.out + (first + r) * p.out_stride + kSide * side);
+}
+
 // Rows [skip, kRows) of a tile that begins at row `first`.
 template <int kRows>
-void write_side(const PanelProduct& p, int64_t first, int64_t skip, int side,
-                const __m512 (&sums)[kRows]) {
+POTLUCK_INLINE_512 void write_side(const PanelProduct& p, int64_t first, int64_t skip, int side,
+                                   const __m512 (&sums)[kRows]) {
   const __mmask16 columns = avx512::first_lanes(p.count - kSide * side);
   for (int64_t r = skip; r < kRows; ++r) {
     float* out = p.out + (first + r) * p.out_stride + kSide * side;
@@ -120,35 +136,75 @@ void write_side(const PanelProduct& p, int64_t first, int64_t skip, int side,
   }
 }
 
-template <bool kMinimum, int kRows>
-void multiply_tile(const PanelProduct& p, int64_t first, int64_t skip, Prefetch& prefetch) {
+template <Scales kScales, int kRows>
+void multiply_tile(const PanelProduct& p, const avx512::Chunk& chunk, int64_t first, int64_t skip,
+                   Prefetch& prefetch) {
+  constexpr size_t kScaleBytes = kScales == Scales::half ? 2 : 4;
   alignas(64) int32_t sums[4 * kHeightMax * kSide];
   const std::byte* x = p.x[first];
-  const size_t group_bytes = kGroup * kPanelRows + kPanelRows * 4 * (kMinimum ? 2 : 1);
   for (int side = 0; kSide * side < p.count; ++side) {
-    const Side s{x,
-                 x + avx512::scales_at<1>(p.columns),
-                 x + avx512::extras_at<1>(p.columns),
-                 p.x.stride,
-                 p.panel + kSide * 4 * side,
-                 group_bytes,
-                 p.columns / kGroup,
-                 sums};
+    const Side s{
+        x + chunk.first * kGroup,
+        x + avx512::scales_at<1>(p.columns) + chunk.first * 4,
+        x + avx512::extras_at<1>(p.columns) + chunk.first * 4,
+        p.x.stride,
+        chunk.panel + kSide * 4 * side,
+        chunk.panel + kGroup * kPanelRows + kSide * kScaleBytes * side,
+        kGroup * kPanelRows + kPanelRows * kScaleBytes * (kScales == Scales::minimum ? 2 : 1),
+        chunk.groups,
+        sums};
     __m512 out[kRows];
-    for (int r = 0; r < kRows; ++r) out[r] = _mm512_setzero_ps();
-    add_groups<kMinimum>(s, prefetch, out);
+    read_side(p, first, side, chunk.first == 0, out);
+    add_groups<kScales>(s, prefetch, out);
     write_side(p, first, skip, side, out);
   }
 }
 
-template <bool kMinimum>
+class Multiply final {
+ public:
+  explicit Multiply(const PanelProduct& product)
+      : product_(product),
+        configuration_(cut_.height, kGroup),
+        prefetch_(product, cut_.tiles * 2 * (product.columns / kGroup)) {}
+
+  template <Scales kScales>
+  void add(const avx512::Chunk& chunk) {
+    for (int64_t tile = 0; tile < cut_.tiles; ++tile)
+      each_tile<kHeightMax>(cut_.height, [&]<int kRows>(int64_t) {
+        multiply_tile<kScales, kRows>(product_, chunk, cut_.first(tile), cut_.fresh(tile),
+                                      prefetch_);
+      });
+  }
+
+ private:
+  const PanelProduct& product_;
+  const RowCut cut_{product_.rows};
+  const TileConfiguration configuration_;
+  Prefetch prefetch_;
+};
+
+template <typename Format>
+constexpr Scales kFull = Format::kMinimum ? Scales::minimum : Scales::plain;
+
+template <typename Format>
 void multiply(const PanelProduct& p) {
-  const RowCut cut{p.rows};
-  const TileConfiguration configuration(cut.height, kGroup);
-  Prefetch prefetch(p, cut.tiles * 2 * (p.columns / kGroup));
-  for (int64_t tile = 0; tile < cut.tiles; ++tile)
-    each_tile<kHeightMax>(cut.height, [&]<int kRows>(int64_t) {
-      multiply_tile<kMinimum, kRows>(p, cut.first(tile), cut.fresh(tile), prefetch);
+  Multiply(p).add<kFull<Format>>({p.panel, 0, p.columns / kGroup});
+}
+
+// Eight bits need no unpacking: a stored panel is multiplied as it lies, but in pieces, for both
+// sides meet every line of it.
+template <typename Format>
+void multiply_stored(const PanelProduct& p) {
+  constexpr int64_t kPiece = 44;  // groups: 48 KB
+  Multiply multiply(p);
+  const int64_t groups = p.columns / kGroup;
+  if constexpr (Format::kBits == 8)
+    for (int64_t g = 0; g < groups; g += kPiece)
+      multiply.add<Scales::half>(
+          {p.panel + avx512::stored_bytes<Format>(g * kGroup), g, std::min(kPiece, groups - g)});
+  else
+    avx512::each_chunk<Format, true>(p.panel, p.columns, [&](const avx512::Chunk& chunk) {
+      multiply.add<kFull<Format>>(chunk);
     });
 }
 
@@ -157,7 +213,8 @@ PackedProduct product(DType type) {
   PackedProduct p = *avx512::int8_product(type, false);
   p.name = "int8 (AMX)";
   p.pack_panel = avx512::pack_panel<Format, true>;
-  p.multiply = multiply<Format::kMinimum>;
+  p.multiply = multiply<Format>;
+  p.multiply_stored = multiply_stored<Format>;
   return p;
 }
 

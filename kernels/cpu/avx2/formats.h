@@ -16,9 +16,13 @@
 namespace potluck::cpu {
 namespace {
 
-// A format has: kValues and kBytes of a block; kGroup, the values that share a scale; kZero;
-// kMinimum, whether a group has one; and
-//   unpack(block, q, scale, minimum): q[kValues], scale[g · 32] and minimum[g · 32] of group g.
+// A format has: kValues and kBytes of a block; kBits of a value; kGroup, the values that share a
+// scale; kZero; kMinimum, whether a group has one; and
+//   unpack(block, q, scale, minimum): q[kValues], scale[g · 32] and minimum[g · 32] of group g;
+//   raw_scales(block, halves, factors): what they are made of as it is stored, f16 halves[h · 32]
+//   of the block and a byte factors[(f · groups + g) · 32] of each group: scale = halves[0] ·
+//   factors[0, g], minimum = halves[1] · factors[1, g]; with no factors it is halves[0],
+//   −halves[1].
 inline constexpr int kScaleStride = 32;
 
 inline float read_f16(const uint8_t* p) {
@@ -30,6 +34,12 @@ inline float read_f16(const uint8_t* p) {
 inline uint32_t read_u32(const uint8_t* p) {
   uint32_t bits;
   std::memcpy(&bits, p, 4);
+  return bits;
+}
+
+inline uint16_t read_u16(const uint8_t* p) {
+  uint16_t bits;
+  std::memcpy(&bits, p, 2);
   return bits;
 }
 
@@ -69,8 +79,18 @@ inline __m256i fifth_bits(uint32_t bits) {
   return fifth_where(each, _mm256_set1_epi64x(static_cast<int64_t>(0x8040201008040201)));
 }
 
+// Formats whose blocks are one group and begin with f16 d, f16 m where there is a minimum.
+template <int kHalvesOfBlock>
+struct PlainScales {
+  static constexpr int kHalves = kHalvesOfBlock, kFactors = 0;
+  static void raw_scales(const uint8_t* b, uint16_t* halves, uint8_t*) {
+    for (int h = 0; h < kHalves; ++h) halves[h * kScaleStride] = read_u16(b + 2 * h);
+  }
+};
+
 // 34 B: f16 d, 32 × int8.
-struct Q8_0 {
+struct Q8_0 : PlainScales<1> {
+  static constexpr int kBits = 8;
   static constexpr int kValues = 32, kBytes = 34, kGroup = 32, kZero = 128;
   static constexpr bool kMinimum = false;
   static void unpack(const uint8_t* b, uint8_t* q, float* scale, float*) {
@@ -80,7 +100,8 @@ struct Q8_0 {
 };
 
 // 18 B: f16 d, nibbles.
-struct Q4_0 {
+struct Q4_0 : PlainScales<1> {
+  static constexpr int kBits = 4;
   static constexpr int kValues = 32, kBytes = 18, kGroup = 32, kZero = 8;
   static constexpr bool kMinimum = false;
   static void unpack(const uint8_t* b, uint8_t* q, float* scale, float*) {
@@ -90,7 +111,8 @@ struct Q4_0 {
 };
 
 // 20 B: f16 d, f16 m, nibbles.
-struct Q4_1 {
+struct Q4_1 : PlainScales<2> {
+  static constexpr int kBits = 4;
   static constexpr int kValues = 32, kBytes = 20, kGroup = 32, kZero = 0;
   static constexpr bool kMinimum = true;
   static void unpack(const uint8_t* b, uint8_t* q, float* scale, float* minimum) {
@@ -101,7 +123,8 @@ struct Q4_1 {
 };
 
 // 22 B: f16 d, 32 fifth bits, nibbles.
-struct Q5_0 {
+struct Q5_0 : PlainScales<1> {
+  static constexpr int kBits = 5;
   static constexpr int kValues = 32, kBytes = 22, kGroup = 32, kZero = 16;
   static constexpr bool kMinimum = false;
   static void unpack(const uint8_t* b, uint8_t* q, float* scale, float*) {
@@ -111,7 +134,8 @@ struct Q5_0 {
 };
 
 // 24 B: f16 d, f16 m, 32 fifth bits, nibbles.
-struct Q5_1 {
+struct Q5_1 : PlainScales<2> {
+  static constexpr int kBits = 5;
   static constexpr int kValues = 32, kBytes = 24, kGroup = 32, kZero = 0;
   static constexpr bool kMinimum = true;
   static void unpack(const uint8_t* b, uint8_t* q, float* scale, float* minimum) {
@@ -122,23 +146,38 @@ struct Q5_1 {
 };
 
 // The 6-bit scales and minima of Q4_K and Q5_K: f16 d, f16 m, 12 bytes S.
-inline void k_scales(const uint8_t* b, float* scale, float* minimum) {
-  const float d = read_f16(b), m = read_f16(b + 2);
-  const uint8_t* s = b + 4;
-  for (int g = 0; g < 8; ++g) {
-    const int scale_bits = g < 4 ? s[g] & 63 : (s[g + 4] & 15) | ((s[g - 4] >> 6) << 4);
-    const int minimum_bits = g < 4 ? s[g + 4] & 63 : (s[g + 4] >> 4) | ((s[g] >> 6) << 4);
-    scale[g * kScaleStride] = d * static_cast<float>(scale_bits);
-    minimum[g * kScaleStride] = m * static_cast<float>(minimum_bits);
+struct SixBitScales {
+  static constexpr int kHalves = 2, kFactors = 2;
+
+  static int scale_bits(const uint8_t* s, int g) {
+    return g < 4 ? s[g] & 63 : (s[g + 4] & 15) | ((s[g - 4] >> 6) << 4);
   }
-}
+  static int minimum_bits(const uint8_t* s, int g) {
+    return g < 4 ? s[g + 4] & 63 : (s[g + 4] >> 4) | ((s[g] >> 6) << 4);
+  }
+  static void unpack_scales(const uint8_t* b, float* scale, float* minimum) {
+    const float d = read_f16(b), m = read_f16(b + 2);
+    for (int g = 0; g < 8; ++g) {
+      scale[g * kScaleStride] = d * static_cast<float>(scale_bits(b + 4, g));
+      minimum[g * kScaleStride] = m * static_cast<float>(minimum_bits(b + 4, g));
+    }
+  }
+  static void raw_scales(const uint8_t* b, uint16_t* halves, uint8_t* factors) {
+    for (int h = 0; h < kHalves; ++h) halves[h * kScaleStride] = read_u16(b + 2 * h);
+    for (int g = 0; g < 8; ++g) {
+      factors[g * kScaleStride] = static_cast<uint8_t>(scale_bits(b + 4, g));
+      factors[(8 + g) * kScaleStride] = static_cast<uint8_t>(minimum_bits(b + 4, g));
+    }
+  }
+};
 
 // 144 B: f16 d, f16 m, 12 B of scales, 4 chunks of 32 B: low nibbles, then high, 32 values each.
-struct Q4_K {
+struct Q4_K : SixBitScales {
+  static constexpr int kBits = 4;
   static constexpr int kValues = 256, kBytes = 144, kGroup = 32, kZero = 0;
   static constexpr bool kMinimum = true;
   static void unpack(const uint8_t* b, uint8_t* q, float* scale, float* minimum) {
-    k_scales(b, scale, minimum);
+    unpack_scales(b, scale, minimum);
     for (int chunk = 0; chunk < 4; ++chunk) {
       const __m256i bytes = load_32(b + 16 + 32 * chunk);
       store_32(q + 64 * chunk, low_nibbles(bytes));
@@ -148,11 +187,12 @@ struct Q4_K {
 };
 
 // 176 B: as Q4_K with 32 B of fifth bits before the nibbles: bits 2·chunk and 2·chunk + 1.
-struct Q5_K {
+struct Q5_K : SixBitScales {
+  static constexpr int kBits = 5;
   static constexpr int kValues = 256, kBytes = 176, kGroup = 32, kZero = 0;
   static constexpr bool kMinimum = true;
   static void unpack(const uint8_t* b, uint8_t* q, float* scale, float* minimum) {
-    k_scales(b, scale, minimum);
+    unpack_scales(b, scale, minimum);
     const __m256i fifth = load_32(b + 16);
     const auto bits = [fifth](int bit) {
       return fifth_where(fifth, _mm256_set1_epi8(static_cast<char>(1 << bit)));
@@ -167,6 +207,7 @@ struct Q5_K {
 
 // 210 B: 128 B of low nibbles, 64 B of high pairs, 16 int8 scales, f16 d.
 struct Q6_K {
+  static constexpr int kBits = 6, kHalves = 1, kFactors = 1;
   static constexpr int kValues = 256, kBytes = 210, kGroup = 16, kZero = 32;
   static constexpr bool kMinimum = false;
   static void unpack(const uint8_t* b, uint8_t* q, float* scale, float*) {
@@ -185,6 +226,10 @@ struct Q6_K {
       store_32(out + 64, _mm256_or_si256(high_nibbles(first), pair(high)));
       store_32(out + 96, _mm256_or_si256(high_nibbles(second), pair(_mm256_srli_epi16(high, 2))));
     }
+  }
+  static void raw_scales(const uint8_t* b, uint16_t* halves, uint8_t* factors) {
+    *halves = read_u16(b + 208);
+    for (int g = 0; g < 16; ++g) factors[g * kScaleStride] = b[192 + g];
   }
 };
 

@@ -38,6 +38,12 @@ size_t panel_bytes(int64_t columns) {
   return static_cast<size_t>(columns / Format::kGroup) * kGroupBytes<Format>;
 }
 
+template <typename Format>
+POTLUCK_INLINE_512 __m512i centred(__m512i q) {
+  if constexpr (Format::kZero == 0) return q;
+  return _mm512_sub_epi8(q, _mm512_set1_epi8(static_cast<char>(Format::kZero)));
+}
+
 template <typename Format, bool kCentred>
 POTLUCK_INLINE_512 void write_groups(const Stage<Format>& stage, std::byte* panel) {
   constexpr int kSteps = Format::kGroup / 4;
@@ -49,10 +55,7 @@ POTLUCK_INLINE_512 void write_groups(const Stage<Format>& stage, std::byte* pane
       for (int j = 0; j < 8; ++j) {
         const int group = first / Format::kGroup + j / kSteps;
         std::byte* to = panel + group * kGroupBytes<Format> + j % kSteps * 4 * kColumns + 64 * side;
-        if constexpr (kCentred && Format::kZero != 0)
-          dwords[j] =
-              _mm512_sub_epi8(dwords[j], _mm512_set1_epi8(static_cast<char>(Format::kZero)));
-        _mm512_store_si512(to, dwords[j]);
+        _mm512_store_si512(to, kCentred ? centred<Format>(dwords[j]) : dwords[j]);
       }
     }
   for (int g = 0; g < Stage<Format>::kGroups; ++g)

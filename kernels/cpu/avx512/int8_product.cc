@@ -12,6 +12,7 @@
 
 #include "kernels/cpu/avx512/int8_layout.h"
 #include "kernels/cpu/avx512/products.h"
+#include "kernels/cpu/avx512/stored_panel.h"
 #include "kernels/cpu/avx512/tiles.h"
 
 namespace potluck::cpu::avx512 {
@@ -129,11 +130,10 @@ POTLUCK_INLINE_512 void group_dots(const PanelProduct& p, const std::byte* const
   add_term<Format>(panel, x, offset + (kTerms - 1) * p.columns, dots);
 }
 
-// sums[r][·] += dx · scale · (the integer sums of one group).
+// sums[r][·] += dx · scale · (the integer sums of one group, which lies at `panel`).
 template <typename Format, int kRows, int kTerms>
 POTLUCK_INLINE_512 void add_group(const PanelProduct& p, const std::byte* const* x, int64_t group,
-                                  __m512 (&sums)[kRows][2]) {
-  const std::byte* panel = p.panel + static_cast<size_t>(group) * kGroupBytes<Format>;
+                                  const std::byte* panel, __m512 (&sums)[kRows][2]) {
   __m512i dots[kRows][2];
   group_dots<Format, kRows, kTerms>(p, x, group, panel, dots);
   const auto* scales = reinterpret_cast<const float*>(panel + Format::kGroup * kColumns);
@@ -156,14 +156,20 @@ POTLUCK_INLINE_512 void add_group(const PanelProduct& p, const std::byte* const*
   }
 }
 
+// A chunk behind the first goes on from the sums in out.
 template <typename Format, int kRows, int kTerms>
-void multiply_tile(const PanelProduct& p, int64_t first, Prefetch& prefetch) {
+void multiply_tile(const PanelProduct& p, const Chunk& chunk, int64_t first, Prefetch& prefetch) {
   __m512 sums[kRows][2];
-  for (int r = 0; r < kRows; ++r) start_columns(p, first + r, sums[r]);
+  for (int r = 0; r < kRows; ++r)
+    if (chunk.first == 0)
+      start_columns(p, first + r, sums[r]);
+    else
+      load_columns(p, first + r, sums[r]);
   const TileRows<kRows> x(p, first);
-  for (int64_t g = 0; g < p.columns / Format::kGroup; ++g) {
+  for (int64_t g = 0; g < chunk.groups; ++g) {
     prefetch.step();
-    add_group<Format, kRows, kTerms>(p, x.at, g, sums);
+    add_group<Format, kRows, kTerms>(
+        p, x.at, chunk.first + g, chunk.panel + static_cast<size_t>(g) * kGroupBytes<Format>, sums);
   }
   for (int r = 0; r < kRows; ++r) store_columns(p, first + r, sums[r]);
 }
@@ -171,8 +177,19 @@ void multiply_tile(const PanelProduct& p, int64_t first, Prefetch& prefetch) {
 template <typename Format, int kTerms>
 void multiply(const PanelProduct& p) {
   Prefetch prefetch(p, tile_count(p.rows, kRowsMax) * p.columns / Format::kGroup);
+  const Chunk whole{p.panel, 0, p.columns / Format::kGroup};
   each_tile<kRowsMax>(p.rows, [&]<int kRows>(int64_t first) {
-    multiply_tile<Format, kRows, kTerms>(p, first, prefetch);
+    multiply_tile<Format, kRows, kTerms>(p, whole, first, prefetch);
+  });
+}
+
+template <typename Format>
+void multiply_stored(const PanelProduct& p) {
+  Prefetch prefetch(p, tile_count(p.rows, kRowsMax) * p.columns / Format::kGroup);
+  each_chunk<Format, false>(p.panel, p.columns, [&](const Chunk& chunk) {
+    each_tile<kRowsMax>(p.rows, [&]<int kRows>(int64_t first) {
+      multiply_tile<Format, kRows, 1>(p, chunk, first, prefetch);
+    });
   });
 }
 
@@ -183,7 +200,10 @@ constexpr PackedProduct kProduct = {kTerms == 2 ? "int8 fine" : "int8",
                                     pack_row<Format, kTerms>,
                                     panel_bytes<Format>,
                                     pack_panel<Format, false>,
-                                    multiply<Format, kTerms>};
+                                    multiply<Format, kTerms>,
+                                    kTerms == 1 ? stored_bytes<Format> : nullptr,
+                                    kTerms == 1 ? store_panel<Format> : nullptr,
+                                    kTerms == 1 ? multiply_stored<Format> : nullptr};
 
 }  // namespace
 

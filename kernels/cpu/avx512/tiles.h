@@ -25,6 +25,12 @@ inline void start_columns(const PanelProduct& p, int64_t r, __m512 (&sums)[2]) {
                         : _mm512_setzero_ps();
 }
 
+inline void load_columns(const PanelProduct& p, int64_t r, __m512 (&sums)[2]) {
+  for (int side = 0; side < 2; ++side)
+    sums[side] = _mm512_maskz_loadu_ps(first_lanes(p.count - 16 * side),
+                                       p.out + r * p.out_stride + 16 * side);
+}
+
 inline void store_columns(const PanelProduct& p, int64_t r, const __m512 (&sums)[2]) {
   for (int side = 0; side < 2; ++side)
     _mm512_mask_storeu_ps(p.out + r * p.out_stride + 16 * side, first_lanes(p.count - 16 * side),

@@ -1,0 +1,201 @@
+// Panels as they are kept in memory: 32 rows of W reordered once, when a model loads, so that a
+// product reads them as one stream and turns no row again. At most 3 % more bytes than the file's
+// blocks (Q4_K and Q5_K; the others take the same).
+//
+// A block of kValues columns of the 32 rows:
+//   values, in runs of 32 columns. Eight bits: int8 [8][32 rows][4], as a tile takes them. Fewer:
+//   for each 16 rows, bytes [4][16 rows][4] whose low nibbles are columns 0 to 15 of the run, the
+//   high ones 16 to 31; then bit 4, and bit 5, of all 32 columns: 64-bit masks [8] each.
+//   scales: f16 [kHalves][32 rows], then a byte [kFactors][groups][32 rows].
+//
+// A chunk of it at a time becomes a panel in L1, with its scales in f32 (int8_layout.h).
+//
+// All of it has internal linkage: each source compiles it for its own instruction set, and the
+// linker must not choose one for all.
+#pragma once
+
+#include <immintrin.h>
+
+#include <algorithm>
+
+#include "kernels/cpu/avx512/int8_layout.h"
+
+namespace potluck::cpu::avx512 {
+namespace {
+
+constexpr int kRun = 32;         // columns of a run
+constexpr int kQuads = 8;        // of a run: 4 columns of 16 rows are a vector
+constexpr int kSide = 16;        // rows of a vector
+constexpr int64_t kChunk = 256;  // columns of a chunk: the largest block
+
+// Where a stored block has what.
+template <typename Format>
+struct StoredBlock {
+  static constexpr int kGroups = Format::kValues / Format::kGroup;
+  static constexpr int kRuns = Format::kValues / kRun;
+  static constexpr int kExtraBits = Format::kBits == 8 ? 0 : Format::kBits - 4;
+  static constexpr int kSideBytes = 256 + 64 * kExtraBits;
+  static constexpr int kRunBytes = Format::kBits == 8 ? kRun * kPanelRows : 2 * kSideBytes;
+  static constexpr int kHalvesAt = kRuns * kRunBytes;
+  static constexpr int kFactorsAt = kHalvesAt + Format::kHalves * kPanelRows * 2;
+  static constexpr size_t kBytes = kFactorsAt + Format::kFactors * kGroups * kPanelRows;
+  static_assert(kBytes % 64 == 0);
+};
+
+template <typename Format>
+size_t stored_bytes(int64_t columns) {
+  return static_cast<size_t>(columns / Format::kValues) * StoredBlock<Format>::kBytes;
+}
+
+// One side of a run of less than 8 bits.
+template <typename Format>
+POTLUCK_INLINE_512 void store_side(const __m512i (&q)[kQuads], std::byte* to) {
+  const __m512i low = _mm512_set1_epi8(15);
+  for (int j = 0; j < kQuads / 2; ++j)
+    _mm512_store_si512(to + 64 * j,
+                       _mm512_or_si512(_mm512_and_si512(q[j], low),
+                                       _mm512_slli_epi16(_mm512_and_si512(q[j + 4], low), 4)));
+  for (int bit = 0; bit < StoredBlock<Format>::kExtraBits; ++bit)
+    for (int j = 0; j < kQuads; ++j) {
+      const uint64_t set =
+          _mm512_test_epi8_mask(q[j], _mm512_set1_epi8(static_cast<char>(16 << bit)));
+      std::memcpy(to + 256 + 64 * bit + 8 * j, &set, sizeof(set));
+    }
+}
+
+template <typename Format>
+void store_values(const Stage<Format>& stage, std::byte* block) {
+  using Block = StoredBlock<Format>;
+  for (int run = 0; run < Block::kRuns; ++run)
+    for (int side = 0; side < 2; ++side) {
+      __m512i q[kQuads];
+      transpose_16x8(reinterpret_cast<const std::byte*>(stage.q[kSide * side]) + kRun * run,
+                     Format::kValues, q);
+      std::byte* to = block + run * Block::kRunBytes;
+      if constexpr (Format::kBits == 8)
+        for (int j = 0; j < kQuads; ++j)
+          _mm512_store_si512(to + 4 * kPanelRows * j + 64 * side, centred<Format>(q[j]));
+      else
+        store_side<Format>(q, to + side * Block::kSideBytes);
+    }
+}
+
+// W's rows, at most 32, as a stored panel.
+template <typename Format>
+void store_panel(const WeightView& w, std::byte* panel) {
+  using Block = StoredBlock<Format>;
+  Stage<Format> stage;
+  std::memset(&stage, 0, sizeof(stage));
+  const int64_t blocks = w.columns / Format::kValues;
+  const auto* bytes = static_cast<const uint8_t*>(w.blocks);
+  for (int64_t b = 0; b < blocks; ++b, panel += Block::kBytes) {
+    std::memset(panel + Block::kHalvesAt, 0, Block::kBytes - Block::kHalvesAt);
+    auto* halves = reinterpret_cast<uint16_t*>(panel + Block::kHalvesAt);
+    auto* factors = reinterpret_cast<uint8_t*>(panel + Block::kFactorsAt);
+    for (int64_t c = 0; c < w.rows; ++c) {
+      const uint8_t* from = bytes + (c * blocks + b) * Format::kBytes;
+      Format::unpack(from, stage.q[c], stage.scale[0] + c, stage.minimum[0] + c);
+      Format::raw_scales(from, halves + c, factors + c);
+    }
+    store_values(stage, panel);
+  }
+}
+
+// One side of a run; vector j goes to to(j).
+template <typename Format, bool kCentred, typename To>
+POTLUCK_INLINE_512 void unpack_side(const std::byte* from, const To& to) {
+  const __m512i low = _mm512_set1_epi8(15);
+#pragma GCC unroll 8
+  for (int j = 0; j < kQuads; ++j) {
+    const __m512i pair = _mm512_load_si512(from + 64 * (j % 4));
+    __m512i q = _mm512_and_si512(j < 4 ? pair : _mm512_srli_epi16(pair, 4), low);
+    for (int bit = 0; bit < StoredBlock<Format>::kExtraBits; ++bit) {
+      uint64_t set;
+      std::memcpy(&set, from + 256 + 64 * bit + 8 * j, sizeof(set));
+      q = _mm512_mask_add_epi8(q, set, q, _mm512_set1_epi8(static_cast<char>(16 << bit)));
+    }
+    _mm512_store_si512(to(j), kCentred ? centred<Format>(q) : q);
+  }
+}
+
+// Where the 4-byte columns j of a panel's run begin.
+template <typename Format>
+POTLUCK_INLINE_512 std::byte* quad_at(std::byte* panel, int run, int j) {
+  constexpr int kQuadsOfGroup = Format::kGroup / 4;
+  const int quad = run * kQuads + j;
+  return panel + quad / kQuadsOfGroup * kGroupBytes<Format> + quad % kQuadsOfGroup * 4 * kPanelRows;
+}
+
+template <typename Format, bool kCentred>
+POTLUCK_INLINE_512 void unpack_values(const std::byte* block, std::byte* panel) {
+  using Block = StoredBlock<Format>;
+  for (int run = 0; run < Block::kRuns; ++run)
+    for (int side = 0; side < 2; ++side) {
+      const std::byte* from = block + run * Block::kRunBytes;
+      const auto to = [&](int j) { return quad_at<Format>(panel, run, j) + 64 * side; };
+      if constexpr (Format::kBits == 8)
+        for (int j = 0; j < kQuads; ++j) {
+          const __m512i v = _mm512_load_si512(from + 4 * kPanelRows * j + 64 * side);
+          _mm512_store_si512(to(j), kCentred ? v : centred<Format>(v));  // ± 128 is the same
+        }
+      else
+        unpack_side<Format, kCentred>(from + side * Block::kSideBytes, to);
+    }
+}
+
+// f16 [16] at `halves`, times a byte each if there is one.
+template <typename Format>
+POTLUCK_INLINE_512 __m512 scale_of(const std::byte* halves, const std::byte* factors) {
+  const __m512 half = _mm512_cvtph_ps(_mm256_load_si256(reinterpret_cast<const __m256i*>(halves)));
+  if constexpr (Format::kFactors == 0) return half;
+  const __m128i bytes = _mm_load_si128(reinterpret_cast<const __m128i*>(factors));
+  const __m512i factor =
+      Format::kFactors == 1 ? _mm512_cvtepi8_epi32(bytes) : _mm512_cvtepu8_epi32(bytes);
+  return _mm512_mul_ps(half, _mm512_cvtepi32_ps(factor));
+}
+
+template <typename Format>
+POTLUCK_INLINE_512 void unpack_scales(const std::byte* block, std::byte* panel) {
+  using Block = StoredBlock<Format>;
+  for (int g = 0; g < Block::kGroups; ++g)
+    for (int side = 0; side < 2; ++side) {
+      const std::byte* halves = block + Block::kHalvesAt + 2 * kSide * side;
+      const std::byte* factors = block + Block::kFactorsAt + g * kPanelRows + kSide * side;
+      std::byte* to = panel + g * kGroupBytes<Format> + Format::kGroup * kPanelRows + 64 * side;
+      _mm512_store_ps(to, scale_of<Format>(halves, factors));
+      if constexpr (Format::kMinimum) {
+        const __m512 minimum =
+            scale_of<Format>(halves + 2 * kPanelRows, factors + Block::kGroups * kPanelRows);
+        _mm512_store_ps(to + 4 * kPanelRows,
+                        Format::kFactors ? minimum : _mm512_sub_ps(_mm512_setzero_ps(), minimum));
+      }
+    }
+}
+
+// A part of a panel, unpacked: its first group, and how many.
+struct Chunk {
+  const std::byte* panel;
+  int64_t first, groups;
+};
+
+// Unpacks a stored panel chunk by chunk and hands each to body(chunk).
+template <typename Format, bool kCentred, typename Body>
+POTLUCK_INLINE_512 void each_chunk(const std::byte* stored, int64_t columns, const Body& body) {
+  using Block = StoredBlock<Format>;
+  alignas(64) std::byte panel[kChunk / Format::kGroup * kGroupBytes<Format>];
+  constexpr int64_t kBlocks = kChunk / Format::kValues;
+  const int64_t blocks = columns / Format::kValues;
+  for (int64_t b = 0; b < blocks; b += kBlocks) {
+    const int64_t count = std::min(kBlocks, blocks - b);
+    for (int64_t i = 0; i < count; ++i) {
+      const std::byte* block = stored + static_cast<size_t>(b + i) * Block::kBytes;
+      std::byte* to = panel + static_cast<size_t>(i * Block::kGroups) * kGroupBytes<Format>;
+      unpack_values<Format, kCentred>(block, to);
+      unpack_scales<Format>(block, to);
+    }
+    body(Chunk{panel, b * Block::kGroups, count * Block::kGroups});
+  }
+}
+
+}  // namespace
+}  // namespace potluck::cpu::avx512
