@@ -4,7 +4,6 @@
 #include "topology/fault.h"
 
 namespace potluck {
-namespace {
 
 cpu::Isa isa_of(const BackendOptions& options) {
   if (options.precision == Precision::exact) return cpu::Isa::portable;
@@ -19,8 +18,6 @@ cpu::Isa isa_of(const BackendOptions& options) {
                                       cpu::isa_name(cpu::best_isa()));
   return *isa;
 }
-
-}  // namespace
 
 std::unique_ptr<Backend> make_backend(const std::string& device, const BackendOptions& options) {
   if (device == "cpu") return std::make_unique<CpuBackend>(options.threads, isa_of(options));

@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "backends/part.h"
 #include "topology/dtype.h"
 #include "topology/model_spec.h"
 
@@ -35,7 +36,8 @@ struct Matrix {
   int64_t count = 1;  // experts; 1 for a plain matrix
   int64_t rows = 0;
   int64_t columns = 0;
-  bool fine = false;  // where a backend rounds x, its products need 16 bits of it
+  bool fine = false;        // where a backend rounds x, its products need 16 bits of it
+  Part part = Part::dense;  // that its products belong to; for benches alone
   bool empty() const { return id < 0; }
 };
 

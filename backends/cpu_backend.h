@@ -20,6 +20,11 @@ class CpuBackend final : public Backend {
   explicit CpuBackend(int threads, cpu::Isa isa = cpu::Isa::portable);
   ~CpuBackend() override;
 
+  cpu::Isa isa() const { return isa_; }
+  int threads() const { return pool_.threads(); }
+  // Rows of E that Σ p·E read in the last vocab_attention: those that weigh something.
+  int64_t ids_summed() const { return ids_summed_; }
+
   DeviceInfo info() const override;
   Tensor allocate(size_t bytes) override;
   void free(Tensor& tensor) override;
@@ -82,6 +87,11 @@ class CpuBackend final : public Backend {
   Tensor scratch_;               // of the largest operation
   Tensor positions_;             // [rows] i32
   size_t attention_stride_ = 0;  // floats of attention's scratch a thread
+  int64_t ids_summed_ = 0;
 };
+
+// The instruction set that the options ask for; Isa::portable for exact. Throws Fault{input} for an
+// unknown one, or one that this machine has not.
+cpu::Isa isa_of(const BackendOptions& options);
 
 }  // namespace potluck

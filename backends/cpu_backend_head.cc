@@ -87,8 +87,10 @@ void CpuBackend::vocab_attention(Tensor params, Tensor h, const Matrix& table, f
   request.tap = tap;
   std::vector<cpu::VocabPartial> partial(static_cast<size_t>(rows));
   std::vector<float> entropy(static_cast<size_t>(rows));
+  ids_summed_ = table.rows;
   if (fast())
-    cpu::fast_vocab_attention(isa_, request, partial.data(), soft.f32(), scratch_.data, pool_);
+    ids_summed_ =
+        cpu::fast_vocab_attention(isa_, request, partial.data(), soft.f32(), scratch_.data, pool_);
   else
     cpu::vocab_attention(request, partial.data(), soft.f32(), scratch_.data, pool_);
   cpu::finish(partial.data(), rows, table.columns, entropy.data(), soft.f32());

@@ -5,7 +5,7 @@
 #include <optional>
 #include <random>
 
-#include "cluster/commands.h"
+#include "cluster/bench_commands.h"
 #include "cluster/demo_game.h"
 #include "cluster/flag_checks.h"
 
@@ -64,10 +64,8 @@ int run(const Flags& flags, const ModelPlaces& places, const std::string& progra
 
 }  // namespace
 
-void add_bench(CommandLine& line) {
+void add_bench_demo(CLI::App* bench, CommandLine& line) {
   const auto flags = std::make_shared<Flags>();
-  CLI::App* bench = line.app.add_subcommand("bench", "what it reaches");
-  bench->require_subcommand(1);
   CLI::App* sub =
       bench->add_subcommand("demo", "the demo model on fresh puzzles, by band of givens");
   whole_number(sub->add_option("--puzzles", flags->puzzles, "in all, a third in each band"), "N", 1,

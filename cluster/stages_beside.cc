@@ -15,6 +15,13 @@ StagesBeside::StagesBeside(const ModelSource& source, const Plan& plan, Backend&
   }
 }
 
+void StagesBeside::restart() {
+  for (const auto& stage : stages_) {
+    stage->kv().close(kSession);
+    stage->kv().open(kSession);
+  }
+}
+
 void StagesBeside::hop(Tensor from, Tensor to, int rows, DType type) {
   std::vector<std::byte> wire(row_bytes(type, spec_.hidden) * static_cast<size_t>(rows));
   backend_.wait();

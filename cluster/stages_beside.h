@@ -14,6 +14,7 @@ class StagesBeside final {
   // Loads all stages and opens one session. Throws Fault{memory | input | world}.
   StagesBeside(const ModelSource& source, const Plan& plan, Backend& backend);
 
+  void restart();  // the session anew, without tokens
   // x [rows, H] f32 → x after the last stage (denoise), or into the KV (encode). tap sees each
   // layer's output.
   void through(const Segment& segment, Tensor x, const Stage::LayerTap& tap);

@@ -10,6 +10,12 @@
 namespace potluck {
 namespace {
 
+// By the name of a matrix: "attn_q.weight", "self_cond_up.weight", "ffn_down.weight".
+Part part_of(const std::string& name) {
+  if (name.starts_with("attn_")) return Part::projections;
+  return name.starts_with("self_cond_") ? Part::conditioning : Part::dense;
+}
+
 class Loader {
  public:
   Loader(const ModelSource& source, Backend& backend, std::string prefix)
@@ -20,8 +26,10 @@ class Loader {
     const auto& shape = tensor.shape;
     CHECK(shape.size() == 2 || shape.size() == 3, tensor.name, shape.size());
     const int64_t count = shape.size() == 3 ? shape[0] : 1;
-    return backend_.load_matrix(source_.map(tensor), tensor.type, count, shape[shape.size() - 2],
-                                shape.back());
+    Matrix matrix = backend_.load_matrix(source_.map(tensor), tensor.type, count,
+                                         shape[shape.size() - 2], shape.back());
+    matrix.part = part_of(name);
+    return matrix;
   }
 
   Matrix matrix_if_present(const std::string& name) const {

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <chrono>
+#include <ctime>
+#include <string>
 
 namespace potluck {
 
@@ -21,6 +23,15 @@ inline double seconds(Duration duration) {
 }
 inline Duration from_seconds(double value) {
   return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(value));
+}
+
+// Today by UTC: "2026-11-24".
+inline std::string utc_date() {
+  const std::time_t today = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+  std::tm parts{};
+  gmtime_r(&today, &parts);
+  char text[16];
+  return {text, std::strftime(text, sizeof(text), "%F", &parts)};
 }
 
 }  // namespace potluck

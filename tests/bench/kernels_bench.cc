@@ -5,7 +5,6 @@
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdlib>
 #include <memory>
 #include <random>
@@ -15,6 +14,7 @@
 #include "backends/pages.h"
 #include "kernels/cpu/dequantize.h"
 #include "kernels/cpu/fast.h"
+#include "kernels/cpu/peaks.h"
 
 namespace potluck::cpu {
 namespace {
@@ -48,32 +48,15 @@ std::vector<std::byte> random_blocks(DType type, int64_t values) {
   return bytes;
 }
 
-double seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+// On one thread.
+double peak_of(DType type, Use use) {
+  ThreadPool pool(1);
+  return product_peak({chosen_isa, type, use}, pool);
 }
 
-// Operations a second of a product whose rows and panel are in cache; the best of many short runs.
-double peak_of(const PackedProduct& product, DType type) {
-  const int64_t rows = 24, columns = 1024;
-  const auto blocks = random_blocks(type, kPanelRows * columns);
-  const auto x = random_floats(columns);
-  Aligned packed(product.row_bytes(columns)), panel(product.panel_bytes(columns));
-  product.pack_row(x.data(), columns, packed.bytes());
-  product.pack_panel({type, blocks.data(), kPanelRows, columns}, panel.bytes());
-  std::vector<float> out(static_cast<size_t>(rows * kPanelRows));
-  double best = 1;
-  for (int i = 0; i < 2000; ++i) {
-    const double start = seconds();
-    product.multiply(
-        {{packed.bytes(), 0}, rows, panel.bytes(), columns, out.data(), kPanelRows, kPanelRows});
-    best = std::min(best, seconds() - start);
-  }
-  return 2.0 * rows * kPanelRows * columns / best;
-}
-
-// `operations` an iteration, beside the peak of `product` over `type`.
-void report(benchmark::State& state, double operations, const PackedProduct& product, DType type) {
-  const double peak = peak_of(product, type);
+// `operations` an iteration, beside the peak of their product.
+void report(benchmark::State& state, double operations, DType type, Use use) {
+  const double peak = peak_of(type, use);
   state.counters["GFLOP/s"] =
       benchmark::Counter(operations * 1e-9, benchmark::Counter::kIsIterationInvariantRate);
   state.counters["peak"] = peak * 1e-9;
@@ -83,7 +66,8 @@ void report(benchmark::State& state, double operations, const PackedProduct& pro
 
 void matmul_of(benchmark::State& state, DType type, bool fine) {
   const int64_t rows = state.range(0), outputs = kHidden;
-  const PackedProduct& product = packed_product(chosen_isa, type, fine ? Use::fine : Use::many);
+  const Use use = fine ? Use::fine : Use::many;
+  const PackedProduct& product = packed_product(chosen_isa, type, use);
   const auto blocks = random_blocks(type, outputs * kHidden);
   const auto x = random_floats(rows * kHidden);
   std::vector<float> out(static_cast<size_t>(rows * outputs));
@@ -92,7 +76,7 @@ void matmul_of(benchmark::State& state, DType type, bool fine) {
   for (auto _ : state)
     fast_matmul(product, x.data(), rows, {type, blocks.data(), outputs, kHidden}, out.data(),
                 scratch.data, pool);
-  report(state, 2.0 * static_cast<double>(rows * outputs * kHidden), product, type);
+  report(state, 2.0 * static_cast<double>(rows * outputs * kHidden), type, use);
 }
 
 void reference_matmul(benchmark::State& state) {
@@ -155,8 +139,7 @@ void experts_of(benchmark::State& state, DType type) {
   for (auto _ : state)
     fast_experts(chosen_isa, x.data(), kCanvas, view, stored, expert.data(), weight.data(),
                  out.data(), scratch.data, pool);
-  report(state, 6.0 * kCanvas * kUsed * kInner * kHidden,
-         packed_product(chosen_isa, type, Use::few), type);
+  report(state, 6.0 * kCanvas * kUsed * kInner * kHidden, type, Use::few);
   state.counters["GB/s"] =
       benchmark::Counter(static_cast<double>(gate_up.size() + down.size()) * 1e-9,
                          benchmark::Counter::kIsIterationInvariantRate);
@@ -177,8 +160,7 @@ void attention_of(benchmark::State& state, const AttentionShape& shape) {
   for (auto _ : state)
     fast_attention(chosen_isa, q.data(), shape, segment, out.data(), scratch.data, pool);
   const int64_t keys = kCanvas + (shape.window ? shape.window - 1 : kCached);
-  report(state, 4.0 * static_cast<double>(kCanvas * q_width * keys),
-         packed_product(chosen_isa, DType::bf16), DType::bf16);
+  report(state, 4.0 * static_cast<double>(kCanvas * q_width * keys), DType::bf16, Use::many);
 }
 
 // 8,192 rows of E of a canvas that is not sure of anything: no row is left out.
@@ -207,8 +189,7 @@ void vocab_of(benchmark::State& state, DType type) {
         fast_vocab_attention(chosen_isa, request, partial.data(), soft.data(), scratch.data, pool);
   const double each = 2.0 * static_cast<double>(kCanvas * kVocab * kHidden);
   const double seconds_at_peak =
-      each / peak_of(packed_product(chosen_isa, type), type) +
-      each / peak_of(packed_product(chosen_isa, DType::bf16), DType::bf16);
+      each / peak_of(type, Use::many) + each / peak_of(DType::bf16, Use::many);
   state.counters["GFLOP/s"] =
       benchmark::Counter(2e-9 * each, benchmark::Counter::kIsIterationInvariantRate);
   state.counters["share"] =

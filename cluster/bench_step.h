@@ -1,0 +1,68 @@
+// What a denoising step costs, part by part, beside what this machine can do: head and stages in
+// one process, hops in their wire form between them.
+#pragma once
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "backends/part.h"
+#include "topology/dtype.h"
+#include "topology/model_source.h"
+
+namespace potluck {
+
+struct StepBenchOptions {
+  std::vector<int> prompts;  // tokens encoded before the canvas, a run each
+  int repetitions = 5;       // of each encode and step; the median counts
+  int threads = 0;           // 0: one for each core allowed
+  int stages = 1;
+  Precision precision = Precision::fast;
+  std::string isa;  // of fast; empty: the best here
+};
+
+// Of a peak measured in the same run. limit_ms = max(Σ operations / peak of their product, bytes /
+// read rate): what perfect code would need here. A limit of 0: the part multiplies and reads too
+// little to be told.
+struct PartFigures {
+  double ms = 0, operations = 0, bytes = 0, limit_ms = 0;
+  std::string bound;  // what sets the limit: a product's name, or "memory"
+  double gflop_per_s() const { return ms > 0 ? operations / ms * 1e-6 : 0; }
+  double gb_per_s() const { return ms > 0 ? bytes / ms * 1e-6 : 0; }
+  double share() const { return ms > 0 ? limit_ms / ms : 0; }
+};
+
+struct StepRun {
+  int prompt = 0;
+  double encode_tokens_per_s = 0;                 // of the median encode; 0: no prompt
+  double step_ms = 0, least_ms = 0, most_ms = 0;  // the median step, the fastest, the slowest
+  std::array<PartFigures, kParts> parts;          // of the median step
+  double rest_ms() const;                         // of it, what no part took
+  double limit_ms() const;                        // Σ over parts
+  double share() const { return limit_ms() / step_ms; }
+};
+
+struct Peak {
+  std::string product;
+  double gflop_per_s = 0;
+};
+
+struct StepBench {
+  std::string device;  // "cpu (AMD EPYC, 2 threads, avx512)"
+  std::string isa;
+  int threads = 0;
+  double weight_bytes = 0;
+  double load_s = 0;         // until head and stages are ready
+  double first_step_ms = 0;  // which also reads what loading left in its file
+  // weight_bytes over load_s and what the first step took beyond a later one.
+  double load_gb_per_s = 0;
+  std::vector<Peak> peaks;  // of the products that ran
+  double read_gb_per_s = 0;
+  std::vector<StepRun> runs;
+};
+
+// Throws Fault{input} for an isa that is not here, more stages than layers or a prompt that the
+// model's context cannot hold; Fault{memory}.
+StepBench bench_step(const ModelSource& source, const StepBenchOptions& options);
+
+}  // namespace potluck

@@ -1,0 +1,169 @@
+#include "kernels/cpu/peaks.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "kernels/cpu/products.h"
+#include "topology/check.h"
+#include "topology/clock.h"
+#include "topology/fault.h"
+
+namespace potluck::cpu {
+namespace {
+
+constexpr double kEachSeconds = 0.05;  // of a shape, or of copying
+constexpr int kBatch = 32;             // calls: long for a clock, short for the system's scheduler
+constexpr size_t kHugePage = 2u << 20;
+constexpr size_t kReadTask = 1u << 20;
+constexpr size_t kReadTasks = 32;  // of a round, which threads share
+constexpr size_t kReadPasses = 6;
+constexpr size_t kCopyBytes = size_t{256} * 2816 * sizeof(float);
+
+struct FreeAligned {
+  void operator()(std::byte* bytes) const { std::free(bytes); }
+};
+using Aligned = std::unique_ptr<std::byte[], FreeAligned>;
+
+Aligned aligned(size_t bytes, size_t alignment) {
+  const size_t rounded = (bytes + alignment - 1) / alignment * alignment;
+  auto* data = static_cast<std::byte*>(std::aligned_alloc(alignment, rounded));
+  if (!data)
+    throw Fault(FaultKind::memory,
+                "cannot allocate " + std::to_string(bytes) + " bytes to measure");
+  return Aligned(data);
+}
+
+struct Shape {
+  int64_t rows, columns;
+  double operations() const {
+    return 2.0 * static_cast<double>(rows) * kPanelRows * static_cast<double>(columns);
+  }
+};
+// Multiples of every kernel's tile of rows, and of every block; panels in L1, or in L2.
+constexpr Shape kShapes[] = {{24, 512}, {32, 512}, {24, 1024}, {32, 1024}};
+
+// One thread's operands. Values are small and of no consequence: time does not depend on them.
+class Operands {
+ public:
+  explicit Operands(Shape shape)
+      : shape_(shape),
+        x_(static_cast<size_t>(shape.rows * shape.columns), 0.5f),
+        w_(static_cast<size_t>(kPanelRows * shape.columns), 0.25f),
+        out_(static_cast<size_t>(shape.rows * kPanelRows)) {}
+
+  // A call multiplies once.
+  std::function<void()> product(const ProductKind& kind) {
+    if (kind.isa == Isa::portable)
+      return [this] {
+        dot_products({x_.data(), shape_.columns}, shape_.rows, {w_.data(), shape_.columns},
+                     kPanelRows, shape_.columns, {out_.data(), kPanelRows});
+      };
+    const PackedProduct& product = packed_product(kind.isa, kind.type, kind.use);
+    pack(product, kind.type);
+    return [this, &product] {
+      product.multiply(
+          {rows_, shape_.rows, panel_.get(), shape_.columns, out_.data(), kPanelRows, kPanelRows});
+    };
+  }
+
+ private:
+  void pack(const PackedProduct& product, DType type) {
+    const std::vector<std::byte> blocks(row_bytes(type, kPanelRows * shape_.columns),
+                                        std::byte{0x11});
+    panel_ = aligned(product.panel_bytes(shape_.columns), 64);
+    product.pack_panel({type, blocks.data(), kPanelRows, shape_.columns}, panel_.get());
+    const size_t bytes = product.row_bytes(shape_.columns);
+    packed_ = aligned(bytes * static_cast<size_t>(shape_.rows), 64);
+    rows_ = {packed_.get(), bytes};
+    for (int64_t r = 0; r < shape_.rows; ++r)
+      product.pack_row(x_.data() + r * shape_.columns, shape_.columns, rows_[r]);
+  }
+
+  Shape shape_;
+  std::vector<float> x_, w_, out_;
+  Aligned packed_, panel_;
+  PackedRows rows_{};
+};
+
+// Calls a second of each thread's own function: the best batch of each while all are at it, summed.
+double calls_per_second(const std::vector<std::function<void()>>& each, int batch,
+                        ThreadPool& pool) {
+  std::vector<double> best(each.size());
+  pool.for_each(static_cast<int64_t>(each.size()), [&](int64_t i, int) {
+    const auto thread = static_cast<size_t>(i);
+    const Time end = now() + from_seconds(kEachSeconds);
+    for (Time begin = now(); begin < end; begin = now()) {
+      for (int call = 0; call < batch; ++call) each[thread]();
+      best[thread] = std::max(best[thread], batch / seconds(now() - begin));
+    }
+  });
+  return std::accumulate(best.begin(), best.end(), 0.0);
+}
+
+}  // namespace
+
+const char* product_name(const ProductKind& kind) {
+  if (kind.isa == Isa::portable) return "f32 reference";
+  return packed_product(kind.isa, kind.type, kind.use).name;
+}
+
+double product_peak(const ProductKind& kind, ThreadPool& pool) {
+  double best = 0;
+  for (const Shape& shape : kShapes) {
+    std::vector<std::unique_ptr<Operands>> operands;
+    std::vector<std::function<void()>> each;
+    for (int i = 0; i < pool.threads(); ++i) {
+      operands.push_back(std::make_unique<Operands>(shape));
+      each.push_back(operands.back()->product(kind));
+    }
+    best = std::max(best, calls_per_second(each, kBatch, pool) * shape.operations());
+  }
+  return best;
+}
+
+double read_peak(size_t bytes, ThreadPool& pool) {
+  const size_t rounds = std::max<size_t>(1, bytes / (kReadTask * kReadTasks));
+  const size_t all = rounds * kReadTask * kReadTasks;
+  const Aligned memory = aligned(all, kHugePage);
+  madvise(memory.get(), all, MADV_HUGEPAGE);  // a wish; small pages do as well
+  const auto at = [&](int64_t task) {
+    return memory.get() + static_cast<size_t>(task) * kReadTask;
+  };
+  pool.for_each(static_cast<int64_t>(rounds * kReadTasks),
+                [&](int64_t task, int) { std::memset(at(task), 1, kReadTask); });
+  double best = 0;
+  for (size_t round = 0; round < kReadPasses * rounds; ++round) {
+    const auto first = static_cast<int64_t>(round % rounds * kReadTasks);
+    const Time begin = now();
+    // The C library's search for a byte that is not there: it reads all, as wide as the machine
+    // can.
+    pool.for_each(kReadTasks, [&](int64_t task, int) {
+      CHECK(std::memchr(at(first + task), 2, kReadTask) == nullptr, task);
+    });
+    best = std::max(best, static_cast<double>(kReadTask * kReadTasks) / seconds(now() - begin));
+  }
+  return best;
+}
+
+double copy_peak(ThreadPool& pool) {
+  const size_t bytes = kCopyBytes / static_cast<size_t>(pool.threads());
+  std::vector<Aligned> memory;
+  std::vector<std::function<void()>> each;
+  for (int i = 0; i < pool.threads(); ++i) {
+    std::byte* from = memory.emplace_back(aligned(bytes, 64)).get();
+    std::byte* to = memory.emplace_back(aligned(bytes, 64)).get();
+    std::memset(from, 1, bytes);
+    each.push_back([=] { std::memcpy(to, from, bytes); });
+  }
+  return 2.0 * static_cast<double>(bytes) * calls_per_second(each, 1, pool);
+}
+
+}  // namespace potluck::cpu

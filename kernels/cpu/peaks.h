@@ -1,0 +1,38 @@
+// What this machine can do at best, measured: what benches divide by. All threads of a pool work at
+// once, and the best of many short rounds counts, so a neighbour's slice spoils some rounds and not
+// the result.
+#pragma once
+
+#include <compare>
+#include <cstddef>
+
+#include "kernels/cpu/isa.h"
+#include "kernels/cpu/packed_product.h"
+#include "kernels/cpu/thread_pool.h"
+#include "topology/dtype.h"
+
+namespace potluck::cpu {
+
+// A product that some operation is made of. Isa::portable: the reference's, of f32.
+struct ProductKind {
+  Isa isa = Isa::portable;
+  DType type = DType::f32;
+  Use use = Use::many;
+  auto operator<=>(const ProductKind&) const = default;
+};
+
+const char* product_name(const ProductKind& kind);  // "int8", "bf16 fine (AMX)", "f32 reference"
+
+// Operations a second (a multiplication and an addition are two) of a product whose rows and panel
+// stay in each thread's cache; the best of a few shapes.
+double product_peak(const ProductKind& kind, ThreadPool& pool);
+
+// Bytes a second of reading memory from end to end, once: of `bytes` of it (more than any cache
+// holds), on huge pages where the system gives them. Throws Fault{memory}.
+double read_peak(size_t bytes, ThreadPool& pool);
+
+// Bytes a second, read and written ones added, of copying a canvas' activations (3 MB, shared by
+// the threads), which stay in cache from one operation to the next. Throws Fault{memory}.
+double copy_peak(ThreadPool& pool);
+
+}  // namespace potluck::cpu

@@ -1,0 +1,44 @@
+// Peaks within what any machine that can run this could do; not how fast this one is.
+#include "kernels/cpu/peaks.h"
+
+#include <gtest/gtest.h>
+
+namespace potluck::cpu {
+namespace {
+
+constexpr double kLeast = 1e8, kMost = 1e14;  // operations a second of a thread
+constexpr double kReadLeast = 1e7, kReadMost = 1e12;
+
+TEST(Peaks, EveryProductOfThisMachineHasOne) {
+  ThreadPool pool(2);
+  for (const Isa isa : {Isa::amx, Isa::avx512, Isa::avx2, Isa::portable}) {
+    if (!isa_available(isa)) continue;
+    for (const DType type : {DType::q8_0, DType::q4_k, DType::q6_k, DType::bf16, DType::f32})
+      for (const Use use : {Use::many, Use::few, Use::fine}) {
+        const double peak = product_peak({isa, type, use}, pool);
+        SCOPED_TRACE(std::string(isa_name(isa)) + " " + dtype_name(type));
+        EXPECT_GT(peak, kLeast);
+        EXPECT_LT(peak, kMost * pool.threads());
+      }
+  }
+}
+
+TEST(Peaks, MemoryIsReadAndCachesAreCopiedAtSomeRate) {
+  ThreadPool pool(2);
+  const double rate = read_peak(64 << 20, pool);
+  EXPECT_GT(rate, kReadLeast);
+  EXPECT_LT(rate, kReadMost);
+  const double copied = copy_peak(pool);
+  EXPECT_GT(copied, kReadLeast);
+  EXPECT_LT(copied, kReadMost);
+}
+
+TEST(Peaks, NamesTellProductsApart) {
+  EXPECT_STREQ(product_name({}), "f32 reference");
+  if (!isa_available(Isa::avx512)) GTEST_SKIP() << "no avx512 on this machine";
+  EXPECT_STREQ(product_name({Isa::avx512, DType::q8_0, Use::many}), "int8");
+  EXPECT_STREQ(product_name({Isa::avx512, DType::bf16, Use::fine}), "bf16 fine");
+}
+
+}  // namespace
+}  // namespace potluck::cpu
