@@ -71,24 +71,27 @@ void ProfiledBackend::count_product(Part part, const Matrix& w, cpu::Use use, do
 
 void ProfiledBackend::unpack(const void* wire, DType type, int64_t rows, int64_t n, Tensor x) {
   timed(Part::hop, [&] { backend_.unpack(wire, type, rows, n, x); });
-  of(Part::hop).bytes += f32_bytes(rows, n) + static_cast<double>(row_bytes(type, n) * rows);
+  of(Part::hop).passing_bytes +=
+      f32_bytes(rows, n) + static_cast<double>(row_bytes(type, n) * rows);
 }
 
 void ProfiledBackend::pack(Tensor x, DType type, int64_t rows, int64_t n, void* wire) {
   timed(Part::hop, [&] { backend_.pack(x, type, rows, n, wire); });
-  of(Part::hop).bytes += f32_bytes(rows, n) + static_cast<double>(row_bytes(type, n) * rows);
+  of(Part::hop).passing_bytes +=
+      f32_bytes(rows, n) + static_cast<double>(row_bytes(type, n) * rows);
 }
 
 void ProfiledBackend::rms_norm(Tensor x, Tensor weight, float eps, int rows, int64_t n,
                                Tensor out) {
   timed(Part::norms, [&] { backend_.rms_norm(x, weight, eps, rows, n, out); });
-  of(Part::norms).bytes += 2 * f32_bytes(rows, n);
+  of(Part::norms).passing_bytes += 2 * f32_bytes(rows, n);
 }
 
 void ProfiledBackend::matmul(Tensor x, const Matrix& w, int rows, Tensor out) {
   timed(w.part, [&] { backend_.matmul(x, w, rows, out); });
   count_product(w.part, w, w.fine ? cpu::Use::fine : cpu::Use::many, rows);
-  of(w.part).bytes += stored_bytes(w, w.rows) + f32_bytes(rows, w.columns + w.rows);
+  of(w.part).stored_bytes += stored_bytes(w, w.rows);
+  of(w.part).passing_bytes += f32_bytes(rows, w.columns + w.rows);
   mlp_ = w.part;
 }
 
@@ -99,8 +102,8 @@ void ProfiledBackend::qkv(Tensor params, const AttentionLayer& layer, Tensor q_n
         [&] { backend_.qkv(params, layer, q_norm, k_norm, q, k, v, kv, fresh, rows); });
   const int64_t q_width = q.data ? static_cast<int64_t>(layer.heads) * layer.head_dim : 0;
   const int64_t kv_width = static_cast<int64_t>(layer.kv_heads) * layer.head_dim;
-  of(Part::norms).bytes += 2 * f32_bytes(rows, q_width) + 2 * f32_bytes(rows, kv_width) +
-                           2.0 * rows * static_cast<double>(row_bytes(kv.type, kv_width));
+  of(Part::norms).passing_bytes += 2 * f32_bytes(rows, q_width) + 2 * f32_bytes(rows, kv_width) +
+                                   2.0 * rows * static_cast<double>(row_bytes(kv.type, kv_width));
 }
 
 // As fast_attention: scores of fine products, Σ p·V of plain ones, both in bf16.
@@ -116,15 +119,15 @@ void ProfiledBackend::attention(Tensor params, const AttentionLayer& layer, Tens
     const double each = 2.0 * static_cast<double>(keys.seen * q_width);
     work.operations[product(DType::bf16, cpu::Use::fine)] += each;
     work.operations[product(DType::bf16, cpu::Use::many)] += each;
-    work.bytes +=
+    work.stored_bytes +=
         2.0 * static_cast<double>(keys.read) * static_cast<double>(row_bytes(kv.type, kv_width));
   }
-  work.bytes += 2 * f32_bytes(rows, q_width);
+  work.passing_bytes += 2 * f32_bytes(rows, q_width);
 }
 
 void ProfiledBackend::gelu_mul(Tensor gate, Tensor up, int rows, int64_t n, Tensor out) {
   timed(mlp_, [&] { backend_.gelu_mul(gate, up, rows, n, out); });
-  of(mlp_).bytes += 3 * f32_bytes(rows, n);
+  of(mlp_).passing_bytes += 3 * f32_bytes(rows, n);
 }
 
 // The router is the reference's on every instruction set.
@@ -134,7 +137,8 @@ void ProfiledBackend::route(Tensor x, const RouterWeights& router, int used, flo
   const Matrix& w = router.projection;
   of(Part::router).operations[{}] +=
       2.0 * rows * static_cast<double>(w.rows) * static_cast<double>(w.columns);
-  of(Part::router).bytes += stored_bytes(w, w.rows) + f32_bytes(rows, w.columns + 2 * used);
+  of(Part::router).stored_bytes += stored_bytes(w, w.rows);
+  of(Part::router).passing_bytes += f32_bytes(rows, w.columns + 2 * used);
 }
 
 void ProfiledBackend::experts(Tensor x, const Matrix& gate_up, const Matrix& down, int used,
@@ -146,9 +150,9 @@ void ProfiledBackend::experts(Tensor x, const Matrix& gate_up, const Matrix& dow
   count_product(Part::experts, down, cpu::Use::few, slots);
   const std::set<int32_t> hit(expert.i32(), expert.i32() + static_cast<int64_t>(rows) * used);
   const auto hits = static_cast<int64_t>(hit.size());
-  of(Part::experts).bytes += stored_bytes(gate_up, hits * gate_up.rows) +
-                             stored_bytes(down, hits * down.rows) +
-                             2 * f32_bytes(rows, gate_up.columns);
+  of(Part::experts).stored_bytes +=
+      stored_bytes(gate_up, hits * gate_up.rows) + stored_bytes(down, hits * down.rows);
+  of(Part::experts).passing_bytes += 2 * f32_bytes(rows, gate_up.columns);
 }
 
 void ProfiledBackend::add_norm(Tensor params, Tensor x, Tensor a, Tensor b, Tensor weight,
@@ -156,19 +160,20 @@ void ProfiledBackend::add_norm(Tensor params, Tensor x, Tensor a, Tensor b, Tens
                                Tensor out) {
   timed(Part::norms,
         [&] { backend_.add_norm(params, x, a, b, weight, scale, eps, rows, n, stream, out); });
-  of(Part::norms).bytes += (b.data ? 4 : 3) * f32_bytes(rows, n);
+  of(Part::norms).passing_bytes += (b.data ? 4 : 3) * f32_bytes(rows, n);
 }
 
 void ProfiledBackend::embed(Tensor ids, const Matrix& table, float embed_scale, int rows,
                             Tensor out) {
   timed(Part::norms, [&] { backend_.embed(ids, table, embed_scale, rows, out); });
-  of(Part::norms).bytes += stored_bytes(table, rows) + f32_bytes(rows, table.columns);
+  of(Part::norms).stored_bytes += stored_bytes(table, rows);
+  of(Part::norms).passing_bytes += f32_bytes(rows, table.columns);
 }
 
 void ProfiledBackend::canvas_input(Tensor params, Tensor x, Tensor s, float eps, int rows,
                                    int64_t n, DType stream, Tensor out) {
   timed(Part::norms, [&] { backend_.canvas_input(params, x, s, eps, rows, n, stream, out); });
-  of(Part::norms).bytes += (s.data ? 3 : 2) * f32_bytes(rows, n);
+  of(Part::norms).passing_bytes += (s.data ? 3 : 2) * f32_bytes(rows, n);
 }
 
 // As fast_vocab_attention: logits of products of E's type, Σ p·E in bf16.
@@ -181,7 +186,8 @@ void ProfiledBackend::vocab_attention(Tensor params, Tensor h, const Matrix& tab
   count_product(Part::head, table, cpu::Use::many, rows);
   of(Part::head).operations[product(DType::bf16, cpu::Use::many)] +=
       2.0 * rows * static_cast<double>(backend_.ids_summed()) * static_cast<double>(table.columns);
-  of(Part::head).bytes += stored_bytes(table, table.rows) + 2 * f32_bytes(rows, table.columns);
+  of(Part::head).stored_bytes += stored_bytes(table, table.rows);
+  of(Part::head).passing_bytes += 2 * f32_bytes(rows, table.columns);
 }
 
 // verify's alone: no part of a step.

@@ -3,8 +3,9 @@
 //
 // operations: a multiplication and an addition of a product are two; all else (norms, softmax,
 // GELU) counts none. Only keys that a row sees count, only ids that Σ p·E reads.
-// bytes: what a part reads and writes, each once: weights as stored, K and V, activations in f32.
-// Experts that no row hits are not read.
+// bytes: what a part reads and writes, each once. Stored ones come from memory: weights, K and V;
+// no expert that no row hits. Passing ones are activations in f32, which stay in cache on their
+// way.
 #pragma once
 
 #include <array>
@@ -18,7 +19,7 @@ namespace potluck {
 
 struct PartWork {
   double seconds = 0;
-  double bytes = 0;
+  double stored_bytes = 0, passing_bytes = 0;
   std::map<cpu::ProductKind, double> operations;
 };
 
