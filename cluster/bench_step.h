@@ -21,12 +21,12 @@ struct StepBenchOptions {
   std::string isa;  // of fast; empty: the best here
 };
 
-// Of a peak measured in the same run. limit_ms = max(Σ operations / peak of their product, bytes /
-// read rate): what perfect code would need here. A limit of 0: the part multiplies and reads too
-// little to be told.
+// limit_ms = max(Σ operations / peak of their product, stored bytes / read rate of memory, passing
+// bytes / copy rate of caches), rates as measured in the same run: what perfect code would need
+// here. 0: the part (sampling) has nothing that is counted.
 struct PartFigures {
   double ms = 0, operations = 0, bytes = 0, limit_ms = 0;
-  std::string bound;  // what sets the limit: a product's name, or "memory"
+  std::string bound;  // what sets the limit: a product's name, "memory" or "cache"
   double gflop_per_s() const { return ms > 0 ? operations / ms * 1e-6 : 0; }
   double gb_per_s() const { return ms > 0 ? bytes / ms * 1e-6 : 0; }
   double share() const { return ms > 0 ? limit_ms / ms : 0; }
@@ -57,7 +57,7 @@ struct StepBench {
   // weight_bytes over load_s and what the first step took beyond a later one.
   double load_gb_per_s = 0;
   std::vector<Peak> peaks;  // of the products that ran
-  double read_gb_per_s = 0;
+  double read_gb_per_s = 0, copy_gb_per_s = 0;
   std::vector<StepRun> runs;
 };
 

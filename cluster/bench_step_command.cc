@@ -7,6 +7,7 @@
 #include "cluster/flag_checks.h"
 #include "topology/clock.h"
 #include "topology/fault.h"
+#include "topology/plan.h"
 #include "topology/version.h"
 
 namespace potluck {

@@ -18,11 +18,11 @@ std::string cell_of(const nlohmann::ordered_json& value) {
   return value.is_number_float() ? fmt::format("{:.6g}", value.get<double>()) : value.dump();
 }
 
-// Nested objects become columns: {"router": {"ms": 1}} → router_ms.
+// Nested objects become columns: {"parts": {"router": {"ms": 1}}} → router_ms.
 void flatten(const nlohmann::ordered_json& object, const std::string& prefix, Row& row) {
   for (const auto& [key, value] : object.items())
     if (value.is_object())
-      flatten(value, prefix + key + "_", row);
+      flatten(value, key == "parts" ? prefix : prefix + key + "_", row);
     else
       row.emplace_back(prefix + key, cell_of(value));
 }
@@ -62,7 +62,8 @@ std::string peaks_text(const StepBench& bench) {
   std::string text;
   for (const Peak& peak : bench.peaks)
     text += fmt::format("{} {:.4g} GFLOP/s, ", peak.product, peak.gflop_per_s);
-  return text + fmt::format("memory {:.4g} GB/s", bench.read_gb_per_s);
+  return text + fmt::format("memory {:.4g} GB/s read, caches {:.4g} GB/s copied",
+                            bench.read_gb_per_s, bench.copy_gb_per_s);
 }
 
 std::string runs_table(const StepBench& bench, const StepBenchOptions& options,
@@ -125,12 +126,16 @@ nlohmann::ordered_json part_json(const PartFigures& part) {
 }
 
 nlohmann::ordered_json run_json(const StepBench& bench, const StepRun& run) {
-  nlohmann::ordered_json json = {
-      {"prompt", run.prompt},        {"encode_tokens_per_s", run.encode_tokens_per_s},
-      {"step_ms", run.step_ms},      {"step_ms_least", run.least_ms},
-      {"step_ms_most", run.most_ms}, {"limit_ms", run.limit_ms()},
-      {"share", run.share()},        {"read_gb_per_s", bench.read_gb_per_s},
-      {"peaks", peaks_text(bench)}};
+  nlohmann::ordered_json json = {{"prompt", run.prompt},
+                                 {"encode_tokens_per_s", run.encode_tokens_per_s},
+                                 {"step_ms", run.step_ms},
+                                 {"step_ms_least", run.least_ms},
+                                 {"step_ms_most", run.most_ms},
+                                 {"limit_ms", run.limit_ms()},
+                                 {"share", run.share()},
+                                 {"read_gb_per_s", bench.read_gb_per_s},
+                                 {"copy_gb_per_s", bench.copy_gb_per_s},
+                                 {"peaks", peaks_text(bench)}};
   nlohmann::ordered_json& parts = json["parts"];
   for (size_t i = 0; i < run.parts.size(); ++i)
     parts[part_name(static_cast<Part>(i))] = part_json(run.parts[i]);
@@ -162,7 +167,7 @@ nlohmann::ordered_json step_bench_json(const StepBench& bench, const StepBenchOp
         {"precision", options.precision == Precision::fast ? "fast" : "exact"},
         {"stages", options.stages},
         {"repetitions", options.repetitions},
-        {"weight_bytes", bench.weight_bytes},
+        {"weight_bytes", static_cast<uint64_t>(bench.weight_bytes)},
         {"load_s", bench.load_s},
         {"first_step_ms", bench.first_step_ms},
         {"load_gb_per_s", bench.load_gb_per_s}};
