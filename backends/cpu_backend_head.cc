@@ -89,8 +89,9 @@ void CpuBackend::vocab_attention(Tensor params, Tensor h, const Matrix& table, f
   std::vector<float> entropy(static_cast<size_t>(rows));
   ids_summed_ = table.rows;
   if (fast())
-    ids_summed_ =
-        cpu::fast_vocab_attention(isa_, request, partial.data(), soft.f32(), scratch_.data, pool_);
+    ids_summed_ = std::min(
+        ids_summed_,
+        cpu::fast_vocab_attention(isa_, request, partial.data(), soft.f32(), scratch_.data, pool_));
   else
     cpu::vocab_attention(request, partial.data(), soft.f32(), scratch_.data, pool_);
   cpu::finish(partial.data(), rows, table.columns, entropy.data(), soft.f32());
