@@ -20,7 +20,7 @@
 namespace potluck {
 namespace {
 
-constexpr size_t kReadBytes = size_t{1} << 30;  // more than the largest caches, and than a layer
+constexpr uint64_t kReadBytes = uint64_t{1} << 30;  // more than the largest caches hold
 constexpr NoiseKey kNoise{1, 0};
 
 struct Timed {
@@ -166,8 +166,10 @@ StepRun measure(Canvas& canvas, int prompt, int repetitions, Timed& middle) {
 // Operations a second by product, each measured once.
 class Peaks {
  public:
-  explicit Peaks(int threads)
-      : pool_(threads), read_(cpu::read_peak(kReadBytes, pool_)), copy_(cpu::copy_peak(pool_)) {}
+  Peaks(int threads, uint64_t bytes_free)
+      : pool_(threads),
+        read_(cpu::read_peak(std::min(kReadBytes, bytes_free / 2), pool_)),
+        copy_(cpu::copy_peak(pool_)) {}
 
   double of(const cpu::ProductKind& kind) {
     const auto known = products_.find(kind);
@@ -249,7 +251,7 @@ StepBench bench_step(const ModelSource& source, const StepBenchOptions& options)
   std::vector<Timed> steps(options.prompts.size());
   for (size_t i = 0; i < steps.size(); ++i)
     bench.runs.push_back(measure(canvas, options.prompts[i], options.repetitions, steps[i]));
-  Peaks peaks(cpu.threads());
+  Peaks peaks(cpu.threads(), cpu.info().bytes_free);
   for (size_t i = 0; i < steps.size(); ++i)
     for (size_t part = 0; part < steps[i].work.size(); ++part)
       bench.runs[i].parts[part] = peaks.figures(steps[i].work[part]);

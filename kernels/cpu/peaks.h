@@ -27,12 +27,13 @@ const char* product_name(const ProductKind& kind);  // "int8", "bf16 fine (AMX)"
 // stay in each thread's cache; the best of a few shapes.
 double product_peak(const ProductKind& kind, ThreadPool& pool);
 
-// Bytes a second of reading memory from end to end, once: of `bytes` of it (more than any cache
-// holds), on huge pages where the system gives them. Throws Fault{memory}.
+// Bytes a second of reading memory from end to end: of `bytes` of it (more than any cache holds),
+// on huge pages where the system gives them; each 32 MB at the best of several passes. Throws
+// Fault{memory}.
 double read_peak(size_t bytes, ThreadPool& pool);
 
-// Bytes a second, read and written ones added, of copying a canvas' activations (3 MB, shared by
-// the threads), which stay in cache from one operation to the next. Throws Fault{memory}.
+// Bytes a second, read and written ones added, of copying a canvas' activations (3 MB, a share of
+// it each thread), which stay in cache from one operation to the next. Throws Fault{memory}.
 double copy_peak(ThreadPool& pool);
 
 }  // namespace potluck::cpu
