@@ -99,8 +99,6 @@ class Canvas {
     return timed;
   }
 
-  double weight_bytes() const { return static_cast<double>(head_.weight_bytes()); }
-
  private:
   void pass(const Segment& segment, std::span<const int32_t> ids, Tensor soft) {
     head_.embed(std::span(&segment, 1), ids, std::span(&soft, 1));
@@ -218,6 +216,17 @@ class Peaks {
   std::map<cpu::ProductKind, double> products_;
 };
 
+StepBench described(const ModelSource& source, const CpuBackend& backend) {
+  StepBench bench;
+  bench.device = backend.info().name;
+  bench.isa = cpu::isa_name(backend.isa());
+  bench.threads = backend.threads();
+  const std::vector<uint64_t> layers = layer_bytes(source);
+  bench.weight_bytes =
+      static_cast<double>(std::accumulate(layers.begin(), layers.end(), head_bytes(source)));
+  return bench;
+}
+
 }  // namespace
 
 double StepRun::rest_ms() const {
@@ -232,16 +241,9 @@ double StepRun::limit_ms() const {
 
 StepBench bench_step(const ModelSource& source, const StepBenchOptions& options) {
   const Plan plan = plan_of(source, options);
-  const cpu::Isa isa = isa_of({options.threads, options.precision, options.isa});
-  CpuBackend cpu(options.threads, isa);
-  ProfiledBackend backend(cpu);
-  StepBench bench;
-  bench.device = backend.info().name;
-  bench.isa = cpu::isa_name(isa);
-  bench.threads = cpu.threads();
-  const std::vector<uint64_t> layers = layer_bytes(source);
-  bench.weight_bytes =
-      static_cast<double>(std::accumulate(layers.begin(), layers.end(), head_bytes(source)));
+  CpuBackend below(options.threads, isa_of({options.threads, options.precision, options.isa}));
+  ProfiledBackend backend(below);
+  StepBench bench = described(source, below);
   const Time begin = now();
   Canvas canvas(source, plan, backend);
   bench.load_s = seconds(now() - begin);
@@ -251,12 +253,12 @@ StepBench bench_step(const ModelSource& source, const StepBenchOptions& options)
   std::vector<Timed> steps(options.prompts.size());
   for (size_t i = 0; i < steps.size(); ++i)
     bench.runs.push_back(measure(canvas, options.prompts[i], options.repetitions, steps[i]));
-  Peaks peaks(cpu.threads(), cpu.info().bytes_free);
-  for (size_t i = 0; i < steps.size(); ++i)
-    for (size_t part = 0; part < steps[i].work.size(); ++part)
-      bench.runs[i].parts[part] = peaks.figures(steps[i].work[part]);
   const double beyond_ms = std::max(0.0, bench.first_step_ms - bench.runs.front().step_ms);
   bench.load_gb_per_s = bench.weight_bytes * 1e-9 / (bench.load_s + beyond_ms * 1e-3);
+  Peaks peaks(below.threads(), below.info().bytes_free);
+  for (size_t i = 0; i < steps.size(); ++i)
+    std::transform(steps[i].work.begin(), steps[i].work.end(), bench.runs[i].parts.begin(),
+                   [&](const PartWork& work) { return peaks.figures(work); });
   bench.peaks = peaks.all();
   bench.read_gb_per_s = peaks.read_gb_per_s();
   bench.copy_gb_per_s = peaks.copy_gb_per_s();
