@@ -20,4 +20,9 @@ void exact_exps(float* x, int64_t n, float shift);
 void exact_softcaps(float* x, int64_t n, float cap);
 void exact_sincos(const double* angle, int64_t n, double* sine, double* cosine);
 
+// The same in f32 throughout, for the fast kernels: within 2e-7 of the truth, relatively. Same bits
+// everywhere too.  fast_exps: x[i] − shift ≤ 88.
+void fast_exps(float* x, int64_t n, float shift);
+void fast_softcaps(float* x, int64_t n, float cap);
+
 }  // namespace potluck::cpu

@@ -1,15 +1,16 @@
-// One pass over E in tiles of kSampleTile rows, each read from memory once: packed for the logits,
-// then, still in cache, widened to bf16 for Σ p·E, which contracts over rows with scales of their
-// own and so fits bf16 better than int8.
+// One pass over E in groups of kGroup rows, each read from memory once: packed for the logits,
+// then, still in the last cache, widened to bf16 for Σ p·E, which contracts over rows with scales
+// of their own and so fits bf16 better than int8.
 //
-// Threads meet three times a tile: logits by rows of the canvas; weights packed by rows; sums by
-// columns of E, beside the packing of the next tile.
+// Threads meet three times a group: rows of the canvas are folded; weights are packed by rows; sums
+// by columns of E, beside the logits of the next group by panels.
 #include <algorithm>
 #include <cstring>
 
 #include "kernels/cpu/arena.h"
 #include "kernels/cpu/exact_math.h"
 #include "kernels/cpu/fast.h"
+#include "kernels/cpu/lanes.h"
 #include "kernels/cpu/packed_product.h"
 #include "kernels/cpu/vocab_fold.h"
 #include "topology/check.h"
@@ -17,50 +18,67 @@
 namespace potluck::cpu {
 namespace {
 
-constexpr int64_t kRowsPerTask = 24;  // four tiles of six rows of a product
-constexpr int64_t kSlice = 128;       // columns of E a task sums, at least a block of its type
+// Soft, 2.9 MB of a canvas, is read and written once a group; a group's logits, 1 MB, and a slice
+// of its values, 0.5 MB, fit L2.
+constexpr int64_t kTiles = 4, kGroup = kTiles * kSampleTile;
+constexpr int64_t kStride = kGroup + 16;  // of a row's logits: an odd number of lines
+constexpr int64_t kRowsPerTask = 16;      // folded by one task
+constexpr int64_t kSlice = 256;           // columns of E a task sums: a block of any type
+constexpr int64_t kAhead = 8;             // rows of E prefetched
 constexpr float kLeastShare = 0x1p-24f;
 
 struct Scratch {
   PackedRows h;        // [rows]
-  std::byte* panels;   // [kSampleTile / 32]
-  float* logits;       // [rows, kSampleTile], then weights
+  float* logits;       // [rows, kStride], then weights
   float* keep;         // [rows]
-  uint8_t* used;       // [tasks, kSampleTile]: by run of ids
+  uint8_t* used;       // [tasks, kGroup]: ids that a row of the task uses
   PackedRows weights;  // [rows]
-  std::byte* slices;   // one a thread: a panel, then rows of E in bf16
+  std::byte* work;     // one a thread: a panel of E; or a panel of values, then values in bf16
 };
 
 struct Shape {
   const PackedProduct& logits;
   const PackedProduct& sums;
-  int64_t rows, hidden, slice;
+  int64_t rows, hidden;
 
   int64_t tasks() const { return (rows + kRowsPerTask - 1) / kRowsPerTask; }
-  size_t panel_bytes() const { return sums.panel_bytes(kSampleTile); }
-  size_t slice_bytes() const {
-    return panel_bytes() + static_cast<size_t>(kSampleTile * slice) * sizeof(uint16_t);
+  size_t value_panel_bytes() const { return sums.panel_bytes(kGroup); }
+  size_t work_bytes() const {
+    return std::max(logits.panel_bytes(hidden),
+                    value_panel_bytes() + static_cast<size_t>(kGroup * kSlice) * sizeof(uint16_t));
   }
 };
 
 Shape shape_of(Isa isa, DType type, int64_t rows, int64_t hidden) {
-  return {packed_product(isa, type), packed_product(isa, DType::bf16), rows, hidden,
-          std::max<int64_t>(kSlice, block_shape(type).values)};
+  return {packed_product(isa, type), packed_product(isa, DType::bf16), rows, hidden};
 }
 
 Scratch carve(const Shape& shape, int threads, Arena& arena) {
   const auto rows = static_cast<size_t>(shape.rows);
   Scratch s;
   s.h = take_rows(shape.logits, shape.hidden, shape.rows, arena);
-  s.panels =
-      arena.take<std::byte>(kSampleTile / kPanelRows * shape.logits.panel_bytes(shape.hidden));
-  s.logits = arena.take<float>(rows * kSampleTile);
+  s.logits = arena.take<float>(rows * kStride);
   s.keep = arena.take<float>(rows);
-  s.used = arena.take<uint8_t>(static_cast<size_t>(shape.tasks() * kSampleTile));
-  s.weights = take_rows(shape.sums, kSampleTile, shape.rows, arena);
-  s.slices = arena.take<std::byte>(static_cast<size_t>(threads) * shape.slice_bytes());
+  s.used = arena.take<uint8_t>(static_cast<size_t>(shape.tasks() * kGroup));
+  s.weights = take_rows(shape.sums, kGroup, shape.rows, arena);
+  s.work = arena.take<std::byte>(static_cast<size_t>(threads) * shape.work_bytes());
   return s;
 }
+
+// Weights for a max that has risen, less those under `least`; used[j] where one is left.
+POTLUCK_CLONES void drop_least(float* weights, int64_t n, float scale, float least, uint8_t* used) {
+  for (int64_t j = 0; j < n; ++j) {
+    const float weight = weights[j] * scale;
+    const bool counts = !(weight < least);
+    weights[j] = counts ? weight : 0.0f;
+    used[j] |= static_cast<uint8_t>(counts);
+  }
+}
+
+// Ids [begin, end) of a group.
+struct Span {
+  int16_t begin, end;
+};
 
 class Pass final {
  public:
@@ -80,28 +98,19 @@ class Pass final {
   }
 
   int64_t run() {
-    const int64_t vocab = request_.table.rows;
-    pool_.for_each(panels_of(0), [&](int64_t panel, int) { pack(0, panel); });
+    pool_.for_each(panels_of(0), [&](int64_t panel, int thread) { logits(0, panel, thread); });
     int64_t read = 0;
-    for (int64_t first = 0; first < vocab; first += kSampleTile) {
-      ids_ = std::min<int64_t>(kSampleTile, vocab - first);
-      each_rows([&](int64_t begin, int64_t count) {
-        logits(begin, count);
-        if (!request_.tap) fold(first, begin, count);
-      });
-      if (request_.tap) {
-        request_.tap(request_.first_id + first, ids_, s_.logits);
-        each_rows([&](int64_t begin, int64_t count) { fold(first, begin, count); });
-      }
-      collect_used();
-      pool_.for_each(request_.rows, [&](int64_t t, int) { pack_weights(t); });
-      const int64_t slices = terms_ ? (request_.hidden + shape_.slice - 1) / shape_.slice : 0;
-      const int64_t next = first + kSampleTile;
+    for (int64_t first = 0; first < request_.table.rows; first += kGroup) {
+      fold_group(first);
+      collect_used(ids_of(first));
+      pool_.for_each(request_.rows, [&](int64_t t, int) { pack_weights(first, t); });
+      const int64_t slices = terms_ ? (request_.hidden + kSlice - 1) / kSlice : 0;
+      const int64_t next = first + kGroup;
       pool_.for_each(slices + panels_of(next), [&](int64_t task, int thread) {
         if (task < slices)
-          add_slice(first, task * shape_.slice, thread);
+          add_slice(first, task * kSlice, thread);
         else
-          pack(next, task - slices);
+          logits(next, task - slices, thread);
       });
       read += terms_;
     }
@@ -109,87 +118,106 @@ class Pass final {
   }
 
  private:
-  int64_t panels_of(int64_t first) const {
-    const int64_t ids = std::min<int64_t>(kSampleTile, request_.table.rows - first);
-    return ids <= 0 ? 0 : (ids + kPanelRows - 1) / kPanelRows;
+  int64_t ids_of(int64_t first) const {
+    return std::clamp<int64_t>(request_.table.rows - first, 0, kGroup);
+  }
+  int64_t panels_of(int64_t first) const { return (ids_of(first) + kPanelRows - 1) / kPanelRows; }
+  std::byte* work_of(int thread) const {
+    return s_.work + static_cast<size_t>(thread) * shape_.work_bytes();
   }
 
-  std::byte* panel_at(int64_t panel) const {
-    return s_.panels + static_cast<size_t>(panel) * shape_.logits.panel_bytes(request_.hidden);
-  }
+  // The tap takes rows side by side.
+  int64_t stride(int64_t first) const { return request_.tap ? ids_of(first) : kStride; }
+  float* row(int64_t first, int64_t t) const { return s_.logits + t * stride(first); }
 
-  void pack(int64_t first, int64_t panel) const {
-    const int64_t row = first + panel * kPanelRows;
-    const int64_t count = std::min(kPanelRows, request_.table.rows - row);
-    shape_.logits.pack_panel(request_.table.slice(row, count), panel_at(panel));
+  // Of all rows on one panel of the group, packed and used by the same thread.
+  void logits(int64_t first, int64_t panel, int thread) const {
+    const WeightView& table = request_.table;
+    const int64_t column = panel * kPanelRows, count = std::min(kPanelRows, ids_of(first) - column);
+    std::byte* packed = work_of(thread);
+    shape_.logits.pack_panel(table.slice(first + column, count), packed);
+    PanelProduct p{s_.h,          request_.rows, packed, request_.hidden, row(first, 0) + column,
+                   stride(first), count};
+    set_next(table, first + column + kPanelRows * pool_.threads(), p);
+    shape_.logits.multiply(p);
   }
 
   template <typename Body>
   void each_rows(const Body& body) const {
     pool_.for_each(shape_.tasks(), [&](int64_t task, int) {
       const int64_t begin = task * kRowsPerTask;
-      body(begin, std::min(kRowsPerTask, request_.rows - begin));
+      const int64_t end = std::min(begin + kRowsPerTask, request_.rows);
+      for (int64_t t = begin; t < end; ++t) body(t);
     });
   }
 
-  // Soft-capped logits of some rows on the tile: [rows, ids].
-  void logits(int64_t begin, int64_t count) const {
-    for (int64_t panel = 0; panel * kPanelRows < ids_; ++panel) {
-      const int64_t column = panel * kPanelRows;
-      shape_.logits.multiply({s_.h.from(begin), count, panel_at(panel), request_.hidden,
-                              s_.logits + begin * ids_ + column, ids_,
-                              std::min(kPanelRows, ids_ - column)});
-    }
-    exact_softcaps(s_.logits + begin * ids_, count * ids_, request_.softcap);
-  }
-
-  // Ids that stay together in Σ p·E, so that what is left out changes no other bit: run i is ids
-  // [i · run_length(), (i + 1) · run_length()) of the tile.
-  int64_t run_length() const { return shape_.sums.together; }
-
-  // Weights that count, and which runs of ids have one in these rows.
-  void fold(int64_t first, int64_t begin, int64_t count) const {
-    uint8_t* used = s_.used + begin / kRowsPerTask * kSampleTile;
-    std::memset(used, 0, kSampleTile);
-    for (int64_t t = begin; t < begin + count; ++t) {
-      float* weights = s_.logits + t * ids_;
-      s_.keep[t] = fold_tile(request_, t, request_.first_id + first, ids_, weights, partial_[t]);
-      const float least = partial_[t].mass * kLeastShare;
-      for (int64_t j = 0; j < ids_; ++j) {
-        if (weights[j] < least) weights[j] = 0;
-        used[j / run_length()] |= weights[j] != 0;
-      }
+  void fold_group(int64_t first) const {
+    const int64_t ids = ids_of(first);
+    std::memset(s_.used, 0, static_cast<size_t>(shape_.tasks() * kGroup));
+    const auto cap = [&](int64_t t) { fast_softcaps(row(first, t), ids, request_.softcap); };
+    if (request_.tap) {
+      each_rows(cap);
+      request_.tap(request_.first_id + first, ids, s_.logits);
+      each_rows([&](int64_t t) { fold(first, t); });
+    } else {
+      each_rows([&](int64_t t) {
+        cap(t);
+        fold(first, t);
+      });
     }
   }
 
-  // The ids of the runs that any row uses. Ids past the last have weight 0 and read the last row.
-  void collect_used() {
-    terms_ = 0;
-    for (int64_t run = 0; run * run_length() < ids_; ++run)
-      for (int64_t task = 0; task < shape_.tasks(); ++task)
-        if (s_.used[task * kSampleTile + run]) {
-          for (int64_t i = 0; i < run_length(); ++i)
-            term_id_[terms_++] = static_cast<int16_t>(run * run_length() + i);
-          break;
-        }
+  // A row's logits become the weights that count, all for its max after the group.
+  void fold(int64_t first, int64_t t) const {
+    const int64_t ids = ids_of(first);
+    VocabPartial& p = partial_[t];
+    float *weights = row(first, t), max[kTiles];
+    const float before = p.max;
+    for (int64_t tile = 0, at = 0; at < ids; ++tile, at += kSampleTile) {
+      const int64_t n = std::min<int64_t>(kSampleTile, ids - at);
+      fold_tile(request_, t, {request_.first_id + first + at, n, weights + at, fast_exps}, p);
+      max[tile] = p.max;
+    }
+    s_.keep[t] = exact_exp(before - p.max);
+    uint8_t* used = s_.used + t / kRowsPerTask * kGroup;
+    for (int64_t tile = 0, at = 0; at < ids; ++tile, at += kSampleTile)
+      drop_least(weights + at, std::min<int64_t>(kSampleTile, ids - at),
+                 exact_exp(max[tile] - p.max), p.mass * kLeastShare, used + at);
   }
 
-  void pack_weights(int64_t t) const {
-    const float* weights = s_.logits + t * ids_;
-    float some[kSampleTile];
-    for (int64_t i = 0; i < terms_; ++i) some[i] = term_id_[i] < ids_ ? weights[term_id_[i]] : 0;
+  // The spans of ids that any row uses, in whole runs of ids that stay together in Σ p·E: so what
+  // is left out changes no other bit.
+  void collect_used(int64_t ids) {
+    for (int64_t task = 1; task < shape_.tasks(); ++task)
+      for (int64_t j = 0; j < kGroup; ++j) s_.used[j] |= s_.used[task * kGroup + j];
+    spans_ = terms_ = 0;
+    for (int64_t begin = 0; begin < ids; begin += shape_.sums.together) {
+      const int64_t end = std::min(begin + shape_.sums.together, ids);
+      if (std::none_of(s_.used + begin, s_.used + end, [](uint8_t used) { return used; })) continue;
+      if (spans_ == 0 || span_[spans_ - 1].end != begin)
+        span_[spans_++].begin = static_cast<int16_t>(begin);
+      span_[spans_ - 1].end = static_cast<int16_t>(end);
+      terms_ += end - begin;
+    }
+  }
+
+  void pack_weights(int64_t first, int64_t t) const {
+    const float* weights = row(first, t);
+    float some[kGroup], *to = some;
+    for (int64_t i = 0; i < spans_; ++i)
+      to = std::copy(weights + span_[i].begin, weights + span_[i].end, to);
     shape_.sums.pack_row(some, terms_, s_.weights[t]);
   }
 
   // soft[:, column …] = keep · soft + Σ weight · E over the used ids, one slice of columns.
   void add_slice(int64_t first, int64_t column, int thread) const {
-    std::byte* panel = s_.slices + static_cast<size_t>(thread) * shape_.slice_bytes();
-    auto* values = reinterpret_cast<uint16_t*>(panel + shape_.panel_bytes());
-    const int64_t width = std::min(shape_.slice, request_.hidden - column);
+    std::byte* panel = work_of(thread);
+    auto* values = reinterpret_cast<uint16_t*>(panel + shape_.value_panel_bytes());
+    const int64_t width = std::min(kSlice, request_.hidden - column);
     widen_used(first, column, width, values);
     for (int64_t i = 0; i < width; i += kPanelRows) {
       const int64_t count = std::min(kPanelRows, width - i);
-      pack_value_panel(isa_, values + i, shape_.slice, terms_, count, panel);
+      pack_value_panel(isa_, values + i, kSlice, terms_, count, panel);
       shape_.sums.multiply({s_.weights, request_.rows, panel, terms_, soft_ + column + i,
                             request_.hidden, count, s_.keep});
     }
@@ -199,13 +227,18 @@ class Pass final {
     const WeightView& table = request_.table;
     const BlockShape block = block_shape(table.type);
     const size_t row = row_bytes(table.type, table.columns);
+    const size_t piece = row_bytes(table.type, width);
     const auto* bytes = static_cast<const std::byte*>(table.blocks) +
+                        static_cast<size_t>(first) * row +
                         static_cast<size_t>(column / block.values * block.bytes);
-    for (int64_t i = 0; i < terms_; ++i) {
-      const int64_t id = first + std::min<int64_t>(term_id_[i], ids_ - 1);
-      widen_bf16(isa_, table.type, bytes + static_cast<size_t>(id) * row, width,
-                 values + i * shape_.slice);
-    }
+    for (int64_t i = 0; i < spans_; ++i)
+      for (int64_t id = span_[i].begin; id < span_[i].end; ++id, values += kSlice) {
+        const std::byte* from = bytes + static_cast<size_t>(id) * row;
+        if (id + kAhead < span_[i].end)
+          for (size_t line = 0; line < piece; line += 64)
+            __builtin_prefetch(from + kAhead * row + line);
+        widen_bf16(isa_, table.type, from, width, values);
+      }
   }
 
   const Isa isa_;
@@ -215,9 +248,8 @@ class Pass final {
   float* soft_;
   ThreadPool& pool_;
   Scratch s_;
-  int64_t ids_ = 0;
-  int64_t terms_ = 0;             // ids of the tile that Σ p·E reads
-  int16_t term_id_[kSampleTile];  // within the tile
+  int64_t spans_ = 0, terms_ = 0;  // of the group; ids in the spans
+  Span span_[kGroup];
 };
 
 }  // namespace

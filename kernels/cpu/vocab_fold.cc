@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "kernels/cpu/exact_math.h"
+#include "kernels/cpu/lanes.h"
 #include "kernels/cpu/philox.h"
 #include "kernels/cpu/products.h"
 
@@ -16,12 +17,30 @@ struct TileSums {
   int32_t argmax;  // within the tile
 };
 
-TileSums reduce_tile(float* z, int64_t ids) {
-  const float* most = std::max_element(z, z + ids);
-  TileSums t{*most, 0, 0, static_cast<int32_t>(most - z)};
+// The first of the greatest; values are not NaN.
+POTLUCK_CLONES int64_t greatest(const float* z, int64_t n) {
+  float most = z[0];
+  int64_t i = 0;
+  if (n >= kLanes) {
+    Lanes lanes, all;
+    load_lanes(z, all);
+    for (; i + kLanes <= n; i += kLanes) {
+      load_lanes(z + i, lanes);
+      all = lanes > all ? lanes : all;
+    }
+    for (int j = 0; j < kLanes; ++j) most = std::max(most, all[j]);
+  }
+  for (; i < n; ++i) most = std::max(most, z[i]);
+  const int64_t at = std::find(z, z + n, most) - z;
+  return at < n ? at : 0;
+}
+
+TileSums reduce_tile(float* z, int64_t ids, Exps exps) {
+  const int64_t most = greatest(z, ids);
+  TileSums t{z[most], 0, 0, static_cast<int32_t>(most)};
   float moments[kSampleTile];
   for (int64_t j = 0; j < ids; ++j) moments[j] = z[j] - t.max;
-  exact_exps(z, ids, t.max);
+  exps(z, ids, t.max);
   for (int64_t j = 0; j < ids; ++j) moments[j] *= z[j];
   t.mass = sum_of(z, ids);
   t.moment = sum_of(moments, ids);
@@ -78,10 +97,11 @@ float shifted_moment(const VocabPartial& p, float max) {
   return p.mass == 0.0f ? 0.0f : p.moment + (p.max - max) * p.mass;
 }
 
-float fold_tile(const VocabRequest& request, int64_t row, int64_t first_id, int64_t ids, float* z,
+float fold_tile(const VocabRequest& request, int64_t row, const LogitTile& logits,
                 VocabPartial& p) {
+  const auto [first_id, ids, z, exps] = logits;
   for (int64_t j = 0; j < ids; ++j) z[j] *= request.inverse_temperature[row];
-  const TileSums tile = reduce_tile(z, ids);
+  const TileSums tile = reduce_tile(z, ids, exps);
   race_tile(request, row, first_id, tile, z, ids, p);
   const float max = std::max(p.max, tile.max);
   const float keep = exact_exp(p.max - max), add = exact_exp(tile.max - max);

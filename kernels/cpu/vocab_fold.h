@@ -10,10 +10,19 @@ namespace potluck::cpu {
 
 void start_rows(int64_t rows, int64_t hidden, VocabPartial* partial, float* soft);
 
-// Folds the soft-capped logits z of ids [first_id, first_id + ids), ids ≤ kSampleTile, into a row's
-// running sums, its argmax and its race. Afterwards z holds the weights e^(z/t − max). Returns what
-// the row's weighted sums so far are to be multiplied by, since max may have risen.
-float fold_tile(const VocabRequest& request, int64_t row, int64_t first_id, int64_t ids, float* z,
+using Exps = void (*)(float* x, int64_t n, float shift);  // x[i] = exp(x[i] − shift)
+
+// A row's soft-capped logits of ids [first_id, first_id + ids), ids ≤ kSampleTile.
+struct LogitTile {
+  int64_t first_id, ids;
+  float* z;
+  Exps exps;
+};
+
+// Folds a tile into a row's running sums, its argmax and its race. Afterwards z holds the weights
+// e^(z/t − max). Returns what the row's weighted sums so far are to be multiplied by, since max may
+// have risen.
+float fold_tile(const VocabRequest& request, int64_t row, const LogitTile& tile,
                 VocabPartial& partial);
 
 // Σ (z − max')·e^(z − max) for another max', out of the sums for max; nothing summed yet: 0.
