@@ -33,6 +33,7 @@ struct Scratch {
   float* keep;         // [rows]
   uint8_t* used;       // [tasks, kGroup]: ids that a row of the task uses
   PackedRows weights;  // [rows]
+  float* soft;         // [panels, rows, kPanelRows]: a product's output lies together
   std::byte* work;     // one a thread: a panel of E; or a panel of values, then values in bf16
 };
 
@@ -41,6 +42,8 @@ struct Shape {
   const PackedProduct& sums;
   int64_t rows, hidden;
 
+  int64_t soft_panels() const { return (hidden + kPanelRows - 1) / kPanelRows; }
+  int64_t soft_panel() const { return rows * kPanelRows; }
   int64_t tasks() const { return (rows + kRowsPerTask - 1) / kRowsPerTask; }
   size_t value_panel_bytes() const { return sums.panel_bytes(kGroup); }
   size_t work_bytes() const {
@@ -61,6 +64,7 @@ Scratch carve(const Shape& shape, int threads, Arena& arena) {
   s.keep = arena.take<float>(rows);
   s.used = arena.take<uint8_t>(static_cast<size_t>(shape.tasks() * kGroup));
   s.weights = take_rows(shape.sums, kGroup, shape.rows, arena);
+  s.soft = arena.take<float>(static_cast<size_t>(shape.soft_panels() * shape.soft_panel()));
   s.work = arena.take<std::byte>(static_cast<size_t>(threads) * shape.work_bytes());
   return s;
 }
@@ -82,21 +86,21 @@ struct Span {
 
 class Pass final {
  public:
-  Pass(Isa isa, const VocabRequest& request, VocabPartial* partial, float* soft, void* scratch,
-       ThreadPool& pool)
+  Pass(Isa isa, const VocabRequest& request, VocabPartial* partial, void* scratch, ThreadPool& pool)
       : isa_(isa),
         request_(request),
         shape_(shape_of(isa, request.table.type, request.rows, request.hidden)),
         partial_(partial),
-        soft_(soft),
         pool_(pool) {
     Arena arena(scratch);
     s_ = carve(shape_, pool.threads(), arena);
+    std::fill_n(s_.soft, shape_.soft_panels() * shape_.soft_panel(), 0.0f);
     pool.for_each(request.rows, [&](int64_t t, int) {
       shape_.logits.pack_row(request.h + t * request.hidden, request.hidden, s_.h[t]);
     });
   }
 
+  // Returns the ids that Σ p·E read.
   int64_t run() {
     pool_.for_each(panels_of(0), [&](int64_t panel, int thread) { logits(0, panel, thread); });
     int64_t read = 0;
@@ -117,11 +121,23 @@ class Pass final {
     return read;
   }
 
+  // soft: [rows, hidden].
+  void write_soft(float* soft) const {
+    pool_.for_each(request_.rows, [&](int64_t t, int) {
+      float* to = soft + t * request_.hidden;
+      for (int64_t i = 0; i < request_.hidden; i += kPanelRows)
+        std::copy_n(soft_at(i) + t * kPanelRows, std::min(kPanelRows, request_.hidden - i), to + i);
+    });
+  }
+
  private:
   int64_t ids_of(int64_t first) const {
     return std::clamp<int64_t>(request_.table.rows - first, 0, kGroup);
   }
   int64_t panels_of(int64_t first) const { return (ids_of(first) + kPanelRows - 1) / kPanelRows; }
+  float* soft_at(int64_t column) const {
+    return s_.soft + column / kPanelRows * shape_.soft_panel();
+  }
   std::byte* work_of(int thread) const {
     return s_.work + static_cast<size_t>(thread) * shape_.work_bytes();
   }
@@ -218,8 +234,13 @@ class Pass final {
     for (int64_t i = 0; i < width; i += kPanelRows) {
       const int64_t count = std::min(kPanelRows, width - i);
       pack_value_panel(isa_, values + i, kSlice, terms_, count, panel);
-      shape_.sums.multiply({s_.weights, request_.rows, panel, terms_, soft_ + column + i,
-                            request_.hidden, count, s_.keep});
+      PanelProduct p{s_.weights,    request_.rows, panel, terms_,
+                     soft_at(column + i), kPanelRows,    count, s_.keep};
+      if (i + kPanelRows < width) {
+        p.next = reinterpret_cast<const std::byte*>(soft_at(column + i + kPanelRows));
+        p.next_bytes = static_cast<size_t>(shape_.soft_panel()) * sizeof(float);
+      }
+      shape_.sums.multiply(p);
     }
   }
 
@@ -245,7 +266,6 @@ class Pass final {
   const VocabRequest& request_;
   const Shape shape_;
   VocabPartial* partial_;
-  float* soft_;
   ThreadPool& pool_;
   Scratch s_;
   int64_t spans_ = 0, terms_ = 0;  // of the group; ids in the spans
@@ -263,8 +283,11 @@ size_t fast_vocab_scratch(Isa isa, DType type, int64_t rows, int64_t hidden, int
 int64_t fast_vocab_attention(Isa isa, const VocabRequest& request, VocabPartial* partial,
                              float* soft, void* scratch, ThreadPool& pool) {
   CHECK(request.first_id % kSampleTile == 0, request.first_id);
-  start_rows(request.rows, request.hidden, partial, soft);
-  return Pass(isa, request, partial, soft, scratch, pool).run();
+  start_rows(request.rows, partial);
+  Pass pass(isa, request, partial, scratch, pool);
+  const int64_t read = pass.run();
+  pass.write_soft(soft);
+  return read;
 }
 
 }  // namespace potluck::cpu

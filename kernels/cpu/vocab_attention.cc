@@ -76,7 +76,8 @@ void vocab_attention(const VocabRequest& request, VocabPartial* partial, float* 
   CHECK(request.first_id % kSampleTile == 0, request.first_id);
   const int64_t hidden = request.hidden, rows = request.rows;
   const TileScratch s = carve(scratch, hidden);
-  start_rows(rows, hidden, partial, soft);
+  start_rows(rows, partial);
+  std::fill(soft, soft + rows * hidden, 0.0f);
   for (int64_t first = 0; first < request.table.rows; first += kSampleTile) {
     const int64_t ids = std::min<int64_t>(kSampleTile, request.table.rows - first);
     const Tile tile{request.first_id + first, ids, s.wide, s.logits};

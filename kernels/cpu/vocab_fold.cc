@@ -86,11 +86,10 @@ void race_tile(const VocabRequest& request, int64_t row, int64_t first_id, const
 
 }  // namespace
 
-void start_rows(int64_t rows, int64_t hidden, VocabPartial* partial, float* soft) {
+void start_rows(int64_t rows, VocabPartial* partial) {
   constexpr float kLeast = std::numeric_limits<float>::lowest();
   std::fill(partial, partial + rows,
             VocabPartial{kLeast, 0, 0, kLeast, 0, std::numeric_limits<double>::infinity(), 0});
-  std::fill(soft, soft + rows * hidden, 0.0f);
 }
 
 float shifted_moment(const VocabPartial& p, float max) {

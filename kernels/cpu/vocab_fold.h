@@ -8,7 +8,7 @@
 
 namespace potluck::cpu {
 
-void start_rows(int64_t rows, int64_t hidden, VocabPartial* partial, float* soft);
+void start_rows(int64_t rows, VocabPartial* partial);
 
 using Exps = void (*)(float* x, int64_t n, float shift);  // x[i] = exp(x[i] − shift)
 
