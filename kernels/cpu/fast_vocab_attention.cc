@@ -18,9 +18,11 @@
 namespace potluck::cpu {
 namespace {
 
-// Soft, 2.9 MB of a canvas, is read and written once a group; a group's logits, 1 MB, and a slice
-// of its values, 0.5 MB, fit L2.
+// A group: soft, 2.9 MB of a canvas, comes from afar once for so many rows of E. A part of it: its
+// panel of values stays in L1, its slice of them, 256 KB, in L2. (8,192 rows, AMX: groups of 1,024
+// in one part 40 ms, of 512 36.5.)
 constexpr int64_t kTiles = 4, kGroup = kTiles * kSampleTile;
+constexpr int64_t kParts = 2, kPart = kGroup / kParts;
 constexpr int64_t kStride = kGroup + 16;  // of a row's logits: an odd number of lines
 constexpr int64_t kRowsPerTask = 16;      // folded by one task
 constexpr int64_t kSlice = 256;           // columns of E a task sums: a block of any type
@@ -28,13 +30,13 @@ constexpr int64_t kAhead = 8;             // rows of E prefetched
 constexpr float kLeastShare = 0x1p-24f;
 
 struct Scratch {
-  PackedRows h;        // [rows]
-  float* logits;       // [rows, kStride], then weights
-  float* keep;         // [rows]
-  uint8_t* used;       // [tasks, kGroup]: ids that a row of the task uses
-  PackedRows weights;  // [rows]
-  float* soft;         // [panels, rows, kPanelRows]: a product's output lies together
-  std::byte* work;     // one a thread: a panel of E; or a panel of values, then values in bf16
+  PackedRows h;                // [rows]
+  float* logits;               // [rows, kStride], then weights
+  float *keep, *ones;          // [rows]
+  uint8_t* used;               // [tasks, kGroup]: ids that a row of the task uses
+  PackedRows weights[kParts];  // [rows]
+  float* soft;                 // [panels, rows, kPanelRows]: a product's output lies together
+  std::byte* work;  // one a thread: a panel of E; or a panel of values, then values in bf16
 };
 
 struct Shape {
@@ -45,10 +47,10 @@ struct Shape {
   int64_t soft_panels() const { return (hidden + kPanelRows - 1) / kPanelRows; }
   int64_t soft_panel() const { return rows * kPanelRows; }
   int64_t tasks() const { return (rows + kRowsPerTask - 1) / kRowsPerTask; }
-  size_t value_panel_bytes() const { return sums.panel_bytes(kGroup); }
+  size_t value_panel_bytes() const { return sums.panel_bytes(kPart); }
   size_t work_bytes() const {
     return std::max(logits.panel_bytes(hidden),
-                    value_panel_bytes() + static_cast<size_t>(kGroup * kSlice) * sizeof(uint16_t));
+                    value_panel_bytes() + static_cast<size_t>(kPart * kSlice) * sizeof(uint16_t));
   }
 };
 
@@ -62,8 +64,10 @@ Scratch carve(const Shape& shape, int threads, Arena& arena) {
   s.h = take_rows(shape.logits, shape.hidden, shape.rows, arena);
   s.logits = arena.take<float>(rows * kStride);
   s.keep = arena.take<float>(rows);
+  s.ones = arena.take<float>(rows);
   s.used = arena.take<uint8_t>(static_cast<size_t>(shape.tasks() * kGroup));
-  s.weights = take_rows(shape.sums, kGroup, shape.rows, arena);
+  for (PackedRows& weights : s.weights)
+    weights = take_rows(shape.sums, kPart, shape.rows, arena);
   s.soft = arena.take<float>(static_cast<size_t>(shape.soft_panels() * shape.soft_panel()));
   s.work = arena.take<std::byte>(static_cast<size_t>(threads) * shape.work_bytes());
   return s;
@@ -84,6 +88,19 @@ struct Span {
   int16_t begin, end;
 };
 
+// The ids of a part that Σ p·E reads, in spans as long as can be.
+struct UsedIds {
+  int64_t spans, count;
+  Span span[kPart];
+
+  void add(int64_t begin, int64_t end) {
+    if (spans == 0 || span[spans - 1].end != begin)
+      span[spans++].begin = static_cast<int16_t>(begin);
+    span[spans - 1].end = static_cast<int16_t>(end);
+    count += end - begin;
+  }
+};
+
 class Pass final {
  public:
   Pass(Isa isa, const VocabRequest& request, VocabPartial* partial, void* scratch, ThreadPool& pool)
@@ -94,6 +111,7 @@ class Pass final {
         pool_(pool) {
     Arena arena(scratch);
     s_ = carve(shape_, pool.threads(), arena);
+    std::fill_n(s_.ones, shape_.rows, 1.0f);
     std::fill_n(s_.soft, shape_.soft_panels() * shape_.soft_panel(), 0.0f);
     pool.for_each(request.rows, [&](int64_t t, int) {
       shape_.logits.pack_row(request.h + t * request.hidden, request.hidden, s_.h[t]);
@@ -106,9 +124,9 @@ class Pass final {
     int64_t read = 0;
     for (int64_t first = 0; first < request_.table.rows; first += kGroup) {
       fold_group(first);
-      collect_used(ids_of(first));
+      const int64_t used = collect_used(ids_of(first));
       pool_.for_each(request_.rows, [&](int64_t t, int) { pack_weights(first, t); });
-      const int64_t slices = terms_ ? (request_.hidden + kSlice - 1) / kSlice : 0;
+      const int64_t slices = used ? (request_.hidden + kSlice - 1) / kSlice : 0;
       const int64_t next = first + kGroup;
       pool_.for_each(slices + panels_of(next), [&](int64_t task, int thread) {
         if (task < slices)
@@ -116,7 +134,7 @@ class Pass final {
         else
           logits(next, task - slices, thread);
       });
-      read += terms_;
+      read += used;
     }
     return read;
   }
@@ -201,41 +219,53 @@ class Pass final {
                  exact_exp(max[tile] - p.max), p.mass * kLeastShare, used + at);
   }
 
-  // The spans of ids that any row uses, in whole runs of ids that stay together in Σ p·E: so what
-  // is left out changes no other bit.
-  void collect_used(int64_t ids) {
+  // The ids that any row uses, in whole runs that stay together in Σ p·E: so what is left out
+  // changes no other bit. Returns how many.
+  int64_t collect_used(int64_t ids) {
     for (int64_t task = 1; task < shape_.tasks(); ++task)
       for (int64_t j = 0; j < kGroup; ++j) s_.used[j] |= s_.used[task * kGroup + j];
-    spans_ = terms_ = 0;
+    for (UsedIds& part : used_) part.spans = part.count = 0;
     for (int64_t begin = 0; begin < ids; begin += shape_.sums.together) {
       const int64_t end = std::min(begin + shape_.sums.together, ids);
-      if (std::none_of(s_.used + begin, s_.used + end, [](uint8_t used) { return used; })) continue;
-      if (spans_ == 0 || span_[spans_ - 1].end != begin)
-        span_[spans_++].begin = static_cast<int16_t>(begin);
-      span_[spans_ - 1].end = static_cast<int16_t>(end);
-      terms_ += end - begin;
+      if (std::any_of(s_.used + begin, s_.used + end, [](uint8_t used) { return used; }))
+        used_[begin / kPart].add(begin, end);
     }
+    int64_t count = 0;
+    for (const UsedIds& part : used_) count += part.count;
+    return count;
   }
 
   void pack_weights(int64_t first, int64_t t) const {
     const float* weights = row(first, t);
-    float some[kGroup], *to = some;
-    for (int64_t i = 0; i < spans_; ++i)
-      to = std::copy(weights + span_[i].begin, weights + span_[i].end, to);
-    shape_.sums.pack_row(some, terms_, s_.weights[t]);
+    for (int64_t part = 0; part < kParts; ++part) {
+      const UsedIds& used = used_[part];
+      float some[kPart], *to = some;
+      for (int64_t i = 0; i < used.spans; ++i)
+        to = std::copy(weights + used.span[i].begin, weights + used.span[i].end, to);
+      shape_.sums.pack_row(some, used.count, s_.weights[part][t]);
+    }
   }
 
   // soft[:, column …] = keep · soft + Σ weight · E over the used ids, one slice of columns.
   void add_slice(int64_t first, int64_t column, int thread) const {
+    const float* keep = s_.keep;
+    for (int64_t part = 0; part < kParts; ++part) {
+      if (used_[part].count == 0) continue;
+      add_part(first, part, column, keep, thread);
+      keep = s_.ones;
+    }
+  }
+
+  void add_part(int64_t first, int64_t part, int64_t column, const float* keep, int thread) const {
     std::byte* panel = work_of(thread);
     auto* values = reinterpret_cast<uint16_t*>(panel + shape_.value_panel_bytes());
-    const int64_t width = std::min(kSlice, request_.hidden - column);
-    widen_used(first, column, width, values);
+    const int64_t width = std::min(kSlice, request_.hidden - column), terms = used_[part].count;
+    widen_used(first, used_[part], column, width, values);
     for (int64_t i = 0; i < width; i += kPanelRows) {
       const int64_t count = std::min(kPanelRows, width - i);
-      pack_value_panel(isa_, values + i, kSlice, terms_, count, panel);
-      PanelProduct p{s_.weights,    request_.rows, panel, terms_,
-                     soft_at(column + i), kPanelRows,    count, s_.keep};
+      pack_value_panel(isa_, values + i, kSlice, terms, count, panel);
+      PanelProduct p{s_.weights[part],    request_.rows, panel, terms,
+                     soft_at(column + i), kPanelRows,    count, keep};
       if (i + kPanelRows < width) {
         p.next = reinterpret_cast<const std::byte*>(soft_at(column + i + kPanelRows));
         p.next_bytes = static_cast<size_t>(shape_.soft_panel()) * sizeof(float);
@@ -244,7 +274,8 @@ class Pass final {
     }
   }
 
-  void widen_used(int64_t first, int64_t column, int64_t width, uint16_t* values) const {
+  void widen_used(int64_t first, const UsedIds& used, int64_t column, int64_t width,
+                  uint16_t* values) const {
     const WeightView& table = request_.table;
     const BlockShape block = block_shape(table.type);
     const size_t row = row_bytes(table.type, table.columns);
@@ -252,10 +283,10 @@ class Pass final {
     const auto* bytes = static_cast<const std::byte*>(table.blocks) +
                         static_cast<size_t>(first) * row +
                         static_cast<size_t>(column / block.values * block.bytes);
-    for (int64_t i = 0; i < spans_; ++i)
-      for (int64_t id = span_[i].begin; id < span_[i].end; ++id, values += kSlice) {
+    for (int64_t i = 0; i < used.spans; ++i)
+      for (int64_t id = used.span[i].begin; id < used.span[i].end; ++id, values += kSlice) {
         const std::byte* from = bytes + static_cast<size_t>(id) * row;
-        if (id + kAhead < span_[i].end)
+        if (id + kAhead < used.span[i].end)
           for (size_t line = 0; line < piece; line += 64)
             __builtin_prefetch(from + kAhead * row + line);
         widen_bf16(isa_, table.type, from, width, values);
@@ -268,8 +299,7 @@ class Pass final {
   VocabPartial* partial_;
   ThreadPool& pool_;
   Scratch s_;
-  int64_t spans_ = 0, terms_ = 0;  // of the group; ids in the spans
-  Span span_[kGroup];
+  UsedIds used_[kParts];  // of the group
 };
 
 }  // namespace

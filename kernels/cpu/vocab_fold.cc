@@ -17,27 +17,30 @@ struct TileSums {
   int32_t argmax;  // within the tile
 };
 
-// The first of the greatest; values are not NaN.
-POTLUCK_CLONES int64_t greatest(const float* z, int64_t n) {
-  float most = z[0];
-  int64_t i = 0;
-  if (n >= kLanes) {
-    Lanes lanes, all;
-    load_lanes(z, all);
-    for (; i + kLanes <= n; i += kLanes) {
-      load_lanes(z + i, lanes);
-      all = lanes > all ? lanes : all;
-    }
-    for (int j = 0; j < kLanes; ++j) most = std::max(most, all[j]);
+// The index of the first of the greatest; 0 if z[0] is not a number.
+POTLUCK_CLONES int32_t greatest(const float* z, int32_t n) {
+  Lanes most, lanes;
+  for (int j = 0; j < kLanes; ++j) most[j] = z[0];
+  decltype(most > lanes) at = {}, index;
+  for (int j = 0; j < kLanes; ++j) index[j] = j;
+  int32_t i = 0;
+  for (; i + kLanes <= n; i += kLanes, index += kLanes) {
+    load_lanes(z + i, lanes);
+    at = lanes > most ? index : at;
+    most = lanes > most ? lanes : most;
   }
-  for (; i < n; ++i) most = std::max(most, z[i]);
-  const int64_t at = std::find(z, z + n, most) - z;
-  return at < n ? at : 0;
+  int32_t first = at[0];
+  for (int j = 1; j < kLanes; ++j)
+    if (most[j] > z[first] || (most[j] == z[first] && at[j] < first)) first = at[j];
+  for (; i < n; ++i)
+    if (z[i] > z[first]) first = i;
+  return first;
 }
 
-TileSums reduce_tile(float* z, int64_t ids, Exps exps) {
-  const int64_t most = greatest(z, ids);
-  TileSums t{z[most], 0, 0, static_cast<int32_t>(most)};
+POTLUCK_CLONES TileSums reduce_tile(float* z, int64_t ids, float inverse_temperature, Exps exps) {
+  for (int64_t j = 0; j < ids; ++j) z[j] *= inverse_temperature;
+  const int32_t most = greatest(z, static_cast<int32_t>(ids));
+  TileSums t{z[most], 0, 0, most};
   float moments[kSampleTile];
   for (int64_t j = 0; j < ids; ++j) moments[j] = z[j] - t.max;
   exps(z, ids, t.max);
@@ -99,8 +102,7 @@ float shifted_moment(const VocabPartial& p, float max) {
 float fold_tile(const VocabRequest& request, int64_t row, const LogitTile& logits,
                 VocabPartial& p) {
   const auto [first_id, ids, z, exps] = logits;
-  for (int64_t j = 0; j < ids; ++j) z[j] *= request.inverse_temperature[row];
-  const TileSums tile = reduce_tile(z, ids, exps);
+  const TileSums tile = reduce_tile(z, ids, request.inverse_temperature[row], exps);
   race_tile(request, row, first_id, tile, z, ids, p);
   const float max = std::max(p.max, tile.max);
   const float keep = exact_exp(p.max - max), add = exact_exp(tile.max - max);

@@ -55,6 +55,46 @@ TEST(ExactMath, TanhIsWithinTwoUlps) {
         << reach;
 }
 
+// Over all that vocabulary attention can hand them: roundings of 2⁻²⁴, three of an exponential, five
+// of a soft cap.
+TEST(ExactMath, FastFormsAreWithinTheirFewRoundings) {
+  std::mt19937_64 random(11);
+  double exp_worst = 0, cap_worst = 0;
+  for (float reach : {1e-4f, 0.01f, 1.0f, 10.0f, 87.0f}) {
+    std::uniform_real_distribution<float> uniform(-reach, reach);
+    std::vector<float> x(kSamples);
+    for (float& v : x) v = uniform(random);
+    std::vector<float> exps = x, caps = x;
+    for (float& v : caps) v *= 5;
+    const std::vector<float> logits = caps;
+    fast_exps(exps.data(), kSamples, 0);
+    fast_softcaps(caps.data(), kSamples, 30);
+    for (size_t i = 0; i < x.size(); ++i) {
+      const double e = std::exp(static_cast<double>(x[i]));
+      const double c = 30 * std::tanh(static_cast<double>(logits[i]) / 30);
+      exp_worst = std::max(exp_worst, std::fabs(exps[i] - e) / e);
+      cap_worst = std::max(cap_worst, std::fabs(caps[i] - c) / std::fabs(c));
+    }
+  }
+  EXPECT_LE(exp_worst, 3 * 0x1p-24);
+  EXPECT_LE(cap_worst, 5 * 0x1p-24);
+}
+
+TEST(ExactMath, FastFormsHoldAtTheirEnds) {
+  const float kInfinity = std::numeric_limits<float>::infinity();
+  std::vector<float> x = {0, -87.4f, -1e30f, -kInfinity, std::nanf("")};
+  fast_exps(x.data(), static_cast<int64_t>(x.size()), 0);
+  EXPECT_EQ(std::vector<float>(x.begin(), x.end() - 1), (std::vector<float>{1, 0, 0, 0}));
+  EXPECT_TRUE(std::isnan(x.back()));
+  x = {0, 1e-30f, -1e30f, kInfinity, std::nanf("")};
+  fast_softcaps(x.data(), static_cast<int64_t>(x.size()), 30);
+  EXPECT_EQ(x[0], 0);
+  EXPECT_FLOAT_EQ(x[1], 1e-30f);
+  EXPECT_EQ(x[2], -30);
+  EXPECT_EQ(x[3], 30);
+  EXPECT_TRUE(std::isnan(x.back()));
+}
+
 TEST(ExactMath, LogIsWithinFourUlps) {
   EXPECT_LE(worst_ulps<double>(
                 1e-300, 0.5, [](double x) { return exact_log(x); },

@@ -33,6 +33,16 @@ void widen_block(const uint8_t* block, uint16_t* out) {
   }
 }
 
+// Signed bytes as they lie.
+template <>
+void widen_block<Q8_0>(const uint8_t* block, uint16_t* out) {
+  const __m512 scale = _mm512_set1_ps(read_f16(block));
+  for (int i = 0; i < Q8_0::kValues; i += 16) {
+    const __m128i q = _mm_loadu_si128(reinterpret_cast<const __m128i*>(block + 2 + i));
+    store_bf16(_mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(q)), scale), out + i);
+  }
+}
+
 template <typename Format>
 void widen_blocks(const void* blocks, int64_t values, uint16_t* out) {
   const auto* b = static_cast<const uint8_t*>(blocks);
