@@ -57,7 +57,8 @@ void fold_rows(const VocabRequest& request, const Tile& tile, int64_t begin, int
                VocabPartial* partial, float* soft) {
   const int64_t hidden = request.hidden, ids = tile.ids;
   for (int64_t t = begin; t < begin + count; ++t) {
-    const float keep = fold_tile(request, t, {tile.first_id, ids, tile.logits + t * ids, exact_exps}, partial[t]);
+    const float keep =
+        fold_tile(request, t, {tile.first_id, ids, tile.logits + t * ids, exact_exps}, partial[t]);
     if (keep == 1.0f) continue;
     for (int64_t i = t * hidden; i < (t + 1) * hidden; ++i) soft[i] *= keep;
   }

@@ -55,8 +55,8 @@ TEST(ExactMath, TanhIsWithinTwoUlps) {
         << reach;
 }
 
-// Over all that vocabulary attention can hand them: roundings of 2⁻²⁴, three of an exponential, five
-// of a soft cap.
+// Over all that vocabulary attention can hand them: roundings of 2⁻²⁴, three of an exponential,
+// five of a soft cap.
 TEST(ExactMath, FastFormsAreWithinTheirFewRoundings) {
   std::mt19937_64 random(11);
   double exp_worst = 0, cap_worst = 0;

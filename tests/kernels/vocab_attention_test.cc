@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <random>
+#include <utility>
 #include <vector>
 
 #include "kernels/cpu/fast.h"
@@ -42,7 +43,8 @@ struct Case {
   }
 
   // By the reference, or by an instruction set's fast kernel.
-  Answer run(int64_t first, int64_t count, int threads, Isa isa = Isa::portable) const {
+  Answer run(int64_t first, int64_t count, int threads, Isa isa = Isa::portable,
+             decltype(VocabRequest::tap) tap = {}) const {
     Answer a{std::vector<VocabPartial>(static_cast<size_t>(rows)), std::vector<float>(h.size()),
              std::vector<float>(static_cast<size_t>(rows))};
     VocabRequest request;
@@ -54,6 +56,7 @@ struct Case {
     request.inverse_temperature = inverse_temperature.data();
     request.noise = noise.data();
     request.position = position.data();
+    request.tap = std::move(tap);
     ThreadPool pool(threads);
     const size_t bytes = isa == Isa::portable
                              ? vocab_scratch(rows, hidden, threads)
@@ -128,7 +131,8 @@ POTLUCK_FOR_EACH_ISA(FastVocabAttention);
 // bf16: logits of Σ |h·e| ≈ 15 are off by 2⁻⁷ of that at most, 0.03 as a rule; so is ln p, and the
 // entropy and Σ p·E by a few times as much.
 TEST_P(FastVocabAttention, MeetsTheReference) {
-  for (const Case& c : {Case(6, 24, 700, 1), Case(37, 300, 1031, 4), Case(50, 136, 257, 5)}) {
+  for (const Case& c : {Case(6, 24, 700, 1), Case(37, 300, 1031, 4), Case(50, 136, 257, 5),
+                        Case(19, 270, 2309, 8)}) {
     Answer exact = c.run(0, c.vocab, 2), fast = c.run(0, c.vocab, 2, GetParam());
     for (Answer* a : {&exact, &fast})
       finish(a->partial.data(), c.rows, c.hidden, a->entropy.data(), a->soft.data());
@@ -148,7 +152,7 @@ TEST_P(FastVocabAttention, MeetsTheReference) {
 }
 
 TEST_P(FastVocabAttention, ARowsBitsDependOnNeitherThreadsNorNeighbours) {
-  const Case c(29, 72, 800, 6);
+  const Case c(29, 72, 1900, 6);
   const Answer whole = c.run(0, c.vocab, 1, GetParam());
   EXPECT_EQ(c.run(0, c.vocab, 3, GetParam()).soft, whole.soft);
   for (int64_t t = 0; t < c.rows; ++t) {
@@ -161,6 +165,33 @@ TEST_P(FastVocabAttention, ARowsBitsDependOnNeitherThreadsNorNeighbours) {
                                              whole.soft.begin() + (t + 1) * c.hidden));
     EXPECT_EQ(alone.partial[0].sample, whole.partial[static_cast<size_t>(t)].sample);
   }
+}
+
+// All logits by id, as the tap is given them.
+struct Tapped {
+  int64_t rows, vocab, next = 0;
+  std::vector<float> logits = std::vector<float>(static_cast<size_t>(rows * vocab));
+
+  void take(int64_t first, int64_t ids, const float* from) {
+    EXPECT_EQ(first, next);
+    next = first + ids;
+    for (int64_t t = 0; t < rows; ++t)
+      std::copy_n(from + t * ids, ids, logits.begin() + t * vocab + first);
+  }
+};
+
+TEST_P(FastVocabAttention, TheTapSeesEveryLogitAndChangesNoBit) {
+  const Case c(21, 40, 1330, 9);
+  Tapped exact{c.rows, c.vocab}, fast = exact;
+  const auto into = [](Tapped& tapped) {
+    return [&tapped](int64_t first, int64_t ids, const float* z) { tapped.take(first, ids, z); };
+  };
+  c.run(0, c.vocab, 2, Isa::portable, into(exact));
+  const Answer watched = c.run(0, c.vocab, 2, GetParam(), into(fast));
+  EXPECT_EQ(watched.soft, c.run(0, c.vocab, 2, GetParam()).soft);
+  EXPECT_EQ(fast.next, c.vocab);
+  for (size_t i = 0; i < exact.logits.size(); ++i)
+    ASSERT_NEAR(fast.logits[i], exact.logits[i], 0.25) << i;
 }
 
 // One id holds the mass: the others' weights cannot reach f32's sum.
