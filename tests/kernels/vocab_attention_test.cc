@@ -125,6 +125,17 @@ TEST(VocabAttention, ThreadsChangeNoBitAndASplitNoId) {
   }
 }
 
+// Equal logits in other lanes of a vector, in its rest and in a later tile.
+TEST(VocabAttention, TheLowestOfEqualIdsIsTheArgmax) {
+  Case c(1, 8, 500, 10);
+  std::fill(c.h.begin(), c.h.end(), 1.0f);
+  for (std::vector<int64_t> ids : {std::vector<int64_t>{37, 100, 420}, {53, 69, 72}, {498, 499}}) {
+    std::fill(c.table.begin(), c.table.end(), -0.5f);
+    for (int64_t id : ids) std::fill_n(c.table.begin() + id * c.hidden, c.hidden, 0.5f);
+    EXPECT_EQ(c.run(0, c.vocab, 1).partial[0].argmax, ids[0]);
+  }
+}
+
 class FastVocabAttention : public IsaTest {};
 POTLUCK_FOR_EACH_ISA(FastVocabAttention);
 
