@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "kernels/cpu/amx/bf16_multiply.h"
-#include "kernels/cpu/amx/hardware.h"
+#include "kernels/cpu/amx/configure_tiles.h"
 #include "kernels/cpu/amx/products.h"
 #include "kernels/cpu/avx512/products.h"
 
@@ -18,7 +18,7 @@ constexpr long kTileData = 18;                   // XFEATURE_XTILEDATA
 
 class HardwareTiles final {
  public:
-  explicit HardwareTiles(int64_t height) : configuration_(height, kStepBytes) {}
+  explicit HardwareTiles(int64_t height) { configure_tiles(height, kStepBytes); }
 
   void clear() {
     _tile_zero(0);
@@ -52,9 +52,6 @@ class HardwareTiles final {
     _tile_stored(2, sums + kHeightMax * kColumns, kStride);
     _tile_stored(3, sums + kHeightMax * kColumns + 16, kStride);
   }
-
- private:
-  TileConfiguration configuration_;
 };
 
 template <int kTerms>

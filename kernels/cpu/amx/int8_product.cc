@@ -8,7 +8,9 @@
 // That costs 7 cycles for 64 weights and 16 rows, where widening them to bf16 costs 16 and VPDPBUSD
 // 12; memory takes 14. Best, Q8_0 in cache: 0.97 TOP/s a core of 1.6 at half a tile (Xeon 6,
 // 2026-11-26).
-#include "kernels/cpu/amx/hardware.h"
+#include <immintrin.h>
+
+#include "kernels/cpu/amx/configure_tiles.h"
 #include "kernels/cpu/amx/products.h"
 #include "kernels/cpu/amx/tiles.h"
 #include "kernels/cpu/avx512/products.h"
@@ -163,9 +165,9 @@ void multiply_tile(const PanelProduct& p, const avx512::Chunk& chunk, int64_t fi
 class Multiply final {
  public:
   explicit Multiply(const PanelProduct& product)
-      : product_(product),
-        configuration_(cut_.height, kGroup),
-        prefetch_(product, cut_.tiles * 2 * (product.columns / kGroup)) {}
+      : product_(product), prefetch_(product, cut_.tiles * 2 * (product.columns / kGroup)) {
+    configure_tiles(cut_.height, kGroup);
+  }
 
   template <Scales kScales>
   void add(const avx512::Chunk& chunk) {
@@ -179,7 +181,6 @@ class Multiply final {
  private:
   const PanelProduct& product_;
   const RowCut cut_{product_.rows};
-  const TileConfiguration configuration_;
   Prefetch prefetch_;
 };
 
