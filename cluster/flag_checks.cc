@@ -28,6 +28,11 @@ bool is_negative(const std::string& text) {
   return text.size() > 1 && text[0] == '-' && is_whole(text.substr(1));
 }
 
+// An empty word would not be seen.
+std::string shown(const std::string& value) {
+  return value.empty() ? "\"\"" : value;
+}
+
 }  // namespace
 
 void whole_number(CLI::Option* option, const char* type, uint64_t least, uint64_t most,
@@ -35,8 +40,9 @@ void whole_number(CLI::Option* option, const char* type, uint64_t least, uint64_
   const auto check = [=](std::string& value) -> std::string {
     uint64_t number = 0;
     const bool whole = is_whole(value), fits = read_number(value, number) == std::errc();
-    if (value == also || (whole && fits && number >= least && number <= most)) return "";
-    return fmt::format("{} is not {}; give {} to {}{}", value,
+    const bool other = !also.empty() && value == also;
+    if (other || (whole && fits && number >= least && number <= most)) return "";
+    return fmt::format("{} is not {}; give {} to {}{}", shown(value),
                        whole || is_negative(value) ? "possible" : "a whole number in plain decimal",
                        least, most, also.empty() ? "" : ", or " + also);
   };
@@ -48,7 +54,7 @@ void real_number(CLI::Option* option, const char* type, double least, double mos
     double number = 0;
     const bool fits = read_number(value, number) == std::errc();
     if (fits && number >= least && number <= most) return "";
-    return fmt::format("{} is not possible; give {:g} to {:g}", value, least, most);
+    return fmt::format("{} is not possible; give {:g} to {:g}", shown(value), least, most);
   };
   option->type_name(type)->check(CLI::Validator(check, ""));
 }
@@ -56,7 +62,7 @@ void real_number(CLI::Option* option, const char* type, double least, double mos
 void one_of(CLI::Option* option, const std::vector<std::string>& words) {
   const auto check = [words](std::string& value) -> std::string {
     if (std::find(words.begin(), words.end(), value) != words.end()) return "";
-    return fmt::format("{} is not possible; give {}", value, fmt::join(words, ", "));
+    return fmt::format("{} is not possible; give {}", shown(value), fmt::join(words, ", "));
   };
   option->type_name(fmt::format("{}", fmt::join(words, "|")))->check(CLI::Validator(check, ""));
 }

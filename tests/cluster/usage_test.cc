@@ -83,7 +83,7 @@ TEST(Usage, WholeNumbersAreReadInPlainDecimalAlone) {
   EXPECT_EQ(read_as("-n", "10"), 10u);
   EXPECT_EQ(read_as("-s", "0"), 0u);
   for (const char* flag : {"-n", "-s"})
-    for (const char* text : {"010", "0x10", "+1", " 1", "1 ", "1e1", "1.5", "-2", "0b1", "1'0"})
+    for (const char* text : {"", "010", "0x10", "+1", " 1", "1 ", "1e1", "1.5", "-2", "0b1", "1'0"})
       EXPECT_THROW(read_as(flag, text), CLI::ValidationError) << flag << " \"" << text << '"';
 }
 
