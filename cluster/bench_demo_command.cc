@@ -1,27 +1,57 @@
-// potluck bench demo: the share of fresh puzzles that the demo model solves, by band of givens.
+// potluck bench demo: the share of fresh puzzles that the demo model solves, by band of givens; and
+// beside it, on the same puzzles, what is left under controls.
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdio>
+#include <list>
 #include <map>
 #include <optional>
-#include <random>
 
+#include "cluster/altered_model.h"
 #include "cluster/bench_commands.h"
 #include "cluster/demo_game.h"
 #include "cluster/flag_checks.h"
+#include "cluster/random.h"
 
 namespace potluck {
 namespace {
 
-struct Band {
-  int least, most;
-  int played = 0, solved = 0;
-};
+constexpr char kOneStep[] = "one-step";
+constexpr char kNoSelfConditioning[] = "no-self-conditioning";
+constexpr char kShuffledWeights[] = "shuffled-weights";
 
 struct Flags {
+  int grid = 6;
   int puzzles = 1000;
   int steps = 0;
+  std::vector<std::string> controls;
   std::optional<uint64_t> seed = 1;  // none: a random one
 };
+
+struct Tally {
+  int played = 0, solved = 0, steps = 0;
+};
+
+// The model, or what a control makes of it, as workers that are threads of this process.
+struct Contender {
+  Contender(std::string control_name, std::shared_ptr<const ModelSource> model, int steps_max)
+      : control(std::move(control_name)), game(std::move(model)) {
+    game.steps = steps_max;
+  }
+  std::string control;  // empty: none
+  Game game;
+  std::array<Tally, 3> bands;
+  std::map<int, int> steps;  // puzzles by K
+};
+
+std::shared_ptr<const ModelSource> controlled(const std::string& control,
+                                              const std::shared_ptr<const ModelSource>& model,
+                                              uint64_t seed) {
+  if (control == kNoSelfConditioning) return without_self_conditioning(model);
+  if (control == kShuffledWeights) return with_shuffled_weights(model, seed);
+  return model;
+}
 
 // Wilson's 95 % interval of a share.
 std::pair<double, double> wilson(int solved, int played) {
@@ -29,36 +59,54 @@ std::pair<double, double> wilson(int solved, int played) {
   const double n = played, p = solved / n, z2 = kZ * kZ;
   const double middle = (p + z2 / (2 * n)) / (1 + z2 / n);
   const double half = kZ / (1 + z2 / n) * std::sqrt(p * (1 - p) / n + z2 / (4 * n * n));
-  return {middle - half, middle + half};
+  return {std::max(middle - half, 0.0), std::min(middle + half, 1.0)};
 }
 
-int run(const Flags& flags, const ModelPlaces& places, const std::string& program) {
-  Game game(open_model("demo", places), program);
-  game.steps = flags.steps;
-  const uint64_t seed = seed_or_random(flags.seed);
-  if (!flags.seed) std::printf("seed %llu\n", static_cast<unsigned long long>(seed));
-  std::mt19937_64 random(seed);
-  Band bands[] = {{8, 11}, {12, 17}, {18, 33}};
-  std::map<int, int> steps;
-  for (int i = 0; i < flags.puzzles; ++i) {
-    Band& band = bands[i % 3];
-    const int givens = random_between(band.least, band.most, random);
-    const Round round =
-        play(game, fresh_puzzle(givens, random), seed + static_cast<uint64_t>(i), nullptr);
-    ++band.played;
-    band.solved += round.verdict.solved();
-    ++steps[round.result.steps.at(0)];
-  }
-  for (const Band& band : bands) {
-    if (band.played == 0) continue;
-    const auto [low, high] = wilson(band.solved, band.played);
-    std::printf("%2d to %2d givens: %d of %d solved, %.1f %% (95 %%: %.1f to %.1f)\n", band.least,
-                band.most, band.solved, band.played, 100.0 * band.solved / band.played, 100 * low,
-                100 * high);
+void play_in_band(Contender& contender, const SudokuPuzzle& puzzle, uint64_t seed, size_t band) {
+  const Round round = play(contender.game, puzzle, seed, nullptr);
+  const int steps = round.result.steps.at(0);
+  Tally& tally = contender.bands[band];
+  ++tally.played;
+  tally.solved += round.verdict.solved();
+  tally.steps += steps;
+  ++contender.steps[steps];
+}
+
+void print(const Contender& contender, const std::array<Band, 3>& bands) {
+  if (!contender.control.empty()) std::printf("\n--control %s:\n", contender.control.c_str());
+  for (size_t i = 0; i < bands.size(); ++i) {
+    const auto& [played, solved, steps] = contender.bands[i];
+    if (played == 0) continue;
+    const auto [low, high] = wilson(solved, played);
+    std::printf("%2d to %2d givens: %d of %d, %.1f %% (95 %%: %.1f to %.1f), mean K %.1f\n",
+                bands[i].least, bands[i].most, solved, played, 100.0 * solved / played, 100 * low,
+                100 * high, static_cast<double>(steps) / played);
   }
   std::printf("steps K:");
-  for (const auto& [k, count] : steps) std::printf(" %d×%d", k, count);
+  for (const auto& [k, count] : contender.steps) std::printf(" %d×%d", k, count);
   std::printf("\n");
+}
+
+int run(const Flags& flags, const ModelPlaces& places) {
+  const DemoKind& kind = demo_kind(flags.grid);
+  const uint64_t seed = seed_or_random(flags.seed);
+  const std::shared_ptr<const ModelSource> model = open_model(kind.model, places);
+  std::list<Contender> contenders;
+  contenders.emplace_back("", model, flags.steps);
+  for (const std::string& control : flags.controls)
+    contenders.emplace_back(control, controlled(control, model, seed),
+                            control == kOneStep ? 1 : flags.steps);
+  std::printf("%d×%d, seed %llu; solved, and denoising steps K:\n", kind.size, kind.size,
+              static_cast<unsigned long long>(seed));
+  std::mt19937_64 random(seed);
+  for (int i = 0; i < flags.puzzles; ++i) {
+    const size_t band = static_cast<size_t>(i) % kind.bands.size();
+    const int givens = random_between(kind.bands[band].least, kind.bands[band].most, random);
+    const SudokuPuzzle puzzle = fresh_puzzle(kind.size, givens, random);
+    for (Contender& contender : contenders)
+      play_in_band(contender, puzzle, seed + static_cast<uint64_t>(i), band);
+  }
+  for (const Contender& contender : contenders) print(contender, kind.bands);
   return 0;
 }
 
@@ -68,15 +116,18 @@ void add_bench_demo(CLI::App* bench, CommandLine& line) {
   const auto flags = std::make_shared<Flags>();
   CLI::App* sub =
       bench->add_subcommand("demo", "the demo model on fresh puzzles, by band of givens");
+  add_grid_flag(sub, flags->grid);
   whole_number(sub->add_option("--puzzles", flags->puzzles, "in all, a third in each band"), "N", 1,
                kMostInt);
-  whole_number(sub->add_option("--steps", flags->steps, "denoising steps at most; 1: a control"),
-               "N", 1, kStepsMax);
+  whole_number(sub->add_option("--steps", flags->steps, "denoising steps at most"), "N", 1,
+               kStepsMax);
+  one_of(sub->add_option("--control", flags->controls,
+                         "also the same puzzles with less than the model; several: A,B")
+             ->delimiter(','),
+         {kOneStep, kNoSelfConditioning, kShuffledWeights});
   add_seed_flag(sub, flags->seed, "of puzzles and noise (default: 1; -1: a random one)");
   sub->callback([&line, flags] {
-    line.chosen = [flags, places = line.places, program = line.program] {
-      return run(*flags, places, program);
-    };
+    line.chosen = [flags, places = line.places] { return run(*flags, places); };
   });
 }
 

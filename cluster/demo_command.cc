@@ -8,6 +8,7 @@
 #include "cluster/demo_game.h"
 #include "cluster/flag_checks.h"
 #include "cluster/interrupt.h"
+#include "cluster/random.h"
 #include "cluster/ring_plan.h"
 #include "cluster/run_flags.h"
 #include "topology/cost_model.h"
@@ -18,9 +19,9 @@ namespace potluck {
 namespace {
 
 constexpr char kTcp[] = "tcp://";
-constexpr int kGivensLeast = 12, kGivensMost = 20;
 
 struct Flags {
+  int grid = 6;
   int puzzles = 20;
   std::optional<uint64_t> seed;  // none: a random one
   bool check = false;
@@ -30,12 +31,9 @@ struct Flags {
 
 // One worker that should hold all layers within the largest limit of the ring.
 void show_refusal(const std::shared_ptr<const ModelSource>& source) {
-  RingOptions options;
-  options.ctx_size = kDemoContext;
-  options.chunk = source->spec().canvas;
-  Plan alone = make_plan(*source, options);
+  Plan alone = make_plan(*source, demo_options(source->spec()));
   alone.stages[0].name = "one worker for all layers";
-  for (const WorkerPlan& stage : demo_plan(*source, {}).stages)
+  for (const WorkerPlan& stage : demo_plan(*source).stages)
     alone.stages[0].memory_bytes = std::max(alone.stages[0].memory_bytes, stage.memory_bytes);
   try {
     const Ring ring(source, alone, {});
@@ -63,11 +61,12 @@ void show_grid(const Round& round) {
     std::printf("not a grid\n");
     return;
   }
-  for (int cell = 0; cell < kSudokuCells; ++cell) {
+  const SudokuGrid& grid = round.verdict.grid;
+  for (int cell = 0; cell < grid.cells(); ++cell) {
     const bool broken = round.verdict.broken[cell], altered = round.verdict.altered[cell];
     const char* form = altered ? "{%d}" : broken ? "[%d]" : " %d ";
-    std::printf(form, round.verdict.grid[cell]);
-    if (cell % kSudokuSize == kSudokuSize - 1) std::printf("\n");
+    std::printf(form, grid.digits[cell]);
+    if (cell % grid.size == grid.size - 1) std::printf("\n");
   }
 }
 
@@ -77,14 +76,15 @@ void show_result(const Round& round) {
               round.result.steps.at(0), round.result.total_seconds * 1e3);
 }
 
-SudokuPuzzle random_puzzle(std::mt19937_64& random) {
-  return fresh_puzzle(random_between(kGivensLeast, kGivensMost, random), random);
+SudokuPuzzle random_puzzle(int size, std::mt19937_64& random) {
+  const Band band = demo_kind(size).shown;
+  return fresh_puzzle(size, random_between(band.least, band.most, random), random);
 }
 
 int play_all(Game& game, const Flags& flags, uint64_t seed, const Display& display) {
   std::mt19937_64 random(seed);
   CanvasView view(game.tokenizer, display.color, display.stderr_terminal);
-  const SudokuPuzzle puzzle = random_puzzle(random);
+  const SudokuPuzzle puzzle = random_puzzle(flags.grid, random);
   std::printf("\nA puzzle with %d givens:\n%s\n", puzzle.given_count,
               sudoku_text(puzzle.givens).c_str());
   std::fflush(stdout);
@@ -95,7 +95,7 @@ int play_all(Game& game, const Flags& flags, uint64_t seed, const Display& displ
   std::printf("\n%d more:\n", flags.puzzles);
   for (int i = 0; i < flags.puzzles; ++i) {
     const uint64_t next = seed + 1 + static_cast<uint64_t>(i);
-    const Round round = play(game, random_puzzle(random), next, nullptr);
+    const Round round = play(game, random_puzzle(flags.grid, random), next, nullptr);
     solved += round.verdict.solved();
     std::printf("%2d givens, %2d steps: %s\n", round.puzzle.given_count, round.result.steps.at(0),
                 round.verdict.solved() ? "solved" : "NOT solved");
@@ -115,17 +115,28 @@ std::string far_endpoint(const std::string& worker) {
   return endpoint;
 }
 
+RingSetup ring_setup(const Flags& flags, const std::string& program) {
+  RingSetup setup;
+  setup.hosting = Hosting::processes;
+  setup.program = program;
+  setup.model = demo_kind(flags.grid).model;
+  setup.insecure_plaintext = flags.insecure_plaintext;
+  return setup;
+}
+
 int run(const Flags& flags, const CommandLine& line) {
   const std::string far = far_endpoint(flags.worker);
   const uint64_t seed = seed_or_random(flags.seed);
   catch_interrupts();
-  const std::shared_ptr<const ModelSource> source = open_model("demo", line.places);
+  const DemoKind& kind = demo_kind(flags.grid);
+  const std::shared_ptr<const ModelSource> source = open_model(kind.model, line.places);
   std::printf(
-      "%s, four worker processes and a coordinator; a model trained only on 6×6 Sudoku.\n"
+      "%s, four worker processes and a coordinator; a model trained only on %d×%d Sudoku.\n"
       "Seed %llu. Each puzzle is new, has one solution, and gets one attempt.\n\n",
-      far.empty() ? "One machine" : "Two machines", static_cast<unsigned long long>(seed));
+      far.empty() ? "One machine" : "Two machines", kind.size, kind.size,
+      static_cast<unsigned long long>(seed));
   show_refusal(source);
-  Game game(source, line.program, far, flags.insecure_plaintext);
+  Game game(source, ring_setup(flags, line.program), far);
   show_ring(game.ring.plan());
   return play_all(game, flags, seed, display_of({}, {line.no_color, line.dumb_terminal}));
 }
@@ -135,12 +146,15 @@ int run(const Flags& flags, const CommandLine& line) {
 void add_demo(CommandLine& line) {
   const auto flags = std::make_shared<Flags>();
   CLI::App* sub = line.app.add_subcommand("demo", "a ring of unlike workers solves fresh puzzles");
+  add_grid_flag(sub, flags->grid);
   whole_number(sub->add_option("--puzzles", flags->puzzles, "puzzles after the first"), "N", 0,
                kMostInt - 1);
   add_seed_flag(sub, flags->seed, "of puzzles and noise (default: -1, a random one)");
   sub->add_flag("--check", flags->check, "exit 1 if one was not solved");
-  sub->add_option("--worker", flags->worker,
-                  "HOST:PORT of `potluck worker -m demo` on another machine: runs the last stage");
+  sub->add_option(
+      "--worker", flags->worker,
+      "HOST:PORT of `potluck worker -m demo` (--grid 9: demo9) on another machine: runs the "
+      "last stage");
   sub->add_flag("--insecure-plaintext", flags->insecure_plaintext,
                 "with --worker: listen beyond this machine though links are not encrypted");
   sub->callback([&line, flags] { line.chosen = [&line, flags] { return run(*flags, line); }; });

@@ -2,13 +2,15 @@
 
 #include <utility>
 
-#include "cluster/ring_plan.h"
+#include "cluster/flag_checks.h"
 #include "coordinator/chat_template.h"
 #include "topology/cost_model.h"
 
 namespace potluck {
 namespace {
 
+constexpr DemoKind kKinds[] = {{6, "demo", {12, 20}, {{{8, 11}, {12, 17}, {18, 33}}}},
+                               {9, "demo9", {36, 50}, {{{24, 30}, {31, 39}, {40, 77}}}}};
 // Layers of each stage: unlike shares.
 const std::vector<int> kSplit = {1, 2, 3};
 // Limits are the need, rounded up to this.
@@ -16,15 +18,6 @@ constexpr uint64_t kMemoryStep = 256 * 1024;
 
 uint64_t limit_for(const MemoryNeed& need) {
   return (need.total() + kMemoryStep - 1) / kMemoryStep * kMemoryStep;
-}
-
-RingSetup demo_setup(const std::string& program, bool insecure_plaintext) {
-  RingSetup setup;
-  setup.hosting = Hosting::processes;
-  setup.program = program;
-  setup.model = "demo";
-  setup.insecure_plaintext = insecure_plaintext;
-  return setup;
 }
 
 Request puzzle_request(const Game& game, const SudokuPuzzle& puzzle, uint64_t seed) {
@@ -40,11 +33,25 @@ Request puzzle_request(const Game& game, const SudokuPuzzle& puzzle, uint64_t se
 
 }  // namespace
 
-Plan demo_plan(const ModelSource& source, const std::string& far) {
+const DemoKind& demo_kind(int size) {
+  return kKinds[size == 9];
+}
+
+void add_grid_flag(CLI::App* command, int& size) {
+  one_of(command->add_option("--grid", size, "lines of the puzzles (default: 6)"), {"6", "9"});
+}
+
+// The puzzle's characters are the answer's, and less than a canvas.
+RingOptions demo_options(const ModelSpec& spec) {
   RingOptions options;
+  options.ctx_size = 2 * spec.canvas;
+  options.chunk = spec.canvas;
+  return options;
+}
+
+Plan demo_plan(const ModelSource& source, const std::string& far) {
+  RingOptions options = demo_options(source.spec());
   options.split = kSplit;
-  options.ctx_size = kDemoContext;
-  options.chunk = source.spec().canvas;
   Plan plan = make_plan(source, options);
   plan.head.threads = 1;
   plan.head.memory_bytes = limit_for(head_need(source, plan));
@@ -59,11 +66,10 @@ Plan demo_plan(const ModelSource& source, const std::string& far) {
   return plan;
 }
 
-Game::Game(std::shared_ptr<const ModelSource> model, const std::string& program,
-           const std::string& far, bool insecure_plaintext)
+Game::Game(std::shared_ptr<const ModelSource> model, RingSetup setup, const std::string& far)
     : source(std::move(model)),
       tokenizer(source->vocabulary()),
-      ring(source, demo_plan(*source, far), demo_setup(program, insecure_plaintext)) {}
+      ring(source, demo_plan(*source, far), std::move(setup)) {}
 
 Round play(Game& game, SudokuPuzzle puzzle, uint64_t seed, CanvasView* view) {
   Round round;
@@ -72,9 +78,7 @@ Round play(Game& game, SudokuPuzzle puzzle, uint64_t seed, CanvasView* view) {
   if (view) events.step = [view](const StepReport& report) { view->draw(report); };
   const Request request = puzzle_request(game, round.puzzle, seed);
   round.result = game.ring.ask(request, std::move(events));
-  std::vector<int32_t> ids = round.result.ids;
-  if (round.result.stopped_by_end_id) ids.pop_back();
-  round.verdict = judge(round.puzzle.givens, game.tokenizer.decode(ids, true));
+  round.verdict = judge(round.puzzle.givens, game.tokenizer.decode(round.result.ids));
   return round;
 }
 

@@ -1,26 +1,46 @@
 // One game of the demo: a fresh puzzle through the ring of unlike workers, judged by the rules.
 #pragma once
 
+#include <CLI/CLI.hpp>
+#include <array>
 #include <memory>
-#include <random>
+#include <string>
 
 #include "cluster/canvas_view.h"
 #include "cluster/ring.h"
-#include "cluster/sudoku.h"
+#include "cluster/ring_plan.h"
+#include "cluster/sudoku_puzzle.h"
 #include "coordinator/tokenizer.h"
 
 namespace potluck {
 
-inline constexpr int kDemoContext = 128;  // 43 tokens of puzzle and a canvas of 48
+// Givens of a puzzle, both included.
+struct Band {
+  int least, most;
+};
+
+struct DemoKind {
+  int size;                   // of the grid
+  const char* model;          // what -m calls the model
+  Band shown;                 // what `demo` plays
+  std::array<Band, 3> bands;  // what `bench demo` plays
+};
+// size: 6 or 9
+const DemoKind& demo_kind(int size);
+
+// `--grid`, 6 or 9.
+void add_grid_flag(CLI::App* command, int& size);
 
 // Head and three stages, each with just the memory that its own part needs. far: the endpoint of a
 // worker on another machine that takes the last stage; empty: all four are started here.
-Plan demo_plan(const ModelSource& source, const std::string& far);
+Plan demo_plan(const ModelSource& source, const std::string& far = {});
+
+// For one puzzle and its answer.
+RingOptions demo_options(const ModelSpec& spec);
 
 struct Game {
-  // Loads the ring, as processes of `program`. Throws Fault.
-  Game(std::shared_ptr<const ModelSource> model, const std::string& program,
-       const std::string& far = {}, bool insecure_plaintext = false);
+  // Loads the ring. Throws Fault.
+  Game(std::shared_ptr<const ModelSource> model, RingSetup setup = {}, const std::string& far = {});
 
   std::shared_ptr<const ModelSource> source;
   Tokenizer tokenizer;

@@ -19,13 +19,11 @@ namespace {
 constexpr int kBadUsage = 2;
 constexpr int kBroken = 3;
 
-// The demo model of an installed program lies in ../share beside it; of a built one, in the source
-// tree.
-std::string demo_model() {
+// In ../share beside the program, where a build has a link to them.
+std::string demo_models() {
   std::error_code none;
   const auto program = std::filesystem::read_symlink("/proc/self/exe", none);
-  const auto installed = program.parent_path().parent_path() / "share/potluck/demo/sudoku6.gguf";
-  return std::filesystem::exists(installed, none) ? installed.string() : POTLUCK_DEMO_MODEL_BUILD;
+  return program.parent_path().parent_path() / "share/potluck/demo";
 }
 
 // Nothing below main reads the environment.
@@ -37,7 +35,7 @@ potluck::ModelPlaces model_places() {
   places.hub = hub       ? hub
                : hf_home ? std::string(hf_home) + "/hub"
                          : std::string(home ? home : ".") + "/.cache/huggingface/hub";
-  places.demo = demo_model();
+  places.demos = demo_models();
   return places;
 }
 

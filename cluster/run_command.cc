@@ -31,7 +31,7 @@ class RunCommand {
         tokenizer_(source_->vocabulary()),
         plan_(plan_of()) {
     for (const std::string& note : source_->notes()) spdlog::info(note);
-    if (flags_.model == "demo" && !flags_.raw)
+    if (is_demo(flags_.model) && !flags_.raw)
       spdlog::warn("the demo model was taught puzzles alone and no chat format; give --raw");
     if (!flags_.seed) spdlog::info("seed {}", seed_);
   }

@@ -12,8 +12,8 @@ namespace {
 void add_question_flags(CLI::App* run, RunFlags& flags) {
   run->option_defaults()->group("Question");
   run->add_option("-m,--model", flags.model,
-                  "a .gguf file, a safetensors folder, hf:OWNER/REPO[:QUANT], synthetic:PRESET or "
-                  "demo")
+                  "a .gguf file, a safetensors folder, hf:OWNER/REPO[:QUANT], "
+                  "synthetic:PRESET, demo or demo9")
       ->required()
       ->type_name("MODEL");
   run->add_option("-p,--prompt", flags.prompt, "the prompt (default: stdin; a terminal: chat)")

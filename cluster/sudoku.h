@@ -1,50 +1,41 @@
-// 6×6 Sudoku (boxes of 2 rows × 3 columns): fresh puzzles with one solution, the rules, and the
-// split between the grids that the demo model was trained on and those it is tested on
-// (demo/README.md).
+// Sudoku of 6×6 (boxes of 2 rows × 3 columns) or 9×9 (3 × 3): grids, their text, and the rules.
 #pragma once
 
 #include <array>
 #include <cstdint>
-#include <random>
 #include <string>
 #include <vector>
 
 namespace potluck {
 
-inline constexpr int kSudokuSize = 6;
-inline constexpr int kSudokuCells = kSudokuSize * kSudokuSize;
-using SudokuGrid = std::array<int8_t, kSudokuCells>;  // 1..6 row by row; 0: empty
+inline constexpr int kSudokuSizeMost = 9;
+inline constexpr int kSudokuCellsMost = kSudokuSizeMost * kSudokuSizeMost;
+inline constexpr int kBoxColumns = 3;  // of both sizes
 
-// A whole number in [least, most], the same from the same `random` on every machine.
-int random_between(int least, int most, std::mt19937_64& random);
+struct SudokuGrid {
+  int size = 0;                                   // 6 or 9
+  std::array<int8_t, kSudokuCellsMost> digits{};  // 1..size row by row; 0: empty, or past the grid
 
-// Six lines of '1'..'6' or '.', each ended by a newline.
-std::string sudoku_text(const SudokuGrid& grid);
-
-// How many ways there are to fill the empty cells; counting stops at `limit`.
-int count_solutions(SudokuGrid grid, int limit);
-
-// The smallest relabelled reading over the puzzle's symmetries, 36 digits, and which side it is on.
-std::string canonical_form(const SudokuGrid& solved);
-bool is_test_grid(const SudokuGrid& solved);
-
-struct SudokuPuzzle {
-  SudokuGrid givens{};
-  int given_count = 0;
+  int cells() const { return size * size; }
+  int box_rows() const { return size / kBoxColumns; }
+  int box_of(int cell) const {
+    return cell / size / box_rows() * box_rows() + cell % size / kBoxColumns;
+  }
+  bool operator==(const SudokuGrid&) const = default;
 };
-// A puzzle with exactly one solution, dug out of a random grid of the test side. Where digging
-// sticks above `givens` for 50 grids, one more given is allowed. The same `random` gives the same
-// puzzle on every machine.
-SudokuPuzzle fresh_puzzle(int givens, std::mt19937_64& random);
+
+// `size` lines of digits or '.', each ended by a newline.
+std::string sudoku_text(const SudokuGrid& grid);
 
 // An answer by the rules alone: nothing here knows the solution.
 struct SudokuVerdict {
-  bool readable = false;  // six lines of six digits
-  SudokuGrid grid{};
+  bool readable = false;  // `size` lines of digits, and the end token after them
+  SudokuGrid grid;
   std::vector<bool> broken;   // cells that repeat a digit in a row, column or box
   std::vector<bool> altered;  // givens that were changed
   bool solved() const;
 };
+// answer: what was said up to the end token, which is kept: "123456\n…\n<eos>".
 SudokuVerdict judge(const SudokuGrid& givens, const std::string& answer);
 
 }  // namespace potluck

@@ -68,14 +68,15 @@ class ModelSource {
 };
 
 // Opens what `-m` names: a .gguf file (any part of a split one), a safetensors folder,
-// `synthetic:PRESET?key=value&…`, `hf:OWNER/REPO[:QUANT]`, or `demo`. The whole directory has been
+// `synthetic:PRESET?key=value&…`, `hf:OWNER/REPO[:QUANT]`, `demo` or `demo9`. The whole directory has been
 // checked when this returns: every tensor the model needs exists once, with the right shape, inside
 // its file and overlapping no other. Throws Fault{input} otherwise.
 struct ModelPlaces {
   std::string hub;   // the Hugging Face cache's `hub` folder
-  std::string demo;  // the embedded demo model's file
+  std::string demos;  // the folder of the embedded demo models
 };
 std::unique_ptr<ModelSource> open_model(const std::string& locator, const ModelPlaces& places = {});
+bool is_demo(const std::string& locator);
 
 // nullptr if there is no such tensor.
 const TensorInfo* find_tensor(const ModelSource& source, std::string_view name);

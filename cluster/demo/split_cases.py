@@ -1,4 +1,4 @@
-"""Writes split_cases.json, against which other programs test their canonical form, hash and side."""
+"""Writes split_cases.json and split_cases9.json, against which other programs test their canonical form, hash and side."""
 
 import json
 import os
@@ -11,11 +11,11 @@ def entry(grid, form):
     return value if grid is None else {"grid": "".join(map(str, grid)), **value}
 
 
-def main(size=6, classes=49, examples=24):
-    """6x6 has 49 classes of solved grids: random grids meet them all soon."""
+def write(name, size, classes, examples=24):
+    """The first grids drawn, as examples; drawing goes on until so many classes of solved grids are met."""
     sudoku.seed_numba(1)
     forms, shown = {}, []
-    while len(forms) < classes:
+    while len(forms) < classes or len(shown) < examples:
         grid = sudoku.random_grid(size, *sudoku.BOX[size])
         form = sudoku.canonical(grid, size)
         forms[form] = None
@@ -23,10 +23,11 @@ def main(size=6, classes=49, examples=24):
             shown.append(entry(grid, form))
     cases = {"size": size, "modulus": sudoku.TEST_MODULUS, "classes": [entry(None, form) for form in sorted(forms)],
              "examples": shown}  # fmt: skip
-    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "split_cases.json"), "w") as file:
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), name), "w") as file:
         json.dump(cases, file, indent=1)
         file.write("\n")
 
 
 if __name__ == "__main__":
-    main()
+    write("split_cases.json", 6, classes=49)  # all there are
+    write("split_cases9.json", 9, classes=24)  # of 5,472,730,538

@@ -107,6 +107,15 @@ class Canvas(unittest.TestCase):
                 self.assertEqual(b"\x1b" in terminal.bytes, escapes)
                 self.assertEqual(bool(style.search(terminal.bytes)), styled)
 
+    def test_the_9x9_demo_fits_80_columns(self):
+        with Watched("demo", "--grid", "9", "-s", "1", "--puzzles", "0") as terminal:
+            self.assertEqual(terminal.end(), 0)
+            self.assertGreater(terminal.frames, 0)
+            self.assertEqual((terminal.complaints, terminal.hidden_rows), ([], 0))
+            said = terminal.everything()
+            self.assertEqual(len(re.findall(r"(?m)^[1-9.]{9}$", said)), 9)
+            self.assertEqual(len(re.findall(r"(?m)^([ \[{][1-9][ \]}]){8}[ \[{][1-9][ \]}]?$", said)), 9)
+
     def test_piped_stdin_is_the_prompt(self):
         with prompt_file(PUZZLE) as stdin, tempfile.TemporaryFile() as stdout:
             with Watched(*DEMO[:-2], stdin=stdin, stdout=stdout) as terminal:

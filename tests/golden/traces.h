@@ -17,7 +17,9 @@ inline constexpr Trace kTraces[] = {{"nano", "nano/trace.json"},
                                     {"scaled", "scaled/trace.json"},
                                     {"kquant/model-Q4_K_M.gguf", "kquant/trace-Q4_K_M.json"},
                                     {"../../cluster/demo/sudoku6.gguf", "demo/trace-0.json"},
-                                    {"../../cluster/demo/sudoku6.gguf", "demo/trace-1.json"}};
+                                    {"../../cluster/demo/sudoku6.gguf", "demo/trace-1.json"},
+                                    {"../../cluster/demo/sudoku9.gguf", "demo9/trace-0.json"},
+                                    {"../../cluster/demo/sudoku9.gguf", "demo9/trace-1.json"}};
 
 inline void PrintTo(const Trace& trace, std::ostream* out) {
   *out << trace.model << ", " << trace.trace;
