@@ -68,11 +68,11 @@ class ModelSource {
 };
 
 // Opens what `-m` names: a .gguf file (any part of a split one), a safetensors folder,
-// `synthetic:PRESET?key=value&…`, `hf:OWNER/REPO[:QUANT]`, `demo` or `demo9`. The whole directory has been
-// checked when this returns: every tensor the model needs exists once, with the right shape, inside
-// its file and overlapping no other. Throws Fault{input} otherwise.
+// `synthetic:PRESET?key=value&…`, `hf:OWNER/REPO[:QUANT]`, `demo` or `demo9`. The whole directory
+// has been checked when this returns: every tensor the model needs exists once, with the right
+// shape, inside its file and overlapping no other. Throws Fault{input} otherwise.
 struct ModelPlaces {
-  std::string hub;   // the Hugging Face cache's `hub` folder
+  std::string hub;    // the Hugging Face cache's `hub` folder
   std::string demos;  // the folder of the embedded demo models
 };
 std::unique_ptr<ModelSource> open_model(const std::string& locator, const ModelPlaces& places = {});
