@@ -20,6 +20,7 @@ namespace {
 constexpr char kOneStep[] = "one-step";
 constexpr char kNoSelfConditioning[] = "no-self-conditioning";
 constexpr char kShuffledWeights[] = "shuffled-weights";
+constexpr size_t kColumns = 80;
 
 struct Flags {
   int grid = 6;
@@ -72,6 +73,24 @@ void play_in_band(Contender& contender, const SudokuPuzzle& puzzle, uint64_t see
   ++contender.steps[steps];
 }
 
+// "steps K: 2×15 3×6 …", on as many lines as it takes.
+void print_steps(const std::map<int, int>& puzzles_by_steps) {
+  const std::string name = "steps K:", indent(name.size(), ' ');
+  std::printf("%s", name.c_str());
+  size_t columns = name.size();
+  for (const auto& [k, count] : puzzles_by_steps) {
+    const std::string k_text = std::to_string(k), count_text = std::to_string(count);
+    const size_t wide = k_text.size() + count_text.size() + 2;  // a space and the ×
+    if (columns + wide > kColumns) {
+      std::printf("\n%s", indent.c_str());
+      columns = indent.size();
+    }
+    std::printf(" %s×%s", k_text.c_str(), count_text.c_str());
+    columns += wide;
+  }
+  std::printf("\n");
+}
+
 void print(const Contender& contender, const std::array<Band, 3>& bands) {
   if (!contender.control.empty()) std::printf("\n--control %s:\n", contender.control.c_str());
   for (size_t i = 0; i < bands.size(); ++i) {
@@ -82,9 +101,7 @@ void print(const Contender& contender, const std::array<Band, 3>& bands) {
                 bands[i].least, bands[i].most, solved, played, 100.0 * solved / played, 100 * low,
                 100 * high, static_cast<double>(steps) / played);
   }
-  std::printf("steps K:");
-  for (const auto& [k, count] : contender.steps) std::printf(" %d×%d", k, count);
-  std::printf("\n");
+  print_steps(contender.steps);
 }
 
 int run(const Flags& flags, const ModelPlaces& places) {

@@ -25,8 +25,8 @@ class Block:
         self.bands = [tuple(map(int, band[:4])) for band in numbers]
         self.shares = [tuple(map(float, band[4:7])) for band in numbers]
         self.mean_steps = [float(band[7]) for band in numbers]
-        self.lines = lines[:4]
-        steps = re.fullmatch(r"steps K:((?: \d+×\d+)+)", lines[3])[1]
+        self.lines = lines
+        steps = re.fullmatch(r"steps K:((?:\s+\d+×\d+)+)", "\n".join(lines[3:]))[1]
         self.steps = {int(k): int(n) for k, n in (each.split("×") for each in steps.split())}
 
     def solved(self):
