@@ -228,12 +228,12 @@ void CpuBackend::store_kv(const StepParams& params, const AttentionLayer& layer,
   const Tensor& canvas = keys ? fresh.k : fresh.v;
   for (int i = 0; i < params.segment_count; ++i) {
     const Segment& s = params.segments[i];
-    for (int t = 0; t < s.rows; ++t) {
+    pool_.for_each(s.rows, [&](int64_t t, int) {
       const int64_t row = s.row_begin + t;
       const int64_t slot_row = s.slot * kv.capacity + (s.position + t) % kv.capacity;
       std::byte* to = s.mode == Mode::encode ? at(ring, slot_row * bytes) : at(canvas, row * bytes);
       cpu::quantize_row(kv.type, values + row * width, to, width);
-    }
+    });
   }
 }
 

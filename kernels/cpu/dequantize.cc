@@ -288,12 +288,27 @@ POTLUCK_CLONES void quantize_bf16(const float* x, uint16_t* out, int64_t values)
   for (int64_t i = 0; i < values; ++i) out[i] = static_cast<uint16_t>(bf16_bits(x[i]));
 }
 
+// f16_from_f32, every case computed and one chosen, so that loops over it become vectors.
+POTLUCK_CLONES void quantize_f16(const float* in, uint16_t* out, int64_t values) {
+  for (int64_t i = 0; i < values; ++i) {
+    const uint32_t bits = std::bit_cast<uint32_t>(in[i]), size = bits & 0x7fffffffu;
+    const uint32_t normal = (size + 0xfffu + ((size >> 13) & 1) - 0x38000000u) >> 13;
+    const float units = std::bit_cast<float>(size < 0x38800000u ? size : 0) * 0x1p24f;
+    const auto tiny = static_cast<uint32_t>(static_cast<int32_t>((units + 0x1p23f) - 0x1p23f));
+    uint32_t f16 = size < 0x38800000u ? tiny : normal;  // below 2⁻¹⁴: a multiple of 2⁻²⁴
+    f16 = size >= 0x477ff000u ? 0x7c00u : f16;          // rounds past 65504
+    f16 = size > 0x7f800000u ? 0x7e00u : f16;
+    out[i] = static_cast<uint16_t>(f16 | ((bits >> 16) & 0x8000u));
+  }
+}
+
 }  // namespace
 
 void quantize_row(DType type, const float* in, void* blocks, int64_t values) {
   CHECK(can_quantize(type), dtype_name(type));
   CHECK(values % block_shape(type).values == 0, dtype_name(type), values);
   if (type == DType::bf16) return quantize_bf16(in, static_cast<uint16_t*>(blocks), values);
+  if (type == DType::f16) return quantize_f16(in, static_cast<uint16_t*>(blocks), values);
   auto* b = static_cast<uint8_t*>(blocks);
   const BlockShape shape = block_shape(type);
   for (int64_t i = 0; i < values / shape.values; ++i, b += shape.bytes) {
@@ -301,9 +316,6 @@ void quantize_row(DType type, const float* in, void* blocks, int64_t values) {
     switch (type) {
       case DType::f32:
         std::memcpy(b, x, 4);
-        break;
-      case DType::f16:
-        write_f16(b, *x);
         break;
       case DType::q8_0:
         to_q8_0(x, b);

@@ -20,8 +20,8 @@
 namespace potluck::cpu {
 namespace {
 
-constexpr int64_t kQueries = 48;  // query vectors that share a packed tile
-constexpr int64_t kTile = 128;    // keys: 128 KB of K and of V at head size 512
+constexpr int64_t kQueries = 128;  // query vectors that share a packed tile
+constexpr int64_t kTile = 128;     // keys: 128 KB of K and of V at head size 512
 
 int64_t heads_per_kv(const AttentionShape& shape) {
   return shape.heads / shape.kv_heads;
@@ -120,10 +120,10 @@ void soften(const Block& b, int64_t m, int64_t begin, int64_t end) {
     std::fill(scores, scores + kTile, 0.0f);
     b.s.keep[m] = 1.0f;
   } else {
-    const float most = std::max(b.s.most[m], *std::max_element(scores + begin, scores + end));
+    const float most = std::max(b.s.most[m], most_of(scores + begin, end - begin));
     b.s.keep[m] = exact_exp(b.s.most[m] - most);
     b.s.most[m] = most;
-    exact_exps(scores + begin, end - begin, most);
+    fast_exps(scores + begin, end - begin, most);
     std::fill(scores, scores + begin, 0.0f);
     std::fill(scores + end, scores + kTile, 0.0f);
     round_to(DType::bf16, scores, kTile);

@@ -123,6 +123,20 @@ POTLUCK_CLONES float sum_of(const float* x, int64_t n) {
   return sum_lanes(sum);
 }
 
+POTLUCK_CLONES float most_of(const float* x, int64_t n) {
+  Lanes most, lanes;
+  for (int j = 0; j < kLanes; ++j) most[j] = x[0];
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    load_lanes(x + i, lanes);
+    most = lanes > most ? lanes : most;
+  }
+  float all = most[0];
+  for (int j = 1; j < kLanes; ++j) all = most[j] > all ? most[j] : all;
+  for (; i < n; ++i) all = x[i] > all ? x[i] : all;
+  return all;
+}
+
 POTLUCK_CLONES void add_weighted_sums(ConstRows p, int64_t rows, ConstRows v, int64_t terms,
                                       int64_t columns, Rows out) {
   for (int64_t i = 0; i < columns; i += kStrip) {

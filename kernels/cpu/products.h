@@ -27,4 +27,6 @@ void add_weighted_sums(ConstRows p, int64_t rows, ConstRows v, int64_t terms, in
 // Σ x[i] in 16 lanes.
 float sum_of(const float* x, int64_t n);
 
+float most_of(const float* x, int64_t n);  // the greatest; n ≥ 1
+
 }  // namespace potluck::cpu
