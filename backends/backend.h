@@ -29,6 +29,10 @@ struct Tensor {
   int32_t* i32() const { return static_cast<int32_t*>(data); }
 };
 
+// What a matrix' products need of a backend that rounds: nothing more, 16 bits of x, or 16 bits of
+// x and of W.
+enum class Care : uint8_t { usual, fine, finest };
+
 // A weight matrix, possibly repacked: opaque to all but its Backend. [count, rows, columns].
 struct Matrix {
   int id = -1;  // index in the backend's table
@@ -36,7 +40,7 @@ struct Matrix {
   int64_t count = 1;  // experts; 1 for a plain matrix
   int64_t rows = 0;
   int64_t columns = 0;
-  bool fine = false;        // where a backend rounds x, its products need 16 bits of it
+  Care care = Care::usual;
   Part part = Part::dense;  // that its products belong to; for benches alone
   bool empty() const { return id < 0; }
 };

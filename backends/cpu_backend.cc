@@ -130,6 +130,18 @@ CpuBackend::Stored CpuBackend::store_panels(const cpu::WeightView& view, int64_t
   return {{pages, pages->data()}, {view.type, pages->data(), view.rows, view.columns}, true};
 }
 
+cpu::Use CpuBackend::use_of(const Matrix& matrix) {
+  switch (matrix.care) {
+    case Care::usual:
+      return cpu::Use::many;
+    case Care::fine:
+      return cpu::Use::fine;
+    case Care::finest:
+      return cpu::Use::finest;
+  }
+  __builtin_unreachable();
+}
+
 const CpuBackend::Stored& CpuBackend::stored(const Matrix& matrix) const {
   CHECK(!matrix.empty() && static_cast<size_t>(matrix.id) < matrices_.size(), matrix.id);
   return matrices_[static_cast<size_t>(matrix.id)];
@@ -182,8 +194,9 @@ void CpuBackend::reserve_fast(const Limits& limits) {
   for (const Stored& w : matrices_) {
     if (limits.head)
       need_scratch(cpu::fast_vocab_scratch(isa_, w.view.type, limits.rows, spec.hidden, threads));
-    need_scratch(cpu::fast_matmul_scratch(cpu::packed_product(isa_, w.view.type, cpu::Use::fine),
-                                          w.view.columns, limits.rows, threads));
+    for (const cpu::Use use : {cpu::Use::many, cpu::Use::fine, cpu::Use::finest})
+      need_scratch(cpu::fast_matmul_scratch(cpu::packed_product(isa_, w.view.type, use),
+                                            w.view.columns, limits.rows, threads));
     if (w.view.rows != gate_up_rows) continue;
     for (const Stored& down : matrices_)
       if (down.view.rows == down_rows)
@@ -213,8 +226,8 @@ void CpuBackend::rms_norm(Tensor x, Tensor weight, float eps, int rows, int64_t 
 
 void CpuBackend::matmul(Tensor x, const Matrix& w, int rows, Tensor out) {
   if (fast())
-    cpu::fast_matmul(cpu::packed_product(isa_, w.type, w.fine ? cpu::Use::fine : cpu::Use::many),
-                     x.f32(), rows, view(w), out.f32(), scratch_.data, pool_);
+    cpu::fast_matmul(cpu::packed_product(isa_, w.type, use_of(w)), x.f32(), rows, view(w),
+                     out.f32(), scratch_.data, pool_);
   else
     cpu::matmul(x.f32(), w.columns, rows, view(w), out.f32(), w.rows, scratch_.f32(), pool_);
 }

@@ -9,6 +9,7 @@
 #include "backends/backend.h"
 #include "backends/pages.h"
 #include "kernels/cpu/isa.h"
+#include "kernels/cpu/packed_product.h"
 #include "kernels/cpu/reference.h"
 #include "kernels/cpu/thread_pool.h"
 
@@ -34,6 +35,7 @@ class CpuBackend final : public Backend {
   void wait() override {}
   Matrix load_matrix(std::shared_ptr<const std::byte> blocks, DType type, int64_t count,
                      int64_t rows, int64_t columns) override;
+  static cpu::Use use_of(const Matrix& matrix);  // by fast products
   void reserve(const Limits& limits) override;
   void unpack(const void* wire, DType type, int64_t rows, int64_t n, Tensor x) override;
   void pack(Tensor x, DType type, int64_t rows, int64_t n, void* wire) override;

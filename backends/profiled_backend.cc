@@ -89,7 +89,7 @@ void ProfiledBackend::rms_norm(Tensor x, Tensor weight, float eps, int rows, int
 
 void ProfiledBackend::matmul(Tensor x, const Matrix& w, int rows, Tensor out) {
   timed(w.part, [&] { backend_.matmul(x, w, rows, out); });
-  count_product(w.part, w, w.fine ? cpu::Use::fine : cpu::Use::many, rows);
+  count_product(w.part, w, CpuBackend::use_of(w), rows);
   of(w.part).stored_bytes += stored_bytes(w, w.rows);
   of(w.part).passing_bytes += f32_bytes(rows, w.columns + w.rows);
   mlp_ = w.part;

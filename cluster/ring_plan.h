@@ -16,7 +16,7 @@ struct RingOptions {
   int ctx_size = 0;  // 0: the plan's default, or the model's context where that is less
   int chunk = 0;     // 0: the plan's default
   bool f32 = false;  // stream and KV in f32
-  Precision precision = Precision::exact;
+  Precision precision = Precision::fast;
 };
 
 // f32: stream, hops and KV; else bf16, with KV in f16.

@@ -106,7 +106,7 @@ class RunCommand {
   Plan plan_of() const {
     RingOptions options = flags_.ring;
     options.f32 = flags_.stream == "f32";
-    options.precision = flags_.precision == "fast" ? Precision::fast : Precision::exact;
+    if (flags_.precision == "exact") options.precision = Precision::exact;
     if (flags_.plan.empty()) return make_plan(*source_, options);
     if (!flags_.stream.empty() || !flags_.precision.empty())
       throw Fault(FaultKind::input, "--plan " + flags_.plan +

@@ -67,8 +67,8 @@ void add_ring_flags(CLI::App* run, RunFlags& flags) {
                          "residual stream: bf16 (KV f16; default) or f32 (KV too)"),
          {"bf16", "f32"});
   one_of(run->add_option("--precision", flags.precision,
-                         "of products: exact (the reference; default) or fast"),
-         {"exact", "fast"});
+                         "of products: fast (default) or exact (the reference)"),
+         {"fast", "exact"});
   real_number(
       run->add_option("--step-timeout", flags.step_timeout,
                       "seconds without an answer after which the ring has failed (default: 30, "

@@ -36,10 +36,15 @@ class Loader {
     return find_tensor(source_, prefix_ + name) ? matrix(name) : Matrix{};
   }
 
-  // Of Q, K and V, for attention's scores are q·k unscaled; and of self-conditioning, which carries
-  // a step's rounding into the next, several times as large.
+  // Q, K and V: attention's scores are q·k unscaled.
   Matrix fine(Matrix matrix) const {
-    matrix.fine = true;
+    matrix.care = Care::fine;
+    return matrix;
+  }
+
+  // Self-conditioning: it carries a step's rounding into the next, several times as large.
+  Matrix finest(Matrix matrix) const {
+    matrix.care = Care::finest;
     return matrix;
   }
 
@@ -121,9 +126,9 @@ HeadWeights load_head(const ModelSource& source, Backend& backend) {
   w.table = load.matrix("token_embd.weight");
   w.norm = load.vector("output_norm.weight");
   w.pre_norm = load.vector("self_cond_pre_norm.weight");
-  w.gate = load.fine(load.matrix("self_cond_gate.weight"));
-  w.up = load.fine(load.matrix("self_cond_up.weight"));
-  w.down = load.fine(load.matrix("self_cond_down.weight"));
+  w.gate = load.finest(load.matrix("self_cond_gate.weight"));
+  w.up = load.finest(load.matrix("self_cond_up.weight"));
+  w.down = load.finest(load.matrix("self_cond_down.weight"));
   return w;
 }
 

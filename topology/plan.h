@@ -52,7 +52,7 @@ struct Plan {
   DType stream = DType::bf16;      // residual stream, rounded at the end of every layer
   DType kv = DType::f16;  // K and V, rounded before any attention reads them. Both are RMS-normed,
                           // so f16's range holds them, at 8 times bf16's precision
-  Precision precision = Precision::exact;
+  Precision precision = Precision::fast;
   int ctx_size = 8192;  // tokens a session may hold, prompt and answers, the canvas included
   int sessions = 1;     // KV is reserved for so many
   int chunk = 256;      // rows of one encode message at most

@@ -11,19 +11,47 @@
 
 namespace potluck::cpu {
 
+#if defined(__x86_64__)
+namespace {
+
+// Every product of AVX2 takes 16 bits of x.
+const PackedProduct& avx2_product(DType type) {
+  const PackedProduct* integers = avx2::int16_product(type);
+  return integers ? *integers : avx2::f32_product();
+}
+
+const PackedProduct& avx512_product(DType type, Use use) {
+  const bool fine = use == Use::fine || use == Use::finest;
+  const PackedProduct* integers = avx512::int8_product(type, fine);
+  return integers ? *integers : avx512::bf16_product(fine);
+}
+
+// Tiles of bf16 but where W must not be rounded, or meets few rows.
+const PackedProduct& amx_product(DType type, Use use) {
+  switch (use) {
+    case Use::many:
+      return amx::bf16_product(false);
+    case Use::fine:
+      return amx::bf16_product(true);
+    case Use::few:
+      if (const PackedProduct* integers = amx::int8_product(type)) return *integers;
+      [[fallthrough]];
+    case Use::finest:
+      if (const PackedProduct* integers = avx512::int8_product(type, use == Use::finest))
+        return *integers;
+      return amx::bf16_product(use == Use::finest);
+  }
+  __builtin_unreachable();
+}
+
+}  // namespace
+#endif
+
 const PackedProduct& packed_product(Isa isa, DType type, Use use) {
 #if defined(__x86_64__)
-  const bool fine = use == Use::fine;
-  if (isa == Isa::avx2) {
-    const PackedProduct* product = avx2::int16_product(type);
-    return product ? *product : avx2::f32_product();
-  }
-  if (isa == Isa::amx && use != Use::few) return amx::bf16_product(fine);
-  if (isa == Isa::amx && amx::int8_product(type)) return *amx::int8_product(type);
-  const PackedProduct* product = avx512::int8_product(type, fine);
-  if (product) return *product;
-  if (isa == Isa::amx) return amx::bf16_product(fine);
-  if (isa == Isa::avx512) return avx512::bf16_product(fine);
+  if (isa == Isa::amx) return amx_product(type, use);
+  if (isa == Isa::avx512) return avx512_product(type, use);
+  if (isa == Isa::avx2) return avx2_product(type);
 #endif
   CHECK(false, isa_name(isa), dtype_name(type), static_cast<int>(use));
   __builtin_unreachable();

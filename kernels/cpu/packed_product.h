@@ -7,6 +7,8 @@
 // 16 bits, for twice the multiplications. Q, K and V take them because scores are not scaled by
 // 1/√d, self-conditioning because a step hands its rounding on: with one term everywhere the golden
 // model of 4 bits loses 1.6 times what the reference loses in bf16 (worst step 5.5), so 0.7 (1.2).
+// The finest do not round W either, as bf16 does: self-conditioning again, which would turn that
+// model's worst step to 3.2 by one other expert.
 //
 // Two ways to a panel. Dense matrices keep the file's blocks: unpacking them is small beside 256
 // rows of x, and a file's pages need no loading and may be shared by processes. Experts meet some
@@ -93,8 +95,9 @@ inline void set_next(const WeightView& w, int64_t first, PanelProduct& product) 
   product.next_bytes = row_bytes(w.type, w.columns) * static_cast<size_t>(panel.rows);
 }
 
-// What a product is for: many rows a panel (a dense matrix), few (an expert: about 16), or fine.
-enum class Use : uint8_t { many, few, fine };
+// What a product is for: many rows a panel (a dense matrix), few (an expert: about 16); fine and
+// finest as above, of many rows.
+enum class Use : uint8_t { many, few, fine, finest };
 
 // isa must be available and not portable.
 const PackedProduct& packed_product(Isa isa, DType type, Use use = Use::many);

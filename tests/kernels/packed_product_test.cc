@@ -98,7 +98,7 @@ Floats multiply(Isa isa, const Floats& x, int64_t rows, const Weights& w, int th
 // block of x, step = max/127, times its |w| sum; two terms: 1/256 of that. bf16: 2⁻⁸ of x (two
 // terms: 2⁻¹⁶) and of w, unless w is bf16 anyway.
 double tolerance(Isa isa, const Weights& w, const float* x, const float* row, Use use) {
-  const bool fine = use == Use::fine;
+  const bool fine = use == Use::fine || use == Use::finest;
   double packed = 0, magnitude = 0;
   for (int64_t i = 0; i < w.columns; i += 32) {
     double most = 0, weights = 0;
@@ -128,7 +128,7 @@ TEST_P(PackedProducts, MeetsTheReferenceOnOddShapes) {
     for (const auto [rows, outputs, columns] : kShapes) {
       const Weights w(type, outputs, columns, 1);
       const Floats x = random_floats(rows * columns, 2);
-      for (Use use : {Use::many, Use::few, Use::fine}) {
+      for (Use use : {Use::many, Use::few, Use::fine, Use::finest}) {
         const Floats out = multiply(isa, x, rows, w, 2, use);
         for (int64_t t = 0; t < rows; ++t)
           for (int64_t o = 0; o < outputs; ++o) {
