@@ -26,6 +26,7 @@ struct Flags {
   int grid = 6;
   int puzzles = 1000;
   int steps = 0;
+  std::string precision = "fast";
   std::vector<std::string> controls;
   std::optional<uint64_t> seed = 1;  // none: a random one
 };
@@ -36,10 +37,17 @@ struct Tally {
 
 // The model, or what a control makes of it, as workers that are threads of this process.
 struct Contender {
-  Contender(std::string control_name, std::shared_ptr<const ModelSource> model, int steps_max)
-      : control(std::move(control_name)), game(std::move(model)) {
+  Contender(std::string control_name, const std::shared_ptr<const ModelSource>& model,
+            Precision precision, int steps_max)
+      : control(std::move(control_name)), game(model, plan_of(*model, precision)) {
     game.steps = steps_max;
   }
+  static Plan plan_of(const ModelSource& model, Precision precision) {
+    Plan plan = demo_plan(model);
+    plan.precision = precision;
+    return plan;
+  }
+
   std::string control;  // empty: none
   Game game;
   std::array<Tally, 3> bands;
@@ -109,9 +117,10 @@ int run(const Flags& flags, const ModelPlaces& places) {
   const uint64_t seed = seed_or_random(flags.seed);
   const std::shared_ptr<const ModelSource> model = open_model(kind.model, places);
   std::list<Contender> contenders;
-  contenders.emplace_back("", model, flags.steps);
+  const Precision precision = flags.precision == "fast" ? Precision::fast : Precision::exact;
+  contenders.emplace_back("", model, precision, flags.steps);
   for (const std::string& control : flags.controls)
-    contenders.emplace_back(control, controlled(control, model, seed),
+    contenders.emplace_back(control, controlled(control, model, seed), precision,
                             control == kOneStep ? 1 : flags.steps);
   std::printf("%d×%d, seed %llu; solved, and denoising steps K:\n", kind.size, kind.size,
               static_cast<unsigned long long>(seed));
@@ -142,6 +151,8 @@ void add_bench_demo(CLI::App* bench, CommandLine& line) {
                          "also the same puzzles with less than the model; several: A,B")
              ->delimiter(','),
          {kOneStep, kNoSelfConditioning, kShuffledWeights});
+  one_of(sub->add_option("--precision", flags->precision, "of products: fast (default) or exact"),
+         {"fast", "exact"});
   add_seed_flag(sub, flags->seed, "of puzzles and noise (default: 1; -1: a random one)");
   sub->callback([&line, flags] {
     line.chosen = [flags, places = line.places] { return run(*flags, places); };

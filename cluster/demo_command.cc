@@ -136,7 +136,7 @@ int run(const Flags& flags, const CommandLine& line) {
       far.empty() ? "One machine" : "Two machines", kind.size, kind.size,
       static_cast<unsigned long long>(seed));
   show_refusal(source);
-  Game game(source, ring_setup(flags, line.program), far);
+  Game game(source, demo_plan(*source, far), ring_setup(flags, line.program));
   show_ring(game.ring.plan());
   return play_all(game, flags, seed, display_of({}, {line.no_color, line.dumb_terminal}));
 }

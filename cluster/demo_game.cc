@@ -66,10 +66,10 @@ Plan demo_plan(const ModelSource& source, const std::string& far) {
   return plan;
 }
 
-Game::Game(std::shared_ptr<const ModelSource> model, RingSetup setup, const std::string& far)
+Game::Game(std::shared_ptr<const ModelSource> model, const Plan& plan, RingSetup setup)
     : source(std::move(model)),
       tokenizer(source->vocabulary()),
-      ring(source, demo_plan(*source, far), std::move(setup)) {}
+      ring(source, plan, std::move(setup)) {}
 
 Round play(Game& game, SudokuPuzzle puzzle, uint64_t seed, CanvasView* view) {
   Round round;

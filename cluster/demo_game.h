@@ -40,7 +40,7 @@ RingOptions demo_options(const ModelSpec& spec);
 
 struct Game {
   // Loads the ring. Throws Fault.
-  Game(std::shared_ptr<const ModelSource> model, RingSetup setup = {}, const std::string& far = {});
+  Game(std::shared_ptr<const ModelSource> model, const Plan& plan, RingSetup setup = {});
 
   std::shared_ptr<const ModelSource> source;
   Tokenizer tokenizer;
