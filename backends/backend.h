@@ -176,7 +176,8 @@ class Backend {
 struct BackendOptions {
   int threads = 0;  // of a CPU backend; 0: one a core this process may use
   Precision precision = Precision::exact;
-  std::string isa;  // of a fast CPU backend; empty: the best that this machine has
+  std::string isa;   // of a fast CPU backend; empty: the best that this machine has
+  bool pin = false;  // a CPU backend's threads to a core each
 };
 
 // "cpu", "cuda:0", "hip:0". Throws Fault{input} for what this build or machine does not have,

@@ -51,8 +51,8 @@ std::byte* at(Tensor tensor, size_t offset) {
 
 }  // namespace
 
-CpuBackend::CpuBackend(int threads, cpu::Isa isa)
-    : isa_(isa), pool_(threads > 0 ? threads : allowed_cores()) {}
+CpuBackend::CpuBackend(int threads, cpu::Isa isa, bool pin)
+    : isa_(isa), pool_(threads > 0 ? threads : allowed_cores(), pin) {}
 
 CpuBackend::~CpuBackend() {
   for (Tensor& tensor : tensors_) std::free(tensor.data);

@@ -18,7 +18,7 @@ namespace potluck {
 class CpuBackend final : public Backend {
  public:
   // threads 0: one for each core this process may use.
-  explicit CpuBackend(int threads, cpu::Isa isa = cpu::Isa::portable);
+  explicit CpuBackend(int threads, cpu::Isa isa = cpu::Isa::portable, bool pin = false);
   ~CpuBackend() override;
 
   cpu::Isa isa() const { return isa_; }

@@ -18,6 +18,7 @@ namespace {
 struct Flags {
   std::string model, listen = "tcp://127.0.0.1:7000", name, device = "cpu", isa, memory;
   int threads = 0;
+  bool pin = false;
   bool local = false, insecure_plaintext = false;
   LogOptions log;
 };
@@ -27,6 +28,7 @@ WorkerOptions worker_options(const Flags& flags) {
   options.name = flags.name;
   options.device = flags.device;
   options.isa = flags.isa;
+  options.pin = flags.pin;
   options.threads = flags.threads;
   options.memory_bytes = flags.memory.empty() ? 0 : parse_bytes(flags.memory);
   options.exit_on_shutdown = flags.local;
@@ -63,6 +65,7 @@ void add_worker(CommandLine& line) {
   sub->add_option("--isa", flags->isa,
                   "of fast CPU products: amx, avx512, avx2 or portable (default: the best here)");
   sub->add_option("--memory", flags->memory, "use at most so much: 6GiB (default: what is free)");
+  sub->add_flag("--pin", flags->pin, "each thread to a core of its own (taskset says which)");
   whole_number(sub->add_option("-t,--threads", flags->threads,
                                "CPU threads (default: the plan's, or all cores)"),
                "N", 1, kThreadsMax);

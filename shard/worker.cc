@@ -43,6 +43,7 @@ std::unique_ptr<Backend> Worker::new_backend() const {
     options.threads = plan_.worker(self_).threads;
   options.precision = plan_.precision;
   options.isa = options_.isa;
+  options.pin = options_.pin;
   return make_backend(options_.device, options);
 }
 

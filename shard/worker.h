@@ -21,6 +21,7 @@ struct WorkerOptions {
   uint64_t memory_bytes = 0;      // 0: what the device has free
   bool exit_on_shutdown = false;  // a local worker ends with its coordinator
   std::string isa;                // of a fast CPU backend; empty: the best of this machine
+  bool pin = false;               // a CPU backend's threads to a core each
   std::function<void(const std::string& line)> log = [](const std::string&) {};
 };
 

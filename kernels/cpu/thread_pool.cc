@@ -1,5 +1,8 @@
 #include "kernels/cpu/thread_pool.h"
 
+#include <pthread.h>
+#include <sched.h>
+
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
@@ -38,9 +41,36 @@ struct ThreadPool::State {
   }
 };
 
-ThreadPool::ThreadPool(int threads) : state_(std::make_unique<State>()) {
+namespace {
+
+std::vector<int> allowed_cores() {
+  cpu_set_t set;
+  std::vector<int> cores;
+  if (sched_getaffinity(0, sizeof(set), &set) != 0) return cores;
+  for (int core = 0; core < CPU_SETSIZE; ++core)
+    if (CPU_ISSET(core, &set)) cores.push_back(core);
+  return cores;
+}
+
+// The calling thread to one core; a wish, which a container may refuse.
+void pin_to(const std::vector<int>& cores, int thread) {
+  if (cores.empty()) return;
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(cores[static_cast<size_t>(thread) % cores.size()], &one);
+  pthread_setaffinity_np(pthread_self(), sizeof(one), &one);
+}
+
+}  // namespace
+
+ThreadPool::ThreadPool(int threads, bool pin) : state_(std::make_unique<State>()) {
+  const std::vector<int> cores = pin ? allowed_cores() : std::vector<int>();
   for (int i = 1; i < threads; ++i)
-    state_->threads.emplace_back([state = state_.get(), i] { state->serve(i); });
+    state_->threads.emplace_back([state = state_.get(), i, cores] {
+      pin_to(cores, i);
+      state->serve(i);
+    });
+  pin_to(cores, 0);
 }
 
 ThreadPool::~ThreadPool() {

@@ -9,7 +9,9 @@ namespace potluck::cpu {
 
 class ThreadPool final {
  public:
-  explicit ThreadPool(int threads);  // ≥ 1; the caller is one of them
+  // threads ≥ 1; the caller is one of them. pin: each, the caller too, to a core of its own among
+  // those that this process may use, as far as they go.
+  explicit ThreadPool(int threads, bool pin = false);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
