@@ -20,7 +20,8 @@ cpu::Isa isa_of(const BackendOptions& options) {
 }
 
 std::unique_ptr<Backend> make_backend(const std::string& device, const BackendOptions& options) {
-  if (device == "cpu") return std::make_unique<CpuBackend>(options.threads, isa_of(options), options.pin);
+  if (device == "cpu")
+    return std::make_unique<CpuBackend>(options.threads, isa_of(options), options.pin);
   throw Fault(FaultKind::input, "device \"" + device + "\" is not in this build, which has: cpu");
 }
 
