@@ -6,7 +6,8 @@
 // by columns of E, beside the logits of the next group by panels.
 //
 // Best: 33.4 ms for 8,192 rows of Q8_0 and a canvas of 256 on one core, 708 GFLOP/s of some 1,200
-// that AMX reaches in turn with AVX-512; 155 ms by AVX-512, 273 by AVX2 (Xeon 6, 2026-11-26).
+// that AMX reaches in turn with AVX-512; 155 ms by AVX-512, 273 by AVX2 (Xeon with AMX,
+// 2026-11-26).
 #include <algorithm>
 #include <cstring>
 

@@ -14,7 +14,7 @@
 // rows of x, and a file's pages need no loading and may be shared by processes. Experts meet some
 // 16 rows each, where unpacking took as long as multiplying and 32 rows read side by side left the
 // memory waiting: they are reordered into stored panels as the model is loaded (one layer on a
-// core, Q8_0: 141 ms before, 70 after, of 54 that reading takes; Xeon 6 with AMX, 2026-11-26).
+// core, Q8_0: 141 ms before, 82 after, of 48 that reading takes; Xeon with AMX, 2026-11-26).
 //
 // Each out[r, c] is a sum in an order fixed by the columns of W alone: on one instruction set a
 // row's bits do not depend on the rows beside it, on threads, or on how a product is cut.
