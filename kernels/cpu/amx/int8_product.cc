@@ -5,8 +5,8 @@
 // Every group has scales of its own, so its sums leave the tile unit at once and meet them in
 // AVX-512 registers: 16 columns of up to 16 rows at a time. A group's tile is multiplied three
 // groups and stored two before its sums are read, for a load behind the store that it needs waits.
-// That costs 7 cycles for 64 weights and 16 rows, where widening them to bf16 costs 16 and VPDPBUSD
-// 12; memory takes 14. Best, Q8_0 in cache: 0.97 TOP/s a core of 1.6 at half a tile (Xeon with AMX,
+// That costs 9 cycles for 64 weights and 16 rows, where widening them to bf16 costs 16 and VPDPBUSD
+// 12; memory takes 14. Best, Q8_0 in cache: 0.78 TOP/s a core of 1.6 at half a tile (Xeon with AMX,
 // 2026-11-26).
 #include <immintrin.h>
 
