@@ -1,0 +1,120 @@
+// Random stored weights, products with them, and how far a product may be from the exact sum.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <random>
+#include <string_view>
+#include <vector>
+
+#include "kernels/cpu/dequantize.h"
+#include "kernels/cpu/fast.h"
+
+namespace potluck::cpu {
+
+using Floats = std::vector<float>;
+
+inline constexpr DType kTypes[] = {DType::q8_0, DType::q4_0, DType::q4_1, DType::q5_0,
+                                   DType::q5_1, DType::q4_k, DType::q5_k, DType::q6_k,
+                                   DType::bf16, DType::f16,  DType::f32,  DType::iq4_nl};
+
+// Random blocks whose f16 scales are tame: every byte is random, then each half that the format
+// reads as a scale is overwritten.
+struct Weights {
+  DType type;
+  int64_t rows, columns;
+  std::vector<std::byte> bytes;
+  Floats wide;
+
+  Weights(DType type_, int64_t rows_, int64_t columns_, uint32_t seed)
+      : type(type_), rows(rows_), columns(columns_) {
+    std::mt19937 random(seed);
+    bytes.resize(row_bytes(type, columns) * static_cast<size_t>(rows));
+    if (can_quantize(type)) {
+      std::normal_distribution<float> normal(0, 0.3f);
+      Floats values(static_cast<size_t>(rows * columns));
+      for (float& v : values) v = normal(random);
+      quantize_row(type, values.data(), bytes.data(), rows * columns);
+    } else {
+      for (std::byte& b : bytes) b = static_cast<std::byte>(random());
+      set_scales(random);
+    }
+    wide.resize(static_cast<size_t>(rows * columns));
+    dequantize_row(type, bytes.data(), wide.data(), rows * columns);
+  }
+
+  void set_scales(std::mt19937& random) {
+    const auto size = static_cast<size_t>(block_shape(type).bytes);
+    const bool at_end = type == DType::q6_k;
+    const bool two =
+        type == DType::q4_1 || type == DType::q5_1 || type == DType::q4_k || type == DType::q5_k;
+    for (size_t block = 0; block < bytes.size(); block += size)
+      for (size_t half = 0; half < (two ? 2 : 1); ++half) {
+        const uint16_t d = f16_from_f32(static_cast<float>(random() % 1000) * 1e-5f - 0.005f);
+        std::memcpy(bytes.data() + block + (at_end ? 208 : 2 * half), &d, 2);
+      }
+  }
+
+  WeightView view() const { return {type, bytes.data(), rows, columns}; }
+};
+
+struct Block {
+  explicit Block(size_t size)
+      : bytes(static_cast<std::byte*>(std::aligned_alloc(64, (size + 63) / 64 * 64))) {}
+  ~Block() { std::free(bytes); }
+  Block(const Block&) = delete;
+  std::byte* bytes;
+};
+
+inline Floats random_floats(int64_t n, uint32_t seed) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal;
+  Floats values(static_cast<size_t>(n));
+  for (float& v : values) v = normal(random);
+  return values;
+}
+
+// x: [rows, w.columns].
+inline Floats multiply(Isa isa, const Floats& x, int64_t rows, const WeightView& w, int threads,
+                       Use use = Use::many) {
+  ThreadPool pool(threads);
+  const PackedProduct& product = packed_product(isa, w.type, use);
+  const size_t bytes = fast_matmul_scratch(product, w.columns, rows, threads);
+  auto* scratch = std::aligned_alloc(64, bytes);
+  Floats out(static_cast<size_t>(rows * w.rows), NAN);
+  fast_matmul(product, x.data(), rows, w, out.data(), scratch, pool);
+  std::free(scratch);
+  return out;
+}
+
+// What packing may change of Σ x·w, plus the float sums' own rounding. int8: half a step of each
+// block of x, step = max/127, times its |w| sum; two terms: 1/256 of that. bf16: 2⁻⁸ of x (two
+// terms: 2⁻¹⁶) and of w, unless w is bf16 anyway.
+inline double tolerance(Isa isa, const Weights& w, const float* x, const float* row, Use use) {
+  const bool fine = use == Use::fine || use == Use::finest;
+  double packed = 0, magnitude = 0;
+  for (int64_t i = 0; i < w.columns; i += 32) {
+    double most = 0, weights = 0;
+    for (int64_t j = i; j < std::min(w.columns, i + 32); ++j) {
+      most = std::max<double>(most, std::fabs(x[j]));
+      weights += std::fabs(row[j]);
+      magnitude += std::fabs(static_cast<double>(x[j]) * row[j]);
+    }
+    packed += most / 127 * 0.5001 * weights;
+  }
+  const double sums = static_cast<double>(w.columns) * 0x1p-22 * magnitude;
+  if (std::string_view(packed_product(isa, w.type, use).name).starts_with("int"))
+    return packed * 1.01 * (fine ? 0x1p-8 : 1) + sums + 1e-20;
+  const double of_x = fine ? 0x1.02p-16 : 0x1.02p-8;
+  return magnitude * (of_x + (w.type == DType::bf16 ? 0 : 0x1.02p-8)) + sums + 1e-20;
+}
+
+inline double exact_dot(const float* x, const float* w, int64_t columns) {
+  double sum = 0;
+  for (int64_t i = 0; i < columns; ++i) sum += static_cast<double>(x[i]) * w[i];
+  return sum;
+}
+
+}  // namespace potluck::cpu
