@@ -92,6 +92,7 @@ struct RouterWeights {
 
 struct DeviceInfo {
   std::string name;  // "cpu (AMD EPYC, 2 threads)"
+  int threads = 0;   // of a CPU backend
   uint64_t bytes_total = 0;
   uint64_t bytes_free = 0;
 };

@@ -62,10 +62,19 @@ DeviceInfo CpuBackend::info() const {
   DeviceInfo info;
   info.name = "cpu (" + processor_name() + ", " + std::to_string(pool_.threads()) + " threads" +
               (fast() ? std::string(", ") + cpu::isa_name(isa_) : "") + ")";
+  info.threads = pool_.threads();
   info.bytes_total =
       static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
   info.bytes_free = available_memory();
   return info;
+}
+
+ReservedBytes CpuBackend::reserved() const {
+  ReservedBytes bytes;
+  for (const Tensor& tensor : tensors_) bytes.tensors += tensor.bytes;
+  for (const Pages& pages : pages_) bytes.tensors += pages.bytes();
+  for (const Stored& matrix : matrices_) bytes.panels += matrix.panel_bytes;
+  return bytes;
 }
 
 Tensor CpuBackend::allocate(size_t bytes) {
@@ -127,7 +136,8 @@ CpuBackend::Stored CpuBackend::store_panels(const cpu::WeightView& view, int64_t
   const cpu::PackedProduct& product = cpu::packed_product(isa_, view.type, cpu::Use::few);
   const auto pages = std::make_shared<Pages>(cpu::store_bytes(product, view, count));
   cpu::store_panels(product, view, count, pages->data(), pool_);
-  return {{pages, pages->data()}, {view.type, pages->data(), view.rows, view.columns}, true};
+  return {
+      {pages, pages->data()}, {view.type, pages->data(), view.rows, view.columns}, pages->bytes()};
 }
 
 cpu::Use CpuBackend::use_of(const Matrix& matrix) {
@@ -323,8 +333,9 @@ void CpuBackend::experts(Tensor x, const Matrix& gate_up, const Matrix& down, in
   const cpu::ExpertsView experts{view(gate_up), view(down),   static_cast<int>(gate_up.count),
                                  used,          down.columns, gate_up.columns};
   if (fast())
-    cpu::fast_experts(isa_, x.f32(), rows, experts, {stored(gate_up).panels, stored(down).panels},
-                      expert.i32(), weight.f32(), out.f32(), scratch_.data, pool_);
+    cpu::fast_experts(isa_, x.f32(), rows, experts,
+                      {stored(gate_up).panel_bytes > 0, stored(down).panel_bytes > 0}, expert.i32(),
+                      weight.f32(), out.f32(), scratch_.data, pool_);
   else
     cpu::experts(x.f32(), rows, experts, expert.i32(), weight.f32(), out.f32(), scratch_.data,
                  pool_);

@@ -15,6 +15,12 @@
 
 namespace potluck {
 
+// What a CpuBackend has taken from the system.
+struct ReservedBytes {
+  uint64_t tensors = 0;  // scratch among them
+  uint64_t panels = 0;   // experts reordered
+};
+
 class CpuBackend final : public Backend {
  public:
   // threads 0: one for each core this process may use.
@@ -23,6 +29,7 @@ class CpuBackend final : public Backend {
 
   cpu::Isa isa() const { return isa_; }
   int threads() const { return pool_.threads(); }
+  ReservedBytes reserved() const;
   // Rows of E that Σ p·E read in the last vocab_attention: those that weigh something.
   int64_t ids_summed() const { return ids_summed_; }
 
@@ -65,8 +72,8 @@ class CpuBackend final : public Backend {
  private:
   struct Stored {
     std::shared_ptr<const std::byte> bytes;
-    cpu::WeightView view;  // [count · rows, columns]
-    bool panels = false;   // blocks are stored panels (kernels/cpu/packed_product.h)
+    cpu::WeightView view;    // [count · rows, columns]
+    size_t panel_bytes = 0;  // of blocks that are stored panels (kernels/cpu/packed_product.h)
   };
   const Stored& stored(const Matrix& matrix) const;
   const cpu::WeightView& view(const Matrix& matrix) const { return stored(matrix).view; }

@@ -261,11 +261,22 @@ void Worker::check_contents(const Load& order) {
   }
 }
 
+// As new_backend() chooses them.
+Plan Worker::with_my_threads(Plan plan) const {
+  const bool head = self_ == kHeadPeer;
+  WorkerPlan& me = head ? plan.head : plan.stages[static_cast<size_t>(self_ - stage_peer(0))];
+  if (options_.threads)
+    me.threads = options_.threads;
+  else if (!me.threads)
+    me.threads = device_.threads;
+  return plan;
+}
+
 void Worker::check_memory(const Load& order) const {
-  const WorkerPlan& me = order.plan.worker(self_);
-  const MemoryNeed need = self_ == kHeadPeer
-                              ? head_need(*source_, order.plan)
-                              : stage_need(*source_, order.plan, self_ - stage_peer(0));
+  const Plan plan = with_my_threads(order.plan);
+  const WorkerPlan& me = plan.worker(self_);
+  const MemoryNeed need = self_ == kHeadPeer ? head_need(*source_, plan)
+                                             : stage_need(*source_, plan, self_ - stage_peer(0));
   uint64_t limit = device_.bytes_free;
   if (options_.memory_bytes) limit = std::min(limit, options_.memory_bytes);
   if (me.memory_bytes) limit = std::min(limit, me.memory_bytes);

@@ -50,6 +50,7 @@ class Worker final : public StateMachine {
   void control(const Message& message, Outbox& out);
   void load(const Message& message, Outbox& out);
   void check_contents(const Load& load);
+  Plan with_my_threads(Plan plan) const;
   void check_memory(const Load& load) const;
   bool dials_next() const;
   bool next_up() const;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "topology/scratch_size.h"
+
 namespace potluck {
 namespace {
 
@@ -13,8 +15,35 @@ uint64_t bytes_of(const ModelSource& source, const std::vector<TensorNeed>& need
   return total;
 }
 
+// As they lie in memory: vectors widened to f32, experts as panels where products are fast.
+uint64_t loaded_bytes(const ModelSource& source, const std::vector<TensorNeed>& needs,
+                      Precision precision) {
+  uint64_t total = 0;
+  for (const TensorNeed& need : needs) {
+    const TensorInfo* tensor = find_tensor(source, need.name);
+    if (!tensor) continue;
+    const std::vector<int64_t>& shape = tensor->shape;
+    if (shape.size() == 1)
+      total += static_cast<uint64_t>(tensor->elements()) * sizeof(float);
+    else if (shape.size() == 3 && precision == Precision::fast)
+      total += panels_bytes(tensor->type, shape[0], shape[1], shape[2]);
+    else
+      total += tensor->bytes;
+  }
+  return total;
+}
+
 uint64_t pass_rows(const ModelSpec& spec, const Plan& plan) {
   return static_cast<uint64_t>(std::max(plan.chunk, spec.canvas));
+}
+
+// StepParams, ids, candidates, positions, and what single allocations round up.
+constexpr uint64_t kSmallBytes = 64 << 10;
+
+ScratchShape scratch_of(const ModelSpec& spec, const Plan& plan, const WorkerPlan& worker) {
+  return {plan.precision, pass_rows(spec, plan),
+          static_cast<uint64_t>(worker.threads ? worker.threads : kThreadsAssumed),
+          static_cast<uint64_t>(plan.ctx_size + spec.canvas)};
 }
 
 // Messages that may wait at one worker, in and out.
@@ -53,38 +82,52 @@ uint64_t kv_bytes(const ModelSpec& spec, int index, const Plan& plan) {
   return 2 * row_bytes(plan.kv, values) * static_cast<uint64_t>(plan.sessions);
 }
 
-// Activations of one pass: the widths of shard/workspace.h and the experts' gathered rows, in f32.
+// The fast kernels' panels have 32 rows, the last filled up. Blocks keep their size but for those
+// whose eight scales and minima of 6 bits become bytes: 4 more.
+uint64_t panels_bytes(DType type, int64_t count, int64_t rows, int64_t columns) {
+  constexpr int64_t kPanelRows = 32;
+  const int64_t padded = (rows + kPanelRows - 1) / kPanelRows * kPanelRows;
+  const int64_t more = type == DType::q4_k || type == DType::q5_k ? 4 : 0;
+  const auto blocks = static_cast<uint64_t>(columns / block_shape(type).values);
+  return static_cast<uint64_t>(count * padded) *
+         (row_bytes(type, columns) + blocks * static_cast<uint64_t>(more));
+}
+
+// Activations of one pass, as shard/workspace.h lists them, and the largest operation's scratch.
 MemoryNeed stage_need(const ModelSource& source, const Plan& plan, int stage) {
   const ModelSpec& spec = source.spec();
-  const LayerRange range = plan.stages[static_cast<size_t>(stage)].layers;
+  const WorkerPlan& worker = plan.stages[static_cast<size_t>(stage)];
   MemoryNeed need;
-  uint64_t width = 0;
-  for (int i = range.begin; i < range.end; ++i) {
+  uint64_t q = 0, kv = 0;
+  for (int i = worker.layers.begin; i < worker.layers.end; ++i) {
     const LayerSpec& layer = spec.layers[static_cast<size_t>(i)];
-    need.weights += bytes_of(source, layer_tensors(spec, i));
+    need.weights += loaded_bytes(source, layer_tensors(spec, i), plan.precision);
     need.kv += kv_bytes(spec, i, plan);
-    width = std::max(width,
-                     static_cast<uint64_t>(2 * layer.q_width(spec.heads) + 3 * layer.kv_width()));
+    q = std::max(q, static_cast<uint64_t>(layer.q_width(spec.heads)));
+    kv = std::max(kv, static_cast<uint64_t>(layer.kv_width()));
   }
-  const auto used = static_cast<uint64_t>(spec.experts_used);
-  width += 6 * static_cast<uint64_t>(spec.hidden) + 2 * static_cast<uint64_t>(spec.intermediate) +
-           used * 2 * static_cast<uint64_t>(spec.hidden + spec.expert_intermediate);
-  need.workspace = pass_rows(spec, plan) * width * sizeof(float) + wire_bytes(spec, plan);
+  const uint64_t rows = pass_rows(spec, plan);
+  const uint64_t width = 2 * (q + kv) + 6 * static_cast<uint64_t>(spec.hidden) +
+                         2 * static_cast<uint64_t>(spec.intermediate + spec.experts_used);
+  const uint64_t fresh = 2 * row_bytes(plan.kv, static_cast<int64_t>(rows * kv));
+  need.workspace = rows * width * sizeof(float) + fresh + kSmallBytes +
+                   stage_scratch_max(spec, scratch_of(spec, plan, worker)) + wire_bytes(spec, plan);
   return need;
 }
 
-// x, normed, projected, embedding and soft of a pass; two softs a session; a tile of the table.
+// x, normed, projected, embedding and soft of a pass, and zeros for the softs that a batch lacks;
+// two softs a session.
 MemoryNeed head_need(const ModelSource& source, const Plan& plan) {
   const ModelSpec& spec = source.spec();
-  constexpr uint64_t kTileRows = 256;
   const auto hidden = static_cast<uint64_t>(spec.hidden);
-  const uint64_t rows = pass_rows(spec, plan);
   MemoryNeed need;
-  need.weights = head_bytes(source);
+  need.weights = loaded_bytes(source, head_tensors(spec), plan.precision);
   const uint64_t pass =
-      rows * (5 * hidden + 2 * static_cast<uint64_t>(spec.intermediate) + kTileRows);
+      pass_rows(spec, plan) * (6 * hidden + 2 * static_cast<uint64_t>(spec.intermediate));
   const uint64_t soft = 2 * static_cast<uint64_t>(plan.sessions * spec.canvas) * hidden;
-  need.workspace = (pass + soft + kTileRows * hidden) * sizeof(float) + wire_bytes(spec, plan);
+  need.workspace = (pass + soft) * sizeof(float) + kSmallBytes +
+                   head_scratch_max(spec, scratch_of(spec, plan, plan.head)) +
+                   wire_bytes(spec, plan);
   return need;
 }
 

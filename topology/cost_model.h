@@ -25,8 +25,16 @@ uint64_t head_bytes(const ModelSource& source);
 int kv_positions(const ModelSpec& spec, const LayerSpec& layer, const Plan& plan);
 uint64_t kv_bytes(const ModelSpec& spec, int layer, const Plan& plan);
 
+// What a worker reserves when the plan loads, on whatever it computes: of instruction sets the one
+// that takes most. Threads are the plan's, or kThreadsAssumed where it leaves them to the worker.
+inline constexpr int kThreadsAssumed = 16;
 MemoryNeed stage_need(const ModelSource& source, const Plan& plan, int stage);
 MemoryNeed head_need(const ModelSource& source, const Plan& plan);
+
+// Experts [count, rows, columns] as panels that are stored when a model loads: what Precision::fast
+// adds to the file's pages, which it then needs no more.
+uint64_t panels_bytes(DType type, int64_t count, int64_t rows, int64_t columns);
+
 // Bytes of one canvas crossing a link in the hop's dtype: C·H·bytes.
 uint64_t hop_bytes(const ModelSpec& spec, DType hop, int rows);
 
