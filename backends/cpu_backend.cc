@@ -1,6 +1,5 @@
 #include "backends/cpu_backend.h"
 
-#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -20,10 +19,8 @@ namespace {
 
 constexpr size_t kAlignment = 64;  // a cache line, and the widest vector
 
-int allowed_cores() {
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof(set), &set) != 0) return 1;
-  return std::clamp(CPU_COUNT(&set), 1, kThreadsMax);
+int one_thread_a_core() {
+  return std::clamp(static_cast<int>(cpu::allowed_cores().size()), 1, kThreadsMax);
 }
 
 std::string processor_name() {
@@ -52,7 +49,7 @@ std::byte* at(Tensor tensor, size_t offset) {
 }  // namespace
 
 CpuBackend::CpuBackend(int threads, cpu::Isa isa, bool pin)
-    : isa_(isa), pool_(threads > 0 ? threads : allowed_cores(), pin) {}
+    : isa_(isa), pool_(threads > 0 ? threads : one_thread_a_core(), pin) {}
 
 CpuBackend::~CpuBackend() {
   for (Tensor& tensor : tensors_) std::free(tensor.data);

@@ -9,7 +9,6 @@ namespace potluck {
 
 class Pages final {
  public:
-  Pages() = default;
   // Throws Fault{memory}. Nothing is touched yet: a page is zeroed by the system when it first is.
   explicit Pages(size_t bytes);
   ~Pages();

@@ -24,19 +24,14 @@ void each_row(int64_t rows, ThreadPool& pool, const Body& body) {
 // (mean((a + b)²) + eps)^−½; b may be nullptr.
 POTLUCK_CLONES float inverse_rms(const float* a, const float* b, int64_t n, float eps) {
   Lanes sum = {};
-  const auto add = [&](int64_t i, const auto& load) __attribute__((always_inline)) {
-    Lanes x, y = {};
-    load(a + i, x);
-    if (b) load(b + i, y);
-    x += y;
-    sum += x * x;
-  };
-  const int64_t whole = n / kLanes * kLanes, rest = n - whole;
-  for (int64_t i = 0; i < whole; i += kLanes) add(i, load_lanes);
-  if (rest)
-    add(
-        whole, [rest](const float* p, Lanes& lanes)
-                   __attribute__((always_inline)) { load_lanes_part(p, rest, lanes); });
+  each_lanes(
+      n, [&](int64_t i, const auto& load) __attribute__((always_inline)) {
+        Lanes x, y = {};
+        load(a + i, x);
+        if (b) load(b + i, y);
+        x += y;
+        sum += x * x;
+      });
   return 1.0f / std::sqrt(sum_lanes(sum) / static_cast<float>(n) + eps);
 }
 

@@ -48,7 +48,7 @@ struct Shape {
   const PackedProduct& sums;
   int64_t rows, hidden;
 
-  int64_t soft_panels() const { return (hidden + kPanelRows - 1) / kPanelRows; }
+  int64_t soft_panels() const { return panel_count(hidden); }
   int64_t soft_panel() const { return rows * kPanelRows; }
   int64_t tasks() const { return (rows + kRowsPerTask - 1) / kRowsPerTask; }
   size_t value_panel_bytes() const { return sums.panel_bytes(kPart); }
@@ -155,7 +155,7 @@ class Pass final {
   int64_t ids_of(int64_t first) const {
     return std::clamp<int64_t>(request_.table.rows - first, 0, kGroup);
   }
-  int64_t panels_of(int64_t first) const { return (ids_of(first) + kPanelRows - 1) / kPanelRows; }
+  int64_t panels_of(int64_t first) const { return panel_count(ids_of(first)); }
   float* soft_at(int64_t column) const {
     return s_.soft + column / kPanelRows * shape_.soft_panel();
   }

@@ -31,6 +31,17 @@ POTLUCK_INLINE void load_lanes_part(const float* p, int64_t n, Lanes& lanes) {
   std::memcpy(&lanes, p, static_cast<size_t>(n) * sizeof(float));
 }
 
+// step(i, load) for i = 0, 16, … < n; load(p, lanes) takes what there is of 16 values at p.
+template <typename Step>
+POTLUCK_INLINE void each_lanes(int64_t n, const Step& step) {
+  const int64_t whole = n / kLanes * kLanes, rest = n - whole;
+  for (int64_t i = 0; i < whole; i += kLanes) step(i, load_lanes);
+  if (rest)
+    step(
+        whole, [rest](const float* p, Lanes& lanes)
+                   __attribute__((always_inline)) { load_lanes_part(p, rest, lanes); });
+}
+
 POTLUCK_INLINE void store_lanes_part(float* p, int64_t n, const Lanes& lanes) {
   std::memcpy(p, &lanes, static_cast<size_t>(n) * sizeof(float));
 }

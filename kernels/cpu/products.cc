@@ -15,21 +15,16 @@ constexpr int64_t kStrip = kTile * kLanes;  // columns of a tile of weighted sum
 template <int kRows, int kColumns>
 POTLUCK_INLINE void dot_tile(ConstRows x, ConstRows w, int64_t terms, Rows out) {
   Lanes sums[kRows][kColumns] = {};
-  const auto step = [&](int64_t i, auto load) __attribute__((always_inline)) {
-    Lanes b[kColumns];
-    for (int c = 0; c < kColumns; ++c) load(w.data + c * w.stride + i, b[c]);
-    for (int r = 0; r < kRows; ++r) {
-      Lanes a;
-      load(x.data + r * x.stride + i, a);
-      for (int c = 0; c < kColumns; ++c) sums[r][c] += a * b[c];
-    }
-  };
-  const int64_t whole = terms / kLanes * kLanes, rest = terms - whole;
-  for (int64_t i = 0; i < whole; i += kLanes) step(i, load_lanes);
-  if (rest)
-    step(
-        whole, [rest](const float* p, Lanes& lanes)
-                   __attribute__((always_inline)) { load_lanes_part(p, rest, lanes); });
+  each_lanes(
+      terms, [&](int64_t i, const auto& load) __attribute__((always_inline)) {
+        Lanes b[kColumns];
+        for (int c = 0; c < kColumns; ++c) load(w.data + c * w.stride + i, b[c]);
+        for (int r = 0; r < kRows; ++r) {
+          Lanes a;
+          load(x.data + r * x.stride + i, a);
+          for (int c = 0; c < kColumns; ++c) sums[r][c] += a * b[c];
+        }
+      });
   for (int r = 0; r < kRows; ++r)
     for (int c = 0; c < kColumns; ++c) out.data[r * out.stride + c] = sum_lanes(sums[r][c]);
 }

@@ -4,8 +4,11 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <vector>
 
 namespace potluck::cpu {
+
+std::vector<int> allowed_cores();  // those that this process may use; none if it cannot be told
 
 class ThreadPool final {
  public:

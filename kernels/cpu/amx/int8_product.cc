@@ -192,8 +192,8 @@ void multiply(const PanelProduct& p) {
   Multiply(p).add<kFull<Format>>({p.panel, 0, p.columns / kGroup});
 }
 
-// Eight bits need no unpacking: a stored panel is multiplied as it lies, but in pieces, for both
-// sides meet every line of it.
+// Eight bits need no unpacking: a stored panel is multiplied as it lies, but in pieces, so that the
+// part of x that meets both sides of a piece stays near.
 template <typename Format>
 void multiply_stored(const PanelProduct& p) {
   constexpr int64_t kPiece = 44;  // groups: 48 KB

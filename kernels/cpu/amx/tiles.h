@@ -1,4 +1,4 @@
-// What AMX's products share: how rows are cut into tiles, and the tiles' configuration.
+// What AMX's products share: how rows are cut into tiles.
 #pragma once
 
 #include <algorithm>
