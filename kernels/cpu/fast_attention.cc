@@ -6,6 +6,7 @@
 // Tiles lie at fixed positions of the session (128·i), not of the chunk, and a key that a row does
 // not see weighs exactly nothing: so chunks, batches and threads change no bit.
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <limits>
 
@@ -14,6 +15,7 @@
 #include "kernels/cpu/dequantize.h"
 #include "kernels/cpu/exact_math.h"
 #include "kernels/cpu/fast.h"
+#include "kernels/cpu/lanes.h"
 #include "kernels/cpu/packed_product.h"
 #include "kernels/cpu/products.h"
 
@@ -46,6 +48,7 @@ struct Scratch {
   float *scores, *sums;         // [M, kTile], [M, D]
   float *most, *mass, *keep;    // [M]
   uint16_t* rows;               // [kTile, D] of K or V, bf16
+  float* sizes;                 // [kTile]: what rows of V were divided by
   std::byte* panel;
 };
 
@@ -62,6 +65,7 @@ Scratch carve(const Products& products, const AttentionShape& shape, Arena& aren
   s.mass = arena.take<float>(m);
   s.keep = arena.take<float>(m);
   s.rows = arena.take<uint16_t>(kTile * dim);
+  s.sizes = arena.take<float>(kTile);
   s.panel = arena.take<std::byte>(
       std::max(products.scores.panel_bytes(shape.head_dim), products.weights.panel_bytes(kTile)));
   return s;
@@ -112,6 +116,29 @@ void score(const Block& b, const Tile& tile) {
   }
 }
 
+// x · 2^k in bf16, k = −exponent of the greatest |x|: all within ±1, exactly but for what is 2⁻¹¹⁸
+// of the greatest. Returns 2^−k.
+POTLUCK_CLONES float level_row(uint16_t* x, int64_t n) {
+  int most = 0;
+  for (int64_t i = 0; i < n; ++i) most = std::max(most, x[i] & 0x7fff);
+  const int down = (most >> 7) - 126;  // the greatest lies in [½, 1)
+  for (int64_t i = 0; i < n; ++i) {
+    const int exponent = ((x[i] >> 7) & 0xff) - down;
+    const int bits = (x[i] & 0x807f) | (exponent << 7);
+    x[i] = static_cast<uint16_t>(exponent > 0 ? bits : 0);
+  }
+  return std::bit_cast<float>((down + 127) << 23);
+}
+
+// V's rows of the tile, levelled where they are multiplied as integers.
+void load_values(const Block& b, const Tile& tile, const KvView& from) {
+  load_rows(b, tile, from, from.v);
+  if (b.products.weights.numbers != Numbers::integers) return;
+  std::fill(b.s.sizes, b.s.sizes + kTile, 1.0f);
+  for (int64_t j = tile.begin; j < tile.end; ++j)
+    b.s.sizes[j] = level_row(b.s.rows + j * b.shape.head_dim, b.shape.head_dim);
+}
+
 // The tile's weights of one query vector, which sees keys [begin, end) of it; what the sums so far
 // are to be kept by. The mass is that of the weights as rounded.
 void soften(const Block& b, int64_t m, int64_t begin, int64_t end) {
@@ -126,8 +153,10 @@ void soften(const Block& b, int64_t m, int64_t begin, int64_t end) {
     fast_exps(scores + begin, end - begin, most);
     std::fill(scores, scores + begin, 0.0f);
     std::fill(scores + end, scores + kTile, 0.0f);
-    round_to(DType::bf16, scores, kTile);
+    if (b.products.weights.numbers == Numbers::bf16) round_to(DType::bf16, scores, kTile);
     b.s.mass[m] = b.s.mass[m] * b.s.keep[m] + sum_of(scores, kTile);
+    if (b.products.weights.numbers == Numbers::integers)
+      for (int64_t j = 0; j < kTile; ++j) scores[j] *= b.s.sizes[j];
   }
   b.products.weights.pack_row(scores, kTile, b.s.weights[m]);
 }
@@ -147,7 +176,7 @@ void add_values(const Block& b) {
   const int64_t dim = b.shape.head_dim;
   for (int64_t first = 0; first < dim; first += kPanelRows) {
     const int64_t count = std::min(kPanelRows, dim - first);
-    pack_value_panel(b.isa, b.s.rows + first, dim, kTile, count, b.s.panel);
+    pack_value_panel(b.isa, {b.s.rows + first, dim, kTile, count, 1.0f}, b.s.panel);
     b.products.weights.multiply(
         {b.s.weights, b.vectors(), b.s.panel, kTile, b.s.sums + first, dim, count, b.s.keep});
   }
@@ -157,8 +186,8 @@ void run_tile(const Block& b, const Tile& tile) {
   const KvView& from = tile.fresh ? b.segment.fresh : b.segment.cache;
   load_rows(b, tile, from, from.k);
   score(b, tile);
+  load_values(b, tile, from);
   soften_all(b, tile);
-  load_rows(b, tile, from, from.v);
   add_values(b);
 }
 

@@ -266,7 +266,7 @@ class Pass final {
     widen_used(first, used_[part], column, width, values);
     for (int64_t i = 0; i < width; i += kPanelRows) {
       const int64_t count = std::min(kPanelRows, width - i);
-      pack_value_panel(isa_, values + i, kSlice, terms, count, panel);
+      pack_value_panel(isa_, {values + i, kSlice, terms, count}, panel);
       PanelProduct p{s_.weights[part],    request_.rows, panel, terms,
                      soft_at(column + i), kPanelRows,    count, keep};
       if (i + kPanelRows < width) {

@@ -17,8 +17,7 @@ bool has_avx512() {
 #if defined(__x86_64__)
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-         __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vnni") &&
-         __builtin_cpu_supports("avx512bf16");
+         __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vnni");
 #else
   return false;
 #endif
@@ -35,7 +34,7 @@ bool has_avx2() {
 
 bool has_amx() {
 #if defined(__x86_64__)
-  return has_avx512() && amx::tiles_work();
+  return has_avx512() && __builtin_cpu_supports("avx512bf16") && amx::tiles_work();
 #else
   return false;
 #endif

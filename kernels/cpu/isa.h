@@ -9,8 +9,8 @@ namespace potluck::cpu {
 
 // Falling order of preference; each needs what is named.
 enum class Isa {
-  amx,       // AMX tiles and bf16 beside AVX-512
-  avx512,    // AVX-512 F, BW, DQ, VL, VBMI, VNNI and BF16
+  amx,       // AMX tiles beside AVX-512 and its BF16
+  avx512,    // AVX-512 F, BW, DQ, VL, VBMI and VNNI
   avx2,      // AVX2, FMA and F16C
   portable,  // none: the reference kernels serve
 };

@@ -23,7 +23,7 @@ const PackedProduct& avx2_product(DType type) {
 const PackedProduct& avx512_product(DType type, Use use) {
   const bool fine = use == Use::fine || use == Use::finest;
   const PackedProduct* integers = avx512::int8_product(type, fine);
-  return integers ? *integers : avx512::bf16_product(fine);
+  return integers ? *integers : avx512::int16_product();
 }
 
 // Tiles of bf16 but where W must not be rounded, or meets few rows.
@@ -73,21 +73,20 @@ void store_panels(const PackedProduct& product, const WeightView& w, int64_t cou
 
 void widen_bf16(Isa isa, DType type, const void* blocks, int64_t values, uint16_t* out) {
 #if defined(__x86_64__)
-  if (isa == Isa::avx512 || isa == Isa::amx) return avx512::widen_bf16(type, blocks, values, out);
+  if (isa == Isa::amx) return amx::widen_bf16(type, blocks, values, out);
+  if (isa == Isa::avx512) return avx512::widen_bf16(type, blocks, values, out);
   if (isa == Isa::avx2) return avx2::widen_bf16(type, blocks, values, out);
 #endif
   CHECK(false, isa_name(isa), dtype_name(type), blocks, values, static_cast<void*>(out));
 }
 
-void pack_value_panel(Isa isa, const uint16_t* values, int64_t stride, int64_t terms, int64_t count,
-                      std::byte* panel) {
+void pack_value_panel(Isa isa, const ValueRows& values, std::byte* panel) {
 #if defined(__x86_64__)
-  if (isa == Isa::avx512 || isa == Isa::amx)
-    return avx512::pack_value_panel(values, stride, terms, count, panel);
-  if (isa == Isa::avx2) return avx2::pack_value_panel(values, stride, terms, count, panel);
+  if (isa == Isa::amx) return amx::pack_value_panel(values, panel);
+  if (isa == Isa::avx512) return avx512::pack_value_panel(values, panel);
+  if (isa == Isa::avx2) return avx2::pack_value_panel(values, panel);
 #endif
-  CHECK(false, isa_name(isa), stride, terms, count, static_cast<const void*>(values),
-        static_cast<void*>(panel));
+  CHECK(false, isa_name(isa), values.terms, static_cast<void*>(panel));
 }
 
 }  // namespace potluck::cpu

@@ -63,6 +63,9 @@ struct PanelProduct {
   size_t next_bytes = 0;
 };
 
+// What x and W are multiplied as.
+enum class Numbers : uint8_t { integers, bf16, f32 };
+
 // Products with W of one stored type on one instruction set. K = columns of W.
 struct PackedProduct {
   const char* name;                      // "int8", "bf16"
@@ -72,6 +75,7 @@ struct PackedProduct {
   size_t (*panel_bytes)(int64_t columns);
   void (*pack_panel)(const WeightView& w, std::byte* panel);  // w.rows ≤ kPanelRows
   void (*multiply)(const PanelProduct& product);
+  Numbers numbers;
 
   // The same with panels that were reordered when the model was loaded (PanelProduct::panel is a
   // stored one, without `keep`); nullptr where there are none.
@@ -112,9 +116,16 @@ void store_panels(const PackedProduct& product, const WeightView& w, int64_t cou
 // block's.
 void widen_bf16(Isa isa, DType type, const void* blocks, int64_t values, uint16_t* out);
 
-// The panel of a bf16 product that weights rows: out[r, c] = Σ_j x_r[j] · values[j, c], c < count ≤
-// kPanelRows. values: [terms, count] bf16, rows `stride` elements apart; panel: panel_bytes(terms).
-void pack_value_panel(Isa isa, const uint16_t* values, int64_t stride, int64_t terms, int64_t count,
-                      std::byte* panel);
+// Rows of bf16 values to be weighted: [terms, count], `stride` elements apart, count ≤ kPanelRows.
+struct ValueRows {
+  const uint16_t* data;
+  int64_t stride, terms, count;
+  float most = 0;  // of any |value|, if known
+};
+
+// Their panel for the product of DType::bf16: out[r, c] = Σ_j x_r[j] · values[j, c]. Where it is of
+// integers, values of a column in rows that stay `together` share a scale, and a row's rounding
+// depends on those beside it, unless `most` is given: then all of them have that one's.
+void pack_value_panel(Isa isa, const ValueRows& values, std::byte* panel);
 
 }  // namespace potluck::cpu

@@ -1,12 +1,11 @@
 // AMX's product on plain loops in the place of tiles: what a machine without AMX can hold it to.
 #include <gtest/gtest.h>
 
-#include <cmath>
+#include <array>
 #include <random>
 #include <vector>
 
 #include "kernels/cpu/amx/bf16_multiply.h"
-#include "kernels/cpu/isa.h"
 
 namespace potluck::cpu {
 namespace {
@@ -40,46 +39,74 @@ struct PlainTiles {
   }
 };
 
-// The same packed rows and panel by AVX-512: f32 sums in other orders, of products of bf16.
-TEST(AmxTiles, MeetAvx512OnOddShapes) {
-  if (!isa_available(Isa::avx512)) GTEST_SKIP() << "avx512, which packs, is not on this machine";
+// Rows and a panel in bf16, laid out as the tiles take them; a second term is what the first left.
+struct Operands {
+  int64_t rows, columns, terms;
+  int64_t padded = (columns + 31) / 32 * 32;
+  std::vector<uint16_t> x, panel;
+  std::vector<double> exact;  // [rows, 32]: Σ x · w of the terms
+
+  Operands(int64_t rows_, int64_t columns_, int64_t terms_)
+      : rows(rows_), columns(columns_), terms(terms_) {
+    x.resize(static_cast<size_t>(rows * terms * padded));
+    panel.resize(static_cast<size_t>(padded * 32));
+    exact.resize(static_cast<size_t>(rows * 32));
+    std::mt19937 random(9);
+    std::normal_distribution<float> normal;
+    std::vector<float> kept(static_cast<size_t>(rows * columns));
+    for (int64_t i = 0; i < rows * columns; ++i) {
+      float left = normal(random);
+      for (int64_t term = 0; term < terms; ++term) {
+        uint16_t& to = x[static_cast<size_t>((i / columns * terms + term) * padded + i % columns)];
+        to = bf16_from_f32(left);
+        left -= f32_from_bf16(to);
+        kept[static_cast<size_t>(i)] += f32_from_bf16(to);
+      }
+    }
+    for (int64_t k = 0; k < columns; ++k)
+      for (int64_t c = 0; c < 32; ++c) {
+        uint16_t& to = panel[static_cast<size_t>(k / 2 * 64 + c * 2 + k % 2)];
+        to = bf16_from_f32(normal(random));
+        for (int64_t r = 0; r < rows; ++r)
+          exact[static_cast<size_t>(r * 32 + c)] +=
+              static_cast<double>(kept[static_cast<size_t>(r * columns + k)]) * f32_from_bf16(to);
+      }
+  }
+
+  size_t term_bytes() const { return static_cast<size_t>(padded) * 2; }
+  PackedRows packed() {
+    return {reinterpret_cast<std::byte*>(x.data()), static_cast<size_t>(terms) * term_bytes()};
+  }
+};
+
+TEST(AmxTiles, MeetTheExactSumsOnOddShapes) {
   for (auto [rows, columns, count] :
        {std::array<int64_t, 3>{1, 1, 1}, {33, 40, 32}, {70, 300, 31}, {32, 64, 7}})
-    for (bool fine : {false, true}) {
-      const PackedProduct& product =
-          packed_product(Isa::avx512, DType::bf16, fine ? Use::fine : Use::many);
-      std::mt19937 random(9);
-      std::normal_distribution<float> normal;
-      std::vector<float> x(static_cast<size_t>(rows * columns)), keep;
-      for (float& v : x) v = normal(random);
-      for (int64_t t = 0; t < rows; ++t) keep.push_back(normal(random));
-      std::vector<uint16_t> w;
-      for (int64_t i = 0; i < count * columns; ++i) w.push_back(bf16_from_f32(normal(random)));
-      const size_t row = product.row_bytes(columns);
-      void* packed = std::aligned_alloc(64, row * static_cast<size_t>(rows));
-      void* panel = std::aligned_alloc(64, product.panel_bytes(columns));
-      const PackedRows packed_rows{static_cast<std::byte*>(packed), row};
-      for (int64_t t = 0; t < rows; ++t)
-        product.pack_row(x.data() + t * columns, columns, packed_rows[t]);
-      product.pack_panel({DType::bf16, w.data(), count, columns}, static_cast<std::byte*>(panel));
-      std::vector<float> expected(static_cast<size_t>(rows * 33), 0.5f), actual = expected;
-      PanelProduct p{
-          packed_rows, rows,       static_cast<std::byte*>(panel), columns, expected.data(), 33,
-          count,       keep.data()};
-      product.multiply(p);
-      p.out = actual.data();
+    for (int64_t terms : {1, 2}) {
+      Operands operands(rows, columns, terms);
+      const std::vector<float> keep(static_cast<size_t>(rows), 0.75f);
+      std::vector<float> out(static_cast<size_t>(rows * 33), 0.5f);
+      const PanelProduct p{operands.packed(),
+                           rows,
+                           reinterpret_cast<const std::byte*>(operands.panel.data()),
+                           columns,
+                           out.data(),
+                           33,
+                           count,
+                           keep.data()};
       const amx::RowCut cut{rows};
       PlainTiles tiles{cut.height, {}, nullptr};
-      const size_t term = static_cast<size_t>((columns + 31) / 32 * 64);
-      if (fine)
-        amx::multiply_bf16<2>(p, term, cut, tiles);
+      if (terms == 2)
+        amx::multiply_bf16<2>(p, operands.term_bytes(), cut, tiles);
       else
-        amx::multiply_bf16<1>(p, term, cut, tiles);
-      std::free(packed);
-      std::free(panel);
+        amx::multiply_bf16<1>(p, operands.term_bytes(), cut, tiles);
       const double tolerance = static_cast<double>(columns) * 0x1p-20 * 4;
-      for (size_t i = 0; i < expected.size(); ++i)
-        ASSERT_NEAR(actual[i], expected[i], tolerance) << rows << " × " << columns << " at " << i;
+      for (int64_t r = 0; r < rows; ++r)
+        for (int64_t c = 0; c < 33; ++c)
+          ASSERT_NEAR(out[static_cast<size_t>(r * 33 + c)],
+                      c < count ? 0.375 + operands.exact[static_cast<size_t>(r * 32 + c)] : 0.5,
+                      tolerance)
+              << rows << " × " << columns << " × " << terms << " at " << r << ", " << c;
     }
 }
 

@@ -37,7 +37,8 @@ TEST(Peaks, NamesTellProductsApart) {
   EXPECT_STREQ(product_name({}), "f32 reference");
   if (!isa_available(Isa::avx512)) GTEST_SKIP() << "no avx512 on this machine";
   EXPECT_STREQ(product_name({Isa::avx512, DType::q8_0, Use::many}), "int8");
-  EXPECT_STREQ(product_name({Isa::avx512, DType::bf16, Use::fine}), "bf16 fine");
+  EXPECT_STREQ(product_name({Isa::avx512, DType::q8_0, Use::fine}), "int8 fine");
+  EXPECT_STREQ(product_name({Isa::avx512, DType::bf16, Use::fine}), "int16");
 }
 
 }  // namespace

@@ -90,23 +90,28 @@ inline Floats multiply(Isa isa, const Floats& x, int64_t rows, const WeightView&
 }
 
 // What packing may change of Σ x·w, plus the float sums' own rounding. int8: half a step of each
-// block of x, step = max/127, times its |w| sum; two terms: 1/256 of that. bf16: 2⁻⁸ of x (two
-// terms: 2⁻¹⁶) and of w, unless w is bf16 anyway.
+// block of x, step = max/127, times its |w| sum; two terms: 1/256 of that. int16 of AVX2 the
+// same with a step of max/32767; of AVX-512, for floats: max/8191, and as much of w. bf16: 2⁻⁸ of x
+// (two terms: 2⁻¹⁶) and of w, unless w is bf16 anyway.
 inline double tolerance(Isa isa, const Weights& w, const float* x, const float* row, Use use) {
   const bool fine = use == Use::fine || use == Use::finest;
-  double packed = 0, magnitude = 0;
+  double packed = 0, both = 0, magnitude = 0;
   for (int64_t i = 0; i < w.columns; i += 32) {
-    double most = 0, weights = 0;
+    double most = 0, most_weight = 0, inputs = 0, weights = 0;
     for (int64_t j = i; j < std::min(w.columns, i + 32); ++j) {
       most = std::max<double>(most, std::fabs(x[j]));
+      most_weight = std::max<double>(most_weight, std::fabs(row[j]));
+      inputs += std::fabs(x[j]);
       weights += std::fabs(row[j]);
       magnitude += std::fabs(static_cast<double>(x[j]) * row[j]);
     }
     packed += most / 127 * 0.5001 * weights;
+    both += (most * weights + most_weight * inputs) / 8191 * 0.5001;
   }
   const double sums = static_cast<double>(w.columns) * 0x1p-22 * magnitude;
-  if (std::string_view(packed_product(isa, w.type, use).name).starts_with("int"))
-    return packed * 1.01 * (fine ? 0x1p-8 : 1) + sums + 1e-20;
+  const std::string_view name = packed_product(isa, w.type, use).name;
+  if (isa == Isa::avx512 && name == "int16") return both * 1.01 + sums + 1e-20;
+  if (name.starts_with("int")) return packed * 1.01 * (fine ? 0x1p-8 : 1) + sums + 1e-20;
   const double of_x = fine ? 0x1.02p-16 : 0x1.02p-8;
   return magnitude * (of_x + (w.type == DType::bf16 ? 0 : 0x1.02p-8)) + sums + 1e-20;
 }

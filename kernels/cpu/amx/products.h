@@ -1,6 +1,8 @@
 // The packed products of AMX (packed_product.h chooses).
 #pragma once
 
+#include <cstdint>
+
 #include "kernels/cpu/packed_product.h"
 
 namespace potluck::cpu::amx {
@@ -11,5 +13,8 @@ bool tiles_work();
 
 const PackedProduct& bf16_product(bool fine);   // any type
 const PackedProduct* int8_product(DType type);  // nullptr: no groups of 32 integers
+
+void widen_bf16(DType type, const void* blocks, int64_t values, uint16_t* out);
+void pack_value_panel(const ValueRows& values, std::byte* panel);
 
 }  // namespace potluck::cpu::amx

@@ -85,7 +85,7 @@ void multiply(const PanelProduct& p) {
 }
 
 constexpr PackedProduct kProduct = {"f32",       1,          row_bytes, pack_row,
-                                    panel_bytes, pack_panel, multiply};
+                                    panel_bytes, pack_panel, multiply,  Numbers::f32};
 
 }  // namespace
 
@@ -104,12 +104,12 @@ void widen_bf16(DType type, const void* blocks, int64_t values, uint16_t* out) {
   }
 }
 
-void pack_value_panel(const uint16_t* values, int64_t stride, int64_t terms, int64_t count,
-                      std::byte* panel) {
+void pack_value_panel(const ValueRows& values, std::byte* panel) {
   auto* to = reinterpret_cast<float*>(panel);
-  for (int64_t j = 0; j < terms; ++j) {
-    dequantize_row(DType::bf16, values + j * stride, to + j * kColumns, count);
-    std::memset(to + j * kColumns + count, 0, static_cast<size_t>(kColumns - count) * sizeof(*to));
+  const auto rest = static_cast<size_t>(kColumns - values.count) * sizeof(*to);
+  for (int64_t j = 0; j < values.terms; ++j, to += kColumns) {
+    dequantize_row(DType::bf16, values.data + j * values.stride, to, values.count);
+    std::memset(to + values.count, 0, rest);
   }
 }
 

@@ -184,7 +184,7 @@ void multiply(const PanelProduct& p) {
 template <typename Format>
 constexpr PackedProduct kProduct = {"int16",          Format::kGroup,      row_bytes<Format>,
                                     pack_row<Format>, panel_bytes<Format>, pack_panel<Format>,
-                                    multiply<Format>};
+                                    multiply<Format>, Numbers::integers};
 
 }  // namespace
 

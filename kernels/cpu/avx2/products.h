@@ -10,7 +10,6 @@ namespace potluck::cpu::avx2 {
 const PackedProduct* int16_product(DType type);  // nullptr: no integer format
 const PackedProduct& f32_product();              // any type
 void widen_bf16(DType type, const void* blocks, int64_t values, uint16_t* out);
-void pack_value_panel(const uint16_t* values, int64_t stride, int64_t terms, int64_t count,
-                      std::byte* panel);
+void pack_value_panel(const ValueRows& values, std::byte* panel);
 
 }  // namespace potluck::cpu::avx2

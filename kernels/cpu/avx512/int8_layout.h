@@ -8,12 +8,12 @@
 #include <immintrin.h>
 
 #include "kernels/cpu/avx2/formats.h"
+#include "kernels/cpu/avx512/quantize.h"
 #include "kernels/cpu/avx512/transpose.h"
 
 namespace potluck::cpu::avx512 {
 namespace {
 
-constexpr int kBlock = 32;            // values of x that share a scale
 constexpr int kColumns = kPanelRows;  // of a tile: a panel's
 
 // A packed row: int8 q[kTerms][K], f32 scale[K / 32], then for each group i32 −zero · Σ q, or f32

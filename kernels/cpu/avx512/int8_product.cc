@@ -12,6 +12,7 @@
 
 #include "kernels/cpu/avx512/int8_layout.h"
 #include "kernels/cpu/avx512/products.h"
+#include "kernels/cpu/avx512/quantize.h"
 #include "kernels/cpu/avx512/stored_panel.h"
 #include "kernels/cpu/avx512/tiles.h"
 
@@ -24,21 +25,6 @@ template <typename Format, int kTerms>
 size_t row_bytes(int64_t columns) {
   const auto k = static_cast<size_t>(columns);
   return odd_lines(kTerms * k + k / kBlock * 4 + k / Format::kGroup * 4);
-}
-
-// q = round(x · reach / max|x|), 16 values a half.
-struct QuantizedBlock {
-  __m512i halves[2];
-  float scale;
-};
-
-POTLUCK_INLINE_512 QuantizedBlock quantize_block(const float* x, float reach) {
-  const __m512 a = _mm512_loadu_ps(x), b = _mm512_loadu_ps(x + 16);
-  const float most = _mm512_reduce_max_ps(_mm512_max_ps(_mm512_abs_ps(a), _mm512_abs_ps(b)));
-  const __m512 inverse = _mm512_set1_ps(most > 0 ? reach / most : 0.0f);
-  return {{_mm512_cvtps_epi32(_mm512_mul_ps(a, inverse)),
-           _mm512_cvtps_epi32(_mm512_mul_ps(b, inverse))},
-          most / reach};
 }
 
 POTLUCK_INLINE_512 void store_int8(std::byte* to, __m512i q) {
@@ -201,6 +187,7 @@ constexpr PackedProduct kProduct = {kTerms == 2 ? "int8 fine" : "int8",
                                     panel_bytes<Format>,
                                     pack_panel<Format, false>,
                                     multiply<Format, kTerms>,
+                                    Numbers::integers,
                                     kTerms == 1 ? stored_bytes<Format> : nullptr,
                                     kTerms == 1 ? store_panel<Format> : nullptr,
                                     kTerms == 1 ? multiply_stored<Format> : nullptr};

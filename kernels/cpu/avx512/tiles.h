@@ -9,6 +9,8 @@
 
 namespace potluck::cpu::avx512 {
 
+#define POTLUCK_INLINE_512 static inline __attribute__((always_inline))
+
 namespace {  // compiled for AVX-512, for these sources alone
 
 // The first n of 16 lanes; n may be anything.

@@ -7,9 +7,9 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace potluck::cpu::avx512 {
+#include "kernels/cpu/avx512/tiles.h"
 
-#define POTLUCK_INLINE_512 static inline __attribute__((always_inline))
+namespace potluck::cpu::avx512 {
 
 // The 16 bytes at `p` of rows r, r + 4, r + 8 and r + 12.
 POTLUCK_INLINE_512 __m512i load_four_rows(const std::byte* p, size_t stride) {
