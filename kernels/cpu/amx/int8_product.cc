@@ -58,12 +58,6 @@ POTLUCK_TILE(2)
 POTLUCK_TILE(3)
 #undef POTLUCK_TILE
 
-POTLUCK_INLINE_512 __m512 broadcast(const std::byte* p) {
-  float value;
-  std::memcpy(&value, p, sizeof(value));
-  return _mm512_set1_ps(value);
-}
-
 // out[r] += dx · scale · sums − (dx · Σ xq) · minimum.
 template <Scales kScales, int kRows>
 POTLUCK_INLINE_512 void scale(const Side& s, int64_t group, int slot, __m512 (&out)[kRows]) {
@@ -77,9 +71,10 @@ POTLUCK_INLINE_512 void scale(const Side& s, int64_t group, int slot, __m512 (&o
 #pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r) {
     const __m512 sum = _mm512_cvtepi32_ps(_mm512_load_si512(sums + r * kSide));
-    out[r] = _mm512_fmadd_ps(_mm512_mul_ps(sum, broadcast(dx)), w, out[r]);
+    out[r] = _mm512_fmadd_ps(_mm512_mul_ps(sum, avx512::broadcast(dx)), w, out[r]);
     if constexpr (kScales == Scales::minimum)
-      out[r] = _mm512_fnmadd_ps(broadcast(extra), _mm512_load_ps(scales + kPanelRows * 4), out[r]);
+      out[r] = _mm512_fnmadd_ps(avx512::broadcast(extra), _mm512_load_ps(scales + kPanelRows * 4),
+                                out[r]);
     dx += s.stride;
     extra += s.stride;
   }
@@ -138,23 +133,22 @@ POTLUCK_INLINE_512 void write_side(const PanelProduct& p, int64_t first, int64_t
   }
 }
 
-template <Scales kScales, int kRows>
-void multiply_tile(const PanelProduct& p, const avx512::Chunk& chunk, int64_t first, int64_t skip,
+template <Scales kScales, int kRows, typename Chunk>
+void multiply_tile(const PanelProduct& p, const Chunk& chunk, int64_t first, int64_t skip,
                    Prefetch& prefetch) {
   constexpr size_t kScaleBytes = kScales == Scales::half ? 2 : 4;
   alignas(64) int32_t sums[4 * kHeightMax * kSide];
   const std::byte* x = p.x[first];
   for (int side = 0; kSide * side < p.count; ++side) {
-    const Side s{
-        x + chunk.first * kGroup,
-        x + avx512::scales_at<1>(p.columns) + chunk.first * 4,
-        x + avx512::extras_at<1>(p.columns) + chunk.first * 4,
-        p.x.stride,
-        chunk.panel + kSide * 4 * side,
-        chunk.panel + kGroup * kPanelRows + kSide * kScaleBytes * side,
-        kGroup * kPanelRows + kPanelRows * kScaleBytes * (kScales == Scales::minimum ? 2 : 1),
-        chunk.groups,
-        sums};
+    const Side s{x + chunk.first * kGroup,
+                 x + avx512::scales_at<1>(p.columns) + chunk.first * 4,
+                 x + avx512::extras_at<1>(p.columns) + chunk.first * 4,
+                 p.x.stride,
+                 chunk.panel + kSide * 4 * side,
+                 chunk.panel + kGroup * kPanelRows + kSide * kScaleBytes * side,
+                 Chunk::kStride,
+                 chunk.groups,
+                 sums};
     __m512 out[kRows];
     read_side(p, first, side, chunk.first == 0, out);
     add_groups<kScales>(s, prefetch, out);
@@ -169,8 +163,8 @@ class Multiply final {
     configure_tiles(cut_.height, kGroup);
   }
 
-  template <Scales kScales>
-  void add(const avx512::Chunk& chunk) {
+  template <Scales kScales, typename Chunk>
+  void add(const Chunk& chunk) {
     for (int64_t tile = 0; tile < cut_.tiles; ++tile)
       each_tile<kHeightMax>(cut_.height, [&]<int kRows>(int64_t) {
         multiply_tile<kScales, kRows>(product_, chunk, cut_.first(tile), cut_.fresh(tile),
@@ -186,27 +180,22 @@ class Multiply final {
 
 template <typename Format>
 constexpr Scales kFull = Format::kMinimum ? Scales::minimum : Scales::plain;
+template <typename Format>
+constexpr Scales kStored = Format::kBits == 8 ? Scales::half : kFull<Format>;
 
 template <typename Format>
 void multiply(const PanelProduct& p) {
-  Multiply(p).add<kFull<Format>>({p.panel, 0, p.columns / kGroup});
+  Multiply(p).add<kFull<Format>>(avx512::PanelChunk<Format>{p.panel, 0, p.columns / kGroup});
 }
 
-// Eight bits need no unpacking: a stored panel is multiplied as it lies, but in pieces, so that the
-// part of x that meets both sides of a piece stays near.
+// In pieces, so that the part of x that meets both sides of a piece stays near.
 template <typename Format>
 void multiply_stored(const PanelProduct& p) {
   constexpr int64_t kPiece = 44;  // groups: 48 KB
   Multiply multiply(p);
-  const int64_t groups = p.columns / kGroup;
-  if constexpr (Format::kBits == 8)
-    for (int64_t g = 0; g < groups; g += kPiece)
-      multiply.add<Scales::half>(
-          {p.panel + avx512::stored_bytes<Format>(g * kGroup), g, std::min(kPiece, groups - g)});
-  else
-    avx512::each_chunk<Format, true>(p.panel, p.columns, [&](const avx512::Chunk& chunk) {
-      multiply.add<kFull<Format>>(chunk);
-    });
+  avx512::each_chunk<Format, true>(p.panel, p.columns, kPiece, [&](const auto& chunk) {
+    multiply.template add<kStored<Format>>(chunk);
+  });
 }
 
 template <typename Format>
@@ -215,6 +204,7 @@ PackedProduct product(DType type) {
   p.name = "int8 (AMX)";
   p.pack_panel = avx512::pack_panel<Format, true>;
   p.multiply = multiply<Format>;
+  p.store_panel = avx512::store_panel<Format, true>;
   p.multiply_stored = multiply_stored<Format>;
   return p;
 }

@@ -16,8 +16,9 @@ namespace {
 
 constexpr int kColumns = kPanelRows;  // of a tile: a panel's
 
-// A packed row: int8 q[kTerms][K], f32 scale[K / 32], then for each group i32 −zero · Σ q, or f32
-// scale · Σ q where the format has a minimum. Two terms are q = 256 · q[0] + q[1].
+// A packed row: int8 q[kTerms][K], f32 scale[K / 32], then for each group i32 where its sums start,
+// or f32 scale · Σ q where the format has a minimum; of one term then f32 lift[K / 32]
+// (int8_product.cc). Two terms are q = 256 · q[0] + q[1].
 template <int kTerms>
 int64_t scales_at(int64_t columns) {
   return kTerms * columns;
@@ -25,7 +26,12 @@ int64_t scales_at(int64_t columns) {
 
 template <int kTerms>
 int64_t extras_at(int64_t columns) {
-  return kTerms * columns + columns / kBlock * 4;
+  return scales_at<kTerms>(columns) + columns / kBlock * 4;
+}
+
+template <typename Format, int kTerms>
+int64_t lifts_at(int64_t columns) {
+  return extras_at<kTerms>(columns) + columns / Format::kGroup * 4;
 }
 
 // A panel: for each group the bytes [kGroup / 4][32 columns][4], then f32 scale[32], then f32
@@ -68,6 +74,22 @@ void pack_panel(const WeightView& w, std::byte* panel) {
     write_groups<Format, kCentred>(stage, to);
   });
 }
+
+// A part of a panel: its first group, and how many.
+template <typename Format>
+struct PanelChunk {
+  const std::byte* panel;
+  int64_t first, groups;
+
+  static constexpr size_t kStride = kGroupBytes<Format>;
+  const std::byte* group(int64_t g) const { return panel + static_cast<size_t>(g) * kStride; }
+  static __m512 scale(const std::byte* scales, int side) {
+    return _mm512_load_ps(scales + 64 * side);
+  }
+  static __m512 minimum(const std::byte* scales, int side) {
+    return scale(scales + 4 * kColumns, side);
+  }
+};
 
 }  // namespace
 }  // namespace potluck::cpu::avx512

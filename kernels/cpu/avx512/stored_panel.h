@@ -3,12 +3,13 @@
 // blocks (Q4_K and Q5_K; the others take the same).
 //
 // A block of kValues columns of the 32 rows:
-//   values, in runs of 32 columns. Eight bits: int8 [8][32 rows][4], as a tile takes them. Fewer:
-//   for each 16 rows, bytes [4][16 rows][4] whose low nibbles are columns 0 to 15 of the run, the
+//   values, in runs of 32 columns. Eight bits: [8][32 rows][4], as a product takes them. Fewer: for
+//   each 16 rows, bytes [4][16 rows][4] whose low nibbles are columns 0 to 15 of the run, the
 //   high ones 16 to 31; then bit 4, and bit 5, of all 32 columns: 64-bit masks [8] each.
 //   scales: f16 [kHalves][32 rows], then a byte [kFactors][groups][32 rows].
 //
-// A chunk of it at a time becomes a panel in L1, with its scales in f32 (int8_layout.h).
+// Fewer bits than eight become a panel in L1, a chunk at a time, with scales in f32
+// (int8_layout.h).
 //
 // All of it has internal linkage: each source compiles it for its own instruction set, and the
 // linker must not choose one for all.
@@ -26,7 +27,7 @@ namespace {
 constexpr int kRun = 32;         // columns of a run
 constexpr int kQuads = 8;        // of a run: 4 columns of 16 rows are a vector
 constexpr int kSide = 16;        // rows of a vector
-constexpr int64_t kChunk = 256;  // columns of a chunk: the largest block
+constexpr int64_t kChunk = 256;  // columns unpacked at a time: the largest block
 
 // Where a stored block has what.
 template <typename Format>
@@ -63,7 +64,7 @@ POTLUCK_INLINE_512 void store_side(const __m512i (&q)[kQuads], std::byte* to) {
     }
 }
 
-template <typename Format>
+template <typename Format, bool kCentred>
 void store_values(const Stage<Format>& stage, std::byte* block) {
   using Block = StoredBlock<Format>;
   for (int run = 0; run < Block::kRuns; ++run)
@@ -74,14 +75,15 @@ void store_values(const Stage<Format>& stage, std::byte* block) {
       std::byte* to = block + run * Block::kRunBytes;
       if constexpr (Format::kBits == 8)
         for (int j = 0; j < kQuads; ++j)
-          _mm512_store_si512(to + 4 * kPanelRows * j + 64 * side, centred<Format>(q[j]));
+          _mm512_store_si512(to + 4 * kPanelRows * j + 64 * side,
+                             kCentred ? centred<Format>(q[j]) : q[j]);
       else
         store_side<Format>(q, to + side * Block::kSideBytes);
     }
 }
 
-// W's rows, at most 32, as a stored panel.
-template <typename Format>
+// W's rows, at most 32, as a stored panel; only eight bits are centred in it.
+template <typename Format, bool kCentred>
 void store_panel(const WeightView& w, std::byte* panel) {
   using Block = StoredBlock<Format>;
   Stage<Format> stage;
@@ -97,7 +99,7 @@ void store_panel(const WeightView& w, std::byte* panel) {
       Format::unpack(from, stage.q[c], stage.scale[0] + c, stage.minimum[0] + c);
       Format::raw_scales(from, halves + c, factors + c);
     }
-    store_values(stage, panel);
+    store_values<Format, kCentred>(stage, panel);
   }
 }
 
@@ -130,17 +132,10 @@ template <typename Format, bool kCentred>
 POTLUCK_INLINE_512 void unpack_values(const std::byte* block, std::byte* panel) {
   using Block = StoredBlock<Format>;
   for (int run = 0; run < Block::kRuns; ++run)
-    for (int side = 0; side < 2; ++side) {
-      const std::byte* from = block + run * Block::kRunBytes;
-      const auto to = [&](int j) { return quad_at<Format>(panel, run, j) + 64 * side; };
-      if constexpr (Format::kBits == 8)
-        for (int j = 0; j < kQuads; ++j) {
-          const __m512i v = _mm512_load_si512(from + 4 * kPanelRows * j + 64 * side);
-          _mm512_store_si512(to(j), kCentred ? v : centred<Format>(v));  // ± 128 is the same
-        }
-      else
-        unpack_side<Format, kCentred>(from + side * Block::kSideBytes, to);
-    }
+    for (int side = 0; side < 2; ++side)
+      unpack_side<Format, kCentred>(
+          block + run * Block::kRunBytes + side * Block::kSideBytes,
+          [&](int j) { return quad_at<Format>(panel, run, j) + 64 * side; });
 }
 
 // f16 [16] at `halves`, times a byte each if there is one.
@@ -172,15 +167,22 @@ POTLUCK_INLINE_512 void unpack_scales(const std::byte* block, std::byte* panel) 
     }
 }
 
-// A part of a panel, unpacked: its first group, and how many.
-struct Chunk {
+// A part of a stored panel of eight bits, which needs no unpacking.
+template <typename Format>
+struct StoredChunk {
   const std::byte* panel;
   int64_t first, groups;
+
+  static constexpr size_t kStride = StoredBlock<Format>::kBytes;
+  const std::byte* group(int64_t g) const { return panel + static_cast<size_t>(g) * kStride; }
+  static __m512 scale(const std::byte* scales, int side) {
+    return scale_of<Format>(scales + 2 * kSide * side, nullptr);
+  }
 };
 
-// Unpacks a stored panel chunk by chunk and hands each to body(chunk).
 template <typename Format, bool kCentred, typename Body>
-POTLUCK_INLINE_512 void each_chunk(const std::byte* stored, int64_t columns, const Body& body) {
+POTLUCK_INLINE_512 void each_unpacked_chunk(const std::byte* stored, int64_t columns,
+                                            const Body& body) {
   using Block = StoredBlock<Format>;
   alignas(64) std::byte panel[kChunk / Format::kGroup * kGroupBytes<Format>];
   constexpr int64_t kBlocks = kChunk / Format::kValues;
@@ -193,7 +195,22 @@ POTLUCK_INLINE_512 void each_chunk(const std::byte* stored, int64_t columns, con
       unpack_values<Format, kCentred>(block, to);
       unpack_scales<Format>(block, to);
     }
-    body(Chunk{panel, b * Block::kGroups, count * Block::kGroups});
+    body(PanelChunk<Format>{panel, b * Block::kGroups, count * Block::kGroups});
+  }
+}
+
+// Hands a stored panel to body(chunk) in pieces: of eight bits as it lies, `piece` groups at a
+// time; of fewer unpacked.
+template <typename Format, bool kCentred, typename Body>
+POTLUCK_INLINE_512 void each_chunk(const std::byte* stored, int64_t columns, int64_t piece,
+                                   const Body& body) {
+  if constexpr (Format::kBits < 8) {
+    each_unpacked_chunk<Format, kCentred>(stored, columns, body);
+  } else {
+    const int64_t groups = columns / Format::kGroup;
+    for (int64_t g = 0; g < groups; g += piece)
+      body(StoredChunk<Format>{stored + stored_bytes<Format>(g * Format::kGroup), g,
+                               std::min(piece, groups - g)});
   }
 }
 

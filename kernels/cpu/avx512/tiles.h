@@ -18,6 +18,12 @@ inline __mmask16 first_lanes(int64_t n) {
   return static_cast<__mmask16>(n >= 16 ? 0xffff : n <= 0 ? 0 : (1 << n) - 1);
 }
 
+POTLUCK_INLINE_512 __m512 broadcast(const std::byte* p) {
+  float value;
+  std::memcpy(&value, p, sizeof(value));
+  return _mm512_set1_ps(value);
+}
+
 // Columns [0, count) of a panel's 32, of row r.
 inline void start_columns(const PanelProduct& p, int64_t r, __m512 (&sums)[2]) {
   for (int side = 0; side < 2; ++side)
