@@ -11,6 +11,9 @@
 namespace potluck::cpu {
 namespace {
 
+// Of one expert, one after another, so that a thread knows which it takes next.
+constexpr int64_t kPanelsATask = 4;
+
 struct Scratch {
   ExpertGroups groups;
   PackedRows x;       // [slots], grouped
@@ -54,40 +57,62 @@ struct Pass {
   float* out;
 };
 
-// The stored panel `task`, or past the last none.
-const std::byte* stored_panel(const Pass& pass, int64_t task, int64_t tasks) {
-  if (task >= tasks) return nullptr;
+// Panels `begin` to `end` of one expert, and the panel that this thread most likely takes after
+// them; all are counted over experts.
+struct Task {
+  int64_t expert, begin, end, after;
+};
+
+// The stored panel, or past the last none.
+const std::byte* stored_panel(const Pass& pass, int64_t panel, int64_t panels) {
+  if (panel >= panels) return nullptr;
   return static_cast<const std::byte*>(pass.w.blocks) +
-         static_cast<size_t>(task) * pass.product.stored_bytes(pass.w.columns);
+         static_cast<size_t>(panel) * pass.product.stored_bytes(pass.w.columns);
+}
+
+// One expert's rows against some of its panels, by one thread.
+void run_task(const Pass& pass, int experts, const Task& task, const Scratch& s,
+              std::byte* unpacked) {
+  const int64_t panels = panel_count(pass.outputs), row = s.groups.begin[task.expert];
+  for (int64_t panel = task.begin; panel < task.end; ++panel) {
+    const int64_t first = panel % panels * kPanelRows;
+    const int64_t next = panel + 1 < task.end ? panel + 1 : task.after;
+    const auto first_row = [&](int64_t of) {
+      return of / panels * pass.outputs + of % panels * kPanelRows;
+    };
+    PanelProduct p{pass.x.from(row),
+                   s.groups.rows(task.expert),
+                   unpacked,
+                   pass.w.columns,
+                   pass.out + row * pass.outputs + first,
+                   pass.outputs,
+                   std::min(kPanelRows, pass.outputs - first)};
+    if (pass.stored) {
+      p.panel = stored_panel(pass, panel, experts * panels);
+      p.next = stored_panel(pass, next, experts * panels);
+      p.next_bytes = p.next ? pass.product.stored_bytes(pass.w.columns) : 0;
+      pass.product.multiply_stored(p);
+    } else {
+      pass.product.pack_panel(pass.w.slice(first_row(panel), p.count), unpacked);
+      set_next(pass.w, first_row(next), p);
+      pass.product.multiply(p);
+    }
+  }
 }
 
 // Every expert hit against each of its panels.
 void run(const Pass& pass, int experts, const Scratch& s, ThreadPool& pool) {
-  const int64_t panels = panel_count(pass.outputs), tasks = experts * panels;
-  const auto first_row = [&](int64_t task) {
-    return task / panels * pass.outputs + task % panels * kPanelRows;
-  };
-  pool.for_each(tasks, [&](int64_t task, int thread) {
-    const int64_t e = task / panels, first = task % panels * kPanelRows;
-    if (s.groups.rows(e) == 0) return;
-    std::byte* panel = s.panels + static_cast<size_t>(thread) * s.panel_bytes;
-    const int64_t count = std::min(kPanelRows, pass.outputs - first), row = s.groups.begin[e];
-    PanelProduct p{pass.x.from(row),
-                   s.groups.rows(e),
-                   panel,
-                   pass.w.columns,
-                   pass.out + row * pass.outputs + first,
-                   pass.outputs,
-                   count};
-    if (pass.stored) {
-      p.panel = stored_panel(pass, task, tasks);
-      p.next = stored_panel(pass, task + pool.threads(), tasks);
-      p.next_bytes = p.next ? pass.product.stored_bytes(pass.w.columns) : 0;
-      return pass.product.multiply_stored(p);
-    }
-    pass.product.pack_panel(pass.w.slice(first_row(task), count), panel);
-    set_next(pass.w, first_row(task + pool.threads()), p);
-    pass.product.multiply(p);
+  const int64_t panels = panel_count(pass.outputs);
+  const int64_t tasks = (panels + kPanelsATask - 1) / kPanelsATask;
+  pool.for_each(experts * tasks, [&](int64_t index, int thread) {
+    const auto panel_of = [&](int64_t at) {
+      return at / tasks * panels + at % tasks * kPanelsATask;
+    };
+    const Task task{index / tasks, panel_of(index),
+                    std::min(panel_of(index) + kPanelsATask, (index / tasks + 1) * panels),
+                    panel_of(index + pool.threads())};
+    if (s.groups.rows(task.expert) > 0)
+      run_task(pass, experts, task, s, s.panels + static_cast<size_t>(thread) * s.panel_bytes);
   });
 }
 

@@ -25,7 +25,7 @@ class Prefetch final {
 
   void step() {
     const std::byte* until = at_ + bytes_ < end_ ? at_ + bytes_ : end_;
-    for (; at_ < until; at_ += 64) __builtin_prefetch(at_, 0, 2);  // to L2
+    for (; at_ < until; at_ += 64) __builtin_prefetch(at_, 0, 1);  // to L2
   }
 
  private:
