@@ -69,13 +69,13 @@ DeviceInfo CpuBackend::info() const {
 ReservedBytes CpuBackend::reserved() const {
   ReservedBytes bytes;
   for (const Tensor& tensor : tensors_) bytes.tensors += tensor.bytes;
-  for (const Pages& pages : pages_) bytes.tensors += pages.bytes();
+  for (const cpu::Pages& pages : pages_) bytes.tensors += pages.bytes();
   for (const Stored& matrix : matrices_) bytes.panels += matrix.panel_bytes;
   return bytes;
 }
 
 Tensor CpuBackend::allocate(size_t bytes) {
-  if (bytes >= Pages::kHugePage) {
+  if (bytes >= cpu::Pages::kHugePage) {
     pages_.emplace_back(bytes).touch(pool_);
     return {pages_.back().data(), bytes};
   }
@@ -90,7 +90,7 @@ Tensor CpuBackend::allocate(size_t bytes) {
 }
 
 void CpuBackend::free(Tensor& tensor) {
-  if (std::erase_if(pages_, [&](const Pages& pages) { return pages.data() == tensor.data; })) {
+  if (std::erase_if(pages_, [&](const cpu::Pages& pages) { return pages.data() == tensor.data; })) {
     tensor = {};
     return;
   }
@@ -131,7 +131,7 @@ Matrix CpuBackend::load_matrix(std::shared_ptr<const std::byte> blocks, DType ty
 // Reads the file's blocks and touches the panels' pages for the first time in all threads at once.
 CpuBackend::Stored CpuBackend::store_panels(const cpu::WeightView& view, int64_t count) {
   const cpu::PackedProduct& product = cpu::packed_product(isa_, view.type, cpu::Use::few);
-  const auto pages = std::make_shared<Pages>(cpu::store_bytes(product, view, count));
+  const auto pages = std::make_shared<cpu::Pages>(cpu::store_bytes(product, view, count));
   cpu::store_panels(product, view, count, pages->data(), pool_);
   return {
       {pages, pages->data()}, {view.type, pages->data(), view.rows, view.columns}, pages->bytes()};

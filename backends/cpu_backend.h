@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "backends/backend.h"
-#include "backends/pages.h"
 #include "kernels/cpu/isa.h"
 #include "kernels/cpu/packed_product.h"
+#include "kernels/cpu/pages.h"
 #include "kernels/cpu/reference.h"
 #include "kernels/cpu/thread_pool.h"
 
@@ -90,7 +90,7 @@ class CpuBackend final : public Backend {
   const cpu::Isa isa_;
   cpu::ThreadPool pool_;
   std::vector<Tensor> tensors_;  // the small ones; the others lie in pages_
-  std::vector<Pages> pages_;
+  std::vector<cpu::Pages> pages_;
   std::vector<Stored> matrices_;
   size_t scratch_bytes_ = 0;
   Tensor scratch_;               // of the largest operation

@@ -1,7 +1,5 @@
 #include "kernels/cpu/peaks.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
@@ -12,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/cpu/pages.h"
 #include "kernels/cpu/products.h"
 #include "topology/check.h"
 #include "topology/clock.h"
@@ -22,7 +21,7 @@ namespace {
 
 constexpr double kEachSeconds = 0.03;  // of a shape, or of copying
 constexpr int kBatch = 32;             // calls: long for a clock, short for the system's scheduler
-constexpr size_t kHugePage = 2u << 20;
+constexpr size_t kCacheLine = 64;
 constexpr size_t kReadTask = 1u << 20;
 constexpr size_t kReadTasks = 32;  // of a round, which threads share
 constexpr size_t kReadPasses = 6;
@@ -34,9 +33,9 @@ struct FreeAligned {
 };
 using Aligned = std::unique_ptr<std::byte[], FreeAligned>;
 
-Aligned aligned(size_t bytes, size_t alignment) {
-  const size_t rounded = (bytes + alignment - 1) / alignment * alignment;
-  auto* data = static_cast<std::byte*>(std::aligned_alloc(alignment, rounded));
+Aligned aligned(size_t bytes) {
+  const size_t rounded = (bytes + kCacheLine - 1) / kCacheLine * kCacheLine;
+  auto* data = static_cast<std::byte*>(std::aligned_alloc(kCacheLine, rounded));
   if (!data)
     throw Fault(FaultKind::memory,
                 "cannot allocate " + std::to_string(bytes) + " bytes to measure");
@@ -80,10 +79,10 @@ class Operands {
   void pack(const PackedProduct& product, DType type) {
     const std::vector<std::byte> blocks(row_bytes(type, kPanelRows * shape_.columns),
                                         std::byte{0x11});
-    panel_ = aligned(product.panel_bytes(shape_.columns), 64);
+    panel_ = aligned(product.panel_bytes(shape_.columns));
     product.pack_panel({type, blocks.data(), kPanelRows, shape_.columns}, panel_.get());
     const size_t bytes = product.row_bytes(shape_.columns);
-    packed_ = aligned(bytes * static_cast<size_t>(shape_.rows), 64);
+    packed_ = aligned(bytes * static_cast<size_t>(shape_.rows));
     rows_ = {packed_.get(), bytes};
     for (int64_t r = 0; r < shape_.rows; ++r)
       product.pack_row(x_.data() + r * shape_.columns, shape_.columns, rows_[r]);
@@ -147,10 +146,9 @@ double product_peak(const ProductKind& kind, ThreadPool& pool) {
 double read_peak(size_t bytes, ThreadPool& pool) {
   const size_t rounds = std::max<size_t>(1, bytes / (kReadTask * kReadTasks));
   const size_t all = rounds * kReadTask * kReadTasks;
-  const Aligned memory = aligned(all, kHugePage);
-  madvise(memory.get(), all, MADV_HUGEPAGE);  // a wish; small pages do as well
+  const Pages memory(all);
   const auto at = [&](int64_t task) {
-    return memory.get() + static_cast<size_t>(task) * kReadTask;
+    return memory.data() + static_cast<size_t>(task) * kReadTask;
   };
   pool.for_each(static_cast<int64_t>(rounds * kReadTasks),
                 [&](int64_t task, int) { std::memset(at(task), 1, kReadTask); });
@@ -172,8 +170,8 @@ double copy_peak(ThreadPool& pool) {
   std::vector<Aligned> memory;
   std::vector<std::function<void()>> each;
   for (int i = 0; i < pool.threads(); ++i) {
-    std::byte* from = memory.emplace_back(aligned(bytes, 64)).get();
-    std::byte* to = memory.emplace_back(aligned(bytes, 64)).get();
+    std::byte* from = memory.emplace_back(aligned(bytes)).get();
+    std::byte* to = memory.emplace_back(aligned(bytes)).get();
     std::memset(from, 1, bytes);
     each.push_back([=] { std::memcpy(to, from, bytes); });
   }

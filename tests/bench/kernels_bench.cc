@@ -11,9 +11,9 @@
 #include <string>
 #include <vector>
 
-#include "backends/pages.h"
 #include "kernels/cpu/dequantize.h"
 #include "kernels/cpu/fast.h"
+#include "kernels/cpu/pages.h"
 #include "kernels/cpu/peaks.h"
 
 namespace potluck::cpu {

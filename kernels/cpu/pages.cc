@@ -1,4 +1,4 @@
-#include "backends/pages.h"
+#include "kernels/cpu/pages.h"
 
 #include <sys/mman.h>
 #include <unistd.h>
@@ -8,7 +8,7 @@
 
 #include "topology/fault.h"
 
-namespace potluck {
+namespace potluck::cpu {
 
 Pages::Pages(size_t bytes) : bytes_(bytes < 1 ? 1 : bytes) {
   void* data = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -32,7 +32,7 @@ Pages& Pages::operator=(Pages&& other) noexcept {
   return *this;
 }
 
-void Pages::touch(cpu::ThreadPool& pool) {
+void Pages::touch(ThreadPool& pool) {
   const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   const size_t parts = (bytes_ + kHugePage - 1) / kHugePage;
   pool.for_each(static_cast<int64_t>(parts), [&](int64_t part, int) {
@@ -42,4 +42,4 @@ void Pages::touch(cpu::ThreadPool& pool) {
   });
 }
 
-}  // namespace potluck
+}  // namespace potluck::cpu

@@ -5,7 +5,7 @@
 
 #include "kernels/cpu/thread_pool.h"
 
-namespace potluck {
+namespace potluck::cpu {
 
 class Pages final {
  public:
@@ -17,7 +17,7 @@ class Pages final {
 
   std::byte* data() const { return data_; }
   size_t bytes() const { return bytes_; }
-  void touch(cpu::ThreadPool& pool);  // all of them, by all threads: zeroing takes a while
+  void touch(ThreadPool& pool);  // all of them, by all threads: zeroing takes a while
 
   static constexpr size_t kHugePage = size_t{2} << 20;
 
@@ -26,4 +26,4 @@ class Pages final {
   size_t bytes_ = 0;
 };
 
-}  // namespace potluck
+}  // namespace potluck::cpu
