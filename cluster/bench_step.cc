@@ -3,16 +3,10 @@
 #include <algorithm>
 #include <map>
 #include <numeric>
-#include <random>
-#include <span>
 
-#include "backends/profiled_backend.h"
+#include "cluster/bench_canvases.h"
 #include "cluster/ring_plan.h"
 #include "cluster/run_report.h"
-#include "cluster/stages_beside.h"
-#include "coordinator/canvas.h"
-#include "coordinator/sampler.h"
-#include "shard/head.h"
 #include "topology/clock.h"
 #include "topology/cost_model.h"
 #include "topology/fault.h"
@@ -21,12 +15,6 @@ namespace potluck {
 namespace {
 
 constexpr uint64_t kReadBytes = uint64_t{1} << 30;  // more than the largest caches hold
-constexpr NoiseKey kNoise{1, 0};
-
-struct Timed {
-  double ms = 0;
-  StepWork work;
-};
 
 Plan plan_of(const ModelSource& source, const StepBenchOptions& options) {
   const int longest = *std::max_element(options.prompts.begin(), options.prompts.end());
@@ -44,113 +32,18 @@ Plan plan_of(const ModelSource& source, const StepBenchOptions& options) {
 }
 
 // The median step itself (of two in the middle the faster), so that its parts add up.
-const Timed& median_step(std::vector<Timed>& steps) {
-  std::sort(steps.begin(), steps.end(), [](const Timed& a, const Timed& b) { return a.ms < b.ms; });
+const TimedStep& median_step(std::vector<TimedStep>& steps) {
+  std::sort(steps.begin(), steps.end(),
+            [](const TimedStep& a, const TimedStep& b) { return a.ms < b.ms; });
   return steps[(steps.size() - 1) / 2];
 }
 
-// One canvas behind one prompt. Every step that is timed is the canvas' second, from the same ids
-// and soft embedding, so all do the same work: self-conditioned, and sure of little.
-class Canvas {
- public:
-  Canvas(const ModelSource& source, const Plan& plan, ProfiledBackend& backend)
-      : spec_(source.spec()),
-        plan_(plan),
-        backend_(backend),
-        head_(source, plan, backend),
-        stages_(source, plan, backend),
-        sampler_(make_entropy_bound_sampler(spec_.generation)),
-        first_(head_.new_soft()),
-        second_(head_.new_soft()) {}
-
-  double encode(int tokens) {
-    stages_.restart();
-    length_ = 0;
-    std::mt19937 random(1);
-    std::vector<int32_t> ids(static_cast<size_t>(tokens));
-    for (int32_t& id : ids)
-      id = static_cast<int32_t>(random() % static_cast<uint32_t>(spec_.vocab));
-    const Time begin = now();
-    while (length_ < tokens) {
-      Segment s;
-      s.position = length_;
-      s.rows = std::min(plan_.chunk, tokens - length_);
-      pass(s, std::span(ids).subspan(static_cast<size_t>(length_), static_cast<size_t>(s.rows)),
-           {});
-      length_ += s.rows;
-    }
-    backend_.wait();
-    return seconds(now() - begin);
-  }
-
-  void first_step() {
-    sampler_->begin_canvas();
-    next_ = step(0, initial_canvas(kNoise, 0, spec_.canvas, spec_.vocab), {}, first_);
-  }
-
-  Timed second_step() {
-    Timed timed;
-    backend_.take();
-    const Time begin = now();
-    step(1, next_, first_, second_);
-    timed.ms = milliseconds(now() - begin);
-    timed.work = backend_.take();
-    timed.work[static_cast<size_t>(Part::sampling)].seconds = sampling_seconds_;
-    return timed;
-  }
-
- private:
-  void pass(const Segment& segment, std::span<const int32_t> ids, Tensor soft) {
-    head_.embed(std::span(&segment, 1), ids, std::span(&soft, 1));
-    stages_.through(segment, head_.workspace().x, nullptr);
-  }
-
-  // The ids of the step after.
-  std::vector<int32_t> step(int index, const std::vector<int32_t>& ids, Tensor soft, Tensor out) {
-    Segment s;
-    s.mode = Mode::denoise;
-    s.position = length_;
-    s.rows = spec_.canvas;
-    s.inverse_temperature = static_cast<float>(1.0 / sampler_->temperature(index));
-    s.seed = kNoise.seed;
-    s.step = static_cast<uint32_t>(index);
-    pass(s, ids, soft);
-    const std::vector<RowCandidate> rows = head_.answer(std::span(&s, 1), std::span(&out, 1));
-    const Time begin = now();
-    StepDecision decision = sampler_->decide(
-        candidates_of(rows), renoise_ids(kNoise, 0, s.step, spec_.canvas, spec_.vocab));
-    sampling_seconds_ = seconds(now() - begin);
-    return std::move(decision.next);
-  }
-
-  static Candidates candidates_of(const std::vector<RowCandidate>& rows) {
-    Candidates c;
-    for (const RowCandidate& row : rows) {
-      c.argmax.push_back(row.argmax);
-      c.sample.push_back(row.sample);
-      c.entropy.push_back(row.entropy);
-    }
-    return c;
-  }
-
-  const ModelSpec& spec_;
-  const Plan& plan_;
-  ProfiledBackend& backend_;
-  Head head_;
-  StagesBeside stages_;
-  std::unique_ptr<Sampler> sampler_;
-  Tensor first_, second_;  // soft embeddings after each step
-  std::vector<int32_t> next_;
-  int length_ = 0;
-  double sampling_seconds_ = 0;
-};
-
-StepRun measure(Canvas& canvas, int prompt, int repetitions, Timed& middle) {
+StepRun measure(BenchCanvases& canvases, int prompt, int repetitions, TimedStep& middle) {
   std::vector<double> encodes;
-  std::vector<Timed> steps;
-  for (int i = 0; i < repetitions; ++i) encodes.push_back(canvas.encode(prompt));
-  canvas.first_step();
-  for (int i = 0; i < repetitions; ++i) steps.push_back(canvas.second_step());
+  std::vector<TimedStep> steps;
+  for (int i = 0; i < repetitions; ++i) encodes.push_back(canvases.encode(prompt));
+  canvases.first_step();
+  for (int i = 0; i < repetitions; ++i) steps.push_back(canvases.second_step());
   middle = median_step(steps);
   StepRun run;
   run.prompt = prompt;
@@ -240,19 +133,22 @@ double StepRun::limit_ms() const {
 }
 
 StepBench bench_step(const ModelSource& source, const StepBenchOptions& options) {
-  const Plan plan = plan_of(source, options);
+  Plan plan = plan_of(source, options);
+  const int chunk = plan.chunk;  // which all canvases in a pass may exceed
+  plan.sessions = options.canvases;
+  plan.chunk = std::max(chunk, options.canvases * source.spec().canvas);
   CpuBackend below(options.threads, isa_of({options.threads, options.precision, options.isa}));
   ProfiledBackend backend(below);
   StepBench bench = described(source, below);
   const Time begin = now();
-  Canvas canvas(source, plan, backend);
+  BenchCanvases canvases(source, plan, chunk, backend);
   bench.load_s = seconds(now() - begin);
   const Time loaded = now();
-  canvas.first_step();
+  canvases.first_step();
   bench.first_step_ms = milliseconds(now() - loaded);
-  std::vector<Timed> steps(options.prompts.size());
+  std::vector<TimedStep> steps(options.prompts.size());
   for (size_t i = 0; i < steps.size(); ++i)
-    bench.runs.push_back(measure(canvas, options.prompts[i], options.repetitions, steps[i]));
+    bench.runs.push_back(measure(canvases, options.prompts[i], options.repetitions, steps[i]));
   const double beyond_ms = std::max(0.0, bench.first_step_ms - bench.runs.front().step_ms);
   bench.load_gb_per_s = bench.weight_bytes * 1e-9 / (bench.load_s + beyond_ms * 1e-3);
   Peaks peaks(below.threads(), below.info().bytes_free);

@@ -14,6 +14,7 @@ namespace potluck {
 
 struct StepBenchOptions {
   std::vector<int> prompts;  // tokens encoded before the canvas, a run each
+  int canvases = 1;          // in one pass
   int repetitions = 5;       // of each encode and step; the median counts
   int threads = 0;           // 0: one for each core allowed
   int stages = 1;

@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "backends/backend.h"
 #include "cluster/bench_commands.h"
 #include "cluster/bench_step_report.h"
 #include "cluster/flag_checks.h"
@@ -58,6 +59,9 @@ void add_bench_step(CLI::App* bench, CommandLine& line) {
                                "32)")
                    ->delimiter(','),
                "N,N", 0, kMostInt);
+  whole_number(sub->add_option("--canvases", flags->bench.canvases,
+                               "so many in one pass, each behind the prompt (default: 1)"),
+               "N", 1, kMaxSegments);
   whole_number(sub->add_option("-r,--repetitions", flags->bench.repetitions,
                                "of each encode and step, after a warm-up (default: 5)"),
                "N", 1, kRepetitionsMax);

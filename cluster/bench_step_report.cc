@@ -68,9 +68,13 @@ std::string peaks_text(const StepBench& bench) {
 
 std::string runs_table(const StepBench& bench, const StepBenchOptions& options,
                        const BenchLabel& label) {
-  std::vector<std::string> header = {"date",      "version", "model",      "size",
-                                     "device",    "stages",  "precision",  "load s",
-                                     "load GB/s", "prompt",  "encode t/s", "step ms (least, most)"};
+  std::vector<std::string> header = {"date",        "version",
+                                     "model",       "size",
+                                     "device",      "stages",
+                                     "precision",   "load s",
+                                     "load GB/s",   "prompt",
+                                     "canvases",    "encode t/s",
+                                     "ms a canvas", "step ms (least, most)"};
   for (int part = 0; part < kParts; ++part) header.push_back(part_name(static_cast<Part>(part)));
   header.insert(header.end(), {"rest", "share"});
   std::string text = table_line(header) + table_rule(header.size());
@@ -86,7 +90,9 @@ std::string runs_table(const StepBench& bench, const StepBenchOptions& options,
         fmt::format("{:.3g}", bench.load_s),
         fmt::format("{:.3g}", bench.load_gb_per_s),
         std::to_string(run.prompt),
+        std::to_string(options.canvases),
         run.prompt ? fmt::format("{:.4g}", run.encode_tokens_per_s) : "",
+        fmt::format("{:.4g}", run.step_ms / options.canvases),
         fmt::format("{:.4g} ({:.4g}, {:.4g})", run.step_ms, run.least_ms, run.most_ms)};
     for (const PartFigures& part : run.parts) row.push_back(fmt::format("{:.3g}", part.ms));
     row.push_back(fmt::format("{:.3g}", run.rest_ms()));
@@ -96,11 +102,16 @@ std::string runs_table(const StepBench& bench, const StepBenchOptions& options,
   return text;
 }
 
-std::string parts_table(const StepRun& run) {
+std::string canvases_text(int canvases) {
+  return canvases == 1 ? "" : " of " + std::to_string(canvases) + " canvases";
+}
+
+std::string parts_table(const StepRun& run, int canvases) {
   const std::vector<std::string> header = {"part",     "ms",         "GFLOP/s", "GB/s",
                                            "limit ms", "limited by", "share"};
-  std::string text = fmt::format("\nA step behind a prompt of {}:\n\n", run.prompt) +
-                     table_line(header) + table_rule(header.size());
+  std::string text =
+      fmt::format("\nA step{} behind a prompt of {}:\n\n", canvases_text(canvases), run.prompt) +
+      table_line(header) + table_rule(header.size());
   for (size_t i = 0; i < run.parts.size(); ++i) {
     const PartFigures& part = run.parts[i];
     text += table_line({part_name(static_cast<Part>(i)), fmt::format("{:.3g}", part.ms),
@@ -125,12 +136,13 @@ nlohmann::ordered_json part_json(const PartFigures& part) {
           {"share", part.share()}};
 }
 
-nlohmann::ordered_json run_json(const StepBench& bench, const StepRun& run) {
+nlohmann::ordered_json run_json(const StepBench& bench, const StepRun& run, int canvases) {
   nlohmann::ordered_json json = {{"prompt", run.prompt},
                                  {"encode_tokens_per_s", run.encode_tokens_per_s},
                                  {"step_ms", run.step_ms},
                                  {"step_ms_least", run.least_ms},
                                  {"step_ms_most", run.most_ms},
+                                 {"ms_a_canvas", run.step_ms / canvases},
                                  {"limit_ms", run.limit_ms()},
                                  {"share", run.share()},
                                  {"read_gb_per_s", bench.read_gb_per_s},
@@ -148,7 +160,7 @@ nlohmann::ordered_json run_json(const StepBench& bench, const StepRun& run) {
 std::string step_bench_markdown(const StepBench& bench, const StepBenchOptions& options,
                                 const BenchLabel& label) {
   std::string text = runs_table(bench, options, label);
-  for (const StepRun& run : bench.runs) text += parts_table(run);
+  for (const StepRun& run : bench.runs) text += parts_table(run, options.canvases);
   return text + "\nPeaks of " + std::to_string(bench.threads) +
          " threads at once, in this run: " + peaks_text(bench) + ".\n";
 }
@@ -166,12 +178,13 @@ nlohmann::ordered_json step_bench_json(const StepBench& bench, const StepBenchOp
         {"threads", bench.threads},
         {"precision", options.precision == Precision::fast ? "fast" : "exact"},
         {"stages", options.stages},
+        {"canvases", options.canvases},
         {"repetitions", options.repetitions},
         {"weight_bytes", static_cast<uint64_t>(bench.weight_bytes)},
         {"load_s", bench.load_s},
         {"first_step_ms", bench.first_step_ms},
         {"load_gb_per_s", bench.load_gb_per_s}};
-    json.update(run_json(bench, run));
+    json.update(run_json(bench, run, options.canvases));
     runs.push_back(std::move(json));
   }
   return runs;

@@ -105,7 +105,8 @@ class Replay {
   }
 
   void through_stages(const Segment& segment, const Stage::LayerTap& tap) {
-    remote_ ? through_links(segment) : beside_->through(segment, head_.workspace().x, tap);
+    remote_ ? through_links(segment)
+            : beside_->through(std::span(&segment, 1), head_.workspace().x, tap);
   }
 
   void through_links(const Segment& segment) {

@@ -66,7 +66,7 @@ std::vector<float> our_logits(const ModelSource& source, Backend& backend) {
   Segment prompt;
   prompt.rows = static_cast<int32_t>(std::size(kPrompt));
   head.embed(std::span(&prompt, 1), kPrompt, std::span(&none, 1));
-  stages.through(prompt, head.workspace().x, nullptr);
+  stages.through(std::span(&prompt, 1), head.workspace().x, nullptr);
   Segment canvas;
   canvas.mode = Mode::denoise;
   canvas.position = prompt.rows;
@@ -74,7 +74,7 @@ std::vector<float> our_logits(const ModelSource& source, Backend& backend) {
   std::vector<int32_t> ids(static_cast<size_t>(canvas.rows));
   std::iota(ids.begin(), ids.end(), 0);
   head.embed(std::span(&canvas, 1), ids, std::span(&none, 1));
-  stages.through(canvas, head.workspace().x, nullptr);
+  stages.through(std::span(&canvas, 1), head.workspace().x, nullptr);
   std::vector<float> logits(kRows * kIds);
   head.answer(std::span(&canvas, 1), std::span(&soft, 1),
               [&](int64_t first, int64_t count, const float* tile) {

@@ -46,6 +46,16 @@ class BenchStep(unittest.TestCase):
         self.assertGreater(scores[1], scores[0])  # more keys
         self.assertEqual(runs[0]["parts"]["dense"]["gflop"], 3 * 2 * 16 * 3 * 64 * 64 * 1e-9)
 
+    def test_canvases_in_one_pass_do_each_the_work_of_one(self):
+        one, three = (json.loads(self.said("-p", "9", "-r", "1", "--canvases", n, "-o", "json"))[0] for n in "13")
+        self.assertEqual((one["canvases"], three["canvases"]), (1, 3))
+        self.assertEqual(one["ms_a_canvas"], one["step_ms"])
+        self.assertAlmostEqual(three["ms_a_canvas"] * 3, three["step_ms"], places=6)
+        for part in ("projections", "attention", "router", "experts", "dense", "conditioning"):
+            self.assertAlmostEqual(three["parts"][part]["gflop"], 3 * one["parts"][part]["gflop"], places=9)
+        self.assertIn("A step of 3 canvases behind a prompt of 9:",
+                      self.said("-p", "9", "-r", "1", "--canvases", "3"))
+
     def test_a_row_a_run_in_every_format(self):
         header, *rows = csv.reader(io.StringIO(self.said("-p", "0,9", "-r", "1", "-o", "csv")))
         self.assertEqual([len(row) for row in rows], [len(header)] * 2)
@@ -73,6 +83,7 @@ class BenchStep(unittest.TestCase):
                             (["-p", "5000"], "give at most 4080"),
                             (["-p", "1,x"], "is not a whole number"),
                             (["-r", "0"], "give 1 to 1000"),
+                            (["--canvases", "65"], "give 1 to 64"),
                             (["-o", "xml"], "give md, json, csv"),
                             (["--stages", "9"], "")):
             done = bench(*flags)
