@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "kernels/cpu/pages.h"
 #include "topology/check.h"
 #if defined(__x86_64__)
 #include "kernels/cpu/amx/products.h"
@@ -10,6 +11,11 @@
 #endif
 
 namespace potluck::cpu {
+namespace {
+
+constexpr size_t kStoreTask = 2 * Pages::kHugePage;  // bytes of stored panels
+
+}  // namespace
 
 #if defined(__x86_64__)
 namespace {
@@ -61,13 +67,20 @@ size_t store_bytes(const PackedProduct& product, const WeightView& w, int64_t co
   return static_cast<size_t>(count * panel_count(w.rows / count)) * product.stored_bytes(w.columns);
 }
 
+// A task stores panels that lie side by side and fill huge pages: two threads that meet in a
+// page that nobody has touched both zero one, and one of the two is thrown away.
 void store_panels(const PackedProduct& product, const WeightView& w, int64_t count, std::byte* to,
                   ThreadPool& pool) {
   const int64_t rows = w.rows / count, panels = panel_count(rows);
-  pool.for_each(count * panels, [&](int64_t i, int) {
-    const int64_t first = i % panels * kPanelRows;
-    product.store_panel(w.slice(i / panels * rows + first, std::min(kPanelRows, rows - first)),
-                        to + static_cast<size_t>(i) * product.stored_bytes(w.columns));
+  const size_t bytes = product.stored_bytes(w.columns);
+  const auto together = static_cast<int64_t>(std::max<size_t>(1, kStoreTask / bytes));
+  pool.for_each((count * panels + together - 1) / together, [&](int64_t task, int) {
+    const int64_t end = std::min((task + 1) * together, count * panels);
+    for (int64_t i = task * together; i < end; ++i) {
+      const int64_t first = i % panels * kPanelRows;
+      product.store_panel(w.slice(i / panels * rows + first, std::min(kPanelRows, rows - first)),
+                          to + static_cast<size_t>(i) * bytes);
+    }
   });
 }
 

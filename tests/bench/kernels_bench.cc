@@ -113,6 +113,31 @@ struct Panels {
   Pages pages;
 };
 
+// A layer's gate and up to stored panels, as when a model loads; `fresh`: on pages that nothing has
+// touched, which the system then zeroes.
+void store_of(benchmark::State& state, DType type, bool fresh) {
+  constexpr int64_t kExperts = 16, kOutputs = 2 * 704;
+  const auto blocks = random_blocks(type, kExperts * kOutputs * kHidden);
+  const WeightView w{type, blocks.data(), kExperts * kOutputs, kHidden};
+  Panels panels(w, kExperts);
+  if (!panels.product.store_panel) return state.SkipWithError("no stored panels");
+  ThreadPool pool(1);
+  for (auto _ : state) {
+    if (fresh) panels.pages = Pages(panels.pages.bytes());
+    store_panels(panels.product, w, kExperts, panels.pages.data(), pool);
+  }
+  state.counters["GB/s"] = benchmark::Counter(static_cast<double>(blocks.size()) * 1e-9,
+                                              benchmark::Counter::kIsIterationInvariantRate);
+}
+
+void touch_of(benchmark::State& state) {
+  constexpr size_t kBytes = 64 << 20;
+  ThreadPool pool(1);
+  for (auto _ : state) Pages(kBytes).touch(pool);
+  state.counters["GB/s"] = benchmark::Counter(static_cast<double>(kBytes) * 1e-9,
+                                              benchmark::Counter::kIsIterationInvariantRate);
+}
+
 // 256 rows of top 8 over 128 experts: 16 rows each.
 void experts_of(benchmark::State& state, DType type) {
   constexpr int kExperts = 128, kUsed = 8;
@@ -250,6 +275,13 @@ BENCHMARK_CAPTURE(matmul_of, q4_0, DType::q4_0, false)->Arg(256);
 BENCHMARK_CAPTURE(matmul_of, bf16, DType::bf16, false)->Arg(256);
 BENCHMARK_CAPTURE(matmul_of, f16, DType::f16, false)->Arg(256);
 BENCHMARK(reference_matmul)->Arg(256);
+BENCHMARK(touch_of)->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(store_of, q8_0, DType::q8_0, false)->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(store_of, q8_0_fresh, DType::q8_0, true)->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(store_of, q4_k, DType::q4_k, false)->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(store_of, q4_k_fresh, DType::q4_k, true)->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(store_of, q5_0, DType::q5_0, false)->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(store_of, q6_k, DType::q6_k, false)->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(experts_of, q8_0, DType::q8_0)->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(experts_of, q4_k, DType::q4_k)->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(attention_of, sliding, AttentionShape{16, 8, 256, 1024, DType::bf16})

@@ -117,6 +117,32 @@ TEST_P(PackedProducts, StoredPanelsGiveTheSameBits) {
   EXPECT_EQ(stored_types, isa == Isa::avx2 ? 0 : 8);
 }
 
+// Enough for several tasks, the last of one panel and a part of one.
+TEST_P(PackedProducts, AMatrixIsStoredAsItsPanelsAre) {
+  constexpr int64_t kCount = 3, kRows = 998, kColumns = 4096;
+  const Isa isa = GetParam();
+  for (DType type : {DType::q8_0, DType::q6_k}) {
+    const PackedProduct& product = packed_product(isa, type, Use::few);
+    if (!product.store_panel) continue;
+    std::vector<std::byte> blocks(row_bytes(type, kCount * kRows * kColumns));
+    for (size_t i = 0; i < blocks.size(); ++i) blocks[i] = static_cast<std::byte>(i * i >> 8);
+    const WeightView w{type, blocks.data(), kCount * kRows, kColumns};
+    const size_t all = store_bytes(product, w, kCount), bytes = product.stored_bytes(kColumns);
+    const Block stored(all), panel(bytes);
+    ThreadPool pool(3);
+    store_panels(product, w, kCount, stored.bytes, pool);
+    const std::byte* actual = stored.bytes;
+    for (int64_t i = 0; i < kCount; ++i)
+      for (int64_t first = 0; first < kRows; first += kPanelRows, actual += bytes) {
+        product.store_panel(w.slice(i * kRows + first, std::min(kPanelRows, kRows - first)),
+                            panel.bytes);
+        ASSERT_EQ(std::memcmp(actual, panel.bytes, bytes), 0)
+            << dtype_name(type) << ", matrix " << i << ", row " << first;
+      }
+    EXPECT_EQ(actual, stored.bytes + all);
+  }
+}
+
 // A row of zeros, and one of a single outlier.
 TEST_P(PackedProducts, ZerosStayZeroAndAnOutlierSpoilsItsBlockAlone) {
   const Isa isa = GetParam();

@@ -14,6 +14,7 @@
 #include "kernels/cpu/amx/products.h"
 #include "kernels/cpu/amx/tiles.h"
 #include "kernels/cpu/avx512/products.h"
+#include "kernels/cpu/avx512/store_panel.h"
 #include "kernels/cpu/avx512/stored_panel.h"
 #include "kernels/cpu/avx512/tiles.h"
 

@@ -17,6 +17,7 @@
 #include "kernels/cpu/avx512/int8_layout.h"
 #include "kernels/cpu/avx512/products.h"
 #include "kernels/cpu/avx512/quantize.h"
+#include "kernels/cpu/avx512/store_panel.h"
 #include "kernels/cpu/avx512/stored_panel.h"
 #include "kernels/cpu/avx512/tiles.h"
 

@@ -48,61 +48,6 @@ size_t stored_bytes(int64_t columns) {
   return static_cast<size_t>(columns / Format::kValues) * StoredBlock<Format>::kBytes;
 }
 
-// One side of a run of less than 8 bits.
-template <typename Format>
-POTLUCK_INLINE_512 void store_side(const __m512i (&q)[kQuads], std::byte* to) {
-  const __m512i low = _mm512_set1_epi8(15);
-  for (int j = 0; j < kQuads / 2; ++j)
-    _mm512_store_si512(to + 64 * j,
-                       _mm512_or_si512(_mm512_and_si512(q[j], low),
-                                       _mm512_slli_epi16(_mm512_and_si512(q[j + 4], low), 4)));
-  for (int bit = 0; bit < StoredBlock<Format>::kExtraBits; ++bit)
-    for (int j = 0; j < kQuads; ++j) {
-      const uint64_t set =
-          _mm512_test_epi8_mask(q[j], _mm512_set1_epi8(static_cast<char>(16 << bit)));
-      std::memcpy(to + 256 + 64 * bit + 8 * j, &set, sizeof(set));
-    }
-}
-
-template <typename Format, bool kCentred>
-void store_values(const Stage<Format>& stage, std::byte* block) {
-  using Block = StoredBlock<Format>;
-  for (int run = 0; run < Block::kRuns; ++run)
-    for (int side = 0; side < 2; ++side) {
-      __m512i q[kQuads];
-      transpose_16x8(reinterpret_cast<const std::byte*>(stage.q[kSide * side]) + kRun * run,
-                     Format::kValues, q);
-      std::byte* to = block + run * Block::kRunBytes;
-      if constexpr (Format::kBits == 8)
-        for (int j = 0; j < kQuads; ++j)
-          _mm512_store_si512(to + 4 * kPanelRows * j + 64 * side,
-                             kCentred ? centred<Format>(q[j]) : q[j]);
-      else
-        store_side<Format>(q, to + side * Block::kSideBytes);
-    }
-}
-
-// W's rows, at most 32, as a stored panel; only eight bits are centred in it.
-template <typename Format, bool kCentred>
-void store_panel(const WeightView& w, std::byte* panel) {
-  using Block = StoredBlock<Format>;
-  Stage<Format> stage;
-  std::memset(&stage, 0, sizeof(stage));
-  const int64_t blocks = w.columns / Format::kValues;
-  const auto* bytes = static_cast<const uint8_t*>(w.blocks);
-  for (int64_t b = 0; b < blocks; ++b, panel += Block::kBytes) {
-    std::memset(panel + Block::kHalvesAt, 0, Block::kBytes - Block::kHalvesAt);
-    auto* halves = reinterpret_cast<uint16_t*>(panel + Block::kHalvesAt);
-    auto* factors = reinterpret_cast<uint8_t*>(panel + Block::kFactorsAt);
-    for (int64_t c = 0; c < w.rows; ++c) {
-      const uint8_t* from = bytes + (c * blocks + b) * Format::kBytes;
-      Format::unpack(from, stage.q[c], stage.scale[0] + c, stage.minimum[0] + c);
-      Format::raw_scales(from, halves + c, factors + c);
-    }
-    store_values<Format, kCentred>(stage, panel);
-  }
-}
-
 // One side of a run; vector j goes to to(j).
 template <typename Format, bool kCentred, typename To>
 POTLUCK_INLINE_512 void unpack_side(const std::byte* from, const To& to) {
