@@ -132,6 +132,11 @@ double StepRun::limit_ms() const {
                          [](double sum, const PartFigures& part) { return sum + part.limit_ms; });
 }
 
+double StepBench::load_share() const {
+  if (panel_bytes == 0) return 0;
+  return load_gb_per_s / std::min(load_rates.file_gb_per_s, load_rates.touch_gb_per_s);
+}
+
 StepBench bench_step(const ModelSource& source, const StepBenchOptions& options) {
   Plan plan = plan_of(source, options);
   const int chunk = plan.chunk;  // which all canvases in a pass may exceed
@@ -140,9 +145,11 @@ StepBench bench_step(const ModelSource& source, const StepBenchOptions& options)
   CpuBackend below(options.threads, isa_of({options.threads, options.precision, options.isa}));
   ProfiledBackend backend(below);
   StepBench bench = described(source, below);
+  bench.load_rates = load_rates(source, below.threads(), below.info().bytes_free);
   const Time begin = now();
   BenchCanvases canvases(source, plan, chunk, backend);
   bench.load_s = seconds(now() - begin);
+  bench.panel_bytes = static_cast<double>(below.reserved().panels);
   const Time loaded = now();
   canvases.first_step();
   bench.first_step_ms = milliseconds(now() - loaded);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "backends/part.h"
+#include "cluster/bench_load.h"
 #include "topology/dtype.h"
 #include "topology/model_source.h"
 
@@ -57,7 +58,10 @@ struct StepBench {
   double first_step_ms = 0;  // which also reads what loading left in its file
   // weight_bytes over load_s and what the first step took beyond a later one.
   double load_gb_per_s = 0;
-  std::vector<Peak> peaks;  // of the products that ran
+  LoadRates load_rates;       // measured just before the load
+  double panel_bytes = 0;     // that the load stored: experts reordered
+  double load_share() const;  // of the slower rate; 0: nothing was stored, and steps read the file
+  std::vector<Peak> peaks;    // of the products that ran
   double read_gb_per_s = 0, copy_gb_per_s = 0;
   std::vector<StepRun> runs;
 };

@@ -66,15 +66,21 @@ std::string peaks_text(const StepBench& bench) {
                             bench.read_gb_per_s, bench.copy_gb_per_s);
 }
 
+std::string load_text(const StepBench& bench) {
+  return fmt::format(
+      "Just before loading, in memory that was in use a moment ago: the file read at {:.3g} GB/s, "
+      "fresh huge pages touched at {:.3g} GB/s; of {}, {} were stored anew.",
+      bench.load_rates.file_gb_per_s, bench.load_rates.touch_gb_per_s,
+      bytes_text(static_cast<uint64_t>(bench.weight_bytes)),
+      bytes_text(static_cast<uint64_t>(bench.panel_bytes)));
+}
+
 std::string runs_table(const StepBench& bench, const StepBenchOptions& options,
                        const BenchLabel& label) {
-  std::vector<std::string> header = {"date",        "version",
-                                     "model",       "size",
-                                     "device",      "stages",
-                                     "precision",   "load s",
-                                     "load GB/s",   "prompt",
-                                     "canvases",    "encode t/s",
-                                     "ms a canvas", "step ms (least, most)"};
+  std::vector<std::string> header = {
+      "date",   "version",   "model",      "size",        "device",
+      "stages", "precision", "load s",     "load GB/s",   "load share",
+      "prompt", "canvases",  "encode t/s", "ms a canvas", "step ms (least, most)"};
   for (int part = 0; part < kParts; ++part) header.push_back(part_name(static_cast<Part>(part)));
   header.insert(header.end(), {"rest", "share"});
   std::string text = table_line(header) + table_rule(header.size());
@@ -89,6 +95,7 @@ std::string runs_table(const StepBench& bench, const StepBenchOptions& options,
         options.precision == Precision::fast ? "fast" : "exact",
         fmt::format("{:.3g}", bench.load_s),
         fmt::format("{:.3g}", bench.load_gb_per_s),
+        bench.load_share() > 0 ? percent(bench.load_share()) : "",
         std::to_string(run.prompt),
         std::to_string(options.canvases),
         run.prompt ? fmt::format("{:.4g}", run.encode_tokens_per_s) : "",
@@ -162,7 +169,7 @@ std::string step_bench_markdown(const StepBench& bench, const StepBenchOptions& 
   std::string text = runs_table(bench, options, label);
   for (const StepRun& run : bench.runs) text += parts_table(run, options.canvases);
   return text + "\nPeaks of " + std::to_string(bench.threads) +
-         " threads at once, in this run: " + peaks_text(bench) + ".\n";
+         " threads at once, in this run: " + peaks_text(bench) + ".\n\n" + load_text(bench) + "\n";
 }
 
 nlohmann::ordered_json step_bench_json(const StepBench& bench, const StepBenchOptions& options,
@@ -183,7 +190,11 @@ nlohmann::ordered_json step_bench_json(const StepBench& bench, const StepBenchOp
         {"weight_bytes", static_cast<uint64_t>(bench.weight_bytes)},
         {"load_s", bench.load_s},
         {"first_step_ms", bench.first_step_ms},
-        {"load_gb_per_s", bench.load_gb_per_s}};
+        {"load_gb_per_s", bench.load_gb_per_s},
+        {"panel_bytes", static_cast<uint64_t>(bench.panel_bytes)},
+        {"file_gb_per_s", bench.load_rates.file_gb_per_s},
+        {"touch_gb_per_s", bench.load_rates.touch_gb_per_s},
+        {"load_share", bench.load_share()}};
     json.update(run_json(bench, run, options.canvases));
     runs.push_back(std::move(json));
   }

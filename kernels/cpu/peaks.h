@@ -32,6 +32,15 @@ double product_peak(const ProductKind& kind, ThreadPool& pool);
 // Fault{memory}.
 double read_peak(size_t bytes, ThreadPool& pool);
 
+// Bytes a second of reading these, once, as they lie: pages of a file are mapped on the way.
+double read_rate(const std::byte* bytes, size_t count, ThreadPool& pool);
+
+// Bytes a second of touching fresh Pages, of so many bytes, which the system zeroes: once, as a
+// load does. Memory that a virtual machine must be given by its host first is many times slower
+// than memory that was in use a moment ago; which this takes is the caller's to see to. Throws
+// Fault{memory}.
+double touch_rate(size_t bytes, ThreadPool& pool);
+
 // Bytes a second, read and written ones added, of copying a canvas' activations (3 MB, a share of
 // it each thread), which stay in cache from one operation to the next. Throws Fault{memory}.
 double copy_peak(ThreadPool& pool);

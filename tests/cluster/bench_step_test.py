@@ -76,6 +76,11 @@ class BenchStep(unittest.TestCase):
             self.assertEqual(run["precision"], precision)
             self.assertEqual(run["isa"] == "portable", precision == "exact")
             self.assertGreater(run["parts"]["experts"]["gb_per_s"], 0)
+            stores = run["isa"] in ("amx", "avx512")
+            self.assertEqual(run["panel_bytes"] > 0, stores)
+            slower = min(run["file_gb_per_s"], run["touch_gb_per_s"])
+            self.assertGreater(slower, 0)
+            self.assertAlmostEqual(run["load_share"], run["load_gb_per_s"] / slower if stores else 0, places=6)
 
     def test_what_cannot_be_is_refused_in_one_line(self):
         for flags, part in ((["--isa", "avx9"], 'isa "avx9" is unknown'),

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <vector>
+
 namespace potluck::cpu {
 namespace {
 
@@ -31,6 +33,20 @@ TEST(Peaks, MemoryIsReadAndCachesAreCopiedAtSomeRate) {
   const double copied = copy_peak(pool);
   EXPECT_GT(copied, kReadLeast);
   EXPECT_LT(copied, kReadMost);
+}
+
+TEST(Peaks, FreshMemoryIsTouchedAndBytesAreReadAtSomeRate) {
+  ThreadPool pool(2);
+  const double touched = touch_rate(64 << 20, pool);
+  EXPECT_GT(touched, kReadLeast);
+  EXPECT_LT(touched, kReadMost);
+  const std::vector<std::byte> bytes((5 << 20) + 77);
+  for (size_t skipped : {0, 13}) {
+    const double read = read_rate(bytes.data() + skipped, bytes.size() - skipped, pool);
+    EXPECT_GT(read, kReadLeast);
+    EXPECT_LT(read, kReadMost);
+  }
+  EXPECT_GT(read_rate(bytes.data() + 1, 5, pool), 0) << "less than a line";
 }
 
 TEST(Peaks, NamesTellProductsApart) {

@@ -1,0 +1,42 @@
+#include "cluster/bench_load.h"
+
+#include <algorithm>
+
+#include "kernels/cpu/peaks.h"
+#include "kernels/cpu/thread_pool.h"
+
+namespace potluck {
+namespace {
+
+struct Read {
+  double bytes = 0, seconds = 0;
+};
+
+// The first tensors, kLoadBytes of them.
+Read read_tensors(const ModelSource& source, cpu::ThreadPool& pool) {
+  Read read;
+  for (const TensorInfo& tensor : source.tensors()) {
+    if (read.bytes >= static_cast<double>(kLoadBytes)) break;
+    const TensorBytes bytes = source.map(tensor);
+    const auto count = static_cast<double>(tensor.bytes);
+    read.seconds += count / cpu::read_rate(bytes.get(), tensor.bytes, pool);
+    read.bytes += count;
+  }
+  return read;
+}
+
+}  // namespace
+
+LoadRates load_rates(const ModelSource& source, int threads, uint64_t bytes_free) {
+  cpu::ThreadPool pool(threads);
+  const auto bytes = static_cast<uint64_t>(read_tensors(source, pool).bytes);
+  const uint64_t touched = std::min({bytes, kLoadBytes, bytes_free / 2});
+  cpu::touch_rate(touched, pool);
+  const Read read = read_tensors(source, pool);
+  LoadRates rates;
+  rates.file_gb_per_s = read.bytes * 1e-9 / read.seconds;
+  rates.touch_gb_per_s = cpu::touch_rate(touched, pool) * 1e-9;
+  return rates;
+}
+
+}  // namespace potluck

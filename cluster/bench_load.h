@@ -1,0 +1,21 @@
+// What loading is measured against: the rates at which this machine reads the model's file and
+// touches fresh memory.
+#pragma once
+
+#include "topology/model_source.h"
+
+namespace potluck {
+
+struct LoadRates {
+  double file_gb_per_s = 0, touch_gb_per_s = 0;
+};
+
+// By `threads` at once, each once from end to end, so that a load that follows at once finds the
+// same state: the file's tensors mapped anew with their pages in memory (they are read before, not
+// timed); and as many bytes of Pages as the tensors have, which were in use a moment before, so
+// that a host has given them (they are touched and given back before, not timed). At most
+// kLoadBytes of each, and of memory half of bytes_free. Throws Fault{memory | world}.
+inline constexpr uint64_t kLoadBytes = uint64_t{4} << 30;
+LoadRates load_rates(const ModelSource& source, int threads, uint64_t bytes_free);
+
+}  // namespace potluck
