@@ -30,8 +30,8 @@ struct Tensor {
 };
 
 // What a matrix' products need of a backend that rounds: nothing more, 16 bits of x, or 16 bits of
-// x and of W.
-enum class Care : uint8_t { usual, fine, finest };
+// x and of W. Raw: operations of its own read the file's blocks (embedding, vocabulary, router).
+enum class Care : uint8_t { usual, fine, finest, raw };
 
 // A weight matrix, possibly repacked: opaque to all but its Backend. [count, rows, columns].
 struct Matrix {
@@ -129,7 +129,7 @@ class Backend {
   // Takes [count, rows, columns] stored blocks. `keep_alive` is held while the matrix lives (a CPU
   // uses the mapped bytes as they are).
   virtual Matrix load_matrix(std::shared_ptr<const std::byte> blocks, DType type, int64_t count,
-                             int64_t rows, int64_t columns) = 0;
+                             int64_t rows, int64_t columns, Care care) = 0;
   virtual void reserve(const Limits& limits) = 0;
 
   // Stream and hop: f32 rows on the device, bytes of `type` at `wire` (host memory).

@@ -118,19 +118,26 @@ void CpuBackend::copy(Tensor from, size_t from_offset, Tensor to, size_t to_offs
 }
 
 Matrix CpuBackend::load_matrix(std::shared_ptr<const std::byte> blocks, DType type, int64_t count,
-                               int64_t rows, int64_t columns) {
-  Matrix matrix{static_cast<int>(matrices_.size()), type, count, rows, columns};
+                               int64_t rows, int64_t columns, Care care) {
+  Matrix matrix{static_cast<int>(matrices_.size()), type, count, rows, columns, care};
   const cpu::WeightView view{type, blocks.get(), count * rows, columns};
-  if (fast() && count > 1 && cpu::packed_product(isa_, type, cpu::Use::few).store_panel)
-    matrices_.push_back(store_panels(view, count));
+  if (stores_panels(matrix))
+    matrices_.push_back(store_panels(cpu::packed_product(isa_, type, use_of(matrix)), view, count));
   else
     matrices_.push_back({std::move(blocks), view});
   return matrix;
 }
 
+// Of experts always, of others where their product opens them.
+bool CpuBackend::stores_panels(const Matrix& matrix) const {
+  if (!fast() || matrix.care == Care::raw) return false;
+  const cpu::PackedProduct& product = cpu::packed_product(isa_, matrix.type, use_of(matrix));
+  return product.open_panel || (product.store_panel && matrix.count > 1);
+}
+
 // Reads the file's blocks and touches the panels' pages for the first time in all threads at once.
-CpuBackend::Stored CpuBackend::store_panels(const cpu::WeightView& view, int64_t count) {
-  const cpu::PackedProduct& product = cpu::packed_product(isa_, view.type, cpu::Use::few);
+CpuBackend::Stored CpuBackend::store_panels(const cpu::PackedProduct& product,
+                                            const cpu::WeightView& view, int64_t count) {
   const auto pages = std::make_shared<cpu::Pages>(cpu::store_bytes(product, view, count));
   cpu::store_panels(product, view, count, pages->data(), pool_);
   return {
@@ -138,8 +145,10 @@ CpuBackend::Stored CpuBackend::store_panels(const cpu::WeightView& view, int64_t
 }
 
 cpu::Use CpuBackend::use_of(const Matrix& matrix) {
+  if (matrix.count > 1) return cpu::Use::few;
   switch (matrix.care) {
     case Care::usual:
+    case Care::raw:
       return cpu::Use::many;
     case Care::fine:
       return cpu::Use::fine;
@@ -201,9 +210,12 @@ void CpuBackend::reserve_fast(const Limits& limits) {
   for (const Stored& w : matrices_) {
     if (limits.head)
       need_scratch(cpu::fast_vocab_scratch(isa_, w.view.type, limits.rows, spec.hidden, threads));
-    for (const cpu::Use use : {cpu::Use::many, cpu::Use::fine, cpu::Use::finest})
-      need_scratch(cpu::fast_matmul_scratch(cpu::packed_product(isa_, w.view.type, use),
-                                            w.view.columns, limits.rows, threads));
+    for (const cpu::Use use : {cpu::Use::many, cpu::Use::fine, cpu::Use::finest}) {
+      const cpu::PackedProduct& product = cpu::packed_product(isa_, w.view.type, use);
+      const auto scratch = w.panel_bytes > 0 && product.open_panel ? cpu::fast_stored_matmul_scratch
+                                                                   : cpu::fast_matmul_scratch;
+      need_scratch(scratch(product, w.view.columns, limits.rows, threads));
+    }
     if (w.view.rows != gate_up_rows) continue;
     for (const Stored& down : matrices_)
       if (down.view.rows == down_rows)
@@ -232,11 +244,11 @@ void CpuBackend::rms_norm(Tensor x, Tensor weight, float eps, int rows, int64_t 
 }
 
 void CpuBackend::matmul(Tensor x, const Matrix& w, int rows, Tensor out) {
-  if (fast())
-    cpu::fast_matmul(cpu::packed_product(isa_, w.type, use_of(w)), x.f32(), rows, view(w),
-                     out.f32(), scratch_.data, pool_);
-  else
-    cpu::matmul(x.f32(), w.columns, rows, view(w), out.f32(), w.rows, scratch_.f32(), pool_);
+  if (!fast())
+    return cpu::matmul(x.f32(), w.columns, rows, view(w), out.f32(), w.rows, scratch_.f32(), pool_);
+  const auto multiply = stored(w).panel_bytes > 0 ? cpu::fast_stored_matmul : cpu::fast_matmul;
+  multiply(cpu::packed_product(isa_, w.type, use_of(w)), x.f32(), rows, view(w), out.f32(),
+           scratch_.data, pool_);
 }
 
 // Rounds [rows, kv_heads·head_dim] values to the KV dtype and stores each row where it belongs.

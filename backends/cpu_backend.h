@@ -41,7 +41,7 @@ class CpuBackend final : public Backend {
   void copy(Tensor from, size_t from_offset, Tensor to, size_t to_offset, size_t bytes) override;
   void wait() override {}
   Matrix load_matrix(std::shared_ptr<const std::byte> blocks, DType type, int64_t count,
-                     int64_t rows, int64_t columns) override;
+                     int64_t rows, int64_t columns, Care care) override;
   static cpu::Use use_of(const Matrix& matrix);  // by fast products
   void reserve(const Limits& limits) override;
   void unpack(const void* wire, DType type, int64_t rows, int64_t n, Tensor x) override;
@@ -75,9 +75,11 @@ class CpuBackend final : public Backend {
     cpu::WeightView view;    // [count · rows, columns]
     size_t panel_bytes = 0;  // of blocks that are stored panels (kernels/cpu/packed_product.h)
   };
+  bool stores_panels(const Matrix& matrix) const;
   const Stored& stored(const Matrix& matrix) const;
   const cpu::WeightView& view(const Matrix& matrix) const { return stored(matrix).view; }
-  Stored store_panels(const cpu::WeightView& view, int64_t count);
+  Stored store_panels(const cpu::PackedProduct& product, const cpu::WeightView& view,
+                      int64_t count);
   void reserve_stage(const Limits& limits);
   void reserve_head(const Limits& limits);
   void store_kv(const StepParams& params, const AttentionLayer& layer, const float* values,

@@ -46,8 +46,8 @@ class ProfiledBackend final : public Backend {
   }
   void wait() override { backend_.wait(); }
   Matrix load_matrix(std::shared_ptr<const std::byte> blocks, DType type, int64_t count,
-                     int64_t rows, int64_t columns) override {
-    return backend_.load_matrix(std::move(blocks), type, count, rows, columns);
+                     int64_t rows, int64_t columns, Care care) override {
+    return backend_.load_matrix(std::move(blocks), type, count, rows, columns, care);
   }
   void reserve(const Limits& limits) override { backend_.reserve(limits); }
 

@@ -21,31 +21,19 @@ class Loader {
   Loader(const ModelSource& source, Backend& backend, std::string prefix)
       : source_(source), backend_(backend), prefix_(std::move(prefix)) {}
 
-  Matrix matrix(const std::string& name) const {
+  Matrix matrix(const std::string& name, Care care = Care::usual) const {
     const TensorInfo& tensor = need(name);
     const auto& shape = tensor.shape;
     CHECK(shape.size() == 2 || shape.size() == 3, tensor.name, shape.size());
     const int64_t count = shape.size() == 3 ? shape[0] : 1;
     Matrix matrix = backend_.load_matrix(source_.map(tensor), tensor.type, count,
-                                         shape[shape.size() - 2], shape.back());
+                                         shape[shape.size() - 2], shape.back(), care);
     matrix.part = part_of(name);
     return matrix;
   }
 
-  Matrix matrix_if_present(const std::string& name) const {
-    return find_tensor(source_, prefix_ + name) ? matrix(name) : Matrix{};
-  }
-
-  // Q, K and V: attention's scores are q·k unscaled.
-  Matrix fine(Matrix matrix) const {
-    matrix.care = Care::fine;
-    return matrix;
-  }
-
-  // Self-conditioning: it carries a step's rounding into the next, several times as large.
-  Matrix finest(Matrix matrix) const {
-    matrix.care = Care::finest;
-    return matrix;
+  Matrix matrix_if_present(const std::string& name, Care care) const {
+    return find_tensor(source_, prefix_ + name) ? matrix(name, care) : Matrix{};
   }
 
   // A vector, widened to f32.
@@ -96,9 +84,10 @@ LayerWeights load_layer(const ModelSource& source, int layer, Backend& backend) 
   const Loader load(source, backend, "blk." + std::to_string(layer) + ".");
   LayerWeights w;
   w.attn_norm = load.vector("attn_norm.weight");
-  w.q = load.fine(load.matrix("attn_q.weight"));
-  w.k = load.fine(load.matrix("attn_k.weight"));
-  w.v = load.fine(load.matrix_if_present("attn_v.weight"));
+  // Fine, for attention's scores are q·k unscaled.
+  w.q = load.matrix("attn_q.weight", Care::fine);
+  w.k = load.matrix("attn_k.weight", Care::fine);
+  w.v = load.matrix_if_present("attn_v.weight", Care::fine);
   w.o = load.matrix("attn_output.weight");
   w.q_norm = load.vector("attn_q_norm.weight");
   w.k_norm = load.vector("attn_k_norm.weight");
@@ -109,7 +98,7 @@ LayerWeights load_layer(const ModelSource& source, int layer, Backend& backend) 
   w.down = load.matrix("ffn_down.weight");
   w.post_ffw_norm_1 = load.vector("post_ffw_norm_1.weight");
   w.router.scale = load.vector("ffn_gate_inp.scale");
-  w.router.projection = load.matrix("ffn_gate_inp.weight");
+  w.router.projection = load.matrix("ffn_gate_inp.weight", Care::raw);
   w.router.per_expert_scale = load.vector("ffn_down_exps.scale");
   w.pre_ffw_norm_2 = load.vector("pre_ffw_norm_2.weight");
   w.experts_gate_up = load.matrix("ffn_gate_up_exps.weight");
@@ -123,12 +112,13 @@ LayerWeights load_layer(const ModelSource& source, int layer, Backend& backend) 
 HeadWeights load_head(const ModelSource& source, Backend& backend) {
   const Loader load(source, backend, "");
   HeadWeights w;
-  w.table = load.matrix("token_embd.weight");
+  w.table = load.matrix("token_embd.weight", Care::raw);
   w.norm = load.vector("output_norm.weight");
   w.pre_norm = load.vector("self_cond_pre_norm.weight");
-  w.gate = load.finest(load.matrix("self_cond_gate.weight"));
-  w.up = load.finest(load.matrix("self_cond_up.weight"));
-  w.down = load.finest(load.matrix("self_cond_down.weight"));
+  // Finest, for it carries a step's rounding into the next, several times as large.
+  w.gate = load.matrix("self_cond_gate.weight", Care::finest);
+  w.up = load.matrix("self_cond_up.weight", Care::finest);
+  w.down = load.matrix("self_cond_down.weight", Care::finest);
   return w;
 }
 

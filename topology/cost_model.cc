@@ -15,9 +15,9 @@ uint64_t bytes_of(const ModelSource& source, const std::vector<TensorNeed>& need
   return total;
 }
 
-// As they lie in memory: vectors widened to f32, experts as panels where products are fast.
+// As they lie in memory: vectors widened to f32, matrices as panels if there may be any.
 uint64_t loaded_bytes(const ModelSource& source, const std::vector<TensorNeed>& needs,
-                      Precision precision) {
+                      bool panels) {
   uint64_t total = 0;
   for (const TensorNeed& need : needs) {
     const TensorInfo* tensor = find_tensor(source, need.name);
@@ -25,8 +25,9 @@ uint64_t loaded_bytes(const ModelSource& source, const std::vector<TensorNeed>& 
     const std::vector<int64_t>& shape = tensor->shape;
     if (shape.size() == 1)
       total += static_cast<uint64_t>(tensor->elements()) * sizeof(float);
-    else if (shape.size() == 3 && precision == Precision::fast)
-      total += panels_bytes(tensor->type, shape[0], shape[1], shape[2]);
+    else if (panels)
+      total += panels_bytes(tensor->type, shape.size() == 3 ? shape[0] : 1,
+                            shape[shape.size() - 2], shape.back());
     else
       total += tensor->bytes;
   }
@@ -82,15 +83,17 @@ uint64_t kv_bytes(const ModelSpec& spec, int index, const Plan& plan) {
   return 2 * row_bytes(plan.kv, values) * static_cast<uint64_t>(plan.sessions);
 }
 
-// The fast kernels' panels have 32 rows, the last filled up. Blocks keep their size but for those
-// whose eight scales and minima of 6 bits become bytes: 4 more.
+// At most, on any instruction set. The fast kernels' panels have 32 rows, the last filled up. Blocks
+// keep their size but for those whose eight scales and minima of 6 bits become bytes: 4 more; AMX
+// keeps a factor for each row.
 uint64_t panels_bytes(DType type, int64_t count, int64_t rows, int64_t columns) {
   constexpr int64_t kPanelRows = 32;
+  constexpr uint64_t kFactorBytes = sizeof(float);
   const int64_t padded = (rows + kPanelRows - 1) / kPanelRows * kPanelRows;
   const int64_t more = type == DType::q4_k || type == DType::q5_k ? 4 : 0;
   const auto blocks = static_cast<uint64_t>(columns / block_shape(type).values);
   return static_cast<uint64_t>(count * padded) *
-         (row_bytes(type, columns) + blocks * static_cast<uint64_t>(more));
+         (row_bytes(type, columns) + blocks * static_cast<uint64_t>(more) + kFactorBytes);
 }
 
 // Activations of one pass, as shard/workspace.h lists them, and the largest operation's scratch.
@@ -101,7 +104,7 @@ MemoryNeed stage_need(const ModelSource& source, const Plan& plan, int stage) {
   uint64_t q = 0, kv = 0;
   for (int i = worker.layers.begin; i < worker.layers.end; ++i) {
     const LayerSpec& layer = spec.layers[static_cast<size_t>(i)];
-    need.weights += loaded_bytes(source, layer_tensors(spec, i), plan.precision);
+    need.weights += loaded_bytes(source, layer_tensors(spec, i), plan.precision == Precision::fast);
     need.kv += kv_bytes(spec, i, plan);
     q = std::max(q, static_cast<uint64_t>(layer.q_width(spec.heads)));
     kv = std::max(kv, static_cast<uint64_t>(layer.kv_width()));
@@ -121,7 +124,7 @@ MemoryNeed head_need(const ModelSource& source, const Plan& plan) {
   const ModelSpec& spec = source.spec();
   const auto hidden = static_cast<uint64_t>(spec.hidden);
   MemoryNeed need;
-  need.weights = loaded_bytes(source, head_tensors(spec), plan.precision);
+  need.weights = loaded_bytes(source, head_tensors(spec), false);
   const uint64_t pass =
       pass_rows(spec, plan) * (6 * hidden + 2 * static_cast<uint64_t>(spec.intermediate));
   const uint64_t soft = 2 * static_cast<uint64_t>(plan.sessions * spec.canvas) * hidden;

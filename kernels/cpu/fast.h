@@ -20,6 +20,12 @@ size_t fast_matmul_scratch(const PackedProduct& product, int64_t columns, int64_
 void fast_matmul(const PackedProduct& product, const float* x, int64_t rows, const WeightView& w,
                  float* out, void* scratch, ThreadPool& pool);
 
+// The same with W's blocks as stored panels, by a product that opens them.
+size_t fast_stored_matmul_scratch(const PackedProduct& product, int64_t columns, int64_t rows_max,
+                                  int threads);
+void fast_stored_matmul(const PackedProduct& product, const float* x, int64_t rows,
+                        const WeightView& w, float* out, void* scratch, ThreadPool& pool);
+
 // As experts(): each expert's rows meet its panels once, gate and up in one task. Where a matrix'
 // blocks are stored panels they lie expert by expert.
 struct StoredPanels {

@@ -90,6 +90,7 @@ void run_task(const Pass& pass, int experts, const Task& task, const Scratch& s,
     if (pass.stored) {
       p.panel = stored_panel(pass, panel, experts * panels);
       p.next = stored_panel(pass, next, experts * panels);
+      p.work = unpacked;
       p.next_bytes = p.next ? pass.product.stored_bytes(pass.w.columns) : 0;
       pass.product.multiply_stored(p);
     } else {

@@ -34,7 +34,8 @@ bool has_avx2() {
 
 bool has_amx() {
 #if defined(__x86_64__)
-  return has_avx512() && __builtin_cpu_supports("avx512bf16") && amx::tiles_work();
+  return has_avx512() && __builtin_cpu_supports("avx512bf16") &&
+         __builtin_cpu_supports("avx512fp16") && amx::tiles_work();
 #else
   return false;
 #endif

@@ -32,22 +32,13 @@ const PackedProduct& avx512_product(DType type, Use use) {
   return integers ? *integers : avx512::int16_product();
 }
 
-// Tiles of bf16 but where W must not be rounded, or meets few rows.
+// Tiles of bf16 but where W must not be rounded.
 const PackedProduct& amx_product(DType type, Use use) {
-  switch (use) {
-    case Use::many:
-      return amx::bf16_product(false);
-    case Use::fine:
-      return amx::bf16_product(true);
-    case Use::few:
-      if (const PackedProduct* integers = amx::int8_product(type)) return *integers;
-      [[fallthrough]];
-    case Use::finest:
-      if (const PackedProduct* integers = avx512::int8_product(type, use == Use::finest))
-        return *integers;
-      return amx::bf16_product(use == Use::finest);
-  }
-  __builtin_unreachable();
+  if (use == Use::finest)
+    if (const PackedProduct* integers = avx512::int8_product(type, true)) return *integers;
+  const bool fine = use == Use::fine || use == Use::finest;
+  const PackedProduct* integers = amx::stored_product(type, fine);
+  return integers ? *integers : amx::bf16_product(fine);
 }
 
 }  // namespace

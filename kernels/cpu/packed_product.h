@@ -61,6 +61,14 @@ struct PanelProduct {
   const float* keep = nullptr;
   const std::byte* next = nullptr;
   size_t next_bytes = 0;
+  std::byte* work = nullptr;      // for stored panels: panel_bytes
+  const float* factor = nullptr;  // [count]: sums are multiplied by, before they are added
+};
+
+// Columns [first, first + count) of a stored panel of `columns`.
+struct StoredSlice {
+  const std::byte* stored = nullptr;
+  int64_t columns = 0, first = 0, count = 0;
 };
 
 // What x and W are multiplied as.
@@ -78,10 +86,19 @@ struct PackedProduct {
   Numbers numbers;
 
   // The same with panels that were reordered when the model was loaded (PanelProduct::panel is a
-  // stored one, without `keep`); nullptr where there are none.
+  // stored one, without `keep`, and with `work`); nullptr where there are none.
   size_t (*stored_bytes)(int64_t columns) = nullptr;
   void (*store_panel)(const WeightView& w, std::byte* stored) = nullptr;  // w.rows ≤ kPanelRows
   void (*multiply_stored)(const PanelProduct& product) = nullptr;
+
+  // For many rows a stored panel is opened, `slice` columns at a time, into what pack_panel would
+  // have made of W. multiply_open's p.panel is `own`, opened, and p.x are packed rows of its
+  // columns alone; meanwhile it opens `next`, unless that is empty, into p.work. nullptr where
+  // stored panels are for few rows alone.
+  int64_t slice = 0;
+  void (*open_panel)(const StoredSlice& own, std::byte* panel) = nullptr;
+  void (*multiply_open)(const PanelProduct& p, const StoredSlice& own,
+                        const StoredSlice& next) = nullptr;
 };
 
 inline PackedRows take_rows(const PackedProduct& product, int64_t columns, int64_t rows,

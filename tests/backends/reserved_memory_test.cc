@@ -20,6 +20,7 @@ constexpr char kWide[] =
     "synthetic:released?layers=2&full_every=2&experts=8&vocab=1024&context=4096&type=";
 constexpr char kNano[] = "synthetic:nano?layers=3&type=";
 
+constexpr double kFactorsToo = 1.12;  // AMX keeps a float a row, beside 34 bytes or more
 constexpr double kMost = 1.5;  // of what one instruction set takes: the widest packs f32
 
 class Reserved : public cpu::IsaTest {
@@ -39,17 +40,19 @@ class Reserved : public cpu::IsaTest {
     return need.kv + need.workspace - 2 * static_cast<uint64_t>(plan.slots) * hop;
   }
 
-  // Weights that a backend copies: vectors, and experts where it has panels.
+  // Weights that a backend copies: vectors, and where it has panels experts, on some instruction
+  // sets other matrices too.
   static uint64_t copied(const ModelSource& source, const std::vector<TensorNeed>& needs,
-                         bool panels) {
+                         bool experts, bool matrices = false) {
     uint64_t bytes = 0;
     for (const TensorNeed& need : needs) {
       const TensorInfo* tensor = find_tensor(source, need.name);
       if (!tensor) continue;
       const auto& shape = tensor->shape;
       if (shape.size() == 1) bytes += static_cast<uint64_t>(shape[0]) * sizeof(float);
-      if (shape.size() == 3 && panels)
+      if (shape.size() == 3 && experts)
         bytes += panels_bytes(tensor->type, shape[0], shape[1], shape[2]);
+      if (shape.size() == 2 && matrices) bytes += panels_bytes(tensor->type, 1, shape[0], shape[1]);
     }
     return bytes;
   }
@@ -60,17 +63,20 @@ class Reserved : public cpu::IsaTest {
     const Plan plan = this->plan(spec, threads, precision(isa));
     CpuBackend backend(threads, isa);
     const Stage stage(source, plan, {0, spec.layer_count()}, backend);
-    uint64_t vectors = 0, panels = 0;
+    uint64_t vectors = 0, experts = 0, all = 0;
     for (int i = 0; i < spec.layer_count(); ++i) {
       vectors += copied(source, layer_tensors(spec, i), false);
-      panels += copied(source, layer_tensors(spec, i), true);
+      experts += copied(source, layer_tensors(spec, i), true);
+      all += copied(source, layer_tensors(spec, i), true, true);
     }
     const uint64_t need = workspace(stage_need(source, plan, 0), spec, plan);
     compare(backend.reserved().tensors, need + vectors);
     const DType type = find_tensor(source, "blk.0.ffn_down_exps.weight")->type;
     const bool stores =
         isa != cpu::Isa::portable && cpu::packed_product(isa, type, cpu::Use::few).store_panel;
-    EXPECT_EQ(backend.reserved().panels, stores ? panels - vectors : 0);
+    EXPECT_LE(backend.reserved().panels, stores ? all - vectors : 0);
+    EXPECT_GE(static_cast<double>(backend.reserved().panels) * kFactorsToo,
+              static_cast<double>(stores ? experts - vectors : 0));
   }
 
   void check_head(const ModelSource& source, int threads, cpu::Isa isa) {
@@ -123,10 +129,14 @@ TEST(StoredPanels, TakeWhatThePlanSays) {
       const cpu::PackedProduct& product = cpu::packed_product(isa, type, cpu::Use::few);
       if (!product.store_panel) continue;
       ++stored;
-      for (int64_t rows : {32, 70})
-        EXPECT_EQ(cpu::store_bytes(product, {type, nullptr, 3 * rows, 768}, 3),
-                  panels_bytes(type, 3, rows, 768))
-            << dtype_name(type) << ", " << rows << " rows by " << cpu::isa_name(isa);
+      for (int64_t rows : {32, 70}) {
+        const uint64_t stores = cpu::store_bytes(product, {type, nullptr, 3 * rows, 768}, 3);
+        const uint64_t most = panels_bytes(type, 3, rows, 768);
+        SCOPED_TRACE(std::string(dtype_name(type)) + ", " + std::to_string(rows) + " rows by " +
+                     cpu::isa_name(isa));
+        EXPECT_LE(stores, most);
+        EXPECT_GE(static_cast<double>(stores) * kFactorsToo, static_cast<double>(most));
+      }
     }
     EXPECT_EQ(stored > 0, isa != cpu::Isa::avx2);
   }

@@ -97,9 +97,9 @@ TEST(AmxTiles, MeetTheExactSumsOnOddShapes) {
       const amx::RowCut cut{rows};
       PlainTiles tiles{cut.height, {}, nullptr};
       if (terms == 2)
-        amx::multiply_bf16<2>(p, operands.term_bytes(), cut, tiles);
+        amx::multiply_bf16<2>(p, operands.term_bytes(), cut, amx::PanelSteps(p, cut), tiles);
       else
-        amx::multiply_bf16<1>(p, operands.term_bytes(), cut, tiles);
+        amx::multiply_bf16<1>(p, operands.term_bytes(), cut, amx::PanelSteps(p, cut), tiles);
       const double tolerance = static_cast<double>(columns) * 0x1p-20 * 4;
       for (int64_t r = 0; r < rows; ++r)
         for (int64_t c = 0; c < 33; ++c)

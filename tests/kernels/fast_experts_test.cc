@@ -112,12 +112,13 @@ TEST_P(FastExperts, MeetTheReference) {
 TEST_P(FastExperts, ARowsBitsDependOnNeitherThreadsNorNeighbours) {
   const Routed r(31, 96, 64, 6, 3);
   const Isa isa = GetParam();
-  const Floats whole = r.fast(isa, 0, r.rows, 1);
-  EXPECT_EQ(r.fast(isa, 0, r.rows, 3), whole);
-  EXPECT_EQ(r.fast(isa, 0, r.rows, 2, true), whole);
-  for (int64_t t = 0; t < r.rows; ++t)
-    EXPECT_EQ(r.fast(isa, t, 1, 1),
-              Floats(whole.begin() + t * r.hidden, whole.begin() + (t + 1) * r.hidden));
+  for (const bool stored : {false, true}) {
+    const Floats whole = r.fast(isa, 0, r.rows, 1, stored);
+    EXPECT_EQ(r.fast(isa, 0, r.rows, 3, stored), whole);
+    for (int64_t t = 0; t < r.rows; ++t)
+      EXPECT_EQ(r.fast(isa, t, 1, 1, stored),
+                Floats(whole.begin() + t * r.hidden, whole.begin() + (t + 1) * r.hidden));
+  }
 }
 
 }  // namespace

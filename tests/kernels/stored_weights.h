@@ -1,6 +1,8 @@
 // Random stored weights, products with them, and how far a product may be from the exact sum.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
@@ -58,6 +60,16 @@ struct Weights {
   }
 
   WeightView view() const { return {type, bytes.data(), rows, columns}; }
+
+  // Rows [first, first + count) of them.
+  Weights part(int64_t first, int64_t count) const {
+    Weights of = *this;
+    const auto row = static_cast<int64_t>(row_bytes(type, columns));
+    of.rows = count;
+    of.bytes = {bytes.begin() + first * row, bytes.begin() + (first + count) * row};
+    of.wide = {wide.begin() + first * columns, wide.begin() + (first + count) * columns};
+    return of;
+  }
 };
 
 struct Block {
@@ -120,6 +132,18 @@ inline double exact_dot(const float* x, const float* w, int64_t columns) {
   double sum = 0;
   for (int64_t i = 0; i < columns; ++i) sum += static_cast<double>(x[i]) * w[i];
   return sum;
+}
+
+// out[rows, w.rows] = x · wᵀ as far as `use` may be from the exact sum.
+inline void expect_near_exact(Isa isa, const Weights& w, const Floats& x, int64_t rows,
+                              const float* out, Use use) {
+  for (int64_t t = 0; t < rows; ++t)
+    for (int64_t o = 0; o < w.rows; ++o) {
+      const float *xt = x.data() + t * w.columns, *wo = w.wide.data() + o * w.columns;
+      ASSERT_NEAR(out[t * w.rows + o], exact_dot(xt, wo, w.columns), tolerance(isa, w, xt, wo, use))
+          << dtype_name(w.type) << " " << rows << " × " << w.rows << " × " << w.columns << " by "
+          << packed_product(isa, w.type, use).name << " at " << t << ", " << o;
+    }
 }
 
 }  // namespace potluck::cpu

@@ -57,7 +57,7 @@ void pack_row(const float* x, int64_t columns, std::byte* packed) {
 }
 
 // [K / 2][32 columns][2] bf16.
-size_t panel_bytes(int64_t columns) {
+inline size_t panel_bytes(int64_t columns) {
   return static_cast<size_t>(padded_columns(columns)) * kColumns * 2;
 }
 
@@ -70,7 +70,7 @@ POTLUCK_INLINE_512 void write_pairs(const std::byte* rows, size_t stride, std::b
   }
 }
 
-void pack_panel(const WeightView& w, std::byte* panel) {
+inline void pack_panel(const WeightView& w, std::byte* panel) {
   alignas(64) uint16_t stage[kColumns * kWide];
   if (w.rows < kColumns) std::memset(stage, 0, sizeof(stage));
   for (int64_t first = 0; first < w.columns; first += kWide) {

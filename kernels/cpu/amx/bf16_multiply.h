@@ -4,7 +4,8 @@
 // Tiles: clear() zeroes the sums; panel(b) takes the step's [16 pairs][32 columns][2] of W;
 // sum<kPair>(a0, a1, stride) adds the product with `height` rows of 32 values, bf16, from a0 on
 // and, for a pair, from a1 on; store<kPair>(sums) hands [height][32] sums out, the second tile's
-// from row 16 on.
+// from row 16 on. Steps: steps[i] is step i of the panel, asked for in order, for each tile or pair
+// anew.
 #pragma once
 
 #include "kernels/cpu/amx/tiles.h"
@@ -17,26 +18,45 @@ constexpr int kStepBytes = kValues * 2;
 
 // Rows [skip, height) of a tile that begins at row `first`.
 inline void write_sums(const PanelProduct& p, int64_t first, int64_t skip, int64_t height,
-                       const float* sums) {
+                       float* sums) {
   for (int64_t r = skip; r < height; ++r) {
-    float* out = p.out + (first + r) * p.out_stride;
-    const float* from = sums + r * kColumns;
-    if (!p.keep)
-      std::memcpy(out, from, static_cast<size_t>(p.count) * sizeof(*out));
-    else
-      for (int64_t c = 0; c < p.count; ++c) out[c] = p.keep[first + r] * out[c] + from[c];
+    float *out = p.out + (first + r) * p.out_stride, *from = sums + r * kColumns;
+    if (p.factor)
+      for (int64_t c = 0; c < p.count; ++c) from[c] *= p.factor[c];
+    if (p.keep)
+      for (int64_t c = 0; c < p.count; ++c) from[c] += p.keep[first + r] * out[c];
+    std::memcpy(out, from, static_cast<size_t>(p.count) * sizeof(*out));
   }
 }
 
+namespace {
+
+// A panel of bf16 tiles.
+class PanelSteps final {
+ public:
+  PanelSteps(const PanelProduct& p, const RowCut& cut)
+      : panel_(p.panel), prefetch_(p, (cut.tiles + 1) / 2 * tile_count(p.columns, kValues)) {}
+
+  const std::byte* operator[](int64_t step) {
+    prefetch_.step();
+    return panel_ + step * kColumns * kStepBytes;
+  }
+
+ private:
+  const std::byte* panel_;
+  Prefetch prefetch_;
+};
+
+}  // namespace
+
 // One tile of rows, or a pair.
-template <int kTerms, bool kPair, typename Tiles>
+template <int kTerms, bool kPair, typename Steps, typename Tiles>
 void multiply_tiles(const PanelProduct& p, size_t term_bytes, const RowCut& cut, int64_t tile,
-                    Prefetch& prefetch, Tiles& tiles) {
+                    Steps& steps, Tiles& tiles) {
   const PackedRows a0 = p.x.from(cut.first(tile)), a1 = p.x.from(cut.first(tile + kPair));
   tiles.clear();
   for (int64_t step = 0; step < tile_count(p.columns, kValues); ++step) {
-    prefetch.step();
-    tiles.panel(p.panel + step * kColumns * kStepBytes);
+    tiles.panel(steps[step]);
     for (int term = 0; term < kTerms; ++term) {
       const size_t at = static_cast<size_t>(term) * term_bytes + step * kStepBytes;
       tiles.template sum<kPair>(a0.data + at, a1.data + at, p.x.stride);
@@ -51,14 +71,14 @@ void multiply_tiles(const PanelProduct& p, size_t term_bytes, const RowCut& cut,
 }
 
 // The terms of a packed row lie term_bytes apart and are padded to kValues.
-template <int kTerms, typename Tiles>
-void multiply_bf16(const PanelProduct& p, size_t term_bytes, const RowCut& cut, Tiles& tiles) {
-  Prefetch prefetch(p, (cut.tiles + 1) / 2 * tile_count(p.columns, kValues));
+template <int kTerms, typename Steps, typename Tiles>
+void multiply_bf16(const PanelProduct& p, size_t term_bytes, const RowCut& cut, Steps&& steps,
+                   Tiles& tiles) {
   for (int64_t tile = 0; tile < cut.tiles; tile += 2)
     if (tile + 1 < cut.tiles)
-      multiply_tiles<kTerms, true>(p, term_bytes, cut, tile, prefetch, tiles);
+      multiply_tiles<kTerms, true>(p, term_bytes, cut, tile, steps, tiles);
     else
-      multiply_tiles<kTerms, false>(p, term_bytes, cut, tile, prefetch, tiles);
+      multiply_tiles<kTerms, false>(p, term_bytes, cut, tile, steps, tiles);
 }
 
 }  // namespace potluck::cpu::amx

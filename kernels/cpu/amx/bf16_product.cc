@@ -1,12 +1,11 @@
 // Products in bf16 by TDPBF16PS: x and W rounded to bf16, sums in f32. Integer weights are widened
-// as their panel is packed, which pays from some 32 rows on (int8_product.cc is for fewer).
+// as their panel is packed (stored_product.cc: as a stored one is multiplied).
 #include <immintrin.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "kernels/cpu/amx/bf16_layout.h"
-#include "kernels/cpu/amx/bf16_multiply.h"
-#include "kernels/cpu/amx/configure_tiles.h"
+#include "kernels/cpu/amx/hardware_tiles.h"
 #include "kernels/cpu/amx/products.h"
 
 namespace potluck::cpu::amx {
@@ -15,49 +14,11 @@ namespace {
 constexpr long kArchRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
 constexpr long kTileData = 18;                   // XFEATURE_XTILEDATA
 
-class HardwareTiles final {
- public:
-  explicit HardwareTiles(int64_t height) { configure_tiles(height, kStepBytes); }
-
-  void clear() {
-    _tile_zero(0);
-    _tile_zero(1);
-    _tile_zero(2);
-    _tile_zero(3);
-  }
-
-  void panel(const std::byte* b) {
-    _tile_loadd(6, b, 2 * kStepBytes);
-    _tile_loadd(7, b + kStepBytes, 2 * kStepBytes);
-  }
-
-  template <bool kPair>
-  void sum(const std::byte* a0, const std::byte* a1, size_t stride) {
-    _tile_loadd(4, a0, stride);
-    _tile_dpbf16ps(0, 4, 6);
-    _tile_dpbf16ps(1, 4, 7);
-    if constexpr (!kPair) return;
-    _tile_loadd(5, a1, stride);
-    _tile_dpbf16ps(2, 5, 6);
-    _tile_dpbf16ps(3, 5, 7);
-  }
-
-  template <bool kPair>
-  void store(float* sums) {
-    constexpr size_t kStride = kColumns * sizeof(float);
-    _tile_stored(0, sums, kStride);
-    _tile_stored(1, sums + 16, kStride);
-    if constexpr (!kPair) return;
-    _tile_stored(2, sums + kHeightMax * kColumns, kStride);
-    _tile_stored(3, sums + kHeightMax * kColumns + 16, kStride);
-  }
-};
-
 template <int kTerms>
 void multiply(const PanelProduct& p) {
   const RowCut cut{p.rows};
   HardwareTiles tiles(cut.height);
-  multiply_bf16<kTerms>(p, term_bytes(p.columns), cut, tiles);
+  multiply_bf16<kTerms>(p, term_bytes(p.columns), cut, PanelSteps(p, cut), tiles);
 }
 
 template <int kTerms>

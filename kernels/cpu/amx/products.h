@@ -11,8 +11,9 @@ namespace potluck::cpu::amx {
 // multiply a known product right. False: absent, refused or wrong.
 bool tiles_work();
 
-const PackedProduct& bf16_product(bool fine);   // any type
-const PackedProduct* int8_product(DType type);  // nullptr: no groups of 32 integers
+const PackedProduct& bf16_product(bool fine);  // any type
+// The same, with stored panels; nullptr: no blocks of integers.
+const PackedProduct* stored_product(DType type, bool fine);
 
 void widen_bf16(DType type, const void* blocks, int64_t values, uint16_t* out);
 void pack_value_panel(const ValueRows& values, std::byte* panel);

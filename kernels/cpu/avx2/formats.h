@@ -19,10 +19,8 @@ namespace {
 // A format has: kValues and kBytes of a block; kBits of a value; kGroup, the values that share a
 // scale; kZero; kMinimum, whether a group has one; and
 //   unpack(block, q, scale, minimum): q[kValues], scale[g · 32] and minimum[g · 32] of group g;
-//   raw_scales(block, halves, factors): what they are made of as it is stored, f16 halves[h · 32]
-//   of the block and a byte factors[(f · groups + g) · 32] of each group: scale = halves[0] ·
-//   factors[0, g], minimum = halves[1] · factors[1, g]; with no factors it is halves[0],
-//   −halves[1].
+// A scale is made of kHalves f16 of the block and kFactors bytes of each group: scale = halves[0] ·
+// factors[0], minimum = halves[1] · factors[1]; with no factors halves[0] and −halves[1].
 inline constexpr int kScaleStride = 32;
 
 inline float read_f16(const uint8_t* p) {
@@ -34,12 +32,6 @@ inline float read_f16(const uint8_t* p) {
 inline uint32_t read_u32(const uint8_t* p) {
   uint32_t bits;
   std::memcpy(&bits, p, 4);
-  return bits;
-}
-
-inline uint16_t read_u16(const uint8_t* p) {
-  uint16_t bits;
-  std::memcpy(&bits, p, 2);
   return bits;
 }
 
@@ -83,9 +75,6 @@ inline __m256i fifth_bits(uint32_t bits) {
 template <int kHalvesOfBlock>
 struct PlainScales {
   static constexpr int kHalves = kHalvesOfBlock, kFactors = 0;
-  static void raw_scales(const uint8_t* b, uint16_t* halves, uint8_t*) {
-    for (int h = 0; h < kHalves; ++h) halves[h * kScaleStride] = read_u16(b + 2 * h);
-  }
 };
 
 // 34 B: f16 d, 32 × int8.
@@ -162,13 +151,6 @@ struct SixBitScales {
       minimum[g * kScaleStride] = m * static_cast<float>(minimum_bits(b + 4, g));
     }
   }
-  static void raw_scales(const uint8_t* b, uint16_t* halves, uint8_t* factors) {
-    for (int h = 0; h < kHalves; ++h) halves[h * kScaleStride] = read_u16(b + 2 * h);
-    for (int g = 0; g < 8; ++g) {
-      factors[g * kScaleStride] = static_cast<uint8_t>(scale_bits(b + 4, g));
-      factors[(8 + g) * kScaleStride] = static_cast<uint8_t>(minimum_bits(b + 4, g));
-    }
-  }
 };
 
 // 144 B: f16 d, f16 m, 12 B of scales, 4 chunks of 32 B: low nibbles, then high, 32 values each.
@@ -226,10 +208,6 @@ struct Q6_K {
       store_32(out + 64, _mm256_or_si256(high_nibbles(first), pair(high)));
       store_32(out + 96, _mm256_or_si256(high_nibbles(second), pair(_mm256_srli_epi16(high, 2))));
     }
-  }
-  static void raw_scales(const uint8_t* b, uint16_t* halves, uint8_t* factors) {
-    *halves = read_u16(b + 208);
-    for (int g = 0; g < 16; ++g) factors[g * kScaleStride] = b[192 + g];
   }
 };
 

@@ -1,5 +1,4 @@
-// How int8 rows and the panels that they meet are laid out: VPDPBUSD's, and with centred values the
-// tiles' of AMX.
+// How int8 rows and the panels that they meet are laid out for VPDPBUSD.
 //
 // All of it has internal linkage: each source compiles it for its own instruction set, and the
 // linker must not choose one for all.
@@ -35,7 +34,7 @@ int64_t lifts_at(int64_t columns) {
 }
 
 // A panel: for each group the bytes [kGroup / 4][32 columns][4], then f32 scale[32], then f32
-// minimum[32] where the format has one. The bytes are q, or q − kZero where they are centred.
+// minimum[32] where the format has one. The bytes are q.
 template <typename Format>
 constexpr size_t kGroupBytes = Format::kGroup* kColumns + kScaleBytes<Format>;
 
@@ -45,12 +44,6 @@ size_t panel_bytes(int64_t columns) {
 }
 
 template <typename Format>
-POTLUCK_INLINE_512 __m512i centred(__m512i q) {
-  if constexpr (Format::kZero == 0) return q;
-  return _mm512_sub_epi8(q, _mm512_set1_epi8(static_cast<char>(Format::kZero)));
-}
-
-template <typename Format, bool kCentred>
 POTLUCK_INLINE_512 void write_groups(const Stage<Format>& stage, std::byte* panel) {
   constexpr int kSteps = Format::kGroup / 4;
   for (int first = 0; first < Format::kValues; first += kBlock)
@@ -61,18 +54,17 @@ POTLUCK_INLINE_512 void write_groups(const Stage<Format>& stage, std::byte* pane
       for (int j = 0; j < 8; ++j) {
         const int group = first / Format::kGroup + j / kSteps;
         std::byte* to = panel + group * kGroupBytes<Format> + j % kSteps * 4 * kColumns + 64 * side;
-        _mm512_store_si512(to, kCentred ? centred<Format>(dwords[j]) : dwords[j]);
+        _mm512_store_si512(to, dwords[j]);
       }
     }
   for (int g = 0; g < Stage<Format>::kGroups; ++g)
     write_scales(stage, g, panel + g * kGroupBytes<Format> + Format::kGroup * kColumns);
 }
 
-template <typename Format, bool kCentred>
+template <typename Format>
 void pack_panel(const WeightView& w, std::byte* panel) {
-  pack_blocks<Format, kGroupBytes<Format>>(w, panel, [](const Stage<Format>& stage, std::byte* to) {
-    write_groups<Format, kCentred>(stage, to);
-  });
+  pack_blocks<Format, kGroupBytes<Format>>(
+      w, panel, [](const Stage<Format>& stage, std::byte* to) { write_groups<Format>(stage, to); });
 }
 
 // A part of a panel: its first group, and how many.

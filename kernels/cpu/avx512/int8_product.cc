@@ -200,7 +200,7 @@ void multiply(const PanelProduct& p) {
 template <typename Format>
 void multiply_stored(const PanelProduct& p) {
   Prefetch prefetch(p, tile_count(p.rows, kRowsMax) * p.columns / Format::kGroup);
-  each_chunk<Format, false>(p.panel, p.columns, kPiece, [&](const auto& chunk) {
+  each_chunk<Format>(p.panel, p.columns, kPiece, [&](const auto& chunk) {
     each_tile<kRowsMax>(p.rows, [&]<int kRows>(int64_t first) {
       multiply_tile<Format, kRows, 1>(p, chunk, first, prefetch);
     });
@@ -213,11 +213,11 @@ constexpr PackedProduct kProduct = {kTerms == 2 ? "int8 fine" : "int8",
                                     row_bytes<Format, kTerms>,
                                     pack_row<Format, kTerms>,
                                     panel_bytes<Format>,
-                                    pack_panel<Format, false>,
+                                    pack_panel<Format>,
                                     multiply<Format, kTerms>,
                                     Numbers::integers,
                                     kTerms == 1 ? stored_bytes<Format> : nullptr,
-                                    kTerms == 1 ? store_panel<Format, false> : nullptr,
+                                    kTerms == 1 ? store_panel<Format> : nullptr,
                                     kTerms == 1 ? multiply_stored<Format> : nullptr};
 
 }  // namespace

@@ -253,14 +253,13 @@ void store_blocks(const WeightView& w, std::byte* panel) {
   }
 }
 
-// The layout of stored_panel.h; only eight bits are centred in it. Q8_0 stores q − kZero, which is
-// q with the sign bit turned.
-template <typename Format, bool kCentred>
+// The layout of stored_panel.h. Q8_0 stores q − kZero, which is q with the sign bit turned.
+template <typename Format>
 struct SidesLayout {
   using Block = StoredBlock<Format>;
 
   static inline __attribute__((always_inline)) void bytes(const Quads& q, std::byte* block) {
-    const __m512i sign = _mm512_set1_epi8(kCentred ? 0 : -128);
+    const __m512i sign = _mm512_set1_epi8(-128);
     for (int side = 0; side < 2; ++side)
       for (int j = 0; j < kQuads; ++j)
         _mm512_store_si512(block + 4 * kPanelRows * j + 64 * side,
@@ -288,9 +287,9 @@ struct SidesLayout {
   }
 };
 
-template <typename Format, bool kCentred>
+template <typename Format>
 void store_panel(const WeightView& w, std::byte* panel) {
-  store_blocks<Format, SidesLayout<Format, kCentred>>(w, panel);
+  store_blocks<Format, SidesLayout<Format>>(w, panel);
 }
 
 }  // namespace

@@ -49,7 +49,7 @@ size_t stored_bytes(int64_t columns) {
 }
 
 // One side of a run; vector j goes to to(j).
-template <typename Format, bool kCentred, typename To>
+template <typename Format, typename To>
 POTLUCK_INLINE_512 void unpack_side(const std::byte* from, const To& to) {
   const __m512i low = _mm512_set1_epi8(15);
 #pragma GCC unroll 8
@@ -61,7 +61,7 @@ POTLUCK_INLINE_512 void unpack_side(const std::byte* from, const To& to) {
       std::memcpy(&set, from + 256 + 64 * bit + 8 * j, sizeof(set));
       q = _mm512_mask_add_epi8(q, set, q, _mm512_set1_epi8(static_cast<char>(16 << bit)));
     }
-    _mm512_store_si512(to(j), kCentred ? centred<Format>(q) : q);
+    _mm512_store_si512(to(j), q);
   }
 }
 
@@ -73,14 +73,13 @@ POTLUCK_INLINE_512 std::byte* quad_at(std::byte* panel, int run, int j) {
   return panel + quad / kQuadsOfGroup * kGroupBytes<Format> + quad % kQuadsOfGroup * 4 * kPanelRows;
 }
 
-template <typename Format, bool kCentred>
+template <typename Format>
 POTLUCK_INLINE_512 void unpack_values(const std::byte* block, std::byte* panel) {
   using Block = StoredBlock<Format>;
   for (int run = 0; run < Block::kRuns; ++run)
     for (int side = 0; side < 2; ++side)
-      unpack_side<Format, kCentred>(
-          block + run * Block::kRunBytes + side * Block::kSideBytes,
-          [&](int j) { return quad_at<Format>(panel, run, j) + 64 * side; });
+      unpack_side<Format>(block + run * Block::kRunBytes + side * Block::kSideBytes,
+                          [&](int j) { return quad_at<Format>(panel, run, j) + 64 * side; });
 }
 
 // f16 [16] at `halves`, times a byte each if there is one.
@@ -125,7 +124,7 @@ struct StoredChunk {
   }
 };
 
-template <typename Format, bool kCentred, typename Body>
+template <typename Format, typename Body>
 POTLUCK_INLINE_512 void each_unpacked_chunk(const std::byte* stored, int64_t columns,
                                             const Body& body) {
   using Block = StoredBlock<Format>;
@@ -137,7 +136,7 @@ POTLUCK_INLINE_512 void each_unpacked_chunk(const std::byte* stored, int64_t col
     for (int64_t i = 0; i < count; ++i) {
       const std::byte* block = stored + static_cast<size_t>(b + i) * Block::kBytes;
       std::byte* to = panel + static_cast<size_t>(i * Block::kGroups) * kGroupBytes<Format>;
-      unpack_values<Format, kCentred>(block, to);
+      unpack_values<Format>(block, to);
       unpack_scales<Format>(block, to);
     }
     body(PanelChunk<Format>{panel, b * Block::kGroups, count * Block::kGroups});
@@ -146,11 +145,11 @@ POTLUCK_INLINE_512 void each_unpacked_chunk(const std::byte* stored, int64_t col
 
 // Hands a stored panel to body(chunk) in pieces: of eight bits as it lies, `piece` groups at a
 // time; of fewer unpacked.
-template <typename Format, bool kCentred, typename Body>
+template <typename Format, typename Body>
 POTLUCK_INLINE_512 void each_chunk(const std::byte* stored, int64_t columns, int64_t piece,
                                    const Body& body) {
   if constexpr (Format::kBits < 8) {
-    each_unpacked_chunk<Format, kCentred>(stored, columns, body);
+    each_unpacked_chunk<Format>(stored, columns, body);
   } else {
     const int64_t groups = columns / Format::kGroup;
     for (int64_t g = 0; g < groups; g += piece)
