@@ -43,8 +43,8 @@ uint64_t experts(const ModelSpec& spec, const ScratchShape& s) {
          s.threads * kPanel * packed_bytes(widest);
 }
 
-// Queries that share a tile of keys: 16 (fast: 128), or the heads of one KV head. Exact: the tile
-// and the scores of all keys. Fast: of 128 keys at a time, in f32 and packed.
+// Queries that share a tile of keys: 16 (fast: 256), or the heads of one KV head. Exact: the tile
+// and the scores of all keys. Fast: of 256 keys at a time, in f32 and packed.
 uint64_t attention(const ModelSpec& spec, const LayerSpec& layer, const ScratchShape& s) {
   const auto dim = static_cast<uint64_t>(layer.head_dim);
   const auto heads = static_cast<uint64_t>(spec.heads / layer.kv_heads);
@@ -54,8 +54,8 @@ uint64_t attention(const ModelSpec& spec, const LayerSpec& layer, const ScratchS
         layer.full ? s.keys : std::min(s.keys, static_cast<uint64_t>(spec.window) + s.rows);
     return s.threads * floats((queries + 32) * dim + queries * (keys + 16));
   }
-  constexpr uint64_t kTile = 128;
-  const uint64_t queries = std::max<uint64_t>(128, heads);
+  constexpr uint64_t kTile = 256;
+  const uint64_t queries = std::max<uint64_t>(256, heads);
   return s.threads *
          (queries * (packed_bytes(dim) + packed_bytes(kTile) + floats(kTile + dim + 3)) +
           kTile * dim * 2 + kPanel * packed_bytes(std::max(dim, kTile)) + 512);

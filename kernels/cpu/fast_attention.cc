@@ -3,7 +3,7 @@
 // scaled: with one term the golden model of 4 bits loses 1.3 times what the reference loses in
 // bf16, so 0.9); softmax and sums are f32.
 //
-// Tiles lie at fixed positions of the session (128·i), not of the chunk, and a key that a row does
+// Tiles lie at fixed positions of the session (256·i), not of the chunk, and a key that a row does
 // not see weighs exactly nothing: so chunks, batches and threads change no bit.
 #include <algorithm>
 #include <bit>
@@ -22,8 +22,8 @@
 namespace potluck::cpu {
 namespace {
 
-constexpr int64_t kQueries = 128;  // query vectors that share a packed tile
-constexpr int64_t kTile = 128;     // keys: 128 KB of K and of V at head size 512
+constexpr int64_t kQueries = 256;  // query vectors that share a packed tile
+constexpr int64_t kTile = 256;     // keys: 256 KB of K and of V at head size 512
 
 int64_t heads_per_kv(const AttentionShape& shape) {
   return shape.heads / shape.kv_heads;
@@ -76,6 +76,10 @@ Scratch carve(const Products& products, const AttentionShape& shape, Arena& aren
 struct Tile {
   bool fresh;
   int64_t first, begin, end;
+
+  // Whole panels of them: what is multiplied. The others weigh nothing, and add it.
+  int64_t low() const { return begin / kPanelRows * kPanelRows; }
+  int64_t high() const { return panel_count(end) * kPanelRows; }
 };
 
 struct Block {
@@ -93,11 +97,12 @@ struct Block {
   }
 };
 
-// s.rows[j, :] = K or V of the tile's key j in bf16, zeros where none.
+// s.rows[j, :] = K or V of the tile's key j in bf16, zeros where none, j in [low, high).
 void load_rows(const Block& b, const Tile& tile, const KvView& from, const void* values) {
   const int64_t dim = b.shape.head_dim;
   const size_t bytes = row_bytes(b.shape.kv_type, dim);
-  std::memset(b.s.rows, 0, static_cast<size_t>(kTile * dim) * sizeof(uint16_t));
+  std::fill(b.s.rows + tile.low() * dim, b.s.rows + tile.begin * dim, uint16_t{0});
+  std::fill(b.s.rows + tile.end * dim, b.s.rows + tile.high() * dim, uint16_t{0});
   for (int64_t j = tile.begin; j < tile.end; ++j) {
     const int64_t row = (tile.first + j) % from.capacity;
     const auto slot = static_cast<size_t>(row * b.shape.kv_heads + b.kv_head);
@@ -109,7 +114,7 @@ void load_rows(const Block& b, const Tile& tile, const KvView& from, const void*
 // scores[m, j] = q_m · k_j for the tile's keys, by panels of 32.
 void score(const Block& b, const Tile& tile) {
   const int64_t dim = b.shape.head_dim;
-  for (int64_t first = 0; first < tile.end; first += kPanelRows) {
+  for (int64_t first = tile.low(); first < tile.end; first += kPanelRows) {
     b.products.scores.pack_panel({DType::bf16, b.s.rows + first * dim, kPanelRows, dim}, b.s.panel);
     b.products.scores.multiply(
         {b.s.queries, b.vectors(), b.s.panel, dim, b.s.scores + first, kTile, kPanelRows});
@@ -141,24 +146,25 @@ void load_values(const Block& b, const Tile& tile, const KvView& from) {
 
 // The tile's weights of one query vector, which sees keys [begin, end) of it; what the sums so far
 // are to be kept by. The mass is that of the weights as rounded.
-void soften(const Block& b, int64_t m, int64_t begin, int64_t end) {
+void soften(const Block& b, const Tile& tile, int64_t m, int64_t begin, int64_t end) {
+  const int64_t low = tile.low(), high = tile.high(), n = high - low;
   float* scores = b.s.scores + m * kTile;
   if (begin >= end) {
-    std::fill(scores, scores + kTile, 0.0f);
+    std::fill(scores + low, scores + high, 0.0f);
     b.s.keep[m] = 1.0f;
   } else {
-    const float most = std::max(b.s.most[m], most_of(scores + begin, end - begin));
-    b.s.keep[m] = exact_exp(b.s.most[m] - most);
+    const float before = b.s.most[m], most = std::max(before, most_of(scores + begin, end - begin));
+    b.s.keep[m] = most == before ? 1.0f : exact_exp(before - most);
     b.s.most[m] = most;
     fast_exps(scores + begin, end - begin, most);
-    std::fill(scores, scores + begin, 0.0f);
-    std::fill(scores + end, scores + kTile, 0.0f);
-    if (b.products.weights.numbers == Numbers::bf16) round_to(DType::bf16, scores, kTile);
-    b.s.mass[m] = b.s.mass[m] * b.s.keep[m] + sum_of(scores, kTile);
+    std::fill(scores + low, scores + begin, 0.0f);
+    std::fill(scores + end, scores + high, 0.0f);
+    if (b.products.weights.numbers == Numbers::bf16) round_to(DType::bf16, scores + low, n);
+    b.s.mass[m] = b.s.mass[m] * b.s.keep[m] + sum_of(scores + low, n);
     if (b.products.weights.numbers == Numbers::integers)
-      for (int64_t j = 0; j < kTile; ++j) scores[j] *= b.s.sizes[j];
+      for (int64_t j = low; j < high; ++j) scores[j] *= b.s.sizes[j];
   }
-  b.products.weights.pack_row(scores, kTile, b.s.weights[m]);
+  b.products.weights.pack_row(scores + low, n, b.s.weights[m]);
 }
 
 void soften_all(const Block& b, const Tile& tile) {
@@ -167,18 +173,19 @@ void soften_all(const Block& b, const Tile& tile) {
     const int64_t begin = tile.fresh ? 0 : std::max(tile.begin, own.first - tile.first);
     const int64_t end = tile.fresh ? tile.end : std::min(tile.end, own.last - tile.first);
     for (int64_t h = 0; h < b.per_kv(); ++h)
-      soften(b, (t - b.row_begin) * b.per_kv() + h, begin, end);
+      soften(b, tile, (t - b.row_begin) * b.per_kv() + h, begin, end);
   }
 }
 
 // sums[m, :] = keep[m] · sums[m, :] + Σ_j weight[m, j] · v_j, by panels of 32 columns.
-void add_values(const Block& b) {
-  const int64_t dim = b.shape.head_dim;
+void add_values(const Block& b, const Tile& tile) {
+  const int64_t dim = b.shape.head_dim, terms = tile.high() - tile.low();
+  const uint16_t* rows = b.s.rows + tile.low() * dim;
   for (int64_t first = 0; first < dim; first += kPanelRows) {
     const int64_t count = std::min(kPanelRows, dim - first);
-    pack_value_panel(b.isa, {b.s.rows + first, dim, kTile, count, 1.0f}, b.s.panel);
+    pack_value_panel(b.isa, {rows + first, dim, terms, count, 1.0f}, b.s.panel);
     b.products.weights.multiply(
-        {b.s.weights, b.vectors(), b.s.panel, kTile, b.s.sums + first, dim, count, b.s.keep});
+        {b.s.weights, b.vectors(), b.s.panel, terms, b.s.sums + first, dim, count, b.s.keep});
   }
 }
 
@@ -188,7 +195,7 @@ void run_tile(const Block& b, const Tile& tile) {
   score(b, tile);
   load_values(b, tile, from);
   soften_all(b, tile);
-  add_values(b);
+  add_values(b, tile);
 }
 
 void start(const Block& b, const float* q) {

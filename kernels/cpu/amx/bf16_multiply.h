@@ -16,17 +16,28 @@ constexpr int64_t kColumns = kPanelRows;
 constexpr int64_t kValues = 32;  // columns of W a step
 constexpr int kStepBytes = kValues * 2;
 
-// Rows [skip, height) of a tile that begins at row `first`.
-inline void write_sums(const PanelProduct& p, int64_t first, int64_t skip, int64_t height,
-                       float* sums) {
+// Rows [skip, height) of a tile that begins at row `first`, `count` columns: a constant where it
+// can be, for vectors.
+inline __attribute__((always_inline)) void write_columns(const PanelProduct& p, int64_t first,
+                                                         int64_t skip, int64_t height,
+                                                         int64_t count, const float* sums) {
   for (int64_t r = skip; r < height; ++r) {
-    float *out = p.out + (first + r) * p.out_stride, *from = sums + r * kColumns;
-    if (p.factor)
-      for (int64_t c = 0; c < p.count; ++c) from[c] *= p.factor[c];
-    if (p.keep)
-      for (int64_t c = 0; c < p.count; ++c) from[c] += p.keep[first + r] * out[c];
-    std::memcpy(out, from, static_cast<size_t>(p.count) * sizeof(*out));
+    float* out = p.out + (first + r) * p.out_stride;
+    const float* from = sums + r * kColumns;
+    const float keep = p.keep ? p.keep[first + r] : 0;
+    for (int64_t c = 0; c < count; ++c) {
+      const float sum = p.factor ? p.factor[c] * from[c] : from[c];
+      out[c] = p.keep ? sum + keep * out[c] : sum;
+    }
   }
+}
+
+inline void write_sums(const PanelProduct& p, int64_t first, int64_t skip, int64_t height,
+                       const float* sums) {
+  if (p.count == kColumns)
+    write_columns(p, first, skip, height, kColumns, sums);
+  else
+    write_columns(p, first, skip, height, p.count, sums);
 }
 
 namespace {
