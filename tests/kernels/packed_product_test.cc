@@ -81,26 +81,12 @@ TEST_P(PackedProducts, StoredPanelsGiveTheSameProducts) {
         for (int64_t outputs : {32, 7}) {
           const Weights w(type, outputs, columns, 8);
           const Floats x = random_floats(rows * columns, 9);
-          const Block packed(product.row_bytes(columns) * static_cast<size_t>(rows));
-          const PackedRows packed_rows{packed.bytes, product.row_bytes(columns)};
-          for (int64_t t = 0; t < rows; ++t)
-            product.pack_row(x.data() + t * columns, columns, packed_rows[t]);
-          const Block panel(product.panel_bytes(columns)), stored(product.stored_bytes(columns));
-          product.pack_panel(w.view(), panel.bytes);
-          product.store_panel(w.view(), stored.bytes);
           EXPECT_LE(product.stored_bytes(columns),
                     row_bytes(type, columns) * 32 * 1.03 + kPanelRows * sizeof(float));
-          Floats expected(static_cast<size_t>(rows * outputs)), actual(expected.size(), NAN);
-          PanelProduct p{packed_rows,     rows,    panel.bytes, columns,
-                         expected.data(), outputs, outputs};
-          product.multiply(p);
-          p.work = panel.bytes;
-          p.panel = stored.bytes;
-          p.out = actual.data();
-          product.multiply_stored(p);
+          const Floats actual = multiply_stored(product, x, rows, w);
           SCOPED_TRACE(product.name);
           if (product.numbers == Numbers::integers)
-            EXPECT_EQ(actual, expected)
+            EXPECT_EQ(actual, multiply(isa, x, rows, w.view(), 1, Use::few))
                 << dtype_name(type) << " " << rows << " × " << outputs << " × " << columns;
           else
             expect_near_exact(isa, w, x, rows, actual.data(), Use::few);
@@ -132,6 +118,61 @@ TEST_P(PackedProducts, AMatrixIsStoredAsItsPanelsAre) {
             << dtype_name(type) << ", matrix " << i << ", row " << first;
       }
     EXPECT_EQ(actual, stored.bytes + all);
+  }
+}
+
+// out [rows, w.rows], by as many threads.
+Floats stored_matmul(const PackedProduct& product, const float* x, int64_t rows, const Weights& w,
+                     int threads) {
+  ThreadPool pool(threads);
+  const Block stored(store_bytes(product, w.view(), 1));
+  store_panels(product, w.view(), 1, stored.bytes, pool);
+  const Block scratch(fast_stored_matmul_scratch(product, w.columns, rows, threads));
+  Floats out(static_cast<size_t>(rows * w.rows), NAN);
+  fast_stored_matmul(product, x, rows, {w.type, stored.bytes, w.rows, w.columns}, out.data(),
+                     scratch.bytes, pool);
+  return out;
+}
+
+// One slice of columns and several, one block of rows and two, whole tasks and parts of one; a
+// row's bits are those of it alone.
+TEST_P(PackedProducts, StoredMatricesMeetTheReference) {
+  const Isa isa = GetParam();
+  constexpr Shape kShapes[] = {{1, 1, 256}, {17, 33, 1792}, {40, 1100, 512}, {270, 70, 3328}};
+  for (DType type : kTypes)
+    for (Use use : {Use::many, Use::fine}) {
+      const PackedProduct& product = packed_product(isa, type, use);
+      if (!product.open_panel) continue;
+      for (const auto [rows, outputs, columns] : kShapes) {
+        const Weights w(type, outputs, columns, 12);
+        const Floats x = random_floats(rows * columns, 13);
+        const Floats out = stored_matmul(product, x.data(), rows, w, 1);
+        expect_near_exact(isa, w, x, rows, out.data(), use);
+        EXPECT_EQ(stored_matmul(product, x.data(), rows, w, 3), out) << product.name;
+        EXPECT_EQ(stored_matmul(product, x.data() + (rows - 1) * columns, 1, w, 2),
+                  Floats(out.end() - outputs, out.end()))
+            << product.name;
+      }
+    }
+}
+
+// Each row of W with f16 scales of its own size, from the least there is to nearly the greatest,
+// and none: rows do not lose beside others.
+TEST_P(PackedProducts, StoredScalesReachAsFarAsF16) {
+  const Isa isa = GetParam();
+  constexpr uint16_t kScales[] = {0x0001, 0x0400, 0x1400, 0x3c00, 0x7000, 0x0000, 0x8001, 0xbc00};
+  for (DType type : {DType::q8_0, DType::q4_1, DType::q5_0, DType::q4_k, DType::q6_k}) {
+    const PackedProduct& product = packed_product(isa, type, Use::few);
+    if (!product.store_panel) continue;
+    Weights w(type, 24, 512, 10);
+    const auto size = static_cast<size_t>(block_shape(type).bytes);
+    const size_t blocks = row_bytes(type, w.columns) / size;
+    for (size_t i = 0; i < w.bytes.size() / size; ++i)
+      std::memcpy(w.bytes.data() + i * size + (type == DType::q6_k ? 208 : 0),
+                  kScales + i / blocks % std::size(kScales), sizeof(uint16_t));
+    dequantize_row(type, w.bytes.data(), w.wide.data(), w.rows * w.columns);
+    const Floats x = random_floats(9 * w.columns, 11), out = multiply_stored(product, x, 9, w);
+    expect_near_exact(isa, w, x, 9, out.data(), Use::few);
   }
 }
 

@@ -146,4 +146,31 @@ inline void expect_near_exact(Isa isa, const Weights& w, const Floats& x, int64_
     }
 }
 
+// x times W by stored panels: [rows, w.rows].
+inline Floats multiply_stored(const PackedProduct& product, const Floats& x, int64_t rows,
+                              const Weights& w) {
+  ThreadPool pool(1);
+  const Block stored(store_bytes(product, w.view(), 1)), work(product.panel_bytes(w.columns));
+  store_panels(product, w.view(), 1, stored.bytes, pool);
+  const size_t row = product.row_bytes(w.columns);
+  const Block packed(row * static_cast<size_t>(rows));
+  const PackedRows packed_rows{packed.bytes, row};
+  for (int64_t t = 0; t < rows; ++t)
+    product.pack_row(x.data() + t * w.columns, w.columns, packed_rows[t]);
+  Floats out(static_cast<size_t>(rows * w.rows), NAN);
+  for (int64_t first = 0; first < w.rows; first += kPanelRows) {
+    PanelProduct p{
+        packed_rows,
+        rows,
+        stored.bytes + static_cast<size_t>(first / kPanelRows) * product.stored_bytes(w.columns),
+        w.columns,
+        out.data() + first,
+        w.rows,
+        std::min(kPanelRows, w.rows - first)};
+    p.work = work.bytes;
+    product.multiply_stored(p);
+  }
+  return out;
+}
+
 }  // namespace potluck::cpu

@@ -22,6 +22,8 @@
 
 #include <immintrin.h>
 
+#include <cmath>
+
 #include "kernels/cpu/amx/bf16_multiply.h"
 #include "kernels/cpu/avx512/store_panel.h"
 
@@ -127,6 +129,7 @@ POTLUCK_INLINE_512 void level_side(std::byte* panel, int64_t columns, int side) 
     return panel + static_cast<size_t>(b) * Block::kBytes + Block::kHalvesAt + 64 * h + 32 * side;
   };
   __m512 most = _mm512_setzero_ps();
+  __mmask16 no_number = 0;
   for (int64_t b = 0; b < blocks; ++b) {
     __m512 of_block = _mm512_mul_ps(_mm512_abs_ps(load_halves(halves(b, 0))),
                                     _mm512_set1_ps(kMostOfHalf<Format>));
@@ -134,17 +137,21 @@ POTLUCK_INLINE_512 void level_side(std::byte* panel, int64_t columns, int side) 
       of_block = _mm512_fmadd_ps(_mm512_abs_ps(load_halves(halves(b, 1))),
                                  _mm512_set1_ps(kMostOfMinimum<Format>), of_block);
     most = _mm512_max_ps(of_block, most);
+    no_number |= _mm512_cmp_ps_mask(of_block, of_block, _CMP_UNORD_Q);
   }
-  // 2^k · most in [2¹⁴, 2¹⁵); a row of zeros stays as it is.
-  const __m512 k = _mm512_maskz_sub_ps(_mm512_cmp_ps_mask(most, _mm512_setzero_ps(), _CMP_NEQ_UQ),
-                                       _mm512_set1_ps(14), _mm512_getexp_ps(most));
+  // 2^k · most in [2¹⁴, 2¹⁵).
+  const __mmask16 some = _mm512_cmp_ps_mask(most, _mm512_setzero_ps(), _CMP_NEQ_UQ);
+  const __m512 k = _mm512_maskz_sub_ps(some, _mm512_set1_ps(14), _mm512_getexp_ps(most));
   const __m512 one = _mm512_set1_ps(1), up = _mm512_scalef_ps(one, k);
   for (int64_t b = 0; b < blocks; ++b)
     for (int h = 0; h < Format::kHalves; ++h)
       _mm256_store_si256(reinterpret_cast<__m256i*>(halves(b, h)),
                          _mm512_cvtps_ph(_mm512_mul_ps(load_halves(halves(b, h)), up),
                                          _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
-  const __m512 factor = _mm512_scalef_ps(one, _mm512_sub_ps(_mm512_set1_ps(16), k));
+  // Zeros stay zeros; what is no number makes none.
+  const __m512 undo = _mm512_maskz_scalef_ps(some, one, _mm512_sub_ps(_mm512_set1_ps(16), k));
+  const __m512 factor =
+      _mm512_mask_sub_ps(undo, no_number, _mm512_set1_ps(INFINITY), _mm512_set1_ps(INFINITY));
   _mm512_store_ps(panel + blocks_bytes<Format>(columns) + 64 * side, factor);
 }
 
