@@ -35,7 +35,8 @@ bool has_avx2() {
 bool has_amx() {
 #if defined(__x86_64__)
   return has_avx512() && __builtin_cpu_supports("avx512bf16") &&
-         __builtin_cpu_supports("avx512fp16") && amx::tiles_work();
+         __builtin_cpu_supports("avx512fp16") && __builtin_cpu_supports("amx-int8") &&
+         amx::tiles_work();
 #else
   return false;
 #endif

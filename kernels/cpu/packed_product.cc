@@ -34,11 +34,9 @@ const PackedProduct& avx512_product(DType type, Use use) {
 
 // Tiles of bf16 but where W must not be rounded.
 const PackedProduct& amx_product(DType type, Use use) {
-  if (use == Use::finest)
-    if (const PackedProduct* integers = avx512::int8_product(type, true)) return *integers;
-  const bool fine = use == Use::fine || use == Use::finest;
-  const PackedProduct* integers = amx::stored_product(type, fine);
-  return integers ? *integers : amx::bf16_product(fine);
+  if (use == Use::finest) return amx::int16_product();
+  const PackedProduct* integers = amx::stored_product(type, use == Use::fine);
+  return integers ? *integers : amx::bf16_product(use == Use::fine);
 }
 
 }  // namespace

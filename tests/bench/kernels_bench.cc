@@ -64,9 +64,8 @@ void report(benchmark::State& state, double operations, DType type, Use use) {
       benchmark::Counter(operations / peak, benchmark::Counter::kIsIterationInvariantRate);
 }
 
-void matmul_of(benchmark::State& state, DType type, bool fine) {
+void matmul_of(benchmark::State& state, DType type, Use use) {
   const int64_t rows = state.range(0), outputs = kHidden;
-  const Use use = fine ? Use::fine : Use::many;
   const PackedProduct& product = packed_product(chosen_isa, type, use);
   const auto blocks = random_blocks(type, outputs * kHidden);
   const auto x = random_floats(rows * kHidden);
@@ -264,16 +263,18 @@ void route_of(benchmark::State& state) {
     route(x.data(), kCanvas, kHidden, router, expert.data(), weight.data(), scratch.data(), pool);
 }
 
-BENCHMARK_CAPTURE(matmul_of, q8_0, DType::q8_0, false)->Arg(256)->Arg(16);
-BENCHMARK_CAPTURE(matmul_of, q8_0_fine, DType::q8_0, true)->Arg(256);
-BENCHMARK_CAPTURE(matmul_of, q4_k, DType::q4_k, false)->Arg(256)->Arg(16);
-BENCHMARK_CAPTURE(matmul_of, q5_k, DType::q5_k, false)->Arg(256);
-BENCHMARK_CAPTURE(matmul_of, q6_k, DType::q6_k, false)->Arg(256);
-BENCHMARK_CAPTURE(matmul_of, q5_0, DType::q5_0, false)->Arg(256);
-BENCHMARK_CAPTURE(matmul_of, q5_1, DType::q5_1, false)->Arg(256);
-BENCHMARK_CAPTURE(matmul_of, q4_0, DType::q4_0, false)->Arg(256);
-BENCHMARK_CAPTURE(matmul_of, bf16, DType::bf16, false)->Arg(256);
-BENCHMARK_CAPTURE(matmul_of, f16, DType::f16, false)->Arg(256);
+BENCHMARK_CAPTURE(matmul_of, q8_0, DType::q8_0, Use::many)->Arg(256)->Arg(16);
+BENCHMARK_CAPTURE(matmul_of, q8_0_fine, DType::q8_0, Use::fine)->Arg(256);
+BENCHMARK_CAPTURE(matmul_of, q8_0_finest, DType::q8_0, Use::finest)->Arg(256)->Arg(16);
+BENCHMARK_CAPTURE(matmul_of, q4_k_finest, DType::q4_k, Use::finest)->Arg(256)->Arg(16);
+BENCHMARK_CAPTURE(matmul_of, q4_k, DType::q4_k, Use::many)->Arg(256)->Arg(16);
+BENCHMARK_CAPTURE(matmul_of, q5_k, DType::q5_k, Use::many)->Arg(256);
+BENCHMARK_CAPTURE(matmul_of, q6_k, DType::q6_k, Use::many)->Arg(256);
+BENCHMARK_CAPTURE(matmul_of, q5_0, DType::q5_0, Use::many)->Arg(256);
+BENCHMARK_CAPTURE(matmul_of, q5_1, DType::q5_1, Use::many)->Arg(256);
+BENCHMARK_CAPTURE(matmul_of, q4_0, DType::q4_0, Use::many)->Arg(256);
+BENCHMARK_CAPTURE(matmul_of, bf16, DType::bf16, Use::many)->Arg(256);
+BENCHMARK_CAPTURE(matmul_of, f16, DType::f16, Use::many)->Arg(256);
 BENCHMARK(reference_matmul)->Arg(256);
 BENCHMARK(touch_of)->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(store_of, q8_0, DType::q8_0, false)->Unit(benchmark::kMillisecond);

@@ -101,10 +101,30 @@ inline Floats multiply(Isa isa, const Floats& x, int64_t rows, const WeightView&
   return out;
 }
 
+// Of int16 on AMX: x = step · (q + e), |e| ≤ ½, so |x·w − step_x·step_w·q_x·q_w| ≤ (step_x·|w| +
+// step_w·|x|)/2 + both halves' product, and |low_x · low_w| ≤ 128² is left out.
+inline double chunk_tolerance(int64_t columns, const float* x, const float* w) {
+  double bound = 0;
+  for (int64_t i = 0; i < columns; i += 256) {
+    double most_x = 0, most_w = 0, sum_x = 0, sum_w = 0;
+    const int64_t end = std::min(columns, i + 256);
+    for (int64_t j = i; j < end; ++j) {
+      most_x = std::max<double>(most_x, std::fabs(x[j]));
+      most_w = std::max<double>(most_w, std::fabs(w[j]));
+      sum_x += std::fabs(x[j]);
+      sum_w += std::fabs(w[j]);
+    }
+    const double step_x = most_x / 32512, step_w = most_w / 32512;
+    bound += (step_x * sum_w + step_w * sum_x) * 0.5001 +
+             static_cast<double>(end - i) * step_x * step_w * (128 * 128 + 1);
+  }
+  return bound * 1.01;
+}
+
 // What packing may change of Σ x·w, plus the float sums' own rounding. int8: half a step of each
 // block of x, step = max/127, times its |w| sum; two terms: 1/256 of that. int16 of AVX2 the
-// same with a step of max/32767; of AVX-512, for floats: max/8191, and as much of w. bf16: 2⁻⁸ of x
-// (two terms: 2⁻¹⁶) and of w, unless w is bf16 anyway.
+// same with a step of max/32767; of AVX-512, for floats: max/8191, and as much of w; of AMX:
+// chunk_tolerance. bf16: 2⁻⁸ of x (two terms: 2⁻¹⁶) and of w, unless w is bf16 anyway.
 inline double tolerance(Isa isa, const Weights& w, const float* x, const float* row, Use use) {
   const bool fine = use == Use::fine || use == Use::finest;
   double packed = 0, both = 0, magnitude = 0;
@@ -122,6 +142,7 @@ inline double tolerance(Isa isa, const Weights& w, const float* x, const float* 
   }
   const double sums = static_cast<double>(w.columns) * 0x1p-22 * magnitude;
   const std::string_view name = packed_product(isa, w.type, use).name;
+  if (name == "int16 (AMX)") return chunk_tolerance(w.columns, x, row) + sums + 1e-20;
   if (isa == Isa::avx512 && name == "int16") return both * 1.01 + sums + 1e-20;
   if (name.starts_with("int")) return packed * 1.01 * (fine ? 0x1p-8 : 1) + sums + 1e-20;
   const double of_x = fine ? 0x1.02p-16 : 0x1.02p-8;

@@ -12,7 +12,8 @@ namespace potluck::cpu::amx {
 bool tiles_work();
 
 const PackedProduct& bf16_product(bool fine);  // any type
-// The same, with stored panels; nullptr: no blocks of integers.
+const PackedProduct& int16_product();          // any type
+// bf16_product with stored panels; nullptr: no blocks of integers.
 const PackedProduct* stored_product(DType type, bool fine);
 
 void widen_bf16(DType type, const void* blocks, int64_t values, uint16_t* out);
