@@ -84,6 +84,11 @@ struct AttentionLayer {
   float eps = 1e-6f;
 };
 
+// What a block adds to its residual: h, or with a norm's weight rms(h)·norm; h may be empty.
+struct Branch {
+  Tensor h, norm;
+};
+
 struct RouterWeights {
   Tensor scale;             // [H] f32
   Matrix projection;        // [experts, H]
@@ -140,7 +145,7 @@ class Backend {
   // weight may be empty (data == nullptr): the weightless norm.
   virtual void rms_norm(Tensor x, Tensor weight, float eps, int rows, int64_t n, Tensor out) = 0;
   virtual void matmul(Tensor x, const Matrix& w, int rows, Tensor out) = 0;
-  // q: per-head norm and RoPE in place; k: the same; v: weightless norm of v (of raw k when v is
+  // q: per-head norm and RoPE in place; K: the same of k; V: weightless norm of v (of k when v is
   // empty). Rounds K and V to kv.type, writes encoded rows into their session's ring, canvas rows
   // into fresh (one session's canvas rows are stored from its row_begin on).
   virtual void qkv(Tensor params, const AttentionLayer& layer, Tensor q_norm, Tensor k_norm,
@@ -155,8 +160,8 @@ class Backend {
                        Tensor weight, int rows, Tensor out) = 0;
   // out = (x + rms(a + b)·weight) · scale(mode), rounded to stream; b may be empty; scale: two
   // floats on the device, [encode, denoise], or empty for 1.
-  virtual void add_norm(Tensor params, Tensor x, Tensor a, Tensor b, Tensor weight, Tensor scale,
-                        float eps, int rows, int64_t n, DType stream, Tensor out) = 0;
+  virtual void add_norm(Tensor params, Tensor x, const Branch& a, const Branch& b, Tensor weight,
+                        Tensor scale, float eps, int rows, int64_t n, DType stream, Tensor out) = 0;
 
   // Head. out[t,:] = E[ids[t]] · embed_scale.
   virtual void embed(Tensor ids, const Matrix& table, float embed_scale, int rows, Tensor out) = 0;

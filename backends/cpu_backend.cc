@@ -9,6 +9,7 @@
 #include <string>
 
 #include "kernels/cpu/dequantize.h"
+#include "kernels/cpu/each_row.h"
 #include "kernels/cpu/fast.h"
 #include "topology/check.h"
 #include "topology/fault.h"
@@ -170,8 +171,6 @@ void CpuBackend::reserve(const Limits& limits) {
     reserve_stage(limits);
   if (fast()) reserve_fast(limits);
   if (scratch_.bytes < scratch_bytes_) scratch_ = allocate(scratch_bytes_);
-  const size_t position_bytes = static_cast<size_t>(limits.rows) * sizeof(int32_t);
-  if (positions_.bytes < position_bytes) positions_ = allocate(position_bytes);
 }
 
 void CpuBackend::reserve_stage(const Limits& limits) {
@@ -179,9 +178,11 @@ void CpuBackend::reserve_stage(const Limits& limits) {
   const size_t threads = static_cast<size_t>(pool_.threads());
   int64_t columns = std::max({spec.hidden, spec.intermediate, spec.expert_intermediate});
   int64_t kv_width = 0;
+  int head_dim = 0;
   for (const LayerSpec& layer : spec.layers) {
     columns = std::max<int64_t>(columns, layer.q_width(spec.heads));
     kv_width = std::max<int64_t>(kv_width, layer.kv_width());
+    head_dim = std::max(head_dim, layer.head_dim);
     const cpu::AttentionShape shape{spec.heads, layer.kv_heads, layer.head_dim};
     const int64_t keys =
         layer.full ? limits.keys : std::min<int64_t>(limits.keys, spec.window + limits.rows);
@@ -198,7 +199,7 @@ void CpuBackend::reserve_stage(const Limits& limits) {
                sizeof(float));
   need_scratch(cpu::experts_scratch(experts, limits.rows, pool_.threads()));
   if (!fast()) need_scratch(attention_stride_ * threads * sizeof(float));
-  need_scratch(static_cast<size_t>(limits.rows * kv_width) * sizeof(float));
+  need_scratch(qkv_scratch(kv_width, head_dim, pool_.threads()));
 }
 
 // What the fast products of the matrices loaded so far take.
@@ -229,14 +230,16 @@ void CpuBackend::reserve_fast(const Limits& limits) {
 void CpuBackend::unpack(const void* wire, DType type, int64_t rows, int64_t n, Tensor x) {
   CHECK(static_cast<size_t>(rows * n) * sizeof(float) <= x.bytes, rows, n);
   const size_t bytes = row_bytes(type, n);
-  for (int64_t t = 0; t < rows; ++t)
+  cpu::each_row(rows, pool_, [&](int64_t t, int) {
     cpu::dequantize_row(type, static_cast<const std::byte*>(wire) + t * bytes, x.f32() + t * n, n);
+  });
 }
 
 void CpuBackend::pack(Tensor x, DType type, int64_t rows, int64_t n, void* wire) {
   const size_t bytes = row_bytes(type, n);
-  for (int64_t t = 0; t < rows; ++t)
+  cpu::each_row(rows, pool_, [&](int64_t t, int) {
     cpu::quantize_row(type, x.f32() + t * n, static_cast<std::byte*>(wire) + t * bytes, n);
+  });
 }
 
 void CpuBackend::rms_norm(Tensor x, Tensor weight, float eps, int rows, int64_t n, Tensor out) {
@@ -249,56 +252,6 @@ void CpuBackend::matmul(Tensor x, const Matrix& w, int rows, Tensor out) {
   const auto multiply = stored(w).panel_bytes > 0 ? cpu::fast_stored_matmul : cpu::fast_matmul;
   multiply(cpu::packed_product(isa_, w.type, use_of(w)), x.f32(), rows, view(w), out.f32(),
            scratch_.data, pool_);
-}
-
-// Rounds [rows, kv_heads·head_dim] values to the KV dtype and stores each row where it belongs.
-void CpuBackend::store_kv(const StepParams& params, const AttentionLayer& layer,
-                          const float* values, const KvLayer& kv, const KvLayer& fresh, bool keys) {
-  const int64_t width = static_cast<int64_t>(layer.kv_heads) * layer.head_dim;
-  const size_t bytes = row_bytes(kv.type, width);
-  const Tensor& ring = keys ? kv.k : kv.v;
-  const Tensor& canvas = keys ? fresh.k : fresh.v;
-  for (int i = 0; i < params.segment_count; ++i) {
-    const Segment& s = params.segments[i];
-    pool_.for_each(s.rows, [&](int64_t t, int) {
-      const int64_t row = s.row_begin + t;
-      const int64_t slot_row = s.slot * kv.capacity + (s.position + t) % kv.capacity;
-      std::byte* to = s.mode == Mode::encode ? at(ring, slot_row * bytes) : at(canvas, row * bytes);
-      cpu::quantize_row(kv.type, values + row * width, to, width);
-    });
-  }
-}
-
-void CpuBackend::qkv(Tensor params, const AttentionLayer& layer, Tensor q_norm, Tensor k_norm,
-                     Tensor q, Tensor k, Tensor v, const KvLayer& kv, const KvLayer& fresh,
-                     int rows) {
-  const StepParams& p = step(params);
-  const int dim = layer.head_dim;
-  const int64_t kv_rows = static_cast<int64_t>(rows) * layer.kv_heads;
-  for (int i = 0; i < p.segment_count; ++i)
-    for (int t = 0; t < p.segments[i].rows; ++t)
-      positions_.i32()[p.segments[i].row_begin + t] = p.segments[i].position + t;
-  // V first: on layers without a v projection it is the weightless norm of the raw K.
-  if (v.data) {
-    cpu::rms_norm(v.f32(), nullptr, layer.eps, kv_rows, dim, v.f32(), pool_);
-    store_kv(p, layer, v.f32(), kv, fresh, false);
-  } else {
-    float* raw = scratch_.f32();
-    CHECK(static_cast<size_t>(kv_rows * dim) * sizeof(float) <= scratch_.bytes, kv_rows, dim);
-    cpu::rms_norm(k.f32(), nullptr, layer.eps, kv_rows, dim, raw, pool_);
-    store_kv(p, layer, raw, kv, fresh, false);
-  }
-  const cpu::RopeTable table{scratch_.f32(),
-                             scratch_.f32() + static_cast<int64_t>(rows) * layer.rope_pairs};
-  cpu::rope_table(positions_.i32(), rows, dim, layer.rope_pairs, layer.rope_theta, table, pool_);
-  const auto norm_and_rotate = [&](Tensor x, Tensor norm, int heads) {
-    cpu::rms_norm(x.f32(), norm.f32(), layer.eps, static_cast<int64_t>(rows) * heads, dim, x.f32(),
-                  pool_);
-    cpu::rope(x.f32(), table, rows, heads, dim, layer.rope_pairs, pool_);
-  };
-  norm_and_rotate(k, k_norm, layer.kv_heads);
-  store_kv(p, layer, k.f32(), kv, fresh, true);
-  if (q.data) norm_and_rotate(q, q_norm, layer.heads);
 }
 
 void CpuBackend::attention(Tensor params, const AttentionLayer& layer, Tensor q, const KvLayer& kv,
@@ -326,15 +279,18 @@ void CpuBackend::attention(Tensor params, const AttentionLayer& layer, Tensor q,
 }
 
 void CpuBackend::gelu_mul(Tensor gate, Tensor up, int rows, int64_t n, Tensor out) {
-  cpu::gelu_mul(gate.f32(), up.f32(), n, rows, n, out.f32(), n, pool_);
+  const auto gelu = fast() ? cpu::fast_gelu_mul_row : cpu::gelu_mul_row;
+  cpu::each_row(rows, pool_, [&](int64_t t, int) {
+    gelu(gate.f32() + t * n, up.f32() + t * n, n, out.f32() + t * n);
+  });
 }
 
 void CpuBackend::route(Tensor x, const RouterWeights& router, int used, float eps, int rows,
                        Tensor expert, Tensor weight) {
   const cpu::RouterView routing{router.scale.f32(), view(router.projection),
                                 router.per_expert_scale.f32(), eps, used};
-  cpu::route(x.f32(), rows, router.projection.columns, routing, expert.i32(), weight.f32(),
-             scratch_.f32(), pool_);
+  (fast() ? cpu::fast_route : cpu::route)(x.f32(), rows, router.projection.columns, routing,
+                                          expert.i32(), weight.f32(), scratch_.f32(), pool_);
 }
 
 void CpuBackend::experts(Tensor x, const Matrix& gate_up, const Matrix& down, int used,
@@ -350,15 +306,18 @@ void CpuBackend::experts(Tensor x, const Matrix& gate_up, const Matrix& down, in
                  pool_);
 }
 
-void CpuBackend::add_norm(Tensor params, Tensor x, Tensor a, Tensor b, Tensor weight, Tensor scale,
-                          float eps, int, int64_t n, DType stream, Tensor out) {
+void CpuBackend::add_norm(Tensor params, Tensor x, const Branch& a, const Branch& b, Tensor weight,
+                          Tensor scale, float eps, int, int64_t n, DType stream, Tensor out) {
   const StepParams& p = step(params);
   for (int i = 0; i < p.segment_count; ++i) {
     const Segment& s = p.segments[i];
     const int64_t first = s.row_begin * n;
+    const auto branch = [first](const Branch& of) {
+      return cpu::Branch{of.h.data ? of.h.f32() + first : nullptr, of.norm.f32()};
+    };
     const float factor = scale.data ? scale.f32()[static_cast<int>(s.mode)] : 1.0f;
-    cpu::add_norm(x.f32() + first, a.f32() + first, b.data ? b.f32() + first : nullptr,
-                  weight.f32(), eps, factor, s.rows, n, stream, out.f32() + first, pool_);
+    cpu::add_norm({x.f32() + first, branch(a), branch(b), weight.f32(), eps, factor, stream},
+                  s.rows, n, out.f32() + first, pool_);
   }
 }
 

@@ -58,8 +58,8 @@ class CpuBackend final : public Backend {
              Tensor weight) override;
   void experts(Tensor x, const Matrix& gate_up, const Matrix& down, int used, Tensor expert,
                Tensor weight, int rows, Tensor out) override;
-  void add_norm(Tensor params, Tensor x, Tensor a, Tensor b, Tensor weight, Tensor scale, float eps,
-                int rows, int64_t n, DType stream, Tensor out) override;
+  void add_norm(Tensor params, Tensor x, const Branch& a, const Branch& b, Tensor weight,
+                Tensor scale, float eps, int rows, int64_t n, DType stream, Tensor out) override;
   void embed(Tensor ids, const Matrix& table, float embed_scale, int rows, Tensor out) override;
   void canvas_input(Tensor params, Tensor x, Tensor s, float eps, int rows, int64_t n, DType stream,
                     Tensor out) override;
@@ -82,8 +82,7 @@ class CpuBackend final : public Backend {
                       int64_t count);
   void reserve_stage(const Limits& limits);
   void reserve_head(const Limits& limits);
-  void store_kv(const StepParams& params, const AttentionLayer& layer, const float* values,
-                const KvLayer& kv, const KvLayer& fresh, bool keys);
+  static size_t qkv_scratch(int64_t kv_width, int64_t head_dim, int threads);  // bytes
 
   bool fast() const { return isa_ != cpu::Isa::portable; }
   void need_scratch(size_t bytes) { scratch_bytes_ = std::max(scratch_bytes_, bytes); }
@@ -96,7 +95,6 @@ class CpuBackend final : public Backend {
   std::vector<Stored> matrices_;
   size_t scratch_bytes_ = 0;
   Tensor scratch_;               // of the largest operation
-  Tensor positions_;             // [rows] i32
   size_t attention_stride_ = 0;  // floats of attention's scratch a thread
   int64_t ids_summed_ = 0;
 };

@@ -4,6 +4,7 @@
 
 #include "backends/cpu_backend.h"
 #include "kernels/cpu/dequantize.h"
+#include "kernels/cpu/each_row.h"
 #include "kernels/cpu/fast.h"
 #include "kernels/cpu/vocab_attention.h"
 #include "topology/check.h"
@@ -46,29 +47,32 @@ void CpuBackend::reserve_head(const Limits& limits) {
 void CpuBackend::embed(Tensor ids, const Matrix& table, float embed_scale, int rows, Tensor out) {
   const cpu::WeightView& e = view(table);
   const size_t bytes = row_bytes(e.type, e.columns);
-  for (int t = 0; t < rows; ++t) {
+  cpu::each_row(rows, pool_, [&](int64_t t, int) {
     const int32_t id = ids.i32()[t];
     CHECK(id >= 0 && id < e.rows, id, e.rows);
     float* x = out.f32() + t * e.columns;
     cpu::dequantize_row(e.type, static_cast<const std::byte*>(e.blocks) + id * bytes, x, e.columns);
-    for (int64_t i = 0; i < e.columns; ++i) x[i] *= embed_scale;
-  }
+    cpu::scale_row(x, embed_scale, nullptr, e.columns, x);
+  });
 }
 
-void CpuBackend::canvas_input(Tensor params, Tensor x, Tensor s, float eps, int rows, int64_t n,
+void CpuBackend::canvas_input(Tensor params, Tensor x, Tensor s, float eps, int, int64_t n,
                               DType stream, Tensor out) {
   const StepParams& p = step(params);
   for (int i = 0; i < p.segment_count; ++i) {
     const Segment& segment = p.segments[i];
-    const int64_t first = segment.row_begin * n;
-    const int64_t values = segment.rows * n;
     const bool denoise = segment.mode == Mode::denoise;
-    for (int64_t j = first; j < first + values; ++j)
-      out.f32()[j] = denoise && s.data ? x.f32()[j] + s.f32()[j] : x.f32()[j];
-    float* row = out.f32() + first;
-    if (denoise) cpu::rms_norm(row, nullptr, eps, segment.rows, n, row, pool_);
+    cpu::each_row(segment.rows, pool_, [&](int64_t t, int) {
+      const int64_t first = (segment.row_begin + t) * n;
+      float* row = out.f32() + first;
+      if (denoise && s.data)
+        cpu::add_row(x.f32() + first, s.f32() + first, n, row);
+      else
+        std::copy_n(x.f32() + first, n, row);
+      if (denoise) cpu::rms_norm_row(row, nullptr, eps, n, row);
+      cpu::round_to(stream, row, n);
+    });
   }
-  cpu::round_to(stream, out.f32(), static_cast<int64_t>(rows) * n);
 }
 
 void CpuBackend::vocab_attention(Tensor params, Tensor h, const Matrix& table, float softcap,

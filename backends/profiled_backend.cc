@@ -130,12 +130,11 @@ void ProfiledBackend::gelu_mul(Tensor gate, Tensor up, int rows, int64_t n, Tens
   of(mlp_).passing_bytes += 3 * f32_bytes(rows, n);
 }
 
-// The router is the reference's on every instruction set.
 void ProfiledBackend::route(Tensor x, const RouterWeights& router, int used, float eps, int rows,
                             Tensor expert, Tensor weight) {
   timed(Part::router, [&] { backend_.route(x, router, used, eps, rows, expert, weight); });
   const Matrix& w = router.projection;
-  of(Part::router).operations[{}] +=
+  of(Part::router).operations[{.fused = backend_.isa() != cpu::Isa::portable}] +=
       2.0 * rows * static_cast<double>(w.rows) * static_cast<double>(w.columns);
   of(Part::router).stored_bytes += stored_bytes(w, w.rows);
   of(Part::router).passing_bytes += f32_bytes(rows, w.columns + 2 * used);
@@ -155,12 +154,12 @@ void ProfiledBackend::experts(Tensor x, const Matrix& gate_up, const Matrix& dow
   of(Part::experts).passing_bytes += 2 * f32_bytes(rows, gate_up.columns);
 }
 
-void ProfiledBackend::add_norm(Tensor params, Tensor x, Tensor a, Tensor b, Tensor weight,
-                               Tensor scale, float eps, int rows, int64_t n, DType stream,
-                               Tensor out) {
+void ProfiledBackend::add_norm(Tensor params, Tensor x, const Branch& a, const Branch& b,
+                               Tensor weight, Tensor scale, float eps, int rows, int64_t n,
+                               DType stream, Tensor out) {
   timed(Part::norms,
         [&] { backend_.add_norm(params, x, a, b, weight, scale, eps, rows, n, stream, out); });
-  of(Part::norms).passing_bytes += (b.data ? 4 : 3) * f32_bytes(rows, n);
+  of(Part::norms).passing_bytes += (b.h.data ? 4 : 3) * f32_bytes(rows, n);
 }
 
 void ProfiledBackend::embed(Tensor ids, const Matrix& table, float embed_scale, int rows,

@@ -64,8 +64,8 @@ class ProfiledBackend final : public Backend {
              Tensor weight) override;
   void experts(Tensor x, const Matrix& gate_up, const Matrix& down, int used, Tensor expert,
                Tensor weight, int rows, Tensor out) override;
-  void add_norm(Tensor params, Tensor x, Tensor a, Tensor b, Tensor weight, Tensor scale, float eps,
-                int rows, int64_t n, DType stream, Tensor out) override;
+  void add_norm(Tensor params, Tensor x, const Branch& a, const Branch& b, Tensor weight,
+                Tensor scale, float eps, int rows, int64_t n, DType stream, Tensor out) override;
   void embed(Tensor ids, const Matrix& table, float embed_scale, int rows, Tensor out) override;
   void canvas_input(Tensor params, Tensor x, Tensor s, float eps, int rows, int64_t n, DType stream,
                     Tensor out) override;

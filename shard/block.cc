@@ -18,7 +18,7 @@ void attention_branch(const BlockContext& c, const LayerWeights& weights,
   b.matmul(w.attended, weights.o, c.rows, w.projected);
 }
 
-// dense = rms(W_down(gelu(W_gate n) ⊙ W_up n)),  n = rms(x1).  [rows, H]
+// dense = W_down(gelu(W_gate n) ⊙ W_up n),  n = rms(x1).  [rows, H]
 void dense_branch(const BlockContext& c, const LayerWeights& weights) {
   Backend& b = c.backend;
   Workspace& w = c.w;
@@ -27,11 +27,10 @@ void dense_branch(const BlockContext& c, const LayerWeights& weights) {
   b.matmul(w.normed, weights.gate, c.rows, w.gate);
   b.matmul(w.normed, weights.up, c.rows, w.up);
   b.gelu_mul(w.gate, w.up, c.rows, c.spec.intermediate, w.gate);
-  b.matmul(w.gate, weights.down, c.rows, w.projected);
-  b.rms_norm(w.projected, weights.post_ffw_norm_1, c.spec.rms_eps, c.rows, hidden, w.dense);
+  b.matmul(w.gate, weights.down, c.rows, w.dense);
 }
 
-// moe = rms(Σ_k weight_k · expert_k(rms(x1))), routed by the raw x1.  [rows, H]
+// moe = Σ_k weight_k · expert_k(rms(x1)), routed by the raw x1.  [rows, H]
 void expert_branch(const BlockContext& c, const LayerWeights& weights) {
   Backend& b = c.backend;
   Workspace& w = c.w;
@@ -40,8 +39,7 @@ void expert_branch(const BlockContext& c, const LayerWeights& weights) {
   b.route(w.x1, weights.router, used, eps, c.rows, w.expert, w.weight);
   b.rms_norm(w.x1, weights.pre_ffw_norm_2, eps, c.rows, c.spec.hidden, w.normed);
   b.experts(w.normed, weights.experts_gate_up, weights.experts_down, used, w.expert, w.weight,
-            c.rows, w.projected);
-  b.rms_norm(w.projected, weights.post_ffw_norm_2, eps, c.rows, c.spec.hidden, w.moe);
+            c.rows, w.moe);
 }
 
 }  // namespace
@@ -65,12 +63,12 @@ void forward_block(const BlockContext& c, const LayerWeights& weights, const Att
   Workspace& w = c.w;
   const int64_t hidden = c.spec.hidden;
   attention_branch(c, weights, layer, kv);
-  b.add_norm(w.params, w.x, w.projected, {}, weights.post_attention_norm, {}, layer.eps, c.rows,
-             hidden, DType::f32, w.x1);
+  b.add_norm(w.params, w.x, {w.projected, {}}, {}, weights.post_attention_norm, {}, layer.eps,
+             c.rows, hidden, DType::f32, w.x1);
   dense_branch(c, weights);
   expert_branch(c, weights);
-  b.add_norm(w.params, w.x1, w.dense, w.moe, weights.post_ffw_norm, weights.scale, layer.eps,
-             c.rows, hidden, c.stream, w.x);
+  b.add_norm(w.params, w.x1, {w.dense, weights.post_ffw_norm_1}, {w.moe, weights.post_ffw_norm_2},
+             weights.post_ffw_norm, weights.scale, layer.eps, c.rows, hidden, c.stream, w.x);
 }
 
 void encode_keys_values(const BlockContext& c, const LayerWeights& weights,

@@ -185,9 +185,6 @@ POTLUCK_INLINE void block_q6_k(const uint8_t* b, float* x) {
   }
 }
 
-POTLUCK_INLINE void block_f32(const uint8_t* b, float* x) {
-  std::memcpy(x, b, 4);
-}
 POTLUCK_INLINE void block_f16(const uint8_t* b, float* x) {
   x[0] = read_f16(b);
 }
@@ -209,7 +206,8 @@ POTLUCK_CLONES void dequantize_row(DType type, const void* blocks, float* out, i
   CHECK(values % block_shape(type).values == 0, dtype_name(type), values);
   switch (type) {
     case DType::f32:
-      return each_block<block_f32, 1, 4>(blocks, out, values);
+      std::memcpy(out, blocks, static_cast<size_t>(values) * sizeof(*out));
+      return;
     case DType::f16:
       return each_block<block_f16, 1, 2>(blocks, out, values);
     case DType::bf16:

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "kernels/cpu/dequantize.h"
+#include "kernels/cpu/each_row.h"
 #include "kernels/cpu/exact_math.h"
 #include "kernels/cpu/lanes.h"
 #include "kernels/cpu/reference.h"
@@ -10,27 +11,14 @@
 namespace potluck::cpu {
 namespace {
 
-constexpr int64_t kRowsPerTask = 16;
-
-// Runs body(row) for each row, some rows a task.
-template <typename Body>
-void each_row(int64_t rows, ThreadPool& pool, const Body& body) {
-  pool.for_each((rows + kRowsPerTask - 1) / kRowsPerTask, [&](int64_t task, int) {
-    const int64_t end = std::min(rows, (task + 1) * kRowsPerTask);
-    for (int64_t row = task * kRowsPerTask; row < end; ++row) body(row);
-  });
-}
-
-// (mean((a + b)²) + eps)^−½; b may be nullptr.
-POTLUCK_CLONES float inverse_rms(const float* a, const float* b, int64_t n, float eps) {
+// (mean(x²) + eps)^−½.
+POTLUCK_CLONES float inverse_rms(const float* x, int64_t n, float eps) {
   Lanes sum = {};
   each_lanes(
       n, [&](int64_t i, const auto& load) __attribute__((always_inline)) {
-        Lanes x, y = {};
-        load(a + i, x);
-        if (b) load(b + i, y);
-        x += y;
-        sum += x * x;
+        Lanes lanes;
+        load(x + i, lanes);
+        sum += lanes * lanes;
       });
   return 1.0f / std::sqrt(sum_lanes(sum) / static_cast<float>(n) + eps);
 }
@@ -51,21 +39,41 @@ POTLUCK_CLONES void gelu_angle(const float* gate, int64_t n, float* out) {
   }
 }
 
-POTLUCK_CLONES void scale_row(const float* x, float scale, const float* weight, int64_t n,
-                              float* out) {
-  for (int64_t i = 0; i < n; ++i) out[i] = weight ? x[i] * scale * weight[i] : x[i] * scale;
-}
-
-struct NormedSum {
-  const float *x1, *a, *b, *weight;
-  float inverse, scale;
+// A row of a branch: h · inverse · norm, or h.
+struct BranchRow {
+  const float* h;
+  float inverse;
+  const float* norm;
 };
 
-POTLUCK_CLONES void add_normed_row(const NormedSum& s, int64_t n, float* out) {
-  for (int64_t i = 0; i < n; ++i) {
-    const float h = s.b ? s.a[i] + s.b[i] : s.a[i];
-    out[i] = (s.x1[i] + h * s.inverse * s.weight[i]) * s.scale;
-  }
+POTLUCK_INLINE float value_of(const BranchRow& b, int64_t i) {
+  return b.norm ? b.h[i] * b.inverse * b.norm[i] : b.h[i];
+}
+
+POTLUCK_CLONES void add_rows(BranchRow a, BranchRow b, int64_t n, float* out) {
+  for (int64_t i = 0; i < n; ++i) out[i] = value_of(a, i) + value_of(b, i);
+}
+
+BranchRow branch_row(const Branch& branch, int64_t t, int64_t n, float eps) {
+  const float* h = branch.h + t * n;
+  return {h, branch.norm ? inverse_rms(h, n, eps) : 1.0f, branch.norm};
+}
+
+// The row of h: one branch as it lies, or in `out`.
+const float* sum_of_branches(const AddNorm& a, int64_t t, int64_t n, float* out) {
+  if (!a.second.h && !a.first.norm) return a.first.h + t * n;
+  const BranchRow first = branch_row(a.first, t, n, a.eps);
+  if (a.second.h)
+    add_rows(first, branch_row(a.second, t, n, a.eps), n, out);
+  else
+    scale_row(first.h, first.inverse, first.norm, n, out);
+  return out;
+}
+
+// out = (x1 + h · inverse · weight) · scale; out may be h.
+POTLUCK_CLONES void add_normed_row(const float* x1, const float* h, float inverse,
+                                   const float* weight, float scale, int64_t n, float* out) {
+  for (int64_t i = 0; i < n; ++i) out[i] = (x1[i] + h[i] * inverse * weight[i]) * scale;
 }
 
 POTLUCK_CLONES void rotate(float* low, const float* sine, const float* cosine, int64_t pairs,
@@ -79,23 +87,31 @@ POTLUCK_CLONES void rotate(float* low, const float* sine, const float* cosine, i
 
 }  // namespace
 
-void rms_norm(const float* x, const float* weight, float eps, int64_t rows, int64_t n, float* out,
-              ThreadPool& pool) {
-  each_row(rows, pool, [&](int64_t t) {
-    const float* in = x + t * n;
-    const float scale = inverse_rms(in, nullptr, n, eps);
-    scale_row(in, scale, weight, n, out + t * n);
-  });
+POTLUCK_CLONES void scale_row(const float* x, float scale, const float* weight, int64_t n,
+                              float* out) {
+  for (int64_t i = 0; i < n; ++i) out[i] = weight ? x[i] * scale * weight[i] : x[i] * scale;
 }
 
-void add_norm(const float* x1, const float* h1, const float* h2, const float* weight, float eps,
-              float scale, int64_t rows, int64_t n, DType stream, float* out, ThreadPool& pool) {
-  each_row(rows, pool, [&](int64_t t) {
-    const float* a = h1 + t * n;
-    const float* b = h2 ? h2 + t * n : nullptr;
-    const float inverse = inverse_rms(a, b, n, eps);
-    add_normed_row({x1 + t * n, a, b, weight, inverse, scale}, n, out + t * n);
-    round_to(stream, out + t * n, n);
+POTLUCK_CLONES void add_row(const float* a, const float* b, int64_t n, float* out) {
+  for (int64_t i = 0; i < n; ++i) out[i] = a[i] + b[i];
+}
+
+void rms_norm_row(const float* x, const float* weight, float eps, int64_t n, float* out) {
+  scale_row(x, inverse_rms(x, n, eps), weight, n, out);
+}
+
+void rms_norm(const float* x, const float* weight, float eps, int64_t rows, int64_t n, float* out,
+              ThreadPool& pool) {
+  each_row(rows, pool,
+           [&](int64_t t, int) { rms_norm_row(x + t * n, weight, eps, n, out + t * n); });
+}
+
+void add_norm(const AddNorm& a, int64_t rows, int64_t n, float* out, ThreadPool& pool) {
+  each_row(rows, pool, [&](int64_t t, int) {
+    float* to = out + t * n;
+    const float* h = sum_of_branches(a, t, n, to);
+    add_normed_row(a.x1 + t * n, h, inverse_rms(h, n, a.eps), a.weight, a.scale, n, to);
+    round_to(a.stream, to, n);
   });
 }
 
@@ -111,38 +127,34 @@ void gelu_mul_row(const float* gate, const float* up, int64_t n, float* out) {
 
 void gelu_mul(const float* gate, const float* up, int64_t stride, int64_t rows, int64_t n,
               float* out, int64_t out_stride, ThreadPool& pool) {
-  each_row(rows, pool, [&](int64_t t) {
+  each_row(rows, pool, [&](int64_t t, int) {
     gelu_mul_row(gate + t * stride, up + t * stride, n, out + t * out_stride);
   });
 }
 
-void rope_table(const int32_t* position, int64_t rows, int head_dim, int pairs, float theta,
-                const RopeTable& table, ThreadPool& pool) {
-  constexpr int kPart = 64;  // pairs at a time
+void rope_frequencies(int head_dim, int pairs, float theta, float* frequency) {
   const double log_theta = exact_log(static_cast<double>(theta));
+  for (int j = 0; j < pairs; ++j)
+    frequency[j] = static_cast<float>(exact_exp(-2.0 * j / head_dim * log_theta));
+}
+
+void rope_angles(int32_t position, const float* frequency, int pairs, float* sine, float* cosine) {
+  constexpr int kPart = 64;  // pairs at a time
+  const auto narrow = [](double value) { return static_cast<float>(value); };
+  double angle[kPart], s[kPart], c[kPart];
   for (int first = 0; first < pairs; first += kPart) {
     const int count = std::min(kPart, pairs - first);
-    float frequency[kPart];
-    for (int j = 0; j < count; ++j)
-      frequency[j] = static_cast<float>(exact_exp(-2.0 * (first + j) / head_dim * log_theta));
-    each_row(rows, pool, [&](int64_t t) {
-      double angle[kPart], sine[kPart], cosine[kPart];
-      for (int j = 0; j < count; ++j) angle[j] = static_cast<float>(position[t]) * frequency[j];
-      exact_sincos(angle, count, sine, cosine);
-      const auto narrow = [](double value) { return static_cast<float>(value); };
-      std::transform(sine, sine + count, table.sine + t * pairs + first, narrow);
-      std::transform(cosine, cosine + count, table.cosine + t * pairs + first, narrow);
-    });
+    for (int j = 0; j < count; ++j) angle[j] = static_cast<float>(position) * frequency[first + j];
+    exact_sincos(angle, count, s, c);
+    std::transform(s, s + count, sine + first, narrow);
+    std::transform(c, c + count, cosine + first, narrow);
   }
 }
 
-void rope(float* x, const RopeTable& table, int64_t rows, int heads, int head_dim, int pairs,
-          ThreadPool& pool) {
-  each_row(rows, pool, [&](int64_t t) {
-    for (int h = 0; h < heads; ++h)
-      rotate(x + (t * heads + h) * head_dim, table.sine + t * pairs, table.cosine + t * pairs,
-             pairs, head_dim / 2);
-  });
+void rope_row(float* x, const float* sine, const float* cosine, int heads, int head_dim,
+              int pairs) {
+  for (int h = 0; h < heads; ++h)
+    rotate(x + static_cast<int64_t>(h) * head_dim, sine, cosine, pairs, head_dim / 2);
 }
 
 }  // namespace potluck::cpu

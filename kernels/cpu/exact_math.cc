@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <limits>
 
+#include "kernels/cpu/fast.h"
 #include "kernels/cpu/lanes.h"
 
 namespace potluck::cpu {
@@ -123,6 +124,15 @@ POTLUCK_CLONES void fast_exps(float* x, int64_t n, float shift) {
 POTLUCK_CLONES void fast_softcaps(float* x, int64_t n, float cap) {
   for (int64_t i = 0; i < n; ++i)
     x[i] = std::copysign(cap * fast_tanh_of(-2.0f * std::fabs(x[i] / cap)), x[i]);
+}
+
+// gelu_tanh(g) = g · ½(1 + tanh u) = g / (1 + e^(−2u)), u = √(2/π)·(g + 0.044715·g³).
+POTLUCK_CLONES void fast_gelu_mul_row(const float* gate, const float* up, int64_t n, float* out) {
+  constexpr float kTwiceRoot = 2 * 0.7978845608f;
+  for (int64_t i = 0; i < n; ++i) {
+    const float g = gate[i], twice = -kTwiceRoot * (g + 0.044715f * g * g * g);
+    out[i] = g * up[i] / (1.0f + fast_exp(twice < 87.0f ? twice : 87.0f));
+  }
 }
 
 // x = 2^k·m with m in [√½, √2); ln m = 2·atanh(t), t = (m − 1)/(m + 1), |t| < 0.1716: series to

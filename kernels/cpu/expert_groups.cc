@@ -2,13 +2,42 @@
 
 #include <algorithm>
 
+#include "kernels/cpu/each_row.h"
 #include "kernels/cpu/lanes.h"
 
 namespace potluck::cpu {
 namespace {
 
-POTLUCK_CLONES void add_scaled(const float* from, float weight, int64_t n, float* to) {
-  for (int64_t i = 0; i < n; ++i) to[i] += weight * from[i];
+struct Slots {
+  const float* outputs;
+  const int32_t* place;
+  const float* weight;
+  int used;
+};
+
+// out = Σ_k weight[k] · outputs[place[k],:], kVectors · 16 columns at a time in registers.
+template <int kVectors>
+POTLUCK_INLINE void sum_strip(const Slots& s, int64_t hidden, float* out) {
+  Lanes sums[kVectors] = {}, x;
+  for (int k = 0; k < s.used; ++k) {
+    const float* from = s.outputs + s.place[k] * hidden;
+    for (int i = 0; i < kVectors; ++i) {
+      load_lanes(from + i * kLanes, x);
+      sums[i] += s.weight[k] * x;
+    }
+  }
+  for (int i = 0; i < kVectors; ++i) store_lanes_part(out + i * kLanes, kLanes, sums[i]);
+}
+
+POTLUCK_CLONES void sum_row(Slots s, int64_t hidden, float* out) {
+  constexpr int kVectors = 8;
+  int64_t i = 0;
+  for (; i + kVectors * kLanes <= hidden; i += kVectors * kLanes, s.outputs += kVectors * kLanes)
+    sum_strip<kVectors>(s, hidden, out + i);
+  for (; i < hidden; ++i, ++s.outputs) {
+    out[i] = 0;
+    for (int k = 0; k < s.used; ++k) out[i] += s.weight[k] * s.outputs[s.place[k] * hidden];
+  }
 }
 
 }  // namespace
@@ -37,11 +66,8 @@ void group_by_expert(const int32_t* expert, int experts, const ExpertGroups& g) 
 
 void sum_slots(const ExpertGroups& groups, const float* outputs, const float* weight, int64_t rows,
                int used, int64_t hidden, float* out, ThreadPool& pool) {
-  pool.for_each(rows, [&](int64_t t, int) {
-    float* sum = out + t * hidden;
-    std::fill(sum, sum + hidden, 0.0f);
-    for (int64_t slot = t * used; slot < (t + 1) * used; ++slot)
-      add_scaled(outputs + groups.place[slot] * hidden, weight[slot], hidden, sum);
+  each_row(rows, pool, [&](int64_t t, int) {
+    sum_row({outputs, groups.place + t * used, weight + t * used, used}, hidden, out + t * hidden);
   });
 }
 

@@ -1,39 +1,13 @@
-// Router and experts (model.md §2.4).
+// Experts (model.md §2.4).
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 
 #include "kernels/cpu/arena.h"
-#include "kernels/cpu/exact_math.h"
 #include "kernels/cpu/expert_groups.h"
 #include "kernels/cpu/reference.h"
-#include "topology/check.h"
 
 namespace potluck::cpu {
 namespace {
-
-// The k largest of p (ties: lowest index) in falling order, normalised and scaled.
-void choose(float* p, int64_t experts, const RouterView& router, int32_t* expert, float* weight) {
-  float sum = 0;
-  for (int k = 0; k < router.used; ++k) {
-    int64_t best = 0;
-    for (int64_t e = 1; e < experts; ++e)
-      if (p[e] > p[best]) best = e;
-    expert[k] = static_cast<int32_t>(best);
-    weight[k] = p[best];
-    sum += p[best];
-    p[best] = -1.0f;  // taken
-  }
-  for (int k = 0; k < router.used; ++k)
-    weight[k] = weight[k] / sum * router.per_expert_scale[expert[k]];
-}
-
-void softmax(float* p, int64_t n) {
-  const float most = *std::max_element(p, p + n);
-  float sum = 0;
-  for (int64_t i = 0; i < n; ++i) sum += p[i] = exact_exp(p[i] - most);
-  for (int64_t i = 0; i < n; ++i) p[i] /= sum;
-}
 
 // Scratch of experts(), carved out of one block.
 struct ExpertScratch {
@@ -69,28 +43,6 @@ void run_expert(const ExpertsView& view, int e, const ExpertScratch& s, ThreadPo
 }
 
 }  // namespace
-
-size_t route_scratch(int64_t rows, int64_t hidden, int64_t experts, int threads) {
-  return static_cast<size_t>(rows * (hidden + experts)) +
-         matmul_scratch(hidden) * static_cast<size_t>(threads);
-}
-
-void route(const float* x, int64_t rows, int64_t hidden, const RouterView& router, int32_t* expert,
-           float* weight, float* scratch, ThreadPool& pool) {
-  const int64_t experts = router.projection.rows;
-  float* r = scratch;
-  float* p = r + rows * hidden;
-  float* panel = p + rows * experts;
-  const float factor = 1.0f / std::sqrt(static_cast<float>(hidden));
-  rms_norm(x, nullptr, router.eps, rows, hidden, r, pool);
-  for (int64_t t = 0; t < rows; ++t)
-    for (int64_t i = 0; i < hidden; ++i) r[t * hidden + i] *= router.scale[i] * factor;
-  matmul(r, hidden, rows, router.projection, p, experts, panel, pool);
-  for (int64_t t = 0; t < rows; ++t) {
-    softmax(p + t * experts, experts);
-    choose(p + t * experts, experts, router, expert + t * router.used, weight + t * router.used);
-  }
-}
 
 size_t experts_scratch(const ExpertsView& view, int64_t rows_max, int threads) {
   Arena arena(nullptr);

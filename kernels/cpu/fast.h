@@ -26,6 +26,15 @@ size_t fast_stored_matmul_scratch(const PackedProduct& product, int64_t columns,
 void fast_stored_matmul(const PackedProduct& product, const float* x, int64_t rows,
                         const WeightView& w, float* out, void* scratch, ThreadPool& pool);
 
+// As route(), each product and its sum rounded once; a near-tie may choose the other expert.
+// scratch: route_scratch.
+void fast_route(const float* x, int64_t rows, int64_t hidden, const RouterView& router,
+                int32_t* expert, float* weight, float* scratch, ThreadPool& pool);
+
+// out[i] = gelu_tanh(gate[i]) · up[i] as gate · up / (1 + e^(−2u)), in f32 throughout: within
+// 2⁻²¹ · |gate · up|.  out may be gate.
+void fast_gelu_mul_row(const float* gate, const float* up, int64_t n, float* out);
+
 // As experts(): each expert's rows meet its panels once, gate and up in one task. Where a matrix'
 // blocks are stored panels they lie expert by expert.
 struct StoredPanels {

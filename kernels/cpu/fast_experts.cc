@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "kernels/cpu/arena.h"
+#include "kernels/cpu/each_row.h"
 #include "kernels/cpu/expert_groups.h"
 #include "kernels/cpu/fast.h"
 #include "kernels/cpu/packed_product.h"
@@ -120,7 +121,7 @@ void run(const Pass& pass, int experts, const Scratch& s, ThreadPool& pool) {
 // A token's row is packed once and copied to the groups of its other experts.
 void pack_inputs(const PackedProduct& product, const float* x, int64_t rows, int64_t hidden,
                  int used, const Scratch& s, ThreadPool& pool) {
-  pool.for_each(rows, [&](int64_t t, int) {
+  each_row(rows, pool, [&](int64_t t, int) {
     const int32_t* places = s.groups.place + t * used;
     product.pack_row(x + t * hidden, hidden, s.x[places[0]]);
     for (int k = 1; k < used; ++k) std::memcpy(s.x[places[k]], s.x[places[0]], s.x.stride);
@@ -129,9 +130,9 @@ void pack_inputs(const PackedProduct& product, const float* x, int64_t rows, int
 
 void activation_pass(const PackedProduct& product, const ExpertsView& view, const Scratch& s,
                      ThreadPool& pool) {
-  pool.for_each(s.groups.slots, [&](int64_t i, int) {
+  each_row(s.groups.slots, pool, [&](int64_t i, int) {
     float* gate = s.inner + i * 2 * view.inner;
-    gelu_mul_row(gate, gate + view.inner, view.inner, gate);
+    fast_gelu_mul_row(gate, gate + view.inner, view.inner, gate);
     product.pack_row(gate, view.inner, s.inners[i]);
   });
 }

@@ -46,11 +46,21 @@ POTLUCK_INLINE void store_lanes_part(float* p, int64_t n, const Lanes& lanes) {
   std::memcpy(p, &lanes, static_cast<size_t>(n) * sizeof(float));
 }
 
+// Lane j += lane j + kWidth, for the lanes below kWidth; the others are of no use then.
+template <int kWidth>
+POTLUCK_INLINE void fold_lanes(Lanes& v) {
+  using Indices = int __attribute__((vector_size(kLanes * sizeof(int))));
+  Indices upper;
+  for (int j = 0; j < kLanes; ++j) upper[j] = (j + kWidth) % kLanes;
+  v += __builtin_shuffle(v, upper);
+}
+
 POTLUCK_INLINE float sum_lanes(const Lanes& lanes) {
-  float v[kLanes];
-  std::memcpy(v, &lanes, sizeof(v));
-  for (int width = kLanes / 2; width > 0; width /= 2)
-    for (int j = 0; j < width; ++j) v[j] += v[j + width];
+  Lanes v = lanes;
+  fold_lanes<8>(v);
+  fold_lanes<4>(v);
+  fold_lanes<2>(v);
+  fold_lanes<1>(v);
   return v[0];
 }
 

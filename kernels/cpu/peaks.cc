@@ -64,9 +64,9 @@ class Operands {
   // A call multiplies once.
   std::function<void()> product(const ProductKind& kind) {
     if (kind.isa == Isa::portable)
-      return [this] {
-        dot_products({x_.data(), shape_.columns}, shape_.rows, {w_.data(), shape_.columns},
-                     kPanelRows, shape_.columns, {out_.data(), kPanelRows});
+      return [this, products = kind.fused ? fused_dot_products : dot_products] {
+        products({x_.data(), shape_.columns}, shape_.rows, {w_.data(), shape_.columns}, kPanelRows,
+                 shape_.columns, {out_.data(), kPanelRows});
       };
     const PackedProduct& product = packed_product(kind.isa, kind.type, kind.use);
     pack(product, kind.type);
@@ -126,7 +126,7 @@ uint64_t sum_of_words(const std::byte* bytes, size_t count) {
 }  // namespace
 
 const char* product_name(const ProductKind& kind) {
-  if (kind.isa == Isa::portable) return "f32 reference";
+  if (kind.isa == Isa::portable) return kind.fused ? "f32 fused" : "f32 reference";
   return packed_product(kind.isa, kind.type, kind.use).name;
 }
 

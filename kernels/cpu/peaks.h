@@ -13,15 +13,16 @@
 
 namespace potluck::cpu {
 
-// A product that some operation is made of. Isa::portable: the reference's, of f32.
+// A product that some operation is made of. Isa::portable: of f32, the reference's, or fused.
 struct ProductKind {
   Isa isa = Isa::portable;
   DType type = DType::f32;
   Use use = Use::many;
+  bool fused = false;
   auto operator<=>(const ProductKind&) const = default;
 };
 
-const char* product_name(const ProductKind& kind);  // "int8", "bf16 fine (AMX)", "f32 reference"
+const char* product_name(const ProductKind& kind);  // "int8", "bf16 fine (AMX)", "f32 fused"
 
 // Operations a second (a multiplication and an addition are two) of a product whose rows and panel
 // stay in each thread's cache; the best of a few shapes.

@@ -4,40 +4,13 @@
 
 #include <algorithm>
 
+#include "kernels/cpu/dot_rows.h"
 #include "kernels/cpu/lanes.h"
 
 namespace potluck::cpu {
 namespace {
 
-constexpr int kTile = 4;
 constexpr int64_t kStrip = kTile * kLanes;  // columns of a tile of weighted sums
-
-template <int kRows, int kColumns>
-POTLUCK_INLINE void dot_tile(ConstRows x, ConstRows w, int64_t terms, Rows out) {
-  Lanes sums[kRows][kColumns] = {};
-  each_lanes(
-      terms, [&](int64_t i, const auto& load) __attribute__((always_inline)) {
-        Lanes b[kColumns];
-        for (int c = 0; c < kColumns; ++c) load(w.data + c * w.stride + i, b[c]);
-        for (int r = 0; r < kRows; ++r) {
-          Lanes a;
-          load(x.data + r * x.stride + i, a);
-          for (int c = 0; c < kColumns; ++c) sums[r][c] += a * b[c];
-        }
-      });
-  for (int r = 0; r < kRows; ++r)
-    for (int c = 0; c < kColumns; ++c) out.data[r * out.stride + c] = sum_lanes(sums[r][c]);
-}
-
-// kRows rows of x against all columns.
-template <int kRows>
-POTLUCK_INLINE void dot_strip(ConstRows x, ConstRows w, int64_t columns, int64_t terms, Rows out) {
-  int64_t c = 0;
-  for (; c + kTile <= columns; c += kTile)
-    dot_tile<kRows, kTile>(x, {w.data + c * w.stride, w.stride}, terms, {out.data + c, out.stride});
-  for (; c < columns; ++c)
-    dot_tile<kRows, 1>(x, {w.data + c * w.stride, w.stride}, terms, {out.data + c, out.stride});
-}
 
 // kRows rows of out, kVectors · 16 columns of them: `count` of the last vector's lanes are real.
 template <int kRows, int kVectors>
@@ -79,31 +52,11 @@ POTLUCK_INLINE void weighted_strip(ConstRows p, ConstRows v, int64_t terms, int6
                             std::min<int64_t>(kLanes, columns - i));
 }
 
-// body(integral constant n) for n = rows in 1 … 4.
-template <typename Body>
-POTLUCK_INLINE void with_rows(int64_t rows, const Body& body) {
-  switch (rows) {
-    case 1:
-      return body.template operator()<1>();
-    case 2:
-      return body.template operator()<2>();
-    case 3:
-      return body.template operator()<3>();
-    default:
-      return body.template operator()<kTile>();
-  }
-}
-
 }  // namespace
 
 POTLUCK_CLONES void dot_products(ConstRows x, int64_t rows, ConstRows w, int64_t columns,
                                  int64_t terms, Rows out) {
-  for (int64_t r = 0; r < rows; r += kTile)
-    with_rows(
-        std::min<int64_t>(kTile, rows - r), [&]<int kRows>() __attribute__((always_inline)) {
-          dot_strip<kRows>({x.data + r * x.stride, x.stride}, w, columns, terms,
-                           {out.data + r * out.stride, out.stride});
-        });
+  dot_rows(x, rows, w, columns, terms, out);
 }
 
 POTLUCK_CLONES float sum_of(const float* x, int64_t n) {

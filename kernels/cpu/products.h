@@ -20,6 +20,11 @@ struct Rows {
 // out[r, c] = Σ_i x[r, i] · w[c, i] over `terms`; lane j of 16 sums i ≡ j (mod 16) in order.
 void dot_products(ConstRows x, int64_t rows, ConstRows w, int64_t columns, int64_t terms, Rows out);
 
+// The same, each product and its sum rounded once where the processor can: twice as fast, for the
+// fast kernels.
+void fused_dot_products(ConstRows x, int64_t rows, ConstRows w, int64_t columns, int64_t terms,
+                        Rows out);
+
 // out[r, i] += Σ_j p[r, j] · v[j, i], j in order, i < columns.
 void add_weighted_sums(ConstRows p, int64_t rows, ConstRows v, int64_t terms, int64_t columns,
                        Rows out);

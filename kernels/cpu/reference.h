@@ -22,8 +22,13 @@ struct WeightView {
   WeightView slice(int64_t first, int64_t count) const;  // rows [first, first + count)
 };
 
+// out = x · scale ⊙ weight, weight may be nullptr; out = a + b.  [n]; out may be x, a or b.
+void scale_row(const float* x, float scale, const float* weight, int64_t n, float* out);
+void add_row(const float* a, const float* b, int64_t n, float* out);
+
 // out[t,:] = x[t,:] · (mean(x²) + eps)^−½ ⊙ weight.  weight: [n] or nullptr for the weightless
 // norm. x and out may be the same. (model.md §2.1)
+void rms_norm_row(const float* x, const float* weight, float eps, int64_t n, float* out);
 void rms_norm(const float* x, const float* weight, float eps, int64_t rows, int64_t n, float* out,
               ThreadPool& pool);
 
@@ -38,17 +43,12 @@ void gelu_mul_row(const float* gate, const float* up, int64_t n, float* out);
 void gelu_mul(const float* gate, const float* up, int64_t stride, int64_t rows, int64_t n,
               float* out, int64_t out_stride, ThreadPool& pool);
 
-// Rotary embedding, rotate-half pairs (j, j + head_dim/2), j < pairs, by position[t] · f_j, f_j =
-// theta^(−2j/head_dim): its sines and cosines, [rows, pairs] each, and x [rows, heads, head_dim]
+// Rotary embedding, rotate-half pairs (j, j + head_dim/2), j < pairs, by position · f_j, f_j =
+// theta^(−2j/head_dim): a row's sines and cosines, [pairs] each, and its x [heads, head_dim]
 // rotated in place. (model.md §2.6)
-struct RopeTable {
-  float* sine;
-  float* cosine;
-};
-void rope_table(const int32_t* position, int64_t rows, int head_dim, int pairs, float theta,
-                const RopeTable& table, ThreadPool& pool);
-void rope(float* x, const RopeTable& table, int64_t rows, int heads, int head_dim, int pairs,
-          ThreadPool& pool);
+void rope_frequencies(int head_dim, int pairs, float theta, float* frequency);
+void rope_angles(int32_t position, const float* frequency, int pairs, float* sine, float* cosine);
+void rope_row(float* x, const float* sine, const float* cosine, int heads, int head_dim, int pairs);
 
 // p = softmax over all experts of (W_r · (rms(x)·scale·H^−½)); the top k of p (ties: lowest index),
 // each divided by their sum and multiplied by per_expert_scale.  x: [rows, H] the raw residual;
@@ -117,9 +117,21 @@ size_t attention_scratch(const AttentionShape& shape, int64_t keys_max);
 void attention(const float* q, const AttentionShape& shape, const AttentionSegment& segment,
                float* out, float* scratch, int64_t scratch_stride, ThreadPool& pool);
 
-// out[t,:] = (x1[t,:] + rms(h1[t,:] + h2[t,:]) ⊙ weight) · scale, rounded to `stream`. h2 may be
-// nullptr.
-void add_norm(const float* x1, const float* h1, const float* h2, const float* weight, float eps,
-              float scale, int64_t rows, int64_t n, DType stream, float* out, ThreadPool& pool);
+// h, [rows, n], or with a norm's weight [n] rms(h[t,:]) ⊙ norm; h may be nullptr: nothing.
+struct Branch {
+  const float* h = nullptr;
+  const float* norm = nullptr;
+};
+
+// out[t,:] = (x1[t,:] + rms(h[t,:]) ⊙ weight) · scale, rounded to `stream`; h[t,:] is the sum of
+// the branches, of which the second needs a first. out is none of the others.
+struct AddNorm {
+  const float* x1;
+  Branch first, second;
+  const float* weight;
+  float eps, scale;
+  DType stream;
+};
+void add_norm(const AddNorm& a, int64_t rows, int64_t n, float* out, ThreadPool& pool);
 
 }  // namespace potluck::cpu

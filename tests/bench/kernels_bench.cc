@@ -232,35 +232,37 @@ void rms_norm_of(benchmark::State& state) {
 
 void rope_of(benchmark::State& state) {
   auto x = random_floats(kCanvas * 16 * 256);
-  std::vector<int32_t> position(kCanvas, 1234);
-  ThreadPool pool(1);
-  std::vector<float> sine(kCanvas * 128), cosine(sine);
-  const RopeTable table{sine.data(), cosine.data()};
-  for (auto _ : state) {
-    rope_table(position.data(), kCanvas, 256, 128, 1e4f, table, pool);
-    rope(x.data(), table, kCanvas, 16, 256, 128, pool);
-  }
+  float frequency[128], sine[128], cosine[128];
+  rope_frequencies(256, 128, 1e4f, frequency);
+  for (auto _ : state)
+    for (int32_t t = 0; t < kCanvas; ++t) {
+      rope_angles(t, frequency, 128, sine, cosine);
+      rope_row(x.data() + t * 16 * 256, sine, cosine, 16, 256, 128);
+    }
 }
 
-void gelu_of(benchmark::State& state) {
+void gelu_of(benchmark::State& state, bool fast) {
   const auto gate = random_floats(kCanvas * 2112), up = gate;
   std::vector<float> out(gate.size());
-  ThreadPool pool(1);
   for (auto _ : state)
-    gelu_mul(gate.data(), up.data(), 2112, kCanvas, 2112, out.data(), 2112, pool);
+    for (size_t first = 0; first < gate.size(); first += 2112)
+      (fast ? fast_gelu_mul_row : gelu_mul_row)(gate.data() + first, up.data() + first, 2112,
+                                                out.data() + first);
 }
 
-void route_of(benchmark::State& state) {
+void route_of(benchmark::State& state, bool fast) {
   constexpr int kExperts = 128;
   const auto x = random_floats(kCanvas * kHidden), w = random_floats(kExperts * kHidden);
   const std::vector<float> scale(kHidden, 1.0f), each(kExperts, 1.0f);
   const RouterView router{
       scale.data(), {DType::f32, w.data(), kExperts, kHidden}, each.data(), 1e-6f, 8};
   std::vector<int32_t> expert(kCanvas * 8);
-  std::vector<float> weight(kCanvas * 8), scratch(route_scratch(kCanvas, kHidden, kExperts, 1));
+  std::vector<float> weight(kCanvas * 8);
+  Aligned scratch(route_scratch(kCanvas, kHidden, kExperts, 1) * sizeof(float));
   ThreadPool pool(1);
   for (auto _ : state)
-    route(x.data(), kCanvas, kHidden, router, expert.data(), weight.data(), scratch.data(), pool);
+    (fast ? fast_route : route)(x.data(), kCanvas, kHidden, router, expert.data(), weight.data(),
+                                static_cast<float*>(scratch.data), pool);
 }
 
 BENCHMARK_CAPTURE(matmul_of, q8_0, DType::q8_0, Use::many)->Arg(256)->Arg(16);
@@ -293,8 +295,10 @@ BENCHMARK_CAPTURE(vocab_of, q8_0, DType::q8_0)->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(vocab_of, q6_k, DType::q6_k)->Unit(benchmark::kMillisecond);
 BENCHMARK(rms_norm_of);
 BENCHMARK(rope_of);
-BENCHMARK(gelu_of);
-BENCHMARK(route_of);
+BENCHMARK_CAPTURE(gelu_of, reference, false);
+BENCHMARK_CAPTURE(gelu_of, fast, true);
+BENCHMARK_CAPTURE(route_of, reference, false);
+BENCHMARK_CAPTURE(route_of, fast, true);
 
 }  // namespace
 }  // namespace potluck::cpu

@@ -1,0 +1,118 @@
+// CpuBackend's norms and rotation of Q, K and V: a row all the way, while it is in L1.
+#include "backends/cpu_backend.h"
+#include "kernels/cpu/arena.h"
+#include "kernels/cpu/dequantize.h"
+#include "kernels/cpu/each_row.h"
+#include "topology/check.h"
+
+namespace potluck {
+namespace {
+
+// What a thread works in.
+struct Own {
+  float* values;         // [kv_width]
+  float *sine, *cosine;  // [pairs]
+};
+
+struct Scratch {
+  float* frequency;  // [pairs]
+  float* threads;    // of each its own
+  int64_t kv_width, pairs;
+
+  int64_t each() const { return kv_width + 2 * pairs; }
+  Own own(int thread) const {
+    float* at = threads + thread * each();
+    return {at, at + kv_width, at + kv_width + pairs};
+  }
+};
+
+Scratch carve(int64_t kv_width, int64_t pairs, int threads, cpu::Arena& arena) {
+  Scratch s{nullptr, nullptr, kv_width, pairs};
+  s.frequency = arena.take<float>(static_cast<size_t>(pairs));
+  s.threads = arena.take<float>(static_cast<size_t>(threads * s.each()));
+  return s;
+}
+
+// Where a segment's K and V are stored: the ring of its session, or the canvas.
+struct StoredRows {
+  const Segment& s;
+  const KvLayer &kv, &fresh;
+  size_t bytes;
+
+  std::byte* at(bool keys, int64_t t) const {
+    const bool ring = s.mode == Mode::encode;
+    const KvLayer& to = ring ? kv : fresh;
+    const int64_t row =
+        ring ? s.slot * kv.capacity + (s.position + t) % kv.capacity : s.row_begin + t;
+    return static_cast<std::byte*>(keys ? to.k.data : to.v.data) + static_cast<size_t>(row) * bytes;
+  }
+};
+
+// A row of a pass: where its values come from and where K and V are stored; q may be nullptr.
+struct Row {
+  int32_t position;
+  float* q;
+  const float *k, *v;
+  std::byte *to_k, *to_v;
+};
+
+struct Norms {
+  const float *q, *k;
+};
+
+void norm_heads(const AttentionLayer& layer, int heads, const float* x, const float* weight,
+                float* out) {
+  for (int h = 0; h < heads; ++h) {
+    const int64_t at = static_cast<int64_t>(h) * layer.head_dim;
+    cpu::rms_norm_row(x + at, weight, layer.eps, layer.head_dim, out + at);
+  }
+}
+
+void run_row(const AttentionLayer& layer, DType kv_type, const Norms& norms, const Row& row,
+             const float* frequency, const Own& own) {
+  const int dim = layer.head_dim, pairs = layer.rope_pairs;
+  const int64_t width = static_cast<int64_t>(layer.kv_heads) * dim;
+  norm_heads(layer, layer.kv_heads, row.v, nullptr, own.values);
+  cpu::quantize_row(kv_type, own.values, row.to_v, width);
+  cpu::rope_angles(row.position, frequency, pairs, own.sine, own.cosine);
+  norm_heads(layer, layer.kv_heads, row.k, norms.k, own.values);
+  cpu::rope_row(own.values, own.sine, own.cosine, layer.kv_heads, dim, pairs);
+  cpu::quantize_row(kv_type, own.values, row.to_k, width);
+  if (!row.q) return;
+  norm_heads(layer, layer.heads, row.q, norms.q, row.q);
+  cpu::rope_row(row.q, own.sine, own.cosine, layer.heads, dim, pairs);
+}
+
+}  // namespace
+
+size_t CpuBackend::qkv_scratch(int64_t kv_width, int64_t head_dim, int threads) {
+  cpu::Arena arena(nullptr);
+  carve(kv_width, head_dim / 2, threads, arena);
+  return arena.used();
+}
+
+void CpuBackend::qkv(Tensor params, const AttentionLayer& layer, Tensor q_norm, Tensor k_norm,
+                     Tensor q, Tensor k, Tensor v, const KvLayer& kv, const KvLayer& fresh, int) {
+  const auto& p = *static_cast<const StepParams*>(params.data);
+  const int64_t q_width = static_cast<int64_t>(layer.heads) * layer.head_dim;
+  const int64_t width = static_cast<int64_t>(layer.kv_heads) * layer.head_dim;
+  cpu::Arena arena(scratch_.data);
+  const Scratch scratch = carve(width, layer.rope_pairs, pool_.threads(), arena);
+  CHECK(arena.used() <= scratch_.bytes, arena.used(), scratch_.bytes);
+  cpu::rope_frequencies(layer.head_dim, layer.rope_pairs, layer.rope_theta, scratch.frequency);
+  const float* values = v.data ? v.f32() : k.f32();
+  for (int i = 0; i < p.segment_count; ++i) {
+    const Segment& s = p.segments[i];
+    const StoredRows stored{s, kv, fresh, row_bytes(kv.type, width)};
+    cpu::each_row(s.rows, pool_, [&](int64_t t, int thread) {
+      const int64_t row = s.row_begin + t;
+      run_row(
+          layer, kv.type, {q_norm.f32(), k_norm.f32()},
+          {s.position + static_cast<int32_t>(t), q.data ? q.f32() + row * q_width : nullptr,
+           k.f32() + row * width, values + row * width, stored.at(true, t), stored.at(false, t)},
+          scratch.frequency, scratch.own(thread));
+    });
+  }
+}
+
+}  // namespace potluck
