@@ -46,12 +46,23 @@ struct BranchRow {
   const float* norm;
 };
 
-POTLUCK_INLINE float value_of(const BranchRow& b, int64_t i) {
-  return b.norm ? b.h[i] * b.inverse * b.norm[i] : b.h[i];
+template <typename Load>
+POTLUCK_INLINE void load_branch(const BranchRow& b, int64_t i, const Load& load, Lanes& value) {
+  load(b.h + i, value);
+  if (!b.norm) return;
+  Lanes norm;
+  load(b.norm + i, norm);
+  value = value * b.inverse * norm;
 }
 
-POTLUCK_CLONES void add_rows(BranchRow a, BranchRow b, int64_t n, float* out) {
-  for (int64_t i = 0; i < n; ++i) out[i] = value_of(a, i) + value_of(b, i);
+POTLUCK_CLONES void add_branches(BranchRow a, BranchRow b, int64_t n, float* out) {
+  set_lanes(
+      n, out, [&](int64_t i, const auto& load, Lanes& sum) __attribute__((always_inline)) {
+        Lanes other;
+        load_branch(a, i, load, sum);
+        load_branch(b, i, load, other);
+        sum += other;
+      });
 }
 
 BranchRow branch_row(const Branch& branch, int64_t t, int64_t n, float eps) {
@@ -64,16 +75,27 @@ const float* sum_of_branches(const AddNorm& a, int64_t t, int64_t n, float* out)
   if (!a.second.h && !a.first.norm) return a.first.h + t * n;
   const BranchRow first = branch_row(a.first, t, n, a.eps);
   if (a.second.h)
-    add_rows(first, branch_row(a.second, t, n, a.eps), n, out);
+    add_branches(first, branch_row(a.second, t, n, a.eps), n, out);
   else
     scale_row(first.h, first.inverse, first.norm, n, out);
   return out;
 }
 
+struct NormedSum {
+  const float *x1, *h, *weight;
+  float inverse, scale;
+};
+
 // out = (x1 + h · inverse · weight) · scale; out may be h.
-POTLUCK_CLONES void add_normed_row(const float* x1, const float* h, float inverse,
-                                   const float* weight, float scale, int64_t n, float* out) {
-  for (int64_t i = 0; i < n; ++i) out[i] = (x1[i] + h[i] * inverse * weight[i]) * scale;
+POTLUCK_CLONES void add_normed_row(const NormedSum& s, int64_t n, float* out) {
+  set_lanes(
+      n, out, [&](int64_t i, const auto& load, Lanes& sum) __attribute__((always_inline)) {
+        Lanes h, weight;
+        load(s.x1 + i, sum);
+        load(s.h + i, h);
+        load(s.weight + i, weight);
+        sum = (sum + h * s.inverse * weight) * s.scale;
+      });
 }
 
 POTLUCK_CLONES void rotate(float* low, const float* sine, const float* cosine, int64_t pairs,
@@ -89,11 +111,25 @@ POTLUCK_CLONES void rotate(float* low, const float* sine, const float* cosine, i
 
 POTLUCK_CLONES void scale_row(const float* x, float scale, const float* weight, int64_t n,
                               float* out) {
-  for (int64_t i = 0; i < n; ++i) out[i] = weight ? x[i] * scale * weight[i] : x[i] * scale;
+  set_lanes(
+      n, out, [&](int64_t i, const auto& load, Lanes& lanes) __attribute__((always_inline)) {
+        load(x + i, lanes);
+        lanes *= scale;
+        if (!weight) return;
+        Lanes w;
+        load(weight + i, w);
+        lanes *= w;
+      });
 }
 
 POTLUCK_CLONES void add_row(const float* a, const float* b, int64_t n, float* out) {
-  for (int64_t i = 0; i < n; ++i) out[i] = a[i] + b[i];
+  set_lanes(
+      n, out, [&](int64_t i, const auto& load, Lanes& sum) __attribute__((always_inline)) {
+        Lanes other;
+        load(a + i, sum);
+        load(b + i, other);
+        sum += other;
+      });
 }
 
 void rms_norm_row(const float* x, const float* weight, float eps, int64_t n, float* out) {
@@ -110,7 +146,7 @@ void add_norm(const AddNorm& a, int64_t rows, int64_t n, float* out, ThreadPool&
   each_row(rows, pool, [&](int64_t t, int) {
     float* to = out + t * n;
     const float* h = sum_of_branches(a, t, n, to);
-    add_normed_row(a.x1 + t * n, h, inverse_rms(h, n, a.eps), a.weight, a.scale, n, to);
+    add_normed_row({a.x1 + t * n, h, a.weight, inverse_rms(h, n, a.eps), a.scale}, n, to);
     round_to(a.stream, to, n);
   });
 }

@@ -46,6 +46,28 @@ POTLUCK_INLINE void store_lanes_part(float* p, int64_t n, const Lanes& lanes) {
   std::memcpy(p, &lanes, static_cast<size_t>(n) * sizeof(float));
 }
 
+POTLUCK_INLINE void store_lanes(float* p, const Lanes& lanes) {
+  std::memcpy(p, &lanes, sizeof(lanes));
+}
+
+// out[i, i + 16) = what value(i, load, lanes) sets, for i = 0, 16, … < n. out may be what it loads
+// from: a plain loop would then be run value by value, for fear of the one before.
+template <typename Value>
+POTLUCK_INLINE void set_lanes(int64_t n, float* out, const Value& value) {
+  const int64_t whole = n / kLanes * kLanes, rest = n - whole;
+  Lanes lanes;
+  for (int64_t i = 0; i < whole; i += kLanes) {
+    value(i, load_lanes, lanes);
+    store_lanes(out + i, lanes);
+  }
+  if (rest == 0) return;
+  const auto load = [rest](const float* p, Lanes& part) __attribute__((always_inline)) {
+    load_lanes_part(p, rest, part);
+  };
+  value(whole, load, lanes);
+  store_lanes_part(out + whole, rest, lanes);
+}
+
 // Lane j += lane j + kWidth, for the lanes below kWidth; the others are of no use then.
 template <int kWidth>
 POTLUCK_INLINE void fold_lanes(Lanes& v) {

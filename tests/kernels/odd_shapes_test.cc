@@ -264,7 +264,7 @@ struct Composed {
         multiply(isa, x, n, o.gate_up.view().slice(e * 2 * r.inner, 2 * r.inner), 1, Use::few);
     for (int64_t i = 0; i < n; ++i) {
       const float* gate = gate_up.data() + i * 2 * r.inner;
-      gelu_mul_row(gate, gate + r.inner, r.inner, inner.data() + i * r.inner);
+      fast_gelu_mul_row(gate, gate + r.inner, r.inner, inner.data() + i * r.inner);
     }
     const Floats y =
         multiply(isa, inner, n, o.down.view().slice(e * r.hidden, r.hidden), 1, Use::few);
