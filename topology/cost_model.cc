@@ -26,8 +26,8 @@ uint64_t loaded_bytes(const ModelSource& source, const std::vector<TensorNeed>& 
     if (shape.size() == 1)
       total += static_cast<uint64_t>(tensor->elements()) * sizeof(float);
     else if (panels)
-      total += panels_bytes(tensor->type, shape.size() == 3 ? shape[0] : 1,
-                            shape[shape.size() - 2], shape.back());
+      total += panels_bytes(tensor->type, shape.size() == 3 ? shape[0] : 1, shape[shape.size() - 2],
+                            shape.back());
     else
       total += tensor->bytes;
   }
@@ -83,15 +83,17 @@ uint64_t kv_bytes(const ModelSpec& spec, int index, const Plan& plan) {
   return 2 * row_bytes(plan.kv, values) * static_cast<uint64_t>(plan.sessions);
 }
 
-// At most, on any instruction set. The fast kernels' panels have 32 rows, the last filled up. Blocks
-// keep their size but for those whose eight scales and minima of 6 bits become bytes: 4 more; AMX
-// keeps a factor for each row.
+// At most, on any instruction set. The fast kernels' panels have 32 rows, the last filled up.
+// Blocks keep their size but for those whose eight scales and minima of 6 bits become bytes: 4
+// more; AMX keeps a factor for each row. What has no blocks stays as it is.
 uint64_t panels_bytes(DType type, int64_t count, int64_t rows, int64_t columns) {
   constexpr int64_t kPanelRows = 32;
   constexpr uint64_t kFactorBytes = sizeof(float);
+  const BlockShape block = block_shape(type);
+  if (block.values == 1) return row_bytes(type, count * rows * columns);
   const int64_t padded = (rows + kPanelRows - 1) / kPanelRows * kPanelRows;
   const int64_t more = type == DType::q4_k || type == DType::q5_k ? 4 : 0;
-  const auto blocks = static_cast<uint64_t>(columns / block_shape(type).values);
+  const auto blocks = static_cast<uint64_t>(columns / block.values);
   return static_cast<uint64_t>(count * padded) *
          (row_bytes(type, columns) + blocks * static_cast<uint64_t>(more) + kFactorBytes);
 }

@@ -8,8 +8,8 @@ namespace {
 // Rows of W side by side: widened by the reference, or a fast product's panel.
 constexpr uint64_t kExactPanel = 16, kPanel = 32;
 
-// A packed row, or one of a panel, at most: f32, filled up to a vector and to an odd line, in slices
-// of 768 columns.
+// A packed row, or one of a panel, at most: f32, filled up to a vector and to an odd line, in
+// slices of 768 columns.
 constexpr uint64_t packed_bytes(uint64_t columns) {
   return columns * sizeof(float) + 192 + columns / 768 * 128;
 }
