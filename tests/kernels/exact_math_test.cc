@@ -7,6 +7,8 @@
 #include <random>
 #include <vector>
 
+#include "kernels/cpu/fast.h"
+
 namespace potluck::cpu {
 namespace {
 
@@ -93,6 +95,36 @@ TEST(ExactMath, FastFormsHoldAtTheirEnds) {
   EXPECT_EQ(x[2], -30);
   EXPECT_EQ(x[3], 30);
   EXPECT_TRUE(std::isnan(x.back()));
+}
+
+// Eight roundings of |gate · up|: six of what is multiplied and divided, and four of 2u, of which
+// e^(−2u) / (1 + e^(−2u))² · 2u lets through 0.28.
+TEST(ExactMath, FastGeluIsWithinItsRoundings) {
+  std::mt19937_64 random(13);
+  for (float reach : {1e-3f, 1.0f, 6.0f, 40.0f}) {
+    std::uniform_real_distribution<float> uniform(-reach, reach);
+    std::vector<float> gate(kSamples), up(kSamples), out(kSamples);
+    for (float& v : gate) v = uniform(random);
+    for (float& v : up) v = uniform(random);
+    fast_gelu_mul_row(gate.data(), up.data(), kSamples, out.data());
+    for (size_t i = 0; i < out.size(); ++i) {
+      const double g = gate[i], u = 0.7978845608 * (g + 0.044715 * g * g * g);
+      const double expected = 0.5 * g * (1 + std::tanh(u)) * up[i];
+      ASSERT_NEAR(out[i], expected, std::fabs(g * up[i]) * 0x1p-21) << gate[i] << " · " << up[i];
+    }
+  }
+}
+
+TEST(ExactMath, FastGeluHoldsAtItsEndsAndInPlace) {
+  std::vector<float> gate = {0, -1e20f, 1e20f, -50, 50, std::nanf("")};
+  const std::vector<float> up(gate.size(), 2.0f);
+  fast_gelu_mul_row(gate.data(), up.data(), static_cast<int64_t>(gate.size()), gate.data());
+  EXPECT_EQ(gate[0], 0);
+  EXPECT_NEAR(gate[1], 0, 1e-17);
+  EXPECT_EQ(gate[2], 2e20f);
+  EXPECT_NEAR(gate[3], 0, 1e-30);
+  EXPECT_EQ(gate[4], 100);
+  EXPECT_TRUE(std::isnan(gate[5]));
 }
 
 TEST(ExactMath, LogIsWithinFourUlps) {

@@ -85,6 +85,91 @@ TEST(RmsNorm, DividesByTheRootOfTheMeanSquare) {
   }
 }
 
+// In place is what rows are normed as most often; 35 and 257 are no whole vectors.
+TEST(RmsNorm, HasTheSameBitsInPlace) {
+  for (int64_t n : {1, 16, 35, 257}) {
+    Floats x = random_floats(static_cast<size_t>(n), 7), apart(x.size());
+    const Floats w = random_floats(static_cast<size_t>(n), 8);
+    rms_norm_row(x.data(), w.data(), 1e-6f, n, apart.data());
+    rms_norm_row(x.data(), w.data(), 1e-6f, n, x.data());
+    EXPECT_EQ(x, apart) << n;
+  }
+}
+
+struct Residual {
+  int64_t rows = 5, n = 35;
+  Floats x1 = floats(21), a = floats(22), b = floats(23);
+  Floats weight = random_floats(35, 24), norm_a = random_floats(35, 25),
+         norm_b = random_floats(35, 26);
+
+  Floats floats(uint32_t seed) const { return random_floats(static_cast<size_t>(rows * n), seed); }
+  Floats normed(const Floats& h, const Floats& norm) const {
+    ThreadPool pool(1);
+    Floats out(h.size());
+    rms_norm(h.data(), norm.data(), 1e-6f, rows, n, out.data(), pool);
+    return out;
+  }
+  Floats add(const Branch& first, const Branch& second, DType stream = DType::f32) const {
+    ThreadPool pool(2);
+    Floats out(x1.size());
+    add_norm({x1.data(), first, second, weight.data(), 1e-6f, 0.75f, stream}, rows, n, out.data(),
+             pool);
+    return out;
+  }
+};
+
+TEST(AddNorm, AddsTheNormOfTheSumOfItsBranches) {
+  const Residual r;
+  const Floats out = r.add({r.a.data()}, {r.b.data()});
+  for (int64_t t = 0; t < r.rows; ++t) {
+    const auto at = [&](int64_t i) { return static_cast<size_t>(t * r.n + i); };
+    double squares = 0;
+    for (int64_t i = 0; i < r.n; ++i)
+      squares += std::pow(static_cast<double>(r.a[at(i)]) + r.b[at(i)], 2);
+    const double rms = std::sqrt(squares / static_cast<double>(r.n) + 1e-6);
+    for (int64_t i = 0; i < r.n; ++i) {
+      const double h = static_cast<double>(r.a[at(i)]) + r.b[at(i)],
+                   term = h / rms * r.weight[static_cast<size_t>(i)], x1 = r.x1[at(i)];
+      const double size = std::fabs(x1) + std::fabs(term);
+      EXPECT_NEAR(out[at(i)], (x1 + term) * 0.75, 10 * 0x1p-24 * size);
+    }
+  }
+}
+
+// A branch with a norm has the bits of rms_norm before it.
+TEST(AddNorm, NormsItsBranchesAsAPassOfTheirOwnWould) {
+  const Residual r;
+  const Floats a = r.normed(r.a, r.norm_a), b = r.normed(r.b, r.norm_b);
+  for (DType stream : {DType::f32, DType::bf16}) {
+    EXPECT_EQ(r.add({r.a.data(), r.norm_a.data()}, {r.b.data(), r.norm_b.data()}, stream),
+              r.add({a.data()}, {b.data()}, stream));
+    EXPECT_EQ(r.add({r.a.data(), r.norm_a.data()}, {}, stream), r.add({a.data()}, {}, stream));
+    EXPECT_EQ(r.add({r.a.data(), r.norm_a.data()}, {r.b.data()}, stream),
+              r.add({a.data()}, {r.b.data()}, stream));
+  }
+}
+
+TEST(Rope, RotatesThePairsOfEveryHead) {
+  constexpr int kHeads = 3, kDim = 40, kPairs = 17;
+  const Floats x = random_floats(kHeads * kDim, 27);
+  Floats out = x;
+  float frequency[kPairs], sine[kPairs], cosine[kPairs];
+  rope_frequencies(kDim, kPairs, 1e4f, frequency);
+  for (int j = 0; j < kPairs; ++j)
+    EXPECT_NEAR(frequency[j], std::pow(1e4, -2.0 * j / kDim), frequency[j] * 0x1p-23);
+  rope_angles(1234, frequency, kPairs, sine, cosine);
+  rope_row(out.data(), sine, cosine, kHeads, kDim, kPairs);
+  for (int h = 0; h < kHeads; ++h)
+    for (int j = 0; j < kDim / 2; ++j) {
+      const auto low = static_cast<size_t>(h * kDim + j), high = low + kDim / 2;
+      // The angle is a product of f32; its rounding, 1234 · 2⁻²⁴, is part of what is defined.
+      const double angle = j < kPairs ? 1234.0f * frequency[j] : 0.0;
+      const double a = x[low], b = x[high], size = (std::fabs(a) + std::fabs(b)) * 3 * 0x1p-24;
+      EXPECT_NEAR(out[low], a * std::cos(angle) - b * std::sin(angle), size);
+      EXPECT_NEAR(out[high], b * std::cos(angle) + a * std::sin(angle), size);
+    }
+}
+
 // One expert hit by all rows, others by none, and a plain mix: against a loop over (row, k).
 TEST(Experts, AreTheWeightedSumOfTheChosenOnes) {
   const int64_t rows = 7, hidden = 20, inner = 9;

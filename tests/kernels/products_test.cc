@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <random>
 #include <vector>
 
@@ -31,8 +32,9 @@ float dot_by_definition(const float* x, const float* w, int64_t terms) {
 struct Shape {
   int64_t rows, columns, terms;
 };
-constexpr Shape kShapes[] = {{1, 1, 1},   {4, 4, 16},   {3, 5, 17},   {7, 9, 100},  {5, 70, 33},
-                             {17, 6, 64}, {2, 130, 15}, {13, 64, 48}, {6, 131, 257}};
+constexpr Shape kShapes[] = {{1, 1, 1},     {4, 4, 16},    {3, 5, 17},   {7, 9, 100},
+                             {5, 70, 33},   {17, 6, 64},   {2, 130, 15}, {13, 64, 48},
+                             {6, 131, 257}, {35, 18, 1037}};
 
 TEST(Products, DotProductsRunInSixteenLanes) {
   for (const auto [rows, columns, terms] : kShapes) {
@@ -45,6 +47,33 @@ TEST(Products, DotProductsRunInSixteenLanes) {
         ASSERT_EQ(out[static_cast<size_t>(r * columns + c)],
                   dot_by_definition(x.data() + r * (terms + 3), w.data() + c * terms, terms))
             << rows << " × " << columns << " × " << terms << " at " << r << ", " << c;
+  }
+}
+
+// |error| ≤ terms · 2⁻²⁴ · Σ |x · w|, whatever rows are beside it.
+TEST(Products, FusedOnesMeetTheExactSumsAndTheirBitsAreTheRowsOwn) {
+  for (const auto [rows, columns, terms] : kShapes) {
+    const Floats x = random_floats(rows * terms, 1), w = random_floats(columns * terms, 2);
+    Floats out(static_cast<size_t>(rows * columns)), alone(static_cast<size_t>(columns));
+    fused_dot_products({x.data(), terms}, rows, {w.data(), terms}, columns, terms,
+                       {out.data(), columns});
+    for (int64_t r = 0; r < rows; ++r) {
+      const float* row = x.data() + r * terms;
+      fused_dot_products({row, terms}, 1, {w.data(), terms}, columns, terms,
+                         {alone.data(), columns});
+      for (int64_t c = 0; c < columns; ++c) {
+        double sum = 0, magnitude = 0;
+        for (int64_t i = 0; i < terms; ++i) {
+          const double product =
+              static_cast<double>(row[i]) * w[static_cast<size_t>(c * terms + i)];
+          sum += product;
+          magnitude += std::fabs(product);
+        }
+        const float actual = out[static_cast<size_t>(r * columns + c)];
+        ASSERT_NEAR(actual, sum, static_cast<double>(terms) * 0x1p-24 * magnitude);
+        ASSERT_EQ(actual, alone[static_cast<size_t>(c)]) << "row " << r << ", column " << c;
+      }
+    }
   }
 }
 
