@@ -242,9 +242,17 @@ POTLUCK_INLINE_512 void convert_line(const std::byte* run, int i, const LineScal
   write_line(_mm512_unpacklo_epi8(q, zero), _mm512_unpackhi_epi8(q, zero), s, to);
 }
 
-// Step `step` of a stored panel as bf16 tiles, [16 pairs][32 columns][2].
+// Stored bytes before a step.
 template <typename Format>
-POTLUCK_INLINE_512 void convert_step(const std::byte* panel, int64_t step, std::byte* to) {
+constexpr size_t bytes_before(int64_t step) {
+  return static_cast<size_t>(step) * StoredBlock<Format>::kBytes / StoredBlock<Format>::kRuns;
+}
+
+// Step `step` of a stored panel as bf16 tiles, [16 pairs][32 columns][2]. A step's bytes from
+// `ahead` on are asked for, line after line.
+template <typename Format>
+POTLUCK_INLINE_512 void convert_step(const std::byte* panel, int64_t step, std::byte* to,
+                                     const std::byte* ahead = nullptr) {
   using Block = StoredBlock<Format>;
   constexpr int kLinesOfGroup = Format::kGroup / 2;
   const std::byte* block = panel + static_cast<size_t>(step / Block::kRuns) * Block::kBytes;
@@ -258,12 +266,17 @@ POTLUCK_INLINE_512 void convert_step(const std::byte* panel, int64_t step, std::
 #pragma GCC unroll 16
     for (int j = 0; j < kLinesOfGroup; ++j) {
       const int i = part * kLinesOfGroup + j;
+      if (ahead && kLineBytes * i < bytes_before<Format>(1))
+        __builtin_prefetch(ahead + kLineBytes * i);
       if constexpr (Format::kBits == 8)
         convert_line(values + kLineBytes * i, s, to + kTilesBytes * i);
       else
         convert_line<Format>(values, i, s, to + kTilesBytes * i);
     }
   }
+  if (ahead)
+    for (size_t i = kLines * kLineBytes; i < bytes_before<Format>(1); i += kLineBytes)
+      __builtin_prefetch(ahead + i);
 }
 
 }  // namespace
