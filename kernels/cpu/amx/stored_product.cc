@@ -6,9 +6,9 @@
 // rows, sums stay in tiles to the end and converted steps in L1; with more rows the bf16 panel is
 // kept, in L2, for those that follow.
 //
-// Memory is asked for line by line as values are converted, to L1: asked for in bursts, or to L2
-// first, the lines on their way kept converting waiting (Q8_0's experts, in turns: 110, 106, 102 ms
-// before, 97, 103, 91 after).
+// For few rows memory is asked for line by line as values are converted, straight to L1 (Q8_0's
+// experts on one core, in turns: 102 to 125 ms when it was asked in bursts, to L2; 91 to 116
+// since).
 //
 // Converting takes the same for any number of rows, 3.2 µs for 32 rows of 2816 columns (Xeon with
 // AMX, 2026-11-26), where memory takes 5.5 to 7 to bring them.
