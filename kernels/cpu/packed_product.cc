@@ -20,10 +20,11 @@ constexpr size_t kStoreTask = 2 * Pages::kHugePage;  // bytes of stored panels
 #if defined(__x86_64__)
 namespace {
 
-// Every product of AVX2 takes 16 bits of x.
-const PackedProduct& avx2_product(DType type) {
-  const PackedProduct* integers = avx2::int16_product(type);
-  return integers ? *integers : avx2::f32_product();
+const PackedProduct& avx2_product(DType type, Use use) {
+  const bool fine = use == Use::fine || use == Use::finest;
+  const PackedProduct* integers = fine ? nullptr : avx2::int8_product(type);
+  if (!integers) integers = avx2::int16_product(type);
+  return integers ? *integers : avx2::float_product();
 }
 
 const PackedProduct& avx512_product(DType type, Use use) {
@@ -46,7 +47,7 @@ const PackedProduct& packed_product(Isa isa, DType type, Use use) {
 #if defined(__x86_64__)
   if (isa == Isa::amx) return amx_product(type, use);
   if (isa == Isa::avx512) return avx512_product(type, use);
-  if (isa == Isa::avx2) return avx2_product(type);
+  if (isa == Isa::avx2) return avx2_product(type, use);
 #endif
   CHECK(false, isa_name(isa), dtype_name(type), static_cast<int>(use));
   __builtin_unreachable();

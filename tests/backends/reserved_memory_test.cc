@@ -138,7 +138,7 @@ TEST(StoredPanels, TakeWhatThePlanSays) {
         EXPECT_GE(static_cast<double>(stores) * kFactorsToo, static_cast<double>(most));
       }
     }
-    EXPECT_EQ(stored > 0, isa != cpu::Isa::avx2);
+    EXPECT_GT(stored, 0);
   }
 }
 

@@ -156,7 +156,7 @@ TEST_P(OddShapes, StoredPanelsGiveTheProducts) {
       }
     }
   }
-  EXPECT_EQ(stored > 0, isa != Isa::avx2);
+  EXPECT_GT(stored, 0);
 }
 
 // A routed pass of any two types. Of the experts, some serve nobody; one, every other time, all.

@@ -92,7 +92,7 @@ TEST_P(PackedProducts, StoredPanelsGiveTheSameProducts) {
             expect_near_exact(isa, w, x, rows, actual.data(), Use::few);
         }
   }
-  EXPECT_EQ(stored_types, isa == Isa::avx2 ? 0 : 8);
+  EXPECT_EQ(stored_types, 8);
 }
 
 // Enough for several tasks, the last of one panel and a part of one.

@@ -122,8 +122,8 @@ inline double chunk_tolerance(int64_t columns, const float* x, const float* w) {
 }
 
 // What packing may change of Σ x·w, plus the float sums' own rounding. int8: half a step of each
-// block of x, step = max/127, times its |w| sum; two terms: 1/256 of that. int16 of AVX2 the
-// same with a step of max/32767; of AVX-512, for floats: max/8191, and as much of w; of AMX:
+// block of x, step = max/127, times its |w| sum; two terms: 1/256 of that, as are int16 ones with
+// integer blocks. int16 of floats, which has no stored panels: max/8191, and as much of w; of AMX:
 // chunk_tolerance. bf16: 2⁻⁸ of x (two terms: 2⁻¹⁶) and of w, unless w is bf16 anyway.
 inline double tolerance(Isa isa, const Weights& w, const float* x, const float* row, Use use) {
   const bool fine = use == Use::fine || use == Use::finest;
@@ -141,10 +141,12 @@ inline double tolerance(Isa isa, const Weights& w, const float* x, const float* 
     both += (most * weights + most_weight * inputs) / 8191 * 0.5001;
   }
   const double sums = static_cast<double>(w.columns) * 0x1p-22 * magnitude;
-  const std::string_view name = packed_product(isa, w.type, use).name;
+  const PackedProduct& product = packed_product(isa, w.type, use);
+  const std::string_view name = product.name;
   if (name == "int16 (AMX)") return chunk_tolerance(w.columns, x, row) + sums + 1e-20;
-  if (isa == Isa::avx512 && name == "int16") return both * 1.01 + sums + 1e-20;
-  if (name.starts_with("int")) return packed * 1.01 * (fine ? 0x1p-8 : 1) + sums + 1e-20;
+  if (name == "int16" && !product.store_panel) return both * 1.01 + sums + 1e-20;
+  const bool sixteen_bits = fine || name == "int16";
+  if (name.starts_with("int")) return packed * 1.01 * (sixteen_bits ? 0x1p-8 : 1) + sums + 1e-20;
   const double of_x = fine ? 0x1.02p-16 : 0x1.02p-8;
   return magnitude * (of_x + (w.type == DType::bf16 ? 0 : 0x1.02p-8)) + sums + 1e-20;
 }

@@ -40,11 +40,8 @@ constexpr int64_t masks_at(int bit, int line) {
 }
 
 template <typename Format>
-using StoredBlock = avx512::StoredBlock<Format>;
-
-template <typename Format>
 size_t blocks_bytes(int64_t columns) {
-  return avx512::stored_bytes<Format>(columns);
+  return cpu::stored_bytes<Format>(columns);
 }
 
 constexpr size_t kFactorBytes = kPanelRows * sizeof(float);

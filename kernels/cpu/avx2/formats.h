@@ -17,11 +17,10 @@ namespace potluck::cpu {
 namespace {
 
 // A format has: kValues and kBytes of a block; kBits of a value; kGroup, the values that share a
-// scale; kZero; kMinimum, whether a group has one; and
-//   unpack(block, q, scale, minimum): q[kValues], scale[g · 32] and minimum[g · 32] of group g;
-// A scale is made of kHalves f16 of the block and kFactors bytes of each group: scale = halves[0] ·
-// factors[0], minimum = halves[1] · factors[1]; with no factors halves[0] and −halves[1].
-inline constexpr int kScaleStride = 32;
+// scale; kZero; kMinimum, whether a group has one; unpack(block, q[kValues]).
+// A scale is made of kHalves f16 of the block, which begin at byte kHalvesAt, and kFactors bytes of
+// each group, factor(block, i · groups + g): scale = halves[0] · factors[0], minimum = halves[1] ·
+// factors[1]; with no factors halves[0] and −halves[1].
 
 inline float read_f16(const uint8_t* p) {
   uint16_t bits;
@@ -74,7 +73,8 @@ inline __m256i fifth_bits(uint32_t bits) {
 // Formats whose blocks are one group and begin with f16 d, f16 m where there is a minimum.
 template <int kHalvesOfBlock>
 struct PlainScales {
-  static constexpr int kHalves = kHalvesOfBlock, kFactors = 0;
+  static constexpr int kHalves = kHalvesOfBlock, kHalvesAt = 0, kFactors = 0;
+  static int factor(const uint8_t*, int) { return 1; }
 };
 
 // 34 B: f16 d, 32 × int8.
@@ -82,8 +82,7 @@ struct Q8_0 : PlainScales<1> {
   static constexpr int kBits = 8;
   static constexpr int kValues = 32, kBytes = 34, kGroup = 32, kZero = 128;
   static constexpr bool kMinimum = false;
-  static void unpack(const uint8_t* b, uint8_t* q, float* scale, float*) {
-    *scale = read_f16(b);
+  static void unpack(const uint8_t* b, uint8_t* q) {
     store_32(q, _mm256_xor_si256(load_32(b + 2), _mm256_set1_epi8(-128)));
   }
 };
@@ -93,10 +92,7 @@ struct Q4_0 : PlainScales<1> {
   static constexpr int kBits = 4;
   static constexpr int kValues = 32, kBytes = 18, kGroup = 32, kZero = 8;
   static constexpr bool kMinimum = false;
-  static void unpack(const uint8_t* b, uint8_t* q, float* scale, float*) {
-    *scale = read_f16(b);
-    store_32(q, nibbles_16(b + 2));
-  }
+  static void unpack(const uint8_t* b, uint8_t* q) { store_32(q, nibbles_16(b + 2)); }
 };
 
 // 20 B: f16 d, f16 m, nibbles.
@@ -104,11 +100,7 @@ struct Q4_1 : PlainScales<2> {
   static constexpr int kBits = 4;
   static constexpr int kValues = 32, kBytes = 20, kGroup = 32, kZero = 0;
   static constexpr bool kMinimum = true;
-  static void unpack(const uint8_t* b, uint8_t* q, float* scale, float* minimum) {
-    *scale = read_f16(b);
-    *minimum = -read_f16(b + 2);
-    store_32(q, nibbles_16(b + 4));
-  }
+  static void unpack(const uint8_t* b, uint8_t* q) { store_32(q, nibbles_16(b + 4)); }
 };
 
 // 22 B: f16 d, 32 fifth bits, nibbles.
@@ -116,8 +108,7 @@ struct Q5_0 : PlainScales<1> {
   static constexpr int kBits = 5;
   static constexpr int kValues = 32, kBytes = 22, kGroup = 32, kZero = 16;
   static constexpr bool kMinimum = false;
-  static void unpack(const uint8_t* b, uint8_t* q, float* scale, float*) {
-    *scale = read_f16(b);
+  static void unpack(const uint8_t* b, uint8_t* q) {
     store_32(q, _mm256_or_si256(nibbles_16(b + 6), fifth_bits(read_u32(b + 2))));
   }
 };
@@ -127,29 +118,20 @@ struct Q5_1 : PlainScales<2> {
   static constexpr int kBits = 5;
   static constexpr int kValues = 32, kBytes = 24, kGroup = 32, kZero = 0;
   static constexpr bool kMinimum = true;
-  static void unpack(const uint8_t* b, uint8_t* q, float* scale, float* minimum) {
-    *scale = read_f16(b);
-    *minimum = -read_f16(b + 2);
+  static void unpack(const uint8_t* b, uint8_t* q) {
     store_32(q, _mm256_or_si256(nibbles_16(b + 8), fifth_bits(read_u32(b + 4))));
   }
 };
 
 // The 6-bit scales and minima of Q4_K and Q5_K: f16 d, f16 m, 12 bytes S.
 struct SixBitScales {
-  static constexpr int kHalves = 2, kFactors = 2;
+  static constexpr int kHalves = 2, kHalvesAt = 0, kFactors = 2;
 
-  static int scale_bits(const uint8_t* s, int g) {
-    return g < 4 ? s[g] & 63 : (s[g + 4] & 15) | ((s[g - 4] >> 6) << 4);
-  }
-  static int minimum_bits(const uint8_t* s, int g) {
+  static int factor(const uint8_t* b, int i) {
+    const uint8_t* s = b + 4;
+    const int g = i % 8;
+    if (i < 8) return g < 4 ? s[g] & 63 : (s[g + 4] & 15) | ((s[g - 4] >> 6) << 4);
     return g < 4 ? s[g + 4] & 63 : (s[g + 4] >> 4) | ((s[g] >> 6) << 4);
-  }
-  static void unpack_scales(const uint8_t* b, float* scale, float* minimum) {
-    const float d = read_f16(b), m = read_f16(b + 2);
-    for (int g = 0; g < 8; ++g) {
-      scale[g * kScaleStride] = d * static_cast<float>(scale_bits(b + 4, g));
-      minimum[g * kScaleStride] = m * static_cast<float>(minimum_bits(b + 4, g));
-    }
   }
 };
 
@@ -158,8 +140,7 @@ struct Q4_K : SixBitScales {
   static constexpr int kBits = 4;
   static constexpr int kValues = 256, kBytes = 144, kGroup = 32, kZero = 0;
   static constexpr bool kMinimum = true;
-  static void unpack(const uint8_t* b, uint8_t* q, float* scale, float* minimum) {
-    unpack_scales(b, scale, minimum);
+  static void unpack(const uint8_t* b, uint8_t* q) {
     for (int chunk = 0; chunk < 4; ++chunk) {
       const __m256i bytes = load_32(b + 16 + 32 * chunk);
       store_32(q + 64 * chunk, low_nibbles(bytes));
@@ -173,8 +154,7 @@ struct Q5_K : SixBitScales {
   static constexpr int kBits = 5;
   static constexpr int kValues = 256, kBytes = 176, kGroup = 32, kZero = 0;
   static constexpr bool kMinimum = true;
-  static void unpack(const uint8_t* b, uint8_t* q, float* scale, float* minimum) {
-    unpack_scales(b, scale, minimum);
+  static void unpack(const uint8_t* b, uint8_t* q) {
     const __m256i fifth = load_32(b + 16);
     const auto bits = [fifth](int bit) {
       return fifth_where(fifth, _mm256_set1_epi8(static_cast<char>(1 << bit)));
@@ -189,13 +169,11 @@ struct Q5_K : SixBitScales {
 
 // 210 B: 128 B of low nibbles, 64 B of high pairs, 16 int8 scales, f16 d.
 struct Q6_K {
-  static constexpr int kBits = 6, kHalves = 1, kFactors = 1;
+  static constexpr int kBits = 6, kHalves = 1, kHalvesAt = 208, kFactors = 1;
   static constexpr int kValues = 256, kBytes = 210, kGroup = 16, kZero = 32;
   static constexpr bool kMinimum = false;
-  static void unpack(const uint8_t* b, uint8_t* q, float* scale, float*) {
-    const float d = read_f16(b + 208);
-    for (int g = 0; g < 16; ++g)
-      scale[g * kScaleStride] = d * static_cast<float>(static_cast<int8_t>(b[192 + g]));
+  static int factor(const uint8_t* b, int i) { return static_cast<int8_t>(b[192 + i]); }
+  static void unpack(const uint8_t* b, uint8_t* q) {
     for (int half = 0; half < 2; ++half) {
       const __m256i first = load_32(b + 64 * half), second = load_32(b + 64 * half + 32);
       const __m256i high = load_32(b + 128 + 32 * half);
@@ -210,6 +188,20 @@ struct Q6_K {
     }
   }
 };
+
+// scale[g · kPanelRows] and minimum[g · kPanelRows] of group g of a block.
+template <typename Format>
+inline void unpack_scales(const uint8_t* block, float* scale, float* minimum) {
+  constexpr int kGroups = Format::kValues / Format::kGroup;
+  const uint8_t* halves = block + Format::kHalvesAt;
+  for (int g = 0; g < kGroups; ++g)
+    scale[g * kPanelRows] = read_f16(halves) * static_cast<float>(Format::factor(block, g));
+  if constexpr (Format::kMinimum) {
+    const float sign = Format::kFactors ? 1.0f : -1.0f, half = sign * read_f16(halves + 2);
+    for (int g = 0; g < kGroups; ++g)
+      minimum[g * kPanelRows] = half * static_cast<float>(Format::factor(block, kGroups + g));
+  }
+}
 
 // One stored block of each of a panel's rows of W.
 template <typename Format>
@@ -242,12 +234,39 @@ inline void pack_blocks(const WeightView& w, std::byte* panel, const Write& writ
   const int64_t blocks = w.columns / Format::kValues;
   const auto* bytes = static_cast<const uint8_t*>(w.blocks);
   for (int64_t b = 0; b < blocks; ++b) {
-    for (int64_t c = 0; c < w.rows; ++c)
-      Format::unpack(bytes + (c * blocks + b) * Format::kBytes, stage.q[c], stage.scale[0] + c,
-                     stage.minimum[0] + c);
+    for (int64_t c = 0; c < w.rows; ++c) {
+      const uint8_t* block = bytes + (c * blocks + b) * Format::kBytes;
+      Format::unpack(block, stage.q[c]);
+      unpack_scales<Format>(block, stage.scale[0] + c, stage.minimum[0] + c);
+    }
     write(stage, panel);
     panel += Stage<Format>::kGroups * kGroupBytes;
   }
+}
+
+// Where a block of a stored panel, kValues columns of 32 rows, has what: values in runs of kRun
+// columns, of eight bits a byte each, of fewer a nibble and then bit 4, and bit 5, of each; then
+// f16 halves [kHalves][32 rows] and bytes factors [kFactors][groups][32 rows]. How values lie
+// within a run is each instruction set's own. At most 3 % more bytes than the file's blocks (Q4_K
+// and Q5_K; the others take the same).
+inline constexpr int kRun = 32;
+
+template <typename Format>
+struct StoredBlock {
+  static constexpr int kGroups = Format::kValues / Format::kGroup;
+  static constexpr int kRuns = Format::kValues / kRun;
+  static constexpr int kExtraBits = Format::kBits == 8 ? 0 : Format::kBits - 4;
+  static constexpr int kRunBytes =
+      kPanelRows * kRun / 8 * (Format::kBits == 8 ? 8 : 4 + kExtraBits);
+  static constexpr int kHalvesAt = kRuns * kRunBytes;
+  static constexpr int kFactorsAt = kHalvesAt + Format::kHalves * kPanelRows * 2;
+  static constexpr size_t kBytes = kFactorsAt + Format::kFactors * kGroups * kPanelRows;
+  static_assert(kBytes % 64 == 0);
+};
+
+template <typename Format>
+size_t stored_bytes(int64_t columns) {
+  return static_cast<size_t>(columns / Format::kValues) * StoredBlock<Format>::kBytes;
 }
 
 // product<Format>() of the format of a stored type; none of one without integer blocks.

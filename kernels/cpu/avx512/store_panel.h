@@ -283,7 +283,7 @@ struct SidesLayout {
 
  private:
   static std::byte* side_at(std::byte* block, int run, int side) {
-    return block + run * Block::kRunBytes + side * Block::kSideBytes;
+    return block + run * Block::kRunBytes + side * kSideBytes<Format>;
   }
 };
 

@@ -1,12 +1,9 @@
 // Panels as they are kept in memory: 32 rows of W reordered once, when a model loads, so that a
-// product reads them as one stream and turns no row again. At most 3 % more bytes than the file's
-// blocks (Q4_K and Q5_K; the others take the same).
+// product reads them as one stream and turns no row again: StoredBlock (formats.h).
 //
-// A block of kValues columns of the 32 rows:
-//   values, in runs of 32 columns. Eight bits: [8][32 rows][4], as a product takes them. Fewer: for
-//   each 16 rows, bytes [4][16 rows][4] whose low nibbles are columns 0 to 15 of the run, the
-//   high ones 16 to 31; then bit 4, and bit 5, of all 32 columns: 64-bit masks [8] each.
-//   scales: f16 [kHalves][32 rows], then a byte [kFactors][groups][32 rows].
+// A run of 32 columns of the 32 rows. Eight bits: [8][32 rows][4], as a product takes them. Fewer:
+// for each 16 rows, bytes [4][16 rows][4] whose low nibbles are columns 0 to 15 of the run, the
+// high ones 16 to 31; then bit 4, and bit 5, of all 32 columns: 64-bit masks [8] each.
 //
 // Fewer bits than eight become a panel in L1, a chunk at a time, with scales in f32
 // (int8_layout.h).
@@ -24,29 +21,12 @@
 namespace potluck::cpu::avx512 {
 namespace {
 
-constexpr int kRun = 32;         // columns of a run
 constexpr int kQuads = 8;        // of a run: 4 columns of 16 rows are a vector
 constexpr int kSide = 16;        // rows of a vector
 constexpr int64_t kChunk = 256;  // columns unpacked at a time: the largest block
 
-// Where a stored block has what.
 template <typename Format>
-struct StoredBlock {
-  static constexpr int kGroups = Format::kValues / Format::kGroup;
-  static constexpr int kRuns = Format::kValues / kRun;
-  static constexpr int kExtraBits = Format::kBits == 8 ? 0 : Format::kBits - 4;
-  static constexpr int kSideBytes = 256 + 64 * kExtraBits;
-  static constexpr int kRunBytes = Format::kBits == 8 ? kRun * kPanelRows : 2 * kSideBytes;
-  static constexpr int kHalvesAt = kRuns * kRunBytes;
-  static constexpr int kFactorsAt = kHalvesAt + Format::kHalves * kPanelRows * 2;
-  static constexpr size_t kBytes = kFactorsAt + Format::kFactors * kGroups * kPanelRows;
-  static_assert(kBytes % 64 == 0);
-};
-
-template <typename Format>
-size_t stored_bytes(int64_t columns) {
-  return static_cast<size_t>(columns / Format::kValues) * StoredBlock<Format>::kBytes;
-}
+constexpr int kSideBytes = 256 + 64 * StoredBlock<Format>::kExtraBits;  // of a run of fewer bits
 
 // One side of a run; vector j goes to to(j).
 template <typename Format, typename To>
@@ -78,7 +58,7 @@ POTLUCK_INLINE_512 void unpack_values(const std::byte* block, std::byte* panel) 
   using Block = StoredBlock<Format>;
   for (int run = 0; run < Block::kRuns; ++run)
     for (int side = 0; side < 2; ++side)
-      unpack_side<Format>(block + run * Block::kRunBytes + side * Block::kSideBytes,
+      unpack_side<Format>(block + run * Block::kRunBytes + side * kSideBytes<Format>,
                           [&](int j) { return quad_at<Format>(panel, run, j) + 64 * side; });
 }
 

@@ -37,10 +37,11 @@ template <typename Format, typename Store>
 POTLUCK_INLINE_512 void widen_block(const uint8_t* block, const Store& store) {
   constexpr int kGroups = Format::kValues / Format::kGroup;
   alignas(64) uint8_t q[Format::kValues];
-  float scale[kGroups * kScaleStride], minimum[kGroups * kScaleStride];
-  Format::unpack(block, q, scale, minimum);
+  float scale[kGroups * kPanelRows], minimum[kGroups * kPanelRows];
+  Format::unpack(block, q);
+  cpu::unpack_scales<Format>(block, scale, minimum);
   for (int i = 0; i < Format::kValues; i += 16) {
-    const int group = i / Format::kGroup * kScaleStride;
+    const int group = i / Format::kGroup * kPanelRows;
     const __m128i bytes = _mm_load_si128(reinterpret_cast<const __m128i*>(q + i));
     const __m512i level =
         _mm512_sub_epi32(_mm512_cvtepu8_epi32(bytes), _mm512_set1_epi32(Format::kZero));
