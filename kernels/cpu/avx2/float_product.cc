@@ -123,17 +123,6 @@ void pack_value_panel(const ValueRows& values, std::byte* panel) {
                    panel + Kernel::kValueBytes + 32 * side);
 }
 
-void widen_bf16(DType type, const void* blocks, int64_t values, uint16_t* out) {
-  const BlockShape shape = block_shape(type);
-  float wide[kWide];
-  for (int64_t i = 0; i < values; i += kWide) {
-    const int64_t n = values - i < kWide ? values - i : kWide;
-    dequantize_row(type, static_cast<const std::byte*>(blocks) + i / shape.values * shape.bytes,
-                   wide, n);
-    quantize_row(DType::bf16, wide, out + i, n);
-  }
-}
-
 const PackedProduct& float_product() {
   return kProduct;
 }

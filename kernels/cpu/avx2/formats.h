@@ -269,29 +269,37 @@ size_t stored_bytes(int64_t columns) {
   return static_cast<size_t>(columns / Format::kValues) * StoredBlock<Format>::kBytes;
 }
 
+// body<Format>() for the format of a stored type; false if it has no integer blocks.
+template <typename Body>
+inline bool with_format(DType type, const Body& body) {
+  switch (type) {
+    case DType::q8_0:
+      return body.template operator()<Q8_0>(), true;
+    case DType::q4_0:
+      return body.template operator()<Q4_0>(), true;
+    case DType::q4_1:
+      return body.template operator()<Q4_1>(), true;
+    case DType::q5_0:
+      return body.template operator()<Q5_0>(), true;
+    case DType::q5_1:
+      return body.template operator()<Q5_1>(), true;
+    case DType::q4_k:
+      return body.template operator()<Q4_K>(), true;
+    case DType::q5_k:
+      return body.template operator()<Q5_K>(), true;
+    case DType::q6_k:
+      return body.template operator()<Q6_K>(), true;
+    default:
+      return false;
+  }
+}
+
 // product<Format>() of the format of a stored type; none of one without integer blocks.
 template <typename Product>
 inline const PackedProduct* product_of_format(DType type, const Product& product) {
-  switch (type) {
-    case DType::q8_0:
-      return product.template operator()<Q8_0>();
-    case DType::q4_0:
-      return product.template operator()<Q4_0>();
-    case DType::q4_1:
-      return product.template operator()<Q4_1>();
-    case DType::q5_0:
-      return product.template operator()<Q5_0>();
-    case DType::q5_1:
-      return product.template operator()<Q5_1>();
-    case DType::q4_k:
-      return product.template operator()<Q4_K>();
-    case DType::q5_k:
-      return product.template operator()<Q5_K>();
-    case DType::q6_k:
-      return product.template operator()<Q6_K>();
-    default:
-      return nullptr;
-  }
+  const PackedProduct* found = nullptr;
+  with_format(type, [&]<typename Format>() { found = product.template operator()<Format>(); });
+  return found;
 }
 
 }  // namespace

@@ -40,7 +40,7 @@ struct Int16Kernel {
       std::memcpy(scales, &block.scale, 4);
       if constexpr (Format::kMinimum) {
         static_assert(Format::kGroup == kBlock);
-        const float scaled = block.scale * static_cast<float>(sum_of(block));
+        const float scaled = block.scale * static_cast<float>(sum_of(block, 0, 1));
         std::memcpy(scales + blocks_of(columns) * 4, &scaled, 4);
       }
     }
@@ -51,7 +51,6 @@ struct Int16Kernel {
                                       int64_t group, __m256i (&dots)[kRows][2]) {
     for (int r = 0; r < kRows; ++r) dots[r][0] = dots[r][1] = _mm256_setzero_si256();
     const int64_t offset = group * Format::kGroup * 2;
-#pragma GCC unroll 1  // unrolled, all products would be taken before their sums, and spilled
     for (int pair = 0; pair < Format::kGroup / 2; ++pair) {
       const auto* w =
           reinterpret_cast<const __m256i*>(values + static_cast<size_t>(pair) * kPairBytes);

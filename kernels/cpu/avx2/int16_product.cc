@@ -1,13 +1,12 @@
 // Products of integer blocks by VPMADDWD: out = Σ_groups dx · scale · Σ (q − zero) · xq.
 //
 // x: int16 in blocks of 32 with a scale each; W: q − zero as int16. For fine products, and for
-// blocks of 6 and 8 bits: as bytes they would need VPMADDUBSW, whose 16-bit sums overflow on them;
-// the ways around that (signs moved to x, sums of one or two products) cost as many instructions as
-// this, which keeps 16 bits of x.
+// blocks of 8 bits: as bytes they would need VPMADDUBSW, whose 16-bit sums overflow on them; its
+// way around that (signs moved to x) costs as many instructions as this, which keeps 16 bits of x.
 //
 // Tiles: 4 rows × 16 columns = 8 accumulators of int32 of the 16 registers; the float sums live in
-// L1. 32 · 128 · 32767 fits 32 bits. Best in cache: 207 GOP/s a core, where FMA in f32 reaches 143
-// (Zen 5, 2026-11-24); 124 and 100 (Zen 3, 2026-11-27).
+// L1. 32 · 128 · 32767 fits 32 bits. Best in cache: 135 GOP/s a core, where FMA in f32 reaches 100
+// (Zen 3, 2026-11-27); 207 and 143 (Zen 5, 2026-11-24).
 #include "kernels/cpu/avx2/int16.h"
 #include "kernels/cpu/avx2/products.h"
 #include "kernels/cpu/avx2/stored_panel.h"

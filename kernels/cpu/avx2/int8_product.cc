@@ -1,13 +1,13 @@
-// Products of integer blocks of 4 and 5 bits by VPMADDUBSW: out = Σ_groups dx · scale · Σ (q −
+// Products of integer blocks of 4, 5 and 6 bits by VPMADDUBSW: out = Σ_groups dx · scale · Σ (q −
 // zero) · xq.
 //
 // x: int8 in blocks of 32 with a scale each. W: unsigned bytes q; the zero point costs nothing, as
 // the 32-bit sums start at −zero · Σ xq. Sums of two products are of 16 bits and wait there for
-// others: 16 · 15 · 127 and 8 · 31 · 127 fit, a whole group of 4 bits, half a one of 5. Of 6 bits 4
-// products would, which is no faster than int16_product.cc.
+// others: 16 · 15 · 127, 8 · 31 · 127 and 4 · 63 · 127 fit, a whole group of 4 bits, a half of one
+// of 5 or of 6.
 //
-// Tiles: 4 rows × 16 columns = 8 accumulators of int16. Best in cache: 197 GOP/s a core for 4 bits,
-// 162 for 5, where VPMADDWD reaches 124 (Zen 3, 2026-11-27).
+// Tiles: 4 rows × 16 columns = 8 accumulators of int16. Best in cache: 218 GOP/s a core for 4 bits,
+// 201 for 5, 147 for 6, where VPMADDWD reaches 135 (Zen 3, 2026-11-27).
 #include "kernels/cpu/avx2/multiply.h"
 #include "kernels/cpu/avx2/products.h"
 #include "kernels/cpu/avx2/stored_panel.h"
@@ -25,28 +25,29 @@ struct Kernel {
   static constexpr int kColumnBytes = 4, kStepBytes = 4 * kPanelRows;
   static constexpr size_t kValueBytes = Format::kGroup * kPanelRows;
   static constexpr size_t kGroupBytes = kValueBytes + kScaleBytes<Format>;
-  static constexpr int kSteps = Format::kGroup / 4;
-  static constexpr int kTogether = Format::kBits == 4 ? 8 : 4;  // steps whose sums fit 16 bits
-  static_assert(Format::kGroup == kBlock && Format::kBits <= 5);
+  static constexpr int kSteps = Format::kGroup / 4, kGroups = kBlock / Format::kGroup;
+  static constexpr int kTogether = 8 >> (Format::kBits - 4);  // steps whose sums fit 16 bits
+  static_assert(4 * kTogether / 2 * ((1 << Format::kBits) - 1) * 127 <= INT16_MAX);
 
   static constexpr int64_t scales_at(int64_t columns) { return columns; }
   static constexpr int64_t extras_at(int64_t columns) { return columns + columns / kBlock * 4; }
 
   static size_t row_bytes(int64_t columns) {
-    return odd_lines(static_cast<size_t>(extras_at(columns) + columns / kBlock * 4));
+    return odd_lines(static_cast<size_t>(extras_at(columns) + columns / Format::kGroup * 4));
   }
 
   static void pack_row(const float* x, int64_t columns, std::byte* packed) {
     std::byte* scales = packed + scales_at(columns);
     std::byte* extras = packed + extras_at(columns);
-    for (int64_t i = 0; i < columns; i += kBlock, scales += 4, extras += 4) {
+    for (int64_t i = 0; i < columns; i += kBlock, scales += 4) {
       const QuantizedBlock block = quantize_block(x + i, kBlock, kReach);
       const __m256i low = to_int16(block.values[0], block.values[1]);
       const __m256i high = to_int16(block.values[2], block.values[3]);
       _mm256_storeu_si256(reinterpret_cast<__m256i*>(packed + i),
                           _mm256_permute4x64_epi64(_mm256_packs_epi16(low, high), 0xd8));
       std::memcpy(scales, &block.scale, 4);
-      write_extra(sum_of(block), block.scale, extras);
+      for (int g = 0; g < kGroups; ++g, extras += 4)
+        write_extra(sum_of(block, g, kGroups), block.scale, extras);
     }
   }
 
@@ -79,7 +80,7 @@ struct Kernel {
                                            int64_t offset, __m256i (&dots)[kRows][2]) {
     __m256i short_dots[kRows][2];
     for (int r = 0; r < kRows; ++r) short_dots[r][0] = short_dots[r][1] = _mm256_setzero_si256();
-#pragma GCC unroll 1  // as in int16.h
+#pragma GCC unroll 8
     for (int step = 0; step < kTogether; ++step) {
       const auto* w = reinterpret_cast<const __m256i*>(values + step * kStepBytes);
       const __m256i w0 = _mm256_load_si256(w), w1 = _mm256_load_si256(w + 1);
@@ -128,7 +129,7 @@ constexpr PackedProduct kProduct = {"int8",
 
 const PackedProduct* int8_product(DType type) {
   return product_of_format(type, []<typename Format>() -> const PackedProduct* {
-    if constexpr (Format::kBits <= 5)
+    if constexpr (Format::kBits <= 6)
       return &kProduct<Format>;
     else
       return nullptr;

@@ -96,9 +96,11 @@ POTLUCK_INLINE_256 QuantizedBlock quantize_block(const float* x, int64_t n, floa
   return block;
 }
 
-POTLUCK_INLINE_256 int32_t sum_of(const QuantizedBlock& block) {
-  const __m256i eight = _mm256_add_epi32(_mm256_add_epi32(block.values[0], block.values[1]),
-                                         _mm256_add_epi32(block.values[2], block.values[3]));
+// Of one of a block's equal parts, of which there are one or two.
+POTLUCK_INLINE_256 int32_t sum_of(const QuantizedBlock& block, int part, int parts) {
+  __m256i eight = _mm256_add_epi32(block.values[2 * part], block.values[2 * part + 1]);
+  if (parts == 1)
+    eight = _mm256_add_epi32(eight, _mm256_add_epi32(block.values[2], block.values[3]));
   __m128i four = _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
   four = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
   return _mm_cvtsi128_si32(_mm_add_epi32(four, _mm_shuffle_epi32(four, 0xb1)));

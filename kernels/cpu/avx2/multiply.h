@@ -75,9 +75,9 @@ void multiply_chunk(const PanelProduct& p, const Chunk& chunk, Prefetch& prefetc
 
 template <typename Kernel>
 void multiply(const PanelProduct& p) {
+  constexpr int64_t kGroup = Kernel::Format::kGroup;
   Prefetch prefetch(p, tile_count(p.rows, kRowsMax));
-  multiply_chunk<Kernel>(
-      p, {p.panel, 0, (p.columns + Kernel::Format::kGroup - 1) / Kernel::Format::kGroup}, prefetch);
+  multiply_chunk<Kernel>(p, {p.panel, 0, (p.columns + kGroup - 1) / kGroup}, prefetch);
 }
 
 }  // namespace

@@ -7,7 +7,7 @@
 
 namespace potluck::cpu::avx2 {
 
-const PackedProduct* int8_product(DType type);   // nullptr: no integer format of 4 or 5 bits
+const PackedProduct* int8_product(DType type);   // nullptr: no integer format of under 8 bits
 const PackedProduct* int16_product(DType type);  // nullptr: no integer format
 const PackedProduct& float_product();            // any type
 void widen_bf16(DType type, const void* blocks, int64_t values, uint16_t* out);

@@ -128,22 +128,8 @@ inline void widen_other(DType type, const void* blocks, int64_t values, float* o
 
 template <typename Value>
 void widen(DType type, const void* blocks, int64_t values, Value* out) {
-  switch (type) {
-    case DType::q8_0:
-      return widen_blocks<Q8_0>(blocks, values, out);
-    case DType::q4_0:
-      return widen_blocks<Q4_0>(blocks, values, out);
-    case DType::q5_0:
-      return widen_blocks<Q5_0>(blocks, values, out);
-    case DType::q4_k:
-      return widen_blocks<Q4_K>(blocks, values, out);
-    case DType::q5_k:
-      return widen_blocks<Q5_K>(blocks, values, out);
-    case DType::q6_k:
-      return widen_blocks<Q6_K>(blocks, values, out);
-    default:
-      return widen_other(type, blocks, values, out);
-  }
+  if (!with_format(type, [&]<typename Format>() { widen_blocks<Format>(blocks, values, out); }))
+    widen_other(type, blocks, values, out);
 }
 
 }  // namespace
