@@ -26,11 +26,11 @@ POTLUCK_INLINE void sum_strip(const Slots& s, int64_t hidden, float* out) {
       sums[i] += s.weight[k] * x;
     }
   }
-  for (int i = 0; i < kVectors; ++i) store_lanes_part(out + i * kLanes, kLanes, sums[i]);
+  for (int i = 0; i < kVectors; ++i) store_lanes(out + i * kLanes, sums[i]);
 }
 
 POTLUCK_CLONES void sum_row(Slots s, int64_t hidden, float* out) {
-  constexpr int kVectors = 8;
+  constexpr int kVectors = 4;
   int64_t i = 0;
   for (; i + kVectors * kLanes <= hidden; i += kVectors * kLanes, s.outputs += kVectors * kLanes)
     sum_strip<kVectors>(s, hidden, out + i);

@@ -1,5 +1,4 @@
-// 4 × 4 accumulators of 16 lanes: with AVX-512 16 of the 32 registers, and 8 loads feed 32
-// operations. Best: 121 GFLOP/s a core, multiply and add apart (Zen 5, 2026-11-24).
+// Best: 121 GFLOP/s a core, multiply and add apart (Zen 5, 2026-11-24).
 #include "kernels/cpu/products.h"
 
 #include <algorithm>
@@ -10,14 +9,12 @@
 namespace potluck::cpu {
 namespace {
 
-constexpr int64_t kStrip = kTile * kLanes;  // columns of a tile of weighted sums
-
 // kRows rows of out, kVectors · 16 columns of them: `count` of the last vector's lanes are real.
-template <int kRows, int kVectors>
+template <typename AnyLanes, int kRows, int kVectors>
 POTLUCK_INLINE void weighted_tile(ConstRows p, ConstRows v, int64_t terms, Rows out,
                                   int64_t count) {
-  Lanes sums[kRows][kVectors];
-  const auto load = [count](const float* from, int vector, Lanes& lanes)
+  AnyLanes sums[kRows][kVectors];
+  const auto load = [count](const float* from, int vector, AnyLanes& lanes)
       __attribute__((always_inline)) {
     if (kVectors > 1 || count == kLanes)
       load_lanes(from + vector * kLanes, lanes);
@@ -27,7 +24,7 @@ POTLUCK_INLINE void weighted_tile(ConstRows p, ConstRows v, int64_t terms, Rows 
   for (int r = 0; r < kRows; ++r)
     for (int i = 0; i < kVectors; ++i) load(out.data + r * out.stride, i, sums[r][i]);
   for (int64_t j = 0; j < terms; ++j) {
-    Lanes values[kVectors];
+    AnyLanes values[kVectors];
     for (int i = 0; i < kVectors; ++i) load(v.data + j * v.stride, i, values[i]);
     for (int r = 0; r < kRows; ++r) {
       const float weight = p.data[r * p.stride + j];
@@ -40,16 +37,36 @@ POTLUCK_INLINE void weighted_tile(ConstRows p, ConstRows v, int64_t terms, Rows 
                        sums[r][i]);
 }
 
-template <int kRows>
+template <typename AnyLanes, int kRows>
 POTLUCK_INLINE void weighted_strip(ConstRows p, ConstRows v, int64_t terms, int64_t columns,
                                    Rows out) {
+  constexpr int kVectors = TileOf<AnyLanes>::kColumns;
+  constexpr int64_t kStrip = kVectors * kLanes;
   int64_t i = 0;
   for (; i + kStrip <= columns; i += kStrip)
-    weighted_tile<kRows, kTile>(p, {v.data + i, v.stride}, terms, {out.data + i, out.stride},
-                                kLanes);
+    weighted_tile<AnyLanes, kRows, kVectors>(p, {v.data + i, v.stride}, terms,
+                                             {out.data + i, out.stride}, kLanes);
   for (; i < columns; i += kLanes)
-    weighted_tile<kRows, 1>(p, {v.data + i, v.stride}, terms, {out.data + i, out.stride},
-                            std::min<int64_t>(kLanes, columns - i));
+    weighted_tile<AnyLanes, kRows, 1>(p, {v.data + i, v.stride}, terms, {out.data + i, out.stride},
+                                      std::min<int64_t>(kLanes, columns - i));
+}
+
+// Columns by strips, so that those of v stay in cache while rows pass by.
+template <typename AnyLanes>
+POTLUCK_INLINE void weighted_rows(ConstRows p, int64_t rows, ConstRows v, int64_t terms,
+                                  int64_t columns, Rows out) {
+  constexpr int kTile = TileOf<AnyLanes>::kRows;
+  constexpr int64_t kStrip = TileOf<AnyLanes>::kColumns * kLanes;
+  for (int64_t i = 0; i < columns; i += kStrip) {
+    const int64_t count = std::min<int64_t>(kStrip, columns - i);
+    for (int64_t r = 0; r < rows; r += kTile)
+      with_rows<kTile>(
+          rows - r, [&]<int kRows>() __attribute__((always_inline)) {
+            weighted_strip<AnyLanes, kRows>({p.data + r * p.stride, p.stride},
+                                            {v.data + i, v.stride}, terms, count,
+                                            {out.data + r * out.stride + i, out.stride});
+          });
+  }
 }
 
 }  // namespace
@@ -73,29 +90,26 @@ POTLUCK_CLONES float sum_of(const float* x, int64_t n) {
 
 POTLUCK_CLONES float most_of(const float* x, int64_t n) {
   Lanes most, lanes;
-  for (int j = 0; j < kLanes; ++j) most[j] = x[0];
+  for (int j = 0; j < kLanes / 2; ++j) most.low[j] = most.high[j] = x[0];
   int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes) {
     load_lanes(x + i, lanes);
-    most = lanes > most ? lanes : most;
+    raise_lanes(most, lanes);
   }
-  float all = most[0];
-  for (int j = 1; j < kLanes; ++j) all = most[j] > all ? most[j] : all;
+  float each[kLanes];
+  store_lanes(each, most);
+  float all = each[0];
+  for (int j = 1; j < kLanes; ++j) all = each[j] > all ? each[j] : all;
   for (; i < n; ++i) all = x[i] > all ? x[i] : all;
   return all;
 }
 
 POTLUCK_CLONES void add_weighted_sums(ConstRows p, int64_t rows, ConstRows v, int64_t terms,
                                       int64_t columns, Rows out) {
-  for (int64_t i = 0; i < columns; i += kStrip) {
-    const int64_t count = std::min<int64_t>(kStrip, columns - i);
-    for (int64_t r = 0; r < rows; r += kTile)
-      with_rows(
-          std::min<int64_t>(kTile, rows - r), [&]<int kRows>() __attribute__((always_inline)) {
-            weighted_strip<kRows>({p.data + r * p.stride, p.stride}, {v.data + i, v.stride}, terms,
-                                  count, {out.data + r * out.stride + i, out.stride});
-          });
-  }
+  if (wide_lanes())
+    weighted_rows<WideLanes>(p, rows, v, terms, columns, out);
+  else
+    weighted_rows<Lanes>(p, rows, v, terms, columns, out);
 }
 
 }  // namespace potluck::cpu

@@ -18,28 +18,14 @@ struct TileSums {
 };
 
 // The index of the first of the greatest; 0 if z[0] is not a number.
-POTLUCK_CLONES int32_t greatest(const float* z, int32_t n) {
-  Lanes most, lanes;
-  for (int j = 0; j < kLanes; ++j) most[j] = z[0];
-  decltype(most > lanes) at = {}, index;
-  for (int j = 0; j < kLanes; ++j) index[j] = j;
-  int32_t i = 0;
-  for (; i + kLanes <= n; i += kLanes, index += kLanes) {
-    load_lanes(z + i, lanes);
-    at = lanes > most ? index : at;
-    most = lanes > most ? lanes : most;
-  }
-  int32_t first = at[0];
-  for (int j = 1; j < kLanes; ++j)
-    if (most[j] > z[first] || (most[j] == z[first] && at[j] < first)) first = at[j];
-  for (; i < n; ++i)
-    if (z[i] > z[first]) first = i;
-  return first;
+int32_t greatest(const float* z, int64_t n) {
+  const float* first = std::find(z, z + n, most_of(z, n));
+  return first < z + n ? static_cast<int32_t>(first - z) : 0;
 }
 
 POTLUCK_CLONES TileSums reduce_tile(float* z, int64_t ids, float inverse_temperature, Exps exps) {
   for (int64_t j = 0; j < ids; ++j) z[j] *= inverse_temperature;
-  const int32_t most = greatest(z, static_cast<int32_t>(ids));
+  const int32_t most = greatest(z, ids);
   TileSums t{z[most], 0, 0, most};
   float moments[kSampleTile];
   for (int64_t j = 0; j < ids; ++j) moments[j] = z[j] - t.max;
