@@ -84,7 +84,7 @@ void ProfiledBackend::pack(Tensor x, DType type, int64_t rows, int64_t n, void* 
 void ProfiledBackend::rms_norm(Tensor x, Tensor weight, float eps, int rows, int64_t n,
                                Tensor out) {
   timed(Part::norms, [&] { backend_.rms_norm(x, weight, eps, rows, n, out); });
-  of(Part::norms).passing_bytes += 2 * f32_bytes(rows, n);
+  of(Part::norms).far_bytes += 2 * f32_bytes(rows, n);
 }
 
 void ProfiledBackend::matmul(Tensor x, const Matrix& w, int rows, Tensor out) {
@@ -102,8 +102,8 @@ void ProfiledBackend::qkv(Tensor params, const AttentionLayer& layer, Tensor q_n
         [&] { backend_.qkv(params, layer, q_norm, k_norm, q, k, v, kv, fresh, rows); });
   const int64_t q_width = q.data ? static_cast<int64_t>(layer.heads) * layer.head_dim : 0;
   const int64_t kv_width = static_cast<int64_t>(layer.kv_heads) * layer.head_dim;
-  of(Part::norms).passing_bytes += 2 * f32_bytes(rows, q_width) + 2 * f32_bytes(rows, kv_width) +
-                                   2.0 * rows * static_cast<double>(row_bytes(kv.type, kv_width));
+  of(Part::norms).far_bytes += 2 * f32_bytes(rows, q_width) + 2 * f32_bytes(rows, kv_width) +
+                               2.0 * rows * static_cast<double>(row_bytes(kv.type, kv_width));
 }
 
 // As fast_attention: scores of fine products, Σ p·V of plain ones, both in bf16.
@@ -159,20 +159,20 @@ void ProfiledBackend::add_norm(Tensor params, Tensor x, const Branch& a, const B
                                DType stream, Tensor out) {
   timed(Part::norms,
         [&] { backend_.add_norm(params, x, a, b, weight, scale, eps, rows, n, stream, out); });
-  of(Part::norms).passing_bytes += (b.h.data ? 4 : 3) * f32_bytes(rows, n);
+  of(Part::norms).far_bytes += (b.h.data ? 4 : 3) * f32_bytes(rows, n);
 }
 
 void ProfiledBackend::embed(Tensor ids, const Matrix& table, float embed_scale, int rows,
                             Tensor out) {
   timed(Part::norms, [&] { backend_.embed(ids, table, embed_scale, rows, out); });
   of(Part::norms).stored_bytes += stored_bytes(table, rows);
-  of(Part::norms).passing_bytes += f32_bytes(rows, table.columns);
+  of(Part::norms).far_bytes += f32_bytes(rows, table.columns);
 }
 
 void ProfiledBackend::canvas_input(Tensor params, Tensor x, Tensor s, float eps, int rows,
                                    int64_t n, DType stream, Tensor out) {
   timed(Part::norms, [&] { backend_.canvas_input(params, x, s, eps, rows, n, stream, out); });
-  of(Part::norms).passing_bytes += (s.data ? 3 : 2) * f32_bytes(rows, n);
+  of(Part::norms).far_bytes += (s.data ? 3 : 2) * f32_bytes(rows, n);
 }
 
 // As fast_vocab_attention: logits of products of E's type, Σ p·E in bf16.

@@ -4,8 +4,9 @@
 // operations: a multiplication and an addition of a product are two; all else (norms, softmax,
 // GELU) counts none. Only keys that a row sees count, only ids that Σ p·E reads.
 // bytes: what a part reads and writes, each once. Stored ones come from memory: weights, K and V;
-// no expert that no row hits. Passing ones are activations in f32, which stay in cache on their
-// way.
+// no expert that no row hits. Far ones are activations that come from memory too, since weights
+// and the operations between have driven them out of the caches: those of norms. Passing ones are
+// activations that stay in cache on their way.
 #pragma once
 
 #include <array>
@@ -19,7 +20,7 @@ namespace potluck {
 
 struct PartWork {
   double seconds = 0;
-  double stored_bytes = 0, passing_bytes = 0;
+  double stored_bytes = 0, far_bytes = 0, passing_bytes = 0;
   std::map<cpu::ProductKind, double> operations;
 };
 

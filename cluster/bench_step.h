@@ -62,7 +62,7 @@ struct StepBench {
   double panel_bytes = 0;     // that the load stored: experts reordered
   double load_share() const;  // of the slower rate; 0: nothing was stored, and steps read the file
   std::vector<Peak> peaks;    // of the products that ran
-  double read_gb_per_s = 0, copy_gb_per_s = 0;
+  double read_gb_per_s = 0, far_copy_gb_per_s = 0, copy_gb_per_s = 0;
   std::vector<StepRun> runs;
 };
 

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/cpu/each_row.h"
 #include "kernels/cpu/pages.h"
 #include "kernels/cpu/products.h"
 #include "topology/check.h"
@@ -20,14 +21,17 @@
 namespace potluck::cpu {
 namespace {
 
-constexpr double kEachSeconds = 0.03;  // of a shape, or of copying
+constexpr double kEachSeconds = 0.03;  // of a shape
 constexpr int kBatch = 32;             // calls: long for a clock, short for the system's scheduler
 constexpr size_t kCacheLine = 64;
 constexpr size_t kReadTask = 1u << 20;
 constexpr size_t kReadTasks = 32;  // of a round, which threads share
 constexpr size_t kReadPasses = 6;
 constexpr uint64_t kWord = 0x0101010101010101;  // what memory is filled with
-constexpr size_t kCopyBytes = size_t{256} * 2816 * sizeof(float);
+// A canvas' activations, which are copied row by row.
+constexpr int64_t kCanvasRows = 256;
+constexpr size_t kRowBytes = 2816 * sizeof(float), kCanvasBytes = kCanvasRows * kRowBytes;
+constexpr size_t kCopyPasses = 8, kCopiesLeast = 400;
 
 struct FreeAligned {
   void operator()(std::byte* bytes) const { std::free(bytes); }
@@ -186,17 +190,26 @@ double touch_rate(size_t bytes, ThreadPool& pool) {
   return static_cast<double>(pages.bytes()) / seconds(now() - begin);
 }
 
-double copy_peak(ThreadPool& pool) {
-  const size_t bytes = kCopyBytes / static_cast<size_t>(pool.threads());
-  std::vector<Aligned> memory;
-  std::vector<std::function<void()>> each;
-  for (int i = 0; i < pool.threads(); ++i) {
-    std::byte* from = memory.emplace_back(aligned(bytes)).get();
-    std::byte* to = memory.emplace_back(aligned(bytes)).get();
-    std::memset(from, 1, bytes);
-    each.push_back([=] { std::memcpy(to, from, bytes); });
+double copy_peak(size_t bytes, ThreadPool& pool) {
+  const size_t pairs = std::max<size_t>(1, bytes / (2 * kCanvasBytes));
+  const Pages memory(pairs * 2 * kCanvasBytes);
+  pool.for_each(static_cast<int64_t>(2 * pairs), [&](int64_t canvas, int) {
+    std::memset(memory.data() + static_cast<size_t>(canvas) * kCanvasBytes, 1, kCanvasBytes);
+  });
+  std::vector<double> fastest(pairs, 1e9);  // seconds, of each pair
+  for (size_t i = 0; i < std::max(kCopiesLeast, kCopyPasses * pairs); ++i) {
+    const size_t pair = i % pairs, back = i / pairs % 2;
+    const std::byte* from = memory.data() + (2 * pair + back) * kCanvasBytes;
+    std::byte* to = memory.data() + (2 * pair + 1 - back) * kCanvasBytes;
+    const Time begin = now();
+    each_row(kCanvasRows, pool, [&](int64_t row, int) {
+      const auto at = static_cast<size_t>(row) * kRowBytes;
+      std::memcpy(to + at, from + at, kRowBytes);
+    });
+    fastest[pair] = std::min(fastest[pair], seconds(now() - begin));
   }
-  return 2.0 * static_cast<double>(bytes) * calls_per_second(each, 1, pool);
+  return 2.0 * static_cast<double>(pairs * kCanvasBytes) /
+         std::accumulate(fastest.begin(), fastest.end(), 0.0);
 }
 
 }  // namespace potluck::cpu

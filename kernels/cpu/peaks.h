@@ -42,8 +42,10 @@ double read_rate(const std::byte* bytes, size_t count, ThreadPool& pool);
 // Fault{memory}.
 double touch_rate(size_t bytes, ThreadPool& pool);
 
-// Bytes a second, read and written ones added, of copying a canvas' activations (3 MB, a share of
-// it each thread), which stay in cache from one operation to the next. Throws Fault{memory}.
-double copy_peak(ThreadPool& pool);
+// Bytes a second, read and written ones added, of copying a canvas' activations (3 MB) row by row,
+// as one operation hands them to the next: threads meet, and each takes rows that another may have
+// written. `bytes` are copied before the same come again: of two canvases they stay in the caches
+// that cores share, of more than any cache holds they come from memory. Throws Fault{memory}.
+double copy_peak(size_t bytes, ThreadPool& pool);
 
 }  // namespace potluck::cpu

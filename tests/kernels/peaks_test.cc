@@ -30,9 +30,11 @@ TEST(Peaks, MemoryIsReadAndCachesAreCopiedAtSomeRate) {
   const double rate = read_peak(64 << 20, pool);
   EXPECT_GT(rate, kReadLeast);
   EXPECT_LT(rate, kReadMost);
-  const double copied = copy_peak(pool);
-  EXPECT_GT(copied, kReadLeast);
-  EXPECT_LT(copied, kReadMost);
+  for (size_t bytes : {size_t{0}, size_t{64} << 20}) {
+    const double copied = copy_peak(bytes, pool);
+    EXPECT_GT(copied, kReadLeast);
+    EXPECT_LT(copied, kReadMost);
+  }
 }
 
 TEST(Peaks, FreshMemoryIsTouchedAndBytesAreReadAtSomeRate) {
