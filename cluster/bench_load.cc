@@ -27,15 +27,20 @@ Read read_tensors(const ModelSource& source, cpu::ThreadPool& pool) {
 
 }  // namespace
 
-LoadRates load_rates(const ModelSource& source, int threads, uint64_t bytes_free) {
+LoadRates load_rates(const ModelSource& source, int threads, uint64_t bytes_free, bool cold) {
   cpu::ThreadPool pool(threads);
-  const auto bytes = static_cast<uint64_t>(read_tensors(source, pool).bytes);
+  if (cold)
+    source.drop_cached();
+  else
+    read_tensors(source, pool);
+  const Read read = read_tensors(source, pool);
+  const auto bytes = static_cast<uint64_t>(read.bytes);
   const uint64_t touched = std::min({bytes, kLoadBytes, bytes_free / 2});
   cpu::touch_rate(touched, pool);
-  const Read read = read_tensors(source, pool);
   LoadRates rates;
   rates.file_gb_per_s = read.bytes * 1e-9 / read.seconds;
   rates.touch_gb_per_s = cpu::touch_rate(touched, pool) * 1e-9;
+  if (cold) source.drop_cached();
   return rates;
 }
 

@@ -149,7 +149,7 @@ StepBench bench_step(const ModelSource& source, const StepBenchOptions& options)
   CpuBackend below(options.threads, isa_of({options.threads, options.precision, options.isa}));
   ProfiledBackend backend(below);
   StepBench bench = described(source, below);
-  bench.load_rates = load_rates(source, below.threads(), below.info().bytes_free);
+  bench.load_rates = load_rates(source, below.threads(), below.info().bytes_free, options.cold);
   const Time begin = now();
   BenchCanvases canvases(source, plan, chunk, backend);
   bench.load_s = seconds(now() - begin);

@@ -20,15 +20,16 @@ struct StepBenchOptions {
   int threads = 0;           // 0: one for each core allowed
   int stages = 1;
   Precision precision = Precision::fast;
-  std::string isa;  // of fast; empty: the best here
+  std::string isa;    // of fast; empty: the best here
+  bool cold = false;  // loaded from where the file lies, not from what the system has cached
 };
 
 // limit_ms = max(Σ operations / peak of their product, stored bytes / read rate of memory, passing
-// bytes / copy rate of caches), rates as measured in the same run: what perfect code would need
-// here. 0: the part (sampling) has nothing that is counted.
+// bytes / copy rate of caches, far bytes / that of memory), rates as measured in the same run: what
+// perfect code would need here. 0: the part (sampling) has nothing that is counted.
 struct PartFigures {
   double ms = 0, operations = 0, bytes = 0, limit_ms = 0;
-  std::string bound;  // what sets the limit: a product's name, "memory" or "cache"
+  std::string bound;  // what sets the limit: a product's name, "memory", "cache copy" …
   double gflop_per_s() const { return ms > 0 ? operations / ms * 1e-6 : 0; }
   double gb_per_s() const { return ms > 0 ? bytes / ms * 1e-6 : 0; }
   double share() const { return ms > 0 ? limit_ms / ms : 0; }

@@ -77,6 +77,8 @@ void add_bench_step(CLI::App* bench, CommandLine& line) {
   sub->add_option("--isa", flags->bench.isa,
                   "of fast products: amx, avx512, avx2 or portable (default: the best here)")
       ->type_name("ISA");
+  sub->add_flag("--cold", flags->bench.cold,
+                "load from where the file lies, as after a boot, not from the system's cache");
   one_of(sub->add_option("-o,--output", flags->output,
                          "a row a run: Markdown with a table of parts (default), JSON or CSV"),
          {"md", "json", "csv"});

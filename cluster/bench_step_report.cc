@@ -67,12 +67,13 @@ std::string peaks_text(const StepBench& bench) {
                      bench.read_gb_per_s, bench.far_copy_gb_per_s, bench.copy_gb_per_s);
 }
 
-std::string load_text(const StepBench& bench) {
+std::string load_text(const StepBench& bench, bool cold) {
   return fmt::format(
-      "Just before loading, in memory that was in use a moment ago: the file read at {:.3g} GB/s, "
+      "Just before loading, in memory that was in use a moment ago: the file read{} at {:.3g} "
+      "GB/s, "
       "fresh huge pages touched at {:.3g} GB/s; of {}, {} were stored anew.",
-      bench.load_rates.file_gb_per_s, bench.load_rates.touch_gb_per_s,
-      bytes_text(static_cast<uint64_t>(bench.weight_bytes)),
+      cold ? " from where it lies" : "", bench.load_rates.file_gb_per_s,
+      bench.load_rates.touch_gb_per_s, bytes_text(static_cast<uint64_t>(bench.weight_bytes)),
       bytes_text(static_cast<uint64_t>(bench.panel_bytes)));
 }
 
@@ -171,7 +172,8 @@ std::string step_bench_markdown(const StepBench& bench, const StepBenchOptions& 
   std::string text = runs_table(bench, options, label);
   for (const StepRun& run : bench.runs) text += parts_table(run, options.canvases);
   return text + "\nPeaks of " + std::to_string(bench.threads) +
-         " threads at once, in this run: " + peaks_text(bench) + ".\n\n" + load_text(bench) + "\n";
+         " threads at once, in this run: " + peaks_text(bench) + ".\n\n" +
+         load_text(bench, options.cold) + "\n";
 }
 
 nlohmann::ordered_json step_bench_json(const StepBench& bench, const StepBenchOptions& options,
@@ -188,6 +190,7 @@ nlohmann::ordered_json step_bench_json(const StepBench& bench, const StepBenchOp
         {"precision", options.precision == Precision::fast ? "fast" : "exact"},
         {"stages", options.stages},
         {"canvases", options.canvases},
+        {"cold", options.cold},
         {"repetitions", options.repetitions},
         {"weight_bytes", static_cast<uint64_t>(bench.weight_bytes)},
         {"load_s", bench.load_s},

@@ -47,6 +47,9 @@ class GgufSource final : public ModelSource {
   TensorBytes map(const TensorInfo& tensor) const override {
     return files_[static_cast<size_t>(tensor.file)].map(tensor.offset, tensor.bytes);
   }
+  void drop_cached() const override {
+    for (const MappedFile& file : files_) file.drop_cached();
+  }
   std::vector<std::string> notes() const override { return notes_; }
   std::string description() const override {
     return "GGUF v3, " + std::to_string(tensors_.size()) + " tensors, " +

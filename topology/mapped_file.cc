@@ -48,6 +48,10 @@ TensorBytes MappedFile::map(uint64_t offset, uint64_t bytes) const {
   return {static_cast<const std::byte*>(base) + (offset - start), unmap};
 }
 
+void MappedFile::drop_cached() const {
+  posix_fadvise(descriptor_, 0, 0, POSIX_FADV_DONTNEED);
+}
+
 std::string read_text_file(const std::string& path, uint64_t limit) {
   const MappedFile file(path);
   if (file.size() > limit)

@@ -21,6 +21,7 @@ class MappedFile final {
   uint64_t size() const { return size_; }
   // Bytes [offset, offset + bytes); CHECKs that they are within the file.
   TensorBytes map(uint64_t offset, uint64_t bytes) const;
+  void drop_cached() const;  // as ModelSource's
 
  private:
   std::string path_;

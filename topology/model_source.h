@@ -61,6 +61,8 @@ class ModelSource {
   virtual const std::vector<TensorInfo>& tensors() const = 0;
   // The tensor's bytes, read-only. Thread-safe. Throws Fault{world} if the file is gone.
   virtual TensorBytes map(const TensorInfo& tensor) const = 0;
+  // Asks the system to forget what it has cached of the files and nobody maps, as after a boot.
+  virtual void drop_cached() const {}
   // Throws Fault{input} if the model has none (a synthetic one).
   virtual Vocabulary vocabulary() const = 0;
   virtual std::string description() const = 0;         // "GGUF v3, 692 tensors, 2 files"

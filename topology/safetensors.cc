@@ -115,6 +115,9 @@ class SafetensorsSource final : public ModelSource {
   TensorBytes map(const TensorInfo& tensor) const override {
     return files_[static_cast<size_t>(tensor.file)].map(tensor.offset, tensor.bytes);
   }
+  void drop_cached() const override {
+    for (const MappedFile& file : files_) file.drop_cached();
+  }
   Vocabulary vocabulary() const override {
     const std::string path = folder_ + "/tokenizer.json";
     return parse_tokenizer_json(read_text_file(path, kJsonBytesMax), path, spec_.vocab);
