@@ -3,12 +3,12 @@
 // a time into a panel that stays in L2, and all rows of x meet it there. So weights are read once,
 // as they are stored, and are never expanded in memory.
 //
-// Fine products keep two terms of x (int8 of 1 and of 1/256, or bf16 and the bf16 of what it left):
-// 16 bits, for twice the multiplications. Q, K and V take them because scores are not scaled by
-// 1/√d, self-conditioning because a step hands its rounding on: with one term everywhere the golden
-// model of 4 bits loses 1.6 times what the reference loses in bf16 (worst step 5.5), so 0.7 (1.2).
-// The finest do not round W either, as bf16 does: self-conditioning again, which would turn that
-// model's worst step to 3.2 by one other expert.
+// Fine products keep 16 bits of x, for twice the multiplications: two terms (int8 of 1 and of
+// 1/256, or bf16 and the bf16 of what it left), or on AVX2 int16. Q, K and V take them because
+// scores are not scaled by 1/√d, self-conditioning because a step hands its rounding on: with one
+// term everywhere the golden model of 4 bits loses 1.6 times what the reference loses in bf16
+// (worst step 5.5), so 0.7 (1.2). The finest do not round W either, as bf16 does: self-conditioning
+// again, which would turn that model's worst step to 3.2 by one other expert.
 //
 // Two ways to a panel. From the file's blocks: its pages need no loading and may be shared by
 // processes. Or from stored panels, reordered as the model is loaded, for what meets few rows, or
