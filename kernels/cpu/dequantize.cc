@@ -175,13 +175,15 @@ POTLUCK_INLINE void block_q5_k(const uint8_t* b, float* x) {
 // x = d·sc·(q − 32).  210 B: 128 B low nibbles, 64 B high pairs, 16 int8 scales, f16 d.
 POTLUCK_INLINE void block_q6_k(const uint8_t* b, float* x) {
   const float d = read_f16(b + 208);
-  for (int i = 0; i < 256; ++i) {
-    const int half = i / 128, part = i % 128 / 32, l = i % 32;
-    const uint8_t low = b[64 * half + l + 32 * (part % 2)];
-    const int high = (b[128 + 32 * half + l] >> (2 * part)) & 3;
-    const int q = ((part < 2 ? low & 15 : low >> 4) | (high << 4)) - 32;
-    const int scale = static_cast<int8_t>(b[192 + 8 * half + l / 16 + 2 * part]);
-    x[i] = d * static_cast<float>(scale) * static_cast<float>(q);
+  for (int group = 0; group < 16; ++group) {  // of 16 values
+    const int half = group / 8, part = group % 8 / 2, first = group % 2 * 16;
+    const uint8_t* low = b + 64 * half + 32 * (part % 2) + first;
+    const uint8_t* high = b + 128 + 32 * half + first;
+    const float scale = d * static_cast<float>(static_cast<int8_t>(b[192 + group]));
+    for (int l = 0; l < 16; ++l) {
+      const int q = ((low[l] >> (part / 2 * 4)) & 15) | (((high[l] >> (2 * part)) & 3) << 4);
+      x[group * 16 + l] = scale * static_cast<float>(q - 32);
+    }
   }
 }
 
@@ -286,17 +288,24 @@ POTLUCK_CLONES void quantize_bf16(const float* x, uint16_t* out, int64_t values)
   for (int64_t i = 0; i < values; ++i) out[i] = static_cast<uint16_t>(bf16_bits(x[i]));
 }
 
-// f16_from_f32, every case computed and one chosen, so that loops over it become vectors.
+// All ones where it is so.
+POTLUCK_INLINE int32_t mask_of(bool so) {
+  return -static_cast<int32_t>(so);
+}
+
+// f16_from_f32, every case computed and one chosen by masks, so that loops over it become vectors.
 POTLUCK_CLONES void quantize_f16(const float* in, uint16_t* out, int64_t values) {
   for (int64_t i = 0; i < values; ++i) {
-    const uint32_t bits = std::bit_cast<uint32_t>(in[i]), size = bits & 0x7fffffffu;
-    const uint32_t normal = (size + 0xfffu + ((size >> 13) & 1) - 0x38000000u) >> 13;
-    const float units = std::bit_cast<float>(size < 0x38800000u ? size : 0) * 0x1p24f;
-    const auto tiny = static_cast<uint32_t>(static_cast<int32_t>((units + 0x1p23f) - 0x1p23f));
-    uint32_t f16 = size < 0x38800000u ? tiny : normal;  // below 2⁻¹⁴: a multiple of 2⁻²⁴
-    f16 = size >= 0x477ff000u ? 0x7c00u : f16;          // rounds past 65504
-    f16 = size > 0x7f800000u ? 0x7e00u : f16;
-    out[i] = static_cast<uint16_t>(f16 | ((bits >> 16) & 0x8000u));
+    const auto bits = std::bit_cast<int32_t>(in[i]);
+    const int32_t size = bits & 0x7fffffff, is_tiny = mask_of(size < 0x38800000);
+    const int32_t normal = (size + 0xfff + ((size >> 13) & 1) - 0x38000000) >> 13;
+    const float units = std::bit_cast<float>(size & is_tiny) * 0x1p24f;
+    const auto tiny = static_cast<int32_t>((units + 0x1p23f) - 0x1p23f);
+    const int32_t finite = (tiny & is_tiny) | (normal & ~is_tiny);  // tiny: a multiple of 2⁻²⁴
+    const int32_t past = mask_of(size >= 0x477ff000);               // rounds past 65504
+    const int32_t no_number = mask_of(size > 0x7f800000);
+    const int32_t f16 = (finite & ~past) | (0x7c00 & past) | (0x7e00 & no_number);
+    out[i] = static_cast<uint16_t>(f16 | ((bits >> 16) & 0x8000));
   }
 }
 

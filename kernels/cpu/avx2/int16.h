@@ -19,7 +19,6 @@ constexpr size_t kPairBytes = kPanelRows * 2 * sizeof(int16_t);
 template <typename Format_, int kReach>
 struct Int16Kernel {
   using Format = Format_;
-  static constexpr int kColumnBytes = 4;
   static constexpr size_t kValueBytes = Format::kGroup / 2 * kPairBytes;
   static constexpr size_t kGroupBytes = kValueBytes + kScaleBytes<Format>;
 

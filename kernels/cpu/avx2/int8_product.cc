@@ -22,7 +22,7 @@ constexpr float kReach = 127.0f;
 template <typename Format_>
 struct Kernel {
   using Format = Format_;
-  static constexpr int kColumnBytes = 4, kStepBytes = 4 * kPanelRows;
+  static constexpr int kStepBytes = 4 * kPanelRows;
   static constexpr size_t kValueBytes = Format::kGroup * kPanelRows;
   static constexpr size_t kGroupBytes = kValueBytes + kScaleBytes<Format>;
   static constexpr int kSteps = Format::kGroup / 4, kGroups = kBlock / Format::kGroup;

@@ -15,7 +15,8 @@
 namespace potluck::cpu::avx2 {
 namespace {
 
-constexpr int kRowsMax = 4;  // of a tile
+constexpr int kRowsMax = 4;      // of a tile
+constexpr int kColumnBytes = 4;  // from one column of a panel's vector to the next
 
 constexpr int64_t blocks_of(int64_t columns) {
   return (columns + kBlock - 1) / kBlock;
@@ -27,7 +28,7 @@ POTLUCK_INLINE_256 void add_group(const PanelProduct& p, const std::byte* const*
                                   const std::byte* panel, int column, __m256 (&sums)[kRows][2]) {
   using Format = typename Kernel::Format;
   __m256i dots[kRows][2];
-  Kernel::template dots<kRows>(panel + column * Kernel::kColumnBytes, x, p.columns, group, dots);
+  Kernel::template dots<kRows>(panel + column * kColumnBytes, x, p.columns, group, dots);
   const auto* scales = reinterpret_cast<const float*>(panel + Kernel::kValueBytes) + column;
   const int64_t dx_at = Kernel::scales_at(p.columns) + group * Format::kGroup / kBlock * 4;
   const int64_t sum_at = Kernel::scales_at(p.columns) + (blocks_of(p.columns) + group) * 4;
