@@ -298,7 +298,7 @@ POTLUCK_CLONES void quantize_f16(const float* in, uint16_t* out, int64_t values)
   for (int64_t i = 0; i < values; ++i) {
     const auto bits = std::bit_cast<int32_t>(in[i]);
     const int32_t size = bits & 0x7fffffff, is_tiny = mask_of(size < 0x38800000);
-    const int32_t normal = (size + 0xfff + ((size >> 13) & 1) - 0x38000000) >> 13;
+    const int32_t normal = (size - 0x38000000 + 0xfff + ((size >> 13) & 1)) >> 13;
     const float units = std::bit_cast<float>(size & is_tiny) * 0x1p24f;
     const auto tiny = static_cast<int32_t>((units + 0x1p23f) - 0x1p23f);
     const int32_t finite = (tiny & is_tiny) | (normal & ~is_tiny);  // tiny: a multiple of 2⁻²⁴

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <random>
@@ -65,6 +66,31 @@ TEST(Dequantize, WidensEveryHalfFloatAsItsScalarFormDoes) {
     ASSERT_EQ(std::isnan(wide[i]), std::isnan(expected)) << i;
     if (std::isnan(expected)) continue;
     ASSERT_EQ(std::memcmp(&wide[i], &expected, 4), 0) << i;
+  }
+}
+
+// Both signs of every exponent, with mantissas at and beside what is halfway between two of f16 and
+// of bf16, infinities and what is no number among them; more than a vector of them, and a part.
+TEST(Dequantize, RowsAreRoundedAsSingleValuesAre) {
+  std::vector<float> x;
+  for (uint32_t high = 0; high < 512; ++high)
+    for (uint32_t mantissa :
+         {0x0u, 0x1u, 0xfffu, 0x1000u, 0x1001u, 0x2fffu, 0x3000u, 0x3001u, 0x7fffu, 0x8000u,
+          0x8001u, 0x17fffu, 0x18000u, 0x7fe000u, 0x7fefffu, 0x7fffffu})
+      x.push_back(std::bit_cast<float>(high << 23 | mantissa));
+  x.resize(x.size() - 3);
+  std::vector<uint16_t> f16(x.size()), bf16(x.size());
+  const auto count = static_cast<int64_t>(x.size());
+  cpu::quantize_row(DType::f16, x.data(), f16.data(), count);
+  cpu::quantize_row(DType::bf16, x.data(), bf16.data(), count);
+  for (size_t i = 0; i < x.size(); ++i) {
+    SCOPED_TRACE(x[i]);
+    if (std::isnan(x[i])) {
+      EXPECT_TRUE(std::isnan(f32_from_f16(f16[i])) && std::isnan(f32_from_bf16(bf16[i])));
+    } else {
+      ASSERT_EQ(f16[i], f16_from_f32(x[i]));
+      ASSERT_EQ(bf16[i], bf16_from_f32(x[i]));
+    }
   }
 }
 
