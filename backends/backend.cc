@@ -1,7 +1,7 @@
 #include "backends/backend.h"
 
 #include "backends/cpu_backend.h"
-#include "topology/fault.h"
+#include "topology/base/fault.h"
 
 namespace potluck {
 

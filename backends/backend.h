@@ -16,8 +16,8 @@
 #include <vector>
 
 #include "backends/part.h"
-#include "topology/dtype.h"
-#include "topology/model_spec.h"
+#include "topology/base/dtype.h"
+#include "topology/model/model_spec.h"
 
 namespace potluck {
 

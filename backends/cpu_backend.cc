@@ -11,9 +11,9 @@
 #include "kernels/cpu/dequantize.h"
 #include "kernels/cpu/each_row.h"
 #include "kernels/cpu/fast.h"
-#include "topology/check.h"
-#include "topology/fault.h"
-#include "topology/plan.h"
+#include "topology/base/check.h"
+#include "topology/base/fault.h"
+#include "topology/plan/plan.h"
 
 namespace potluck {
 namespace {

@@ -7,7 +7,7 @@
 #include "kernels/cpu/each_row.h"
 #include "kernels/cpu/fast.h"
 #include "kernels/cpu/vocab_attention.h"
-#include "topology/check.h"
+#include "topology/base/check.h"
 
 namespace potluck {
 namespace {

@@ -3,7 +3,7 @@
 #include "kernels/cpu/arena.h"
 #include "kernels/cpu/dequantize.h"
 #include "kernels/cpu/each_row.h"
-#include "topology/check.h"
+#include "topology/base/check.h"
 
 namespace potluck {
 namespace {

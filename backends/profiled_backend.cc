@@ -4,7 +4,7 @@
 #include <set>
 #include <utility>
 
-#include "topology/clock.h"
+#include "topology/base/clock.h"
 
 namespace potluck {
 namespace {

@@ -7,8 +7,8 @@
 
 #include <memory>
 
-#include "topology/endpoint.h"
-#include "topology/fault.h"
+#include "topology/base/endpoint.h"
+#include "topology/base/fault.h"
 
 namespace potluck {
 

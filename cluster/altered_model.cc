@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "cluster/random.h"
-#include "topology/fault.h"
+#include "topology/base/fault.h"
 
 namespace potluck {
 namespace {

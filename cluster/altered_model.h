@@ -4,7 +4,7 @@
 
 #include <memory>
 
-#include "topology/model_source.h"
+#include "topology/model/model_source.h"
 
 namespace potluck {
 

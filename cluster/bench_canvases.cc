@@ -4,7 +4,7 @@
 #include <random>
 
 #include "coordinator/canvas.h"
-#include "topology/clock.h"
+#include "topology/base/clock.h"
 
 namespace potluck {
 namespace {

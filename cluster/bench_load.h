@@ -2,7 +2,7 @@
 // touches fresh memory.
 #pragma once
 
-#include "topology/model_source.h"
+#include "topology/model/model_source.h"
 
 namespace potluck {
 

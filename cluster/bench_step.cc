@@ -7,9 +7,9 @@
 #include "cluster/bench_canvases.h"
 #include "cluster/ring_plan.h"
 #include "cluster/run_report.h"
-#include "topology/clock.h"
-#include "topology/cost_model.h"
-#include "topology/fault.h"
+#include "topology/base/clock.h"
+#include "topology/base/fault.h"
+#include "topology/plan/cost_model.h"
 
 namespace potluck {
 namespace {

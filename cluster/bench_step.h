@@ -8,8 +8,8 @@
 
 #include "backends/part.h"
 #include "cluster/bench_load.h"
-#include "topology/dtype.h"
-#include "topology/model_source.h"
+#include "topology/base/dtype.h"
+#include "topology/model/model_source.h"
 
 namespace potluck {
 

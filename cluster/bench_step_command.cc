@@ -6,10 +6,10 @@
 #include "cluster/bench_commands.h"
 #include "cluster/bench_step_report.h"
 #include "cluster/flag_checks.h"
-#include "topology/clock.h"
-#include "topology/fault.h"
-#include "topology/plan.h"
-#include "topology/version.h"
+#include "topology/base/clock.h"
+#include "topology/base/fault.h"
+#include "topology/base/version.h"
+#include "topology/plan/plan.h"
 
 namespace potluck {
 namespace {

@@ -5,8 +5,8 @@
 #include <utility>
 #include <vector>
 
-#include "topology/cost_model.h"
-#include "topology/utf8.h"
+#include "topology/base/utf8.h"
+#include "topology/plan/cost_model.h"
 
 namespace potluck {
 namespace {

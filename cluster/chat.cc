@@ -11,7 +11,7 @@
 #include "cluster/interrupt.h"
 #include "cluster/line_editor.h"
 #include "cluster/run_report.h"
-#include "topology/fault.h"
+#include "topology/base/fault.h"
 
 namespace potluck {
 namespace {

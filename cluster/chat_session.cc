@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "cluster/run_flags.h"
-#include "topology/check.h"
+#include "topology/base/check.h"
 
 namespace potluck {
 

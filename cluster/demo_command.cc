@@ -11,9 +11,9 @@
 #include "cluster/random.h"
 #include "cluster/ring_plan.h"
 #include "cluster/run_flags.h"
-#include "topology/cost_model.h"
-#include "topology/endpoint.h"
-#include "topology/fault.h"
+#include "topology/base/endpoint.h"
+#include "topology/base/fault.h"
+#include "topology/plan/cost_model.h"
 
 namespace potluck {
 namespace {

@@ -4,7 +4,7 @@
 
 #include "cluster/flag_checks.h"
 #include "coordinator/chat_template.h"
-#include "topology/cost_model.h"
+#include "topology/plan/cost_model.h"
 
 namespace potluck {
 namespace {

@@ -5,9 +5,9 @@
 #include "cluster/commands.h"
 #include "cluster/flag_checks.h"
 #include "cluster/run_flags.h"
-#include "topology/cost_model.h"
-#include "topology/plan_yaml.h"
-#include "topology/utf8.h"
+#include "topology/base/utf8.h"
+#include "topology/plan/cost_model.h"
+#include "topology/plan/plan_yaml.h"
 
 namespace potluck {
 namespace {

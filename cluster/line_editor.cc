@@ -13,7 +13,7 @@
 
 #include "cluster/interrupt.h"
 #include "cluster/terminal.h"
-#include "topology/utf8.h"
+#include "topology/base/utf8.h"
 
 namespace potluck {
 namespace {

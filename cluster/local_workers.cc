@@ -15,9 +15,9 @@
 #include <thread>
 
 #include "cluster/interrupt.h"
-#include "topology/check.h"
-#include "topology/clock.h"
-#include "topology/fault.h"
+#include "topology/base/check.h"
+#include "topology/base/clock.h"
+#include "topology/base/fault.h"
 
 namespace potluck {
 namespace {

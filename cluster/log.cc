@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "cluster/flag_checks.h"
-#include "topology/fault.h"
+#include "topology/base/fault.h"
 
 namespace potluck {
 namespace {

@@ -11,8 +11,8 @@
 #include "cluster/commands.h"
 #include "cluster/interrupt.h"
 #include "cluster/usage.h"
-#include "topology/fault.h"
-#include "topology/version.h"
+#include "topology/base/fault.h"
+#include "topology/base/version.h"
 
 namespace {
 

@@ -6,9 +6,9 @@
 #include <iterator>
 
 #include "coordinator/chat_template.h"
-#include "topology/fault.h"
-#include "topology/mapped_file.h"
-#include "topology/utf8.h"
+#include "topology/base/fault.h"
+#include "topology/base/utf8.h"
+#include "topology/model/mapped_file.h"
 
 namespace potluck {
 namespace {

@@ -6,7 +6,7 @@
 
 #include "cluster/run_flags.h"
 #include "coordinator/tokenizer.h"
-#include "topology/model_spec.h"
+#include "topology/model/model_spec.h"
 
 namespace potluck {
 

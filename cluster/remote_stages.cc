@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "cluster/ring_plan.h"
-#include "topology/version.h"
+#include "topology/base/version.h"
 
 namespace potluck {
 namespace {

@@ -5,7 +5,7 @@
 
 #include "cluster/interrupt.h"
 #include "cluster/ring_plan.h"
-#include "topology/cost_model.h"
+#include "topology/plan/cost_model.h"
 
 namespace potluck {
 namespace {

@@ -1,6 +1,6 @@
 #include "cluster/ring_plan.h"
 
-#include "topology/cost_model.h"
+#include "topology/plan/cost_model.h"
 
 namespace potluck {
 

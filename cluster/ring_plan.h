@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "topology/fingerprint.h"
-#include "topology/model_source.h"
-#include "topology/plan.h"
+#include "topology/model/fingerprint.h"
+#include "topology/model/model_source.h"
+#include "topology/plan/plan.h"
 
 namespace potluck {
 

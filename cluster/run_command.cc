@@ -13,8 +13,8 @@
 #include "cluster/prompt.h"
 #include "cluster/run_flags.h"
 #include "cluster/run_report.h"
-#include "topology/fault.h"
-#include "topology/plan_yaml.h"
+#include "topology/base/fault.h"
+#include "topology/plan/plan_yaml.h"
 
 namespace potluck {
 namespace {

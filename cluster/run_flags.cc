@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "cluster/flag_checks.h"
-#include "topology/fault.h"
+#include "topology/base/fault.h"
 
 namespace potluck {
 namespace {

@@ -6,7 +6,7 @@
 #include <numeric>
 
 #include "cluster/run_flags.h"
-#include "topology/cost_model.h"
+#include "topology/plan/cost_model.h"
 
 namespace potluck {
 namespace {

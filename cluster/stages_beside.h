@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "shard/stage.h"
-#include "topology/plan.h"
+#include "topology/plan/plan.h"
 
 namespace potluck {
 

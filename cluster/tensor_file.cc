@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-#include "topology/fault.h"
+#include "topology/base/fault.h"
 
 namespace potluck {
 

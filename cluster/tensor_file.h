@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "topology/safetensors.h"
+#include "topology/model/safetensors.h"
 
 namespace potluck {
 

@@ -4,7 +4,7 @@
 #include <cwchar>
 #include <utility>
 
-#include "topology/utf8.h"
+#include "topology/base/utf8.h"
 
 namespace potluck {
 namespace {

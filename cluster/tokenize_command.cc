@@ -9,8 +9,8 @@
 
 #include "cluster/commands.h"
 #include "coordinator/tokenizer.h"
-#include "topology/fault.h"
-#include "topology/utf8.h"
+#include "topology/base/fault.h"
+#include "topology/base/utf8.h"
 
 namespace potluck {
 namespace {

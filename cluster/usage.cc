@@ -3,7 +3,7 @@
 #include <string_view>
 #include <vector>
 
-#include "topology/suggest.h"
+#include "topology/base/suggest.h"
 
 namespace potluck {
 namespace {

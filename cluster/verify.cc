@@ -10,8 +10,8 @@
 #include "cluster/stages_beside.h"
 #include "cluster/tensor_file.h"
 #include "shard/head.h"
-#include "topology/fault.h"
-#include "topology/plan_yaml.h"
+#include "topology/base/fault.h"
+#include "topology/plan/plan_yaml.h"
 
 namespace potluck {
 namespace {

@@ -9,7 +9,7 @@
 
 #include "backends/backend.h"
 #include "cluster/worker_hosts.h"
-#include "topology/model_source.h"
+#include "topology/model/model_source.h"
 
 namespace potluck {
 

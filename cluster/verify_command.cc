@@ -5,7 +5,7 @@
 #include "cluster/verify.h"
 #include "cluster/verify_released.h"
 #include "cluster/verify_sampler.h"
-#include "topology/fault.h"
+#include "topology/base/fault.h"
 
 namespace potluck {
 namespace {

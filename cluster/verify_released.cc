@@ -6,7 +6,7 @@
 
 #include "cluster/stages_beside.h"
 #include "shard/head.h"
-#include "topology/fault.h"
+#include "topology/base/fault.h"
 
 namespace potluck {
 namespace {

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "topology/model_source.h"
+#include "topology/model/model_source.h"
 
 namespace potluck {
 

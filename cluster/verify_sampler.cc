@@ -5,7 +5,7 @@
 
 #include "cluster/tensor_file.h"
 #include "coordinator/sampler.h"
-#include "topology/fault.h"
+#include "topology/base/fault.h"
 
 namespace potluck {
 namespace {

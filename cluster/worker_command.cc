@@ -9,7 +9,7 @@
 #include "cluster/interrupt.h"
 #include "cluster/log.h"
 #include "shard/worker.h"
-#include "topology/byte_size.h"
+#include "topology/base/byte_size.h"
 #include "transport/zmq.h"
 
 namespace potluck {

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "cluster/address.h"
-#include "topology/clock.h"
-#include "topology/endpoint.h"
+#include "topology/base/clock.h"
+#include "topology/base/endpoint.h"
 #include "transport/zmq.h"
 
 namespace potluck {

@@ -6,9 +6,9 @@
 
 #include "cluster/local_workers.h"
 #include "cluster/worker_threads.h"
-#include "topology/fault.h"
-#include "topology/model_source.h"
-#include "topology/plan.h"
+#include "topology/base/fault.h"
+#include "topology/model/model_source.h"
+#include "topology/plan/plan.h"
 #include "transport/transport.h"
 
 namespace potluck {

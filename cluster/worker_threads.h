@@ -6,8 +6,8 @@
 #include <thread>
 #include <vector>
 
-#include "topology/model_source.h"
-#include "topology/plan.h"
+#include "topology/model/model_source.h"
+#include "topology/plan/plan.h"
 #include "transport/transport.h"
 
 namespace potluck {

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "topology/fault.h"
+#include "topology/base/fault.h"
 
 namespace potluck {
 namespace {

@@ -1,7 +1,7 @@
 #include "coordinator/conversation.h"
 
 #include "coordinator/canvas.h"
-#include "topology/check.h"
+#include "topology/base/check.h"
 
 namespace potluck {
 

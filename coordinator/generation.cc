@@ -5,7 +5,7 @@
 #include <string>
 #include <utility>
 
-#include "topology/check.h"
+#include "topology/base/check.h"
 
 namespace potluck {
 namespace {

@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "coordinator/generation.h"
-#include "topology/check.h"
-#include "topology/version.h"
+#include "topology/base/check.h"
+#include "topology/base/version.h"
 
 namespace potluck {
 

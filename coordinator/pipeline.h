@@ -12,8 +12,8 @@
 
 #include "coordinator/canvas.h"
 #include "coordinator/sampler.h"
-#include "topology/model_spec.h"
-#include "topology/plan.h"
+#include "topology/model/model_spec.h"
+#include "topology/plan/plan.h"
 #include "transport/state_machine.h"
 
 namespace potluck {

@@ -6,8 +6,8 @@
 #include <string>
 #include <utility>
 
-#include "topology/check.h"
-#include "topology/fault.h"
+#include "topology/base/check.h"
+#include "topology/base/fault.h"
 
 namespace potluck {
 namespace {

@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-#include "topology/model_spec.h"
+#include "topology/model/model_spec.h"
 
 namespace potluck {
 

@@ -5,8 +5,8 @@
 #include <cstdio>
 #include <queue>
 
-#include "topology/fault.h"
-#include "topology/utf8.h"
+#include "topology/base/fault.h"
+#include "topology/base/utf8.h"
 
 namespace potluck {
 namespace {

@@ -11,7 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "topology/model_source.h"
+#include "topology/model/model_source.h"
 
 namespace potluck {
 

@@ -4,7 +4,7 @@
 #include "backends/backend.h"
 #include "shard/weights.h"
 #include "shard/workspace.h"
-#include "topology/model_spec.h"
+#include "topology/model/model_spec.h"
 
 namespace potluck {
 

@@ -1,8 +1,8 @@
 #include "shard/head.h"
 
 #include "shard/step_params.h"
-#include "topology/check.h"
-#include "topology/cost_model.h"
+#include "topology/base/check.h"
+#include "topology/plan/cost_model.h"
 
 namespace potluck {
 

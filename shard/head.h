@@ -10,8 +10,8 @@
 #include "backends/backend.h"
 #include "shard/weights.h"
 #include "shard/workspace.h"
-#include "topology/model_source.h"
-#include "topology/plan.h"
+#include "topology/model/model_source.h"
+#include "topology/plan/plan.h"
 
 namespace potluck {
 

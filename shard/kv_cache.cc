@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <string>
 
-#include "topology/check.h"
-#include "topology/cost_model.h"
-#include "topology/fault.h"
+#include "topology/base/check.h"
+#include "topology/base/fault.h"
+#include "topology/plan/cost_model.h"
 
 namespace potluck {
 

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "backends/backend.h"
-#include "topology/model_spec.h"
-#include "topology/plan.h"
+#include "topology/model/model_spec.h"
+#include "topology/plan/plan.h"
 
 namespace potluck {
 

@@ -10,7 +10,7 @@
 #include "shard/head.h"
 #include "shard/kv_cache.h"
 #include "shard/stage.h"
-#include "topology/check.h"
+#include "topology/base/check.h"
 
 namespace potluck {
 namespace {

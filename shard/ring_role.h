@@ -6,8 +6,8 @@
 #include <memory>
 
 #include "backends/backend.h"
-#include "topology/model_source.h"
-#include "topology/plan.h"
+#include "topology/model/model_source.h"
+#include "topology/plan/plan.h"
 #include "transport/message.h"
 
 namespace potluck {

@@ -4,7 +4,7 @@
 
 #include "shard/block.h"
 #include "shard/step_params.h"
-#include "topology/cost_model.h"
+#include "topology/plan/cost_model.h"
 
 namespace potluck {
 

@@ -1,6 +1,6 @@
 #include "shard/step_params.h"
 
-#include "topology/check.h"
+#include "topology/base/check.h"
 
 namespace potluck {
 

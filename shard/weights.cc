@@ -4,8 +4,8 @@
 #include <string>
 
 #include "kernels/cpu/dequantize.h"
-#include "topology/check.h"
-#include "topology/fault.h"
+#include "topology/base/check.h"
+#include "topology/base/fault.h"
 
 namespace potluck {
 namespace {

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "backends/backend.h"
-#include "topology/model_source.h"
+#include "topology/model/model_source.h"
 
 namespace potluck {
 

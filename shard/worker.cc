@@ -4,9 +4,9 @@
 #include <string>
 #include <utility>
 
-#include "topology/check.h"
-#include "topology/cost_model.h"
-#include "topology/version.h"
+#include "topology/base/check.h"
+#include "topology/base/version.h"
+#include "topology/plan/cost_model.h"
 
 namespace potluck {
 namespace {

@@ -9,7 +9,7 @@
 #include <string>
 
 #include "shard/ring_role.h"
-#include "topology/model_source.h"
+#include "topology/model/model_source.h"
 #include "transport/state_machine.h"
 
 namespace potluck {

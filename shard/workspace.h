@@ -2,8 +2,8 @@
 #pragma once
 
 #include "backends/backend.h"
-#include "topology/model_spec.h"
-#include "topology/plan.h"
+#include "topology/model/model_spec.h"
+#include "topology/plan/plan.h"
 
 namespace potluck {
 

@@ -9,7 +9,7 @@
 #include <cstring>
 #include <string>
 
-#include "topology/check.h"
+#include "topology/base/check.h"
 
 namespace potluck {
 namespace {

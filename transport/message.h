@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
-#include "topology/fault.h"
-#include "topology/fingerprint.h"
-#include "topology/plan.h"
+#include "topology/base/fault.h"
+#include "topology/model/fingerprint.h"
+#include "topology/plan/plan.h"
 
 namespace potluck {
 

@@ -21,7 +21,7 @@
 #include <optional>
 #include <string>
 
-#include "topology/clock.h"
+#include "topology/base/clock.h"
 #include "transport/message.h"
 
 namespace potluck {

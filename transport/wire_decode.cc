@@ -7,9 +7,9 @@
 #include <string>
 
 #include "protocol.capnp.h"
-#include "topology/fault.h"
-#include "topology/utf8.h"
-#include "topology/version.h"
+#include "topology/base/fault.h"
+#include "topology/base/utf8.h"
+#include "topology/base/version.h"
 #include "transport/wire.h"
 
 namespace potluck {

@@ -5,8 +5,8 @@
 #include <string>
 
 #include "protocol.capnp.h"
-#include "topology/fault.h"
-#include "topology/utf8.h"
+#include "topology/base/fault.h"
+#include "topology/base/utf8.h"
 #include "transport/wire.h"
 
 namespace potluck {

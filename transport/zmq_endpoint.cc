@@ -12,7 +12,7 @@
 #include <cstring>
 #include <memory>
 
-#include "topology/fault.h"
+#include "topology/base/fault.h"
 
 namespace potluck {
 namespace {

@@ -9,8 +9,8 @@
 #include <cstring>
 #include <utility>
 
-#include "topology/check.h"
-#include "topology/version.h"
+#include "topology/base/check.h"
+#include "topology/base/version.h"
 #include "transport/wire.h"
 #include "transport/zmq_endpoint.h"
 

@@ -3,7 +3,7 @@
 #include <future>
 #include <utility>
 
-#include "topology/version.h"
+#include "topology/base/version.h"
 #include "transport/wire.h"
 #include "transport/zmq_endpoint.h"
 #include "transport/zmq_io.h"

@@ -4,7 +4,7 @@
 #include <cstring>
 #include <memory>
 
-#include "topology/check.h"
+#include "topology/base/check.h"
 #include "transport/transport.h"
 
 namespace potluck {

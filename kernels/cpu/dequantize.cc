@@ -6,13 +6,13 @@
 #include <cstring>
 
 #include "kernels/cpu/lanes.h"
-#include "topology/check.h"
+#include "topology/base/check.h"
 
 namespace potluck::cpu {
 namespace {
 
-// f32_from_f16 (topology/dtype.h) where loops over it become vectors: the bits 13 places up are the
-// value by 2⁻¹¹², subnormals included; infinities and NaNs keep the greatest exponent.
+// f32_from_f16 (topology/base/dtype.h) where loops over it become vectors: the bits 13 places up
+// are the value by 2⁻¹¹², subnormals included; infinities and NaNs keep the greatest exponent.
 POTLUCK_INLINE float f16_value(uint16_t half) {
   const uint32_t bits = static_cast<uint32_t>(half & 0x7fff) << 13;
   const auto value = std::bit_cast<uint32_t>(std::bit_cast<float>(bits) * 0x1p112f);
@@ -273,7 +273,7 @@ void to_q4_0(const float* x, uint8_t* b) {
     b[2 + j] = static_cast<uint8_t>(level(x[j]) | (level(x[j + 16]) << 4));
 }
 
-// bf16_from_f32 (topology/dtype.h) where loops over it become vectors.
+// bf16_from_f32 (topology/base/dtype.h) where loops over it become vectors.
 POTLUCK_INLINE uint32_t bf16_bits(float x) {
   const auto bits = std::bit_cast<uint32_t>(x);
   const uint32_t rounded = bits + 0x7fff + ((bits >> 16) & 1);

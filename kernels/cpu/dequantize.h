@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "topology/dtype.h"
+#include "topology/base/dtype.h"
 
 namespace potluck::cpu {
 

@@ -10,7 +10,7 @@
 #include "kernels/cpu/arena.h"
 #include "kernels/cpu/fast.h"
 #include "kernels/cpu/packed_product.h"
-#include "topology/check.h"
+#include "topology/base/check.h"
 
 namespace potluck::cpu {
 namespace {

@@ -17,7 +17,7 @@
 #include "kernels/cpu/lanes.h"
 #include "kernels/cpu/packed_product.h"
 #include "kernels/cpu/vocab_fold.h"
-#include "topology/check.h"
+#include "topology/base/check.h"
 
 namespace potluck::cpu {
 namespace {

@@ -4,7 +4,7 @@
 #include "kernels/cpu/dequantize.h"
 #include "kernels/cpu/products.h"
 #include "kernels/cpu/reference.h"
-#include "topology/check.h"
+#include "topology/base/check.h"
 
 namespace potluck::cpu {
 namespace {

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "kernels/cpu/pages.h"
-#include "topology/check.h"
+#include "topology/base/check.h"
 #if defined(__x86_64__)
 #include "kernels/cpu/amx/products.h"
 #include "kernels/cpu/avx2/products.h"

@@ -29,7 +29,7 @@
 #include "kernels/cpu/isa.h"
 #include "kernels/cpu/reference.h"
 #include "kernels/cpu/thread_pool.h"
-#include "topology/dtype.h"
+#include "topology/base/dtype.h"
 
 namespace potluck::cpu {
 

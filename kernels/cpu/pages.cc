@@ -7,7 +7,7 @@
 #include <string>
 #include <utility>
 
-#include "topology/fault.h"
+#include "topology/base/fault.h"
 
 namespace potluck::cpu {
 

@@ -14,9 +14,9 @@
 #include "kernels/cpu/each_row.h"
 #include "kernels/cpu/pages.h"
 #include "kernels/cpu/products.h"
-#include "topology/check.h"
-#include "topology/clock.h"
-#include "topology/fault.h"
+#include "topology/base/check.h"
+#include "topology/base/clock.h"
+#include "topology/base/fault.h"
 
 namespace potluck::cpu {
 namespace {

@@ -9,7 +9,7 @@
 #include "kernels/cpu/isa.h"
 #include "kernels/cpu/packed_product.h"
 #include "kernels/cpu/thread_pool.h"
-#include "topology/dtype.h"
+#include "topology/base/dtype.h"
 
 namespace potluck::cpu {
 

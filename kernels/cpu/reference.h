@@ -9,7 +9,7 @@
 #include <cstdint>
 
 #include "kernels/cpu/thread_pool.h"
-#include "topology/dtype.h"
+#include "topology/base/dtype.h"
 
 namespace potluck::cpu {
 

@@ -6,7 +6,7 @@
 #include "kernels/cpu/exact_math.h"
 #include "kernels/cpu/products.h"
 #include "kernels/cpu/vocab_fold.h"
-#include "topology/check.h"
+#include "topology/base/check.h"
 
 namespace potluck::cpu {
 namespace {

@@ -8,7 +8,7 @@
 
 #include "backends/backend.h"
 #include "shard/head.h"
-#include "topology/model_source.h"
+#include "topology/model/model_source.h"
 
 namespace potluck {
 namespace {

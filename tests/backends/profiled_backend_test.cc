@@ -9,8 +9,8 @@
 
 #include "shard/head.h"
 #include "shard/stage.h"
-#include "topology/clock.h"
-#include "topology/model_source.h"
+#include "topology/base/clock.h"
+#include "topology/model/model_source.h"
 
 namespace potluck {
 namespace {

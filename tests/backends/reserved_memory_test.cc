@@ -9,8 +9,8 @@
 #include "shard/head.h"
 #include "shard/stage.h"
 #include "tests/kernels/isa_test.h"
-#include "topology/cost_model.h"
-#include "topology/model_source.h"
+#include "topology/model/model_source.h"
+#include "topology/plan/cost_model.h"
 
 namespace potluck {
 namespace {
@@ -21,7 +21,7 @@ constexpr char kWide[] =
 constexpr char kNano[] = "synthetic:nano?layers=3&type=";
 
 constexpr double kFactorsToo = 1.12;  // AMX keeps a float a row, beside 34 bytes or more
-constexpr double kMost = 1.5;  // of what one instruction set takes: the widest packs f32
+constexpr double kMost = 1.5;         // of what one instruction set takes: the widest packs f32
 
 class Reserved : public cpu::IsaTest {
  protected:

@@ -10,7 +10,7 @@
 #include "shard/head.h"
 #include "shard/stage.h"
 #include "tests/kernels/isa_test.h"
-#include "topology/model_source.h"
+#include "topology/model/model_source.h"
 
 namespace potluck {
 namespace {

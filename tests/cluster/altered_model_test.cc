@@ -9,7 +9,7 @@
 
 #include "backends/backend.h"
 #include "shard/head.h"
-#include "topology/fault.h"
+#include "topology/base/fault.h"
 
 namespace potluck {
 namespace {

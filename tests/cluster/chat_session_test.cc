@@ -9,7 +9,7 @@
 #include "cluster/interrupt.h"
 #include "cluster/ring_plan.h"
 #include "cluster/run_flags.h"
-#include "topology/model_source.h"
+#include "topology/model/model_source.h"
 
 namespace potluck {
 namespace {

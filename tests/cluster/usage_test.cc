@@ -5,7 +5,7 @@
 #include "cluster/flag_checks.h"
 #include "cluster/prompt.h"
 #include "cluster/run_flags.h"
-#include "topology/fault.h"
+#include "topology/base/fault.h"
 
 namespace potluck {
 namespace {

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "topology/fault.h"
+#include "topology/base/fault.h"
 
 namespace potluck {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "topology/model_source.h"
+#include "topology/model/model_source.h"
 
 namespace potluck {
 namespace {

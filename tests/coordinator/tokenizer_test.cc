@@ -5,8 +5,8 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "topology/fault.h"
-#include "topology/tokenizer_json.h"
+#include "topology/base/fault.h"
+#include "topology/model/tokenizer_json.h"
 
 namespace potluck {
 namespace {

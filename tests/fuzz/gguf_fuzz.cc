@@ -8,7 +8,7 @@
 #include "coordinator/tokenizer.h"
 #include "tests/fuzz/refused.h"
 #include "tests/topology/tiny_model.h"
-#include "topology/gguf.h"
+#include "topology/model/gguf.h"
 
 namespace potluck {
 namespace {

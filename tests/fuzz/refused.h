@@ -3,8 +3,8 @@
 
 #include <functional>
 
-#include "topology/check.h"
-#include "topology/fault.h"
+#include "topology/base/check.h"
+#include "topology/base/fault.h"
 
 namespace potluck {
 

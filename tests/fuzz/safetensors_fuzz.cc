@@ -7,7 +7,7 @@
 #include "tests/fuzz/refused.h"
 #include "tests/topology/temp_folder.h"
 #include "tests/topology/tiny_model.h"
-#include "topology/safetensors.h"
+#include "topology/model/safetensors.h"
 
 namespace potluck {
 namespace {

@@ -3,7 +3,7 @@
 
 #include "coordinator/tokenizer.h"
 #include "tests/fuzz/refused.h"
-#include "topology/tokenizer_json.h"
+#include "topology/model/tokenizer_json.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace potluck;

@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <cstring>
 
-#include "topology/check.h"
-#include "topology/fault.h"
+#include "topology/base/check.h"
+#include "topology/base/fault.h"
 #include "transport/wire.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

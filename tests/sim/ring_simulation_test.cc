@@ -6,8 +6,8 @@
 #include "coordinator/pipeline.h"
 #include "shard/worker.h"
 #include "tests/sim/simulated_network.h"
-#include "topology/cost_model.h"
-#include "topology/model_source.h"
+#include "topology/model/model_source.h"
+#include "topology/plan/cost_model.h"
 
 namespace potluck {
 namespace {

@@ -4,7 +4,7 @@
 #include <tuple>
 #include <utility>
 
-#include "topology/check.h"
+#include "topology/base/check.h"
 
 namespace potluck {
 namespace {

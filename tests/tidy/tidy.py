@@ -13,18 +13,18 @@ HOMES = {
     r"zmq": ["transport/zmq"],
     r"(mpi|nccl)\.h": ["transport/mpi", "transport/nccl"],
     r"(capnp|kj)/|protocol\.capnp\.h": ["transport/wire", "tests/transport/wire"],
-    r"yaml-cpp/": ["topology/plan_yaml"],
+    r"yaml-cpp/": ["topology/plan/plan_yaml"],
     r"(cuda|hip)[_a-z]*\.h": ["kernels/gpu", "backends/gpu_backend", "transport/nccl"],
     r"CLI/|spdlog/|histedit\.h|editline/": ["cluster/"],
     r"nlohmann/": ["topology/", "coordinator/http_api", "cluster/", "tests/"],
     r"httplib\.h": ["coordinator/http_api"],
-    r"xxhash\.h": ["topology/fingerprint"],
+    r"xxhash\.h": ["topology/model/fingerprint"],
 }
 FILE_LINES_MAX = 500
 FUNCTION_LINES_MAX = 70
 COLUMNS_MAX = 100
 CLOCK = re.compile(r"(steady|system|high_resolution)_clock::now|\bclock_gettime\b|\bgettimeofday\b")
-CLOCK_HOMES = ("topology/clock.h", "transport/", "tests/")
+CLOCK_HOMES = ("topology/base/clock.h", "transport/", "tests/")
 
 
 def folder_of(path):
@@ -61,7 +61,7 @@ def check_lines(path, lines):
             if finding:
                 yield finding
         if CLOCK.search(line) and not path.startswith(CLOCK_HOMES):
-            yield f"{path}:{number}: a system clock; use topology/clock.h"
+            yield f"{path}:{number}: a system clock; use topology/base/clock.h"
 
 
 def check_functions(path, lines):
@@ -80,10 +80,9 @@ def check_functions(path, lines):
 
 
 def check_built(root, sources):
-    """Every source stands in its folder's, or its parent's, CMakeLists.txt."""
+    """Every source is listed in the CMakeLists.txt of its folder or of one above."""
     for path in sources:
-        folder = root / pathlib.Path(path).parent
-        lists = [folder / "CMakeLists.txt", folder.parent / "CMakeLists.txt"]
+        lists = [root / folder / "CMakeLists.txt" for folder in pathlib.Path(path).parents]
         text = "".join(each.read_text() for each in lists if each.exists())
         if not re.search(rf"(^|[\s/]){re.escape(pathlib.Path(path).name)}\b", text, re.M):
             yield f"{path}: not built; add it to a CMakeLists.txt, or delete it"

@@ -13,8 +13,8 @@
 
 #include "tests/topology/temp_folder.h"
 #include "tests/topology/tiny_model.h"
-#include "topology/fault.h"
-#include "topology/model_source.h"
+#include "topology/base/fault.h"
+#include "topology/model/model_source.h"
 
 namespace potluck {
 

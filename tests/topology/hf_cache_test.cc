@@ -1,4 +1,4 @@
-#include "topology/hf_cache.h"
+#include "topology/model/hf_cache.h"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +6,7 @@
 
 #include "tests/topology/temp_folder.h"
 #include "tests/topology/tiny_model.h"
-#include "topology/fault.h"
+#include "topology/base/fault.h"
 
 namespace potluck {
 namespace {

@@ -1,11 +1,11 @@
-#include "topology/json_text.h"
+#include "topology/model/json_text.h"
 
 #include <gtest/gtest.h>
 
 #include <cstdio>
 #include <functional>
 
-#include "topology/fault.h"
+#include "topology/base/fault.h"
 
 namespace potluck {
 namespace {

@@ -1,4 +1,4 @@
-#include "topology/model_source.h"
+#include "topology/model/model_source.h"
 
 #include <gtest/gtest.h>
 
@@ -7,8 +7,8 @@
 
 #include "tests/topology/temp_folder.h"
 #include "tests/topology/tiny_model.h"
-#include "topology/fault.h"
-#include "topology/fingerprint.h"
+#include "topology/base/fault.h"
+#include "topology/model/fingerprint.h"
 
 namespace potluck {
 namespace {

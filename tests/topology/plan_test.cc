@@ -1,10 +1,10 @@
-#include "topology/plan.h"
+#include "topology/plan/plan.h"
 
 #include <gtest/gtest.h>
 
-#include "topology/cost_model.h"
-#include "topology/fault.h"
-#include "topology/model_source.h"
+#include "topology/base/fault.h"
+#include "topology/model/model_source.h"
+#include "topology/plan/cost_model.h"
 
 namespace potluck {
 namespace {

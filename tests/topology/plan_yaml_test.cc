@@ -1,12 +1,12 @@
-#include "topology/plan_yaml.h"
+#include "topology/plan/plan_yaml.h"
 
 #include <gtest/gtest.h>
 
 #include <cstdio>
 #include <string>
 
-#include "topology/byte_size.h"
-#include "topology/fault.h"
+#include "topology/base/byte_size.h"
+#include "topology/base/fault.h"
 
 namespace potluck {
 namespace {

@@ -6,8 +6,8 @@
 
 #include "tests/topology/temp_folder.h"
 #include "tests/topology/tiny_model.h"
-#include "topology/fault.h"
-#include "topology/fingerprint.h"
+#include "topology/base/fault.h"
+#include "topology/model/fingerprint.h"
 
 namespace potluck {
 namespace {

@@ -4,8 +4,8 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
-#include "topology/directory.h"
-#include "topology/fault.h"
+#include "topology/base/fault.h"
+#include "topology/model/tensor_directory.h"
 
 namespace potluck {
 namespace {

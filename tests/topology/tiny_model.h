@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "topology/gguf_reader.h"
-#include "topology/model_source.h"
+#include "topology/model/gguf_reader.h"
+#include "topology/model/model_source.h"
 
 namespace potluck {
 

@@ -7,7 +7,7 @@
 
 #include <utility>
 
-#include "topology/check.h"
+#include "topology/base/check.h"
 #include "transport/wire.h"
 
 namespace potluck {

@@ -1,0 +1,180 @@
+#include "topology/model/gguf.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <string_view>
+#include <utility>
+
+#include "topology/base/fault.h"
+#include "topology/model/gguf_reader.h"
+#include "topology/model/gguf_spec.h"
+#include "topology/model/mapped_file.h"
+#include "topology/model/tensor_directory.h"
+
+namespace potluck {
+namespace {
+
+constexpr float kNoRotation = 1e20f;  // rope_freqs divides by 1e30 where a pair does not rotate
+
+// The metadata of a part say which one it is; a renamed or mixed-up part is refused.
+void check_part(const GgufMetadata& metadata, size_t index, size_t count) {
+  const int found = metadata.integer_or("split.count", static_cast<int>(count));
+  const int number = metadata.integer_or("split.no", static_cast<int>(index)) + 1;
+  if (found != static_cast<int>(count) || number != static_cast<int>(index) + 1)
+    metadata.refuse("is part " + std::to_string(number) + " of " + std::to_string(found) +
+                    " by its metadata, part " + std::to_string(index + 1) + " of " +
+                    std::to_string(count) +
+                    " by its name; give the parts their names back "
+                    "(NAME-00001-of-00003.gguf, …)");
+}
+
+class GgufSource final : public ModelSource {
+ public:
+  GgufSource(const std::vector<std::string>& paths, std::vector<std::string> notes)
+      : notes_(std::move(notes)) {
+    for (const std::string& path : paths) add_part(path, paths.size());
+    const GgufMetadata metadata(metadata_, paths[0]);
+    check_complete(metadata);
+    spec_ = gguf_spec(metadata, tensors_);
+    spec_.rope_pairs_full = rope_pairs();
+    validate_named(paths[0]);
+    check_directory(tensors_, spec_, paths[0]);
+  }
+
+  const ModelSpec& spec() const override { return spec_; }
+  const std::vector<TensorInfo>& tensors() const override { return tensors_; }
+  TensorBytes map(const TensorInfo& tensor) const override {
+    return files_[static_cast<size_t>(tensor.file)].map(tensor.offset, tensor.bytes);
+  }
+  void drop_cached() const override {
+    for (const MappedFile& file : files_) file.drop_cached();
+  }
+  std::vector<std::string> notes() const override { return notes_; }
+  std::string description() const override {
+    return "GGUF v3, " + std::to_string(tensors_.size()) + " tensors, " +
+           std::to_string(files_.size()) + (files_.size() == 1 ? " file" : " files");
+  }
+
+  Vocabulary vocabulary() const override {
+    const GgufMetadata meta(metadata_, files_[0].path());
+    Vocabulary v;
+    v.tokens = meta.array("tokenizer.ggml.tokens").strings;
+    v.chat_template = meta.text_or("tokenizer.chat_template", "");
+    for (double type : meta.array("tokenizer.ggml.token_type").numbers)
+      v.types.push_back(type >= 1 && type <= 6 ? static_cast<TokenType>(static_cast<int>(type))
+                                               : TokenType::normal);
+    if (v.types.size() != v.tokens.size())
+      meta.refuse("tokenizer.ggml.token_type has " + std::to_string(v.types.size()) +
+                  " values for " + std::to_string(v.tokens.size()) + " tokens");
+    const auto rows = static_cast<size_t>(spec_.vocab);
+    if (v.tokens.size() > rows)
+      meta.refuse("tokenizer.ggml.tokens has " + std::to_string(v.tokens.size()) +
+                  " tokens, token_embd.weight has " + std::to_string(rows) +
+                  " rows; is this tokenizer of another model?");
+    v.tokens.resize(rows);
+    v.types.resize(rows, TokenType::unused);
+    for (const std::string& merge : meta.array("tokenizer.ggml.merges").strings) {
+      const size_t space = merge.find(' ', 1);
+      if (space == std::string::npos)
+        meta.refuse("merge \"" + merge + "\" is not a pair of tokens");
+      v.merges.emplace_back(merge.substr(0, space), merge.substr(space + 1));
+    }
+    return v;
+  }
+
+ private:
+  void add_part(const std::string& path, size_t parts) {
+    const size_t index = files_.size();
+    const MappedFile& file = files_.emplace_back(path);
+    GgufContents contents = read_gguf(file.map(0, file.size()).get(), file.size(), path);
+    check_part(GgufMetadata(contents.metadata, path), index, parts);
+    for (TensorInfo& tensor : contents.tensors) {
+      tensor.file = static_cast<int>(index);
+      tensors_.push_back(std::move(tensor));
+    }
+    if (index == 0) metadata_ = std::move(contents.metadata);
+  }
+
+  void check_complete(const GgufMetadata& metadata) const {
+    const int count = static_cast<int>(tensors_.size());
+    const int expected = metadata.integer_or("split.tensors.count", count);
+    if (count != expected)
+      metadata.refuse("its " + std::to_string(files_.size()) + " parts have " +
+                      std::to_string(count) + " tensors together, split.tensors.count says " +
+                      std::to_string(expected) + "; download them again");
+  }
+
+  void validate_named(const std::string& path) const {
+    try {
+      validate(spec_);
+    } catch (const Fault& fault) {
+      throw Fault(fault.kind(), fault.text(), path);
+    }
+  }
+
+  // rope_freqs holds 1 for pairs that rotate on full layers, 1e30 for those that do not.
+  int rope_pairs() const {
+    const auto full = std::find_if(spec_.layers.begin(), spec_.layers.end(),
+                                   [](const LayerSpec& layer) { return layer.full; });
+    if (full == spec_.layers.end()) return 0;
+    const int pairs = full->head_dim / 2;
+    const TensorInfo* factors = find_unsorted(tensors_, "rope_freqs.weight");
+    if (!factors || factors->type != DType::f32 || factors->elements() != pairs)
+      throw Fault(FaultKind::input,
+                  "tensor rope_freqs.weight [" + std::to_string(pairs) +
+                      "] f32 is missing or misshapen; the full layers' rotation depends on it",
+                  files_[0].path());
+    const TensorBytes bytes = map(*factors);
+    const auto* values = reinterpret_cast<const float*>(bytes.get());
+    return static_cast<int>(
+        std::count_if(values, values + pairs, [](float f) { return f < kNoRotation; }));
+  }
+
+  std::vector<MappedFile> files_;
+  std::map<std::string, GgufValue> metadata_;  // of the first part
+  std::vector<TensorInfo> tensors_;
+  std::vector<std::string> notes_;
+  ModelSpec spec_;
+};
+
+// Whether the name ends as a part's does; 0 stands for any digit.
+constexpr std::string_view kPartTail = "-00000-of-00000.gguf";
+bool names_part(const std::string& path) {
+  if (path.size() < kPartTail.size()) return false;
+  return std::equal(kPartTail.begin(), kPartTail.end(), path.end() - kPartTail.size(),
+                    [](char pattern, char letter) {
+                      return pattern == '0' ? letter >= '0' && letter <= '9' : letter == pattern;
+                    });
+}
+
+// All parts of a split file, from the name of any; one path for a single file.
+std::vector<std::string> parts_of(const std::string& path) {
+  if (!names_part(path)) return {path};
+  const std::string base = path.substr(0, path.size() - kPartTail.size());
+  const int number = std::stoi(path.substr(base.size() + 1, 5));
+  const int count = std::stoi(path.substr(base.size() + 10, 5));
+  if (number < 1 || number > count)
+    throw Fault(FaultKind::input, path + " names itself part " + std::to_string(number) + " of " +
+                                      std::to_string(count) + "; give it its name back");
+  std::vector<std::string> parts;
+  for (int i = 1; i <= count; ++i) {
+    char tail[32];
+    std::snprintf(tail, sizeof(tail), "-%05d-of-%05d.gguf", i, count);
+    parts.push_back(base + tail);
+    std::error_code none;
+    if (!std::filesystem::exists(parts.back(), none))
+      throw Fault(FaultKind::input, "part " + std::to_string(i) + " of " + std::to_string(count) +
+                                        " is missing: there is no " + parts.back() +
+                                        "; download it into the same folder");
+  }
+  return parts;
+}
+
+}  // namespace
+
+std::unique_ptr<ModelSource> open_gguf(const std::string& path, std::vector<std::string> notes) {
+  return std::make_unique<GgufSource>(parts_of(path), std::move(notes));
+}
+
+}  // namespace potluck

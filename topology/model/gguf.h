@@ -1,0 +1,17 @@
+// GGUF v3: single files and split ones (NAME-00001-of-00003.gguf).
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "topology/model/model_source.h"
+
+namespace potluck {
+
+// path: the file, or any part of a split one. notes: what ModelSource::notes() says of how it was
+// found.
+std::unique_ptr<ModelSource> open_gguf(const std::string& path,
+                                       std::vector<std::string> notes = {});
+
+}  // namespace potluck

@@ -1,0 +1,35 @@
+// A file's size, and read-only mappings of parts of it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "topology/model/model_source.h"
+
+namespace potluck {
+
+class MappedFile final {
+ public:
+  // Throws Fault{input} naming the path if it cannot be opened.
+  explicit MappedFile(const std::string& path);
+  ~MappedFile();
+  MappedFile(MappedFile&& other) noexcept;
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  const std::string& path() const { return path_; }
+  uint64_t size() const { return size_; }
+  // Bytes [offset, offset + bytes); CHECKs that they are within the file.
+  TensorBytes map(uint64_t offset, uint64_t bytes) const;
+  void drop_cached() const;  // as ModelSource's
+
+ private:
+  std::string path_;
+  int descriptor_ = -1;
+  uint64_t size_ = 0;
+};
+
+// The whole file as text, refused by name above `limit` bytes.
+std::string read_text_file(const std::string& path, uint64_t limit);
+
+}  // namespace potluck

@@ -1,0 +1,73 @@
+#include <cstring>
+
+#include "topology/base/fault.h"
+#include "topology/model/json_text.h"
+#include "topology/model/safetensors.h"
+#include "topology/model/tensor_directory.h"
+
+namespace potluck {
+namespace {
+
+constexpr uint64_t kHeaderBytesMax = 100'000'000;  // the format's own limit
+
+int dtype_bytes(const std::string& dtype) {
+  if (dtype == "F64" || dtype == "I64" || dtype == "U64") return 8;
+  if (dtype == "F32" || dtype == "I32" || dtype == "U32") return 4;
+  if (dtype == "F16" || dtype == "BF16" || dtype == "I16" || dtype == "U16") return 2;
+  if (dtype == "U8" || dtype == "I8" || dtype == "BOOL") return 1;
+  return 0;
+}
+
+RawTensor read_entry(const std::string& name, const JsonFields& entry, uint64_t base,
+                     uint64_t file_bytes) {
+  const auto refuse = [&](const std::string& why) { entry.refuse("tensor " + name + " " + why); };
+  RawTensor tensor;
+  tensor.name = name;
+  tensor.dtype = entry.text("dtype");
+  tensor.shape = entry.sizes("shape");
+  const std::vector<int64_t> range = entry.sizes("data_offsets");
+  const auto size = static_cast<uint64_t>(dtype_bytes(tensor.dtype));
+  if (!size) refuse("has the unknown dtype " + tensor.dtype);
+  if (range.size() != 2 || range[0] > range[1] ||
+      static_cast<uint64_t>(range[1]) > file_bytes - base)
+    refuse("reaches past the end of the file (" + std::to_string(file_bytes) +
+           " bytes); download it again");
+  uint64_t elements = 1;
+  for (int64_t extent : tensor.shape) {
+    if (extent > 0 && elements > file_bytes / static_cast<uint64_t>(extent))
+      refuse("has the impossible shape " + shape_text_of(tensor.shape));
+    elements *= static_cast<uint64_t>(extent);
+  }
+  tensor.bytes = static_cast<uint64_t>(range[1] - range[0]);
+  if (tensor.bytes != elements * size)
+    refuse("of shape " + shape_text_of(tensor.shape) + " has " + std::to_string(tensor.bytes) +
+           " bytes; " + std::to_string(elements * size) + " expected");
+  tensor.offset = base + static_cast<uint64_t>(range[0]);
+  return tensor;
+}
+
+}  // namespace
+
+std::vector<RawTensor> read_safetensors(const MappedFile& file) {
+  uint64_t header = 0;
+  if (file.size() < sizeof(header))
+    throw Fault(FaultKind::input, "too short for a safetensors file; download it again",
+                file.path());
+  std::memcpy(&header, file.map(0, sizeof(header)).get(), sizeof(header));
+  if (header > kHeaderBytesMax || header > file.size() - sizeof(header))
+    throw Fault(FaultKind::input,
+                "claims a header of " + std::to_string(header) + " bytes in a file of " +
+                    std::to_string(file.size()) + "; it is truncated or no safetensors file",
+                file.path());
+  const TensorBytes bytes = file.map(sizeof(header), header);
+  const auto root = parse_json({reinterpret_cast<const char*>(bytes.get()), header}, file.path());
+  const JsonFields directory(root, file.path());
+  std::vector<RawTensor> tensors;
+  for (const std::string& name : directory.keys())
+    if (name != "__metadata__")
+      tensors.push_back(
+          read_entry(name, directory.object(name), sizeof(header) + header, file.size()));
+  return tensors;
+}
+
+}  // namespace potluck

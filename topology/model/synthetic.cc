@@ -1,0 +1,230 @@
+#include "topology/model/synthetic.h"
+
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <map>
+#include <sstream>
+#include <vector>
+
+#include "topology/base/fault.h"
+#include "topology/model/tensor_directory.h"
+
+namespace potluck {
+namespace {
+
+constexpr int kTextVocabLeast = 262;  // 5 specials, 256 bytes, a space
+
+// Shapes by preset; every number may be overridden by its name.
+using Numbers = std::map<std::string, int64_t>;
+
+Numbers preset(const std::string& name) {
+  if (name == "nano")
+    return {{"hidden", 64},        {"layers", 5},        {"heads", 4},
+            {"kv_heads", 2},       {"full_kv_heads", 1}, {"head_dim", 16},
+            {"full_head_dim", 32}, {"intermediate", 64}, {"expert_intermediate", 32},
+            {"experts", 8},        {"experts_used", 2},  {"vocab", 512},
+            {"canvas", 16},        {"window", 24},       {"context", 4096},
+            {"full_every", 3},     {"seed", 1}};
+  if (name == "released" || name == "real")
+    return {{"hidden", 2816},
+            {"layers", 30},
+            {"heads", 16},
+            {"kv_heads", 8},
+            {"full_kv_heads", 2},
+            {"head_dim", 256},
+            {"full_head_dim", 512},
+            {"intermediate", 2112},
+            {"expert_intermediate", 704},
+            {"experts", 128},
+            {"experts_used", 8},
+            {"vocab", 262144},
+            {"canvas", 256},
+            {"window", 1024},
+            {"context", 262144},
+            {"full_every", 6},
+            {"seed", 1}};
+  throw Fault(FaultKind::input,
+              "synthetic preset \"" + name + "\" is unknown; there are nano, released");
+}
+
+struct Recipe {
+  Numbers numbers;
+  DType type = DType::q8_0;
+};
+
+Recipe parse(const std::string& text) {
+  const size_t mark = text.find('?');
+  Recipe recipe{preset(text.substr(0, mark)), DType::q8_0};
+  std::istringstream rest(mark == std::string::npos ? "" : text.substr(mark + 1));
+  for (std::string pair; std::getline(rest, pair, '&');) {
+    const size_t equals = pair.find('=');
+    const std::string key = pair.substr(0, equals);
+    const std::string value = equals == std::string::npos ? "" : pair.substr(equals + 1);
+    if (key == "type") {
+      const auto type = dtype_from_name(value);
+      if (!type || (*type != DType::f32 && *type != DType::bf16 && *type != DType::q8_0))
+        throw Fault(FaultKind::input,
+                    "synthetic type \"" + value + "\"; there are f32, bf16, q8_0");
+      recipe.type = *type;
+      continue;
+    }
+    if (!recipe.numbers.count(key))
+      throw Fault(FaultKind::input, "synthetic key \"" + key + "\" is unknown");
+    const bool digits = !value.empty() && value.size() < 10 &&
+                        value.find_first_not_of("0123456789") == std::string::npos;
+    if (!digits)
+      throw Fault(FaultKind::input, "synthetic " + key + "=\"" + value + "\" is not a number");
+    recipe.numbers[key] = std::stoll(value);
+  }
+  return recipe;
+}
+
+ModelSpec spec_of(const Numbers& n) {
+  const auto get = [&](const char* key) { return static_cast<int>(n.at(key)); };
+  ModelSpec s;
+  s.name = "synthetic";
+  s.hidden = get("hidden");
+  s.intermediate = get("intermediate");
+  s.expert_intermediate = get("expert_intermediate");
+  s.experts = get("experts");
+  s.experts_used = get("experts_used");
+  s.heads = get("heads");
+  s.vocab = get("vocab");
+  s.canvas = get("canvas");
+  s.window = get("window");
+  s.context_max = get("context");
+  s.embed_scale = embed_scale_of(s.hidden);
+  s.rope_pairs_full = get("full_head_dim") / 8;
+  s.generation.eos_ids = {1};
+  for (int i = 0; i < get("layers") && i <= 1024; ++i) {
+    const bool full = get("full_every") > 0 && (i + 1) % get("full_every") == 0;
+    s.layers.push_back({full, get(full ? "full_kv_heads" : "kv_heads"),
+                        get(full ? "full_head_dim" : "head_dim"), !full});
+  }
+  validate(s);
+  return s;
+}
+
+uint64_t mix(uint64_t x) {  // splitmix64
+  x += 0x9E3779B97F4A7C15ull;
+  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ull;
+  x = (x ^ (x >> 27)) * 0x94D049BB133111EBull;
+  return x ^ (x >> 31);
+}
+
+class SyntheticSource final : public ModelSource {
+ public:
+  explicit SyntheticSource(const Recipe& recipe)
+      : spec_(spec_of(recipe.numbers)), seed_(static_cast<uint64_t>(recipe.numbers.at("seed"))) {
+    for (const TensorNeed& need : head_tensors(spec_)) add(need, recipe.type);
+    for (int i = 0; i < spec_.layer_count(); ++i)
+      for (const TensorNeed& need : layer_tensors(spec_, i))
+        if (spec_.layers[static_cast<size_t>(i)].has_v ||
+            need.name.find("attn_v.") == std::string::npos)
+          add(need, recipe.type);
+    uint64_t offset = 0;
+    for (TensorInfo& tensor : tensors_) {
+      tensor.offset = offset;
+      offset += tensor.bytes;
+    }
+    check_directory(tensors_, spec_, "synthetic");
+  }
+
+  const ModelSpec& spec() const override { return spec_; }
+  const std::vector<TensorInfo>& tensors() const override { return tensors_; }
+  std::string description() const override {
+    return "synthetic, " + std::to_string(tensors_.size()) + " tensors, made-up weights";
+  }
+  std::vector<std::string> notes() const override { return {}; }
+
+  TensorBytes map(const TensorInfo& tensor) const override {
+    const std::shared_ptr<std::byte[]> bytes(new std::byte[tensor.bytes]);
+    if (tensor.type == DType::f32)
+      fill_f32(tensor, tensor.recipe, reinterpret_cast<float*>(bytes.get()));
+    else
+      fill_blocks(tensor, tensor.recipe, bytes.get());
+    return {bytes, bytes.get()};
+  }
+
+  // Bytes by name, printable ASCII, and fillers, so that text goes in and out.
+  Vocabulary vocabulary() const override {
+    if (spec_.vocab < kTextVocabLeast)
+      throw Fault(FaultKind::input, "a synthetic vocabulary of " + std::to_string(spec_.vocab) +
+                                        " ids has no text; give vocab=" +
+                                        std::to_string(kTextVocabLeast) + " or more");
+    Vocabulary v;
+    v.tokens = {"<pad>", "<eos>", "<bos>", "<unk>", "<mask>"};
+    v.types.assign(5, TokenType::control);
+    for (int b = 0; b < 256; ++b) {
+      char name[8];
+      std::snprintf(name, sizeof(name), "<0x%02X>", b);
+      v.tokens.push_back(name);
+      v.types.push_back(TokenType::byte);
+    }
+    v.tokens.push_back("\xE2\x96\x81");
+    v.types.push_back(TokenType::normal);
+    while (v.tokens.size() < static_cast<size_t>(spec_.vocab)) {
+      v.tokens.push_back(std::string("t").append(std::to_string(v.tokens.size())));
+      v.types.push_back(TokenType::normal);
+    }
+    return v;
+  }
+
+ private:
+  void add(const TensorNeed& need, DType type) {
+    const bool vector =
+        need.shape.size() == 1 || need.name.find("ffn_gate_inp") != std::string::npos;
+    const DType stored = vector ? DType::f32 : type;
+    TensorInfo tensor{need.name, stored, need.shape};
+    tensor.bytes = checked_bytes(stored, need.shape, need.name, "synthetic");
+    tensor.recipe = seed_;
+    for (char c : need.name) tensor.recipe = mix(tensor.recipe ^ static_cast<unsigned char>(c));
+    tensors_.push_back(std::move(tensor));
+  }
+
+  // Norms and scales lie within 1 ± ½; router weights within ± √(3/in).
+  static void fill_f32(const TensorInfo& tensor, uint64_t state, float* out) {
+    const bool matrix = tensor.shape.size() > 1;
+    const float reach = matrix ? std::sqrt(3.0f / static_cast<float>(tensor.shape.back())) : 0.5f;
+    for (int64_t i = 0; i < tensor.elements(); ++i) {
+      const auto u =
+          static_cast<float>(mix(state + static_cast<uint64_t>(i)) >> 40) * 0x1p-23f - 1.0f;
+      out[i] = (matrix ? 0.0f : 1.0f) + reach * u;
+    }
+  }
+
+  // Uniform q in [−127, 127] with d so that a value's variance is 1/in; embeddings: 1/in as well.
+  static void fill_blocks(const TensorInfo& tensor, uint64_t state, std::byte* out) {
+    const float reach = std::sqrt(3.0f / static_cast<float>(tensor.shape.back()));
+    if (tensor.type == DType::bf16) {
+      auto* values = reinterpret_cast<uint16_t*>(out);
+      for (uint64_t i = 0; i < tensor.bytes / 2; ++i) {
+        const auto u = static_cast<float>(mix(state + i) >> 40) * 0x1p-23f - 1.0f;
+        values[i] = bf16_from_f32(reach * u);
+      }
+      return;
+    }
+    const uint16_t d = f16_from_f32(reach / 127.0f);
+    for (uint64_t block = 0; block < tensor.bytes / 34; ++block) {
+      std::byte* b = out + block * 34;
+      std::memcpy(b, &d, 2);
+      for (uint64_t word = 0; word < 4; ++word) {
+        const uint64_t bits = mix(state + block * 4 + word);
+        std::memcpy(b + 2 + word * 8, &bits, 8);
+      }
+    }
+  }
+
+  ModelSpec spec_;
+  uint64_t seed_;
+  std::vector<TensorInfo> tensors_;
+};
+
+}  // namespace
+
+std::unique_ptr<ModelSource> make_synthetic(const std::string& text) {
+  return std::make_unique<SyntheticSource>(parse(text));
+}
+
+}  // namespace potluck

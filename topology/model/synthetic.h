@@ -1,0 +1,15 @@
+// Made-up models of any shape, for benches and simulations:
+// `synthetic:PRESET?layers=3&vocab=32768&type=q8_0&seed=1`.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "topology/model/model_source.h"
+
+namespace potluck {
+
+// text: what follows "synthetic:". Throws Fault{input} naming unknown presets and keys.
+std::unique_ptr<ModelSource> make_synthetic(const std::string& text);
+
+}  // namespace potluck

@@ -1,0 +1,163 @@
+#include "topology/plan/cost_model.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "topology/plan/needs.h"
+
+namespace potluck {
+namespace {
+
+uint64_t bytes_of(const ModelSource& source, const std::vector<TensorNeed>& needs) {
+  uint64_t total = 0;
+  for (const TensorNeed& need : needs)
+    if (const TensorInfo* tensor = find_tensor(source, need.name)) total += tensor->bytes;
+  return total;
+}
+
+// As they lie in memory: vectors widened to f32, matrices as panels if there may be any.
+uint64_t loaded_bytes(const ModelSource& source, const std::vector<TensorNeed>& needs,
+                      bool panels) {
+  uint64_t total = 0;
+  for (const TensorNeed& need : needs) {
+    const TensorInfo* tensor = find_tensor(source, need.name);
+    if (!tensor) continue;
+    const std::vector<int64_t>& shape = tensor->shape;
+    if (shape.size() == 1)
+      total += static_cast<uint64_t>(tensor->elements()) * sizeof(float);
+    else if (panels)
+      total += panels_bytes(tensor->type, shape.size() == 3 ? shape[0] : 1, shape[shape.size() - 2],
+                            shape.back());
+    else
+      total += tensor->bytes;
+  }
+  return total;
+}
+
+uint64_t pass_rows(const ModelSpec& spec, const Plan& plan) {
+  return static_cast<uint64_t>(std::max(plan.chunk, spec.canvas));
+}
+
+// StepParams, ids, candidates, positions, and what single allocations round up.
+constexpr uint64_t kSmallBytes = 64 << 10;
+
+ScratchShape scratch_of(const ModelSpec& spec, const Plan& plan, const WorkerPlan& worker) {
+  return {plan.precision, pass_rows(spec, plan),
+          static_cast<uint64_t>(worker.threads ? worker.threads : kThreadsAssumed),
+          static_cast<uint64_t>(plan.ctx_size + spec.canvas)};
+}
+
+// Messages that may wait at one worker, in and out.
+uint64_t wire_bytes(const ModelSpec& spec, const Plan& plan) {
+  return 2 * static_cast<uint64_t>(plan.slots) *
+         hop_bytes(spec, plan.stream, static_cast<int>(pass_rows(spec, plan)));
+}
+
+std::string scaled(double value, const char* unit) {
+  char text[48];
+  std::snprintf(text, sizeof(text), "%.*f %s", value < 10 ? 2 : value < 100 ? 1 : 0, value, unit);
+  return text;
+}
+
+}  // namespace
+
+std::vector<uint64_t> layer_bytes(const ModelSource& source) {
+  std::vector<uint64_t> bytes;
+  for (int i = 0; i < source.spec().layer_count(); ++i)
+    bytes.push_back(bytes_of(source, layer_tensors(source.spec(), i)));
+  return bytes;
+}
+
+uint64_t head_bytes(const ModelSource& source) {
+  return bytes_of(source, head_tensors(source.spec()));
+}
+
+int kv_positions(const ModelSpec& spec, const LayerSpec& layer, const Plan& plan) {
+  if (layer.full) return plan.ctx_size;
+  return std::min(plan.ctx_size, spec.window - 1 + static_cast<int>(pass_rows(spec, plan)));
+}
+
+uint64_t kv_bytes(const ModelSpec& spec, int index, const Plan& plan) {
+  const LayerSpec& layer = spec.layers[static_cast<size_t>(index)];
+  const int64_t values = static_cast<int64_t>(kv_positions(spec, layer, plan)) * layer.kv_width();
+  return 2 * row_bytes(plan.kv, values) * static_cast<uint64_t>(plan.sessions);
+}
+
+// At most, on any instruction set. The fast kernels' panels have 32 rows, the last filled up.
+// Blocks keep their size but for those whose eight scales and minima of 6 bits become bytes: 4
+// more; AMX keeps a factor for each row. What has no blocks stays as it is.
+uint64_t panels_bytes(DType type, int64_t count, int64_t rows, int64_t columns) {
+  constexpr int64_t kPanelRows = 32;
+  constexpr uint64_t kFactorBytes = sizeof(float);
+  const BlockShape block = block_shape(type);
+  if (block.values == 1) return row_bytes(type, count * rows * columns);
+  const int64_t padded = (rows + kPanelRows - 1) / kPanelRows * kPanelRows;
+  const int64_t more = type == DType::q4_k || type == DType::q5_k ? 4 : 0;
+  const auto blocks = static_cast<uint64_t>(columns / block.values);
+  return static_cast<uint64_t>(count * padded) *
+         (row_bytes(type, columns) + blocks * static_cast<uint64_t>(more) + kFactorBytes);
+}
+
+// Activations of one pass, as shard/workspace.h lists them, and the largest operation's scratch.
+MemoryNeed stage_need(const ModelSource& source, const Plan& plan, int stage) {
+  const ModelSpec& spec = source.spec();
+  const WorkerPlan& worker = plan.stages[static_cast<size_t>(stage)];
+  MemoryNeed need;
+  uint64_t q = 0, kv = 0;
+  for (int i = worker.layers.begin; i < worker.layers.end; ++i) {
+    const LayerSpec& layer = spec.layers[static_cast<size_t>(i)];
+    need.weights += loaded_bytes(source, layer_tensors(spec, i), plan.precision == Precision::fast);
+    need.kv += kv_bytes(spec, i, plan);
+    q = std::max(q, static_cast<uint64_t>(layer.q_width(spec.heads)));
+    kv = std::max(kv, static_cast<uint64_t>(layer.kv_width()));
+  }
+  const uint64_t rows = pass_rows(spec, plan);
+  const uint64_t width = 2 * (q + kv) + 6 * static_cast<uint64_t>(spec.hidden) +
+                         2 * static_cast<uint64_t>(spec.intermediate + spec.experts_used);
+  const uint64_t fresh = 2 * row_bytes(plan.kv, static_cast<int64_t>(rows * kv));
+  need.workspace = rows * width * sizeof(float) + fresh + kSmallBytes +
+                   stage_scratch_max(spec, scratch_of(spec, plan, worker)) + wire_bytes(spec, plan);
+  return need;
+}
+
+// x, normed, projected, embedding and soft of a pass, and zeros for the softs that a batch lacks;
+// two softs a session.
+MemoryNeed head_need(const ModelSource& source, const Plan& plan) {
+  const ModelSpec& spec = source.spec();
+  const auto hidden = static_cast<uint64_t>(spec.hidden);
+  MemoryNeed need;
+  need.weights = loaded_bytes(source, head_tensors(spec), false);
+  const uint64_t pass =
+      pass_rows(spec, plan) * (6 * hidden + 2 * static_cast<uint64_t>(spec.intermediate));
+  const uint64_t soft = 2 * static_cast<uint64_t>(plan.sessions * spec.canvas) * hidden;
+  need.workspace = (pass + soft) * sizeof(float) + kSmallBytes +
+                   head_scratch_max(spec, scratch_of(spec, plan, plan.head)) +
+                   wire_bytes(spec, plan);
+  return need;
+}
+
+uint64_t hop_bytes(const ModelSpec& spec, DType hop, int rows) {
+  return row_bytes(hop, spec.hidden) * static_cast<uint64_t>(rows);
+}
+
+std::string memory_refusal(const WorkerPlan& worker, const MemoryNeed& need, uint64_t free) {
+  const bool head = worker.layers.size() == 0;  // it has no layers to give away, and no KV
+  return "has " + bytes_text(free) + ", its part needs " + bytes_text(need.total()) + " (weights " +
+         bytes_text(need.weights) + " + KV " + bytes_text(need.kv) + " + workspace " +
+         bytes_text(need.workspace) + "); " +
+         (head ? "give the head to a worker with more memory, or take a smaller file of the model"
+               : "give it fewer layers, a smaller --ctx-size, or more memory");
+}
+
+std::string bytes_text(uint64_t bytes) {
+  const auto value = static_cast<double>(bytes);
+  if (value < 1e3) return std::to_string(bytes) + " B";
+  if (value < 1e6) return scaled(value / 1e3, "KB");
+  return value < 1e9 ? scaled(value / 1e6, "MB") : scaled(value / 1e9, "GB");
+}
+
+std::string gib_text(uint64_t bytes) {
+  return scaled(static_cast<double>(bytes) / (1024.0 * 1024 * 1024), "GiB");
+}
+
+}  // namespace potluck

@@ -1,0 +1,75 @@
+// Plan: who runs which layers, with what memory, over which links. Made by hand (YAML), by
+// `run --stages`, or by a Partitioner. The coordinator alone reads YAML; workers get a Plan by
+// wire.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "topology/base/dtype.h"
+#include "topology/model/model_spec.h"
+
+namespace potluck {
+
+struct LayerRange {  // half-open
+  int begin = 0;
+  int end = 0;
+  int size() const { return end - begin; }
+  bool contains(int layer) const { return begin <= layer && layer < end; }
+  bool operator==(const LayerRange&) const = default;
+};
+
+std::string range_text(LayerRange range);  // "0:10"
+
+// Peers of a plan. The coordinator is 0, the head 1, stage k is 2 + k.
+using PeerId = uint16_t;
+inline constexpr PeerId kCoordinatorPeer = 0;
+inline constexpr PeerId kHeadPeer = 1;
+inline constexpr PeerId stage_peer(int stage) {
+  return static_cast<PeerId>(2 + stage);
+}
+inline constexpr int kMaxStages = 256;
+inline constexpr int kThreadsMax = 1024;      // of a worker
+inline constexpr int kContextDefault = 8192;  // where the model allows it
+
+// One worker process: the head or a stage.
+struct WorkerPlan {
+  std::string name;      // "head", "stage 0", or the user's: "old-1080"
+  std::string endpoint;  // where it listens: "tcp://10.0.0.3:7000", "ipc:///…", "inproc://…"
+  std::string device = "cpu";  // "cpu", "cuda:0", "hip:0"
+  LayerRange layers;           // empty for the head
+  int threads = 0;             // 0: the worker's own choice
+  uint64_t memory_bytes = 0;   // 0: what the device has
+  DType hop = DType::bf16;     // what this worker sends on: the stream's dtype, or q8_0 (lossy)
+  bool local = false;          // "start: here": the coordinator starts it itself, on its machine
+};
+
+struct Plan {
+  uint32_t epoch = 1;  // generation: a message of an older one is refused
+  WorkerPlan head;
+  std::vector<WorkerPlan> stages;  // in ring order; their ranges cover [0, layers) exactly
+  DType stream = DType::bf16;      // residual stream, rounded at the end of every layer
+  DType kv = DType::f16;  // K and V, rounded before any attention reads them. Both are RMS-normed,
+                          // so f16's range holds them, at 8 times bf16's precision
+  Precision precision = Precision::fast;
+  int ctx_size = 8192;  // tokens a session may hold, prompt and answers, the canvas included
+  int sessions = 1;     // KV is reserved for so many
+  int chunk = 256;      // rows of one encode message at most
+  int slots = 4;        // messages in flight at most (steps and encode chunks)
+
+  int stage_count() const { return static_cast<int>(stages.size()); }
+  const WorkerPlan& worker(PeerId peer) const;  // head or a stage; CHECKs
+  std::string name_of(PeerId peer) const;       // "coordinator", or the worker's
+};
+
+// Throws Fault{input} naming the worker and the value: gaps, overlaps, unknown dtypes and devices,
+// duplicate names or endpoints, sizes past their limits.
+void validate(const Plan& plan, const ModelSpec& spec);
+
+// A plan for N local stages: layers split so that the largest stage's bytes are least; `split`
+// gives the layer counts instead when not empty. Endpoints are left empty.
+Plan plan_local(const ModelSpec& spec, const std::vector<uint64_t>& layer_bytes, int stages,
+                const std::vector<int>& split);
+
+}  // namespace potluck

@@ -1,0 +1,49 @@
+// A plan as people write it:
+//
+//   version: 1
+//   stream: bf16                      # or f32
+//   kv: f16                           # or bf16, f32
+//   precision: exact                  # or fast: products in lower precision
+//   context: 8192
+//   sessions: 1
+//   chunk: 256
+//   slots: 4
+//   head:
+//     name: big-desktop
+//     endpoint: tcp://10.0.0.3:7000
+//     device: cpu                     # cpu, cuda:0, hip:0
+//     threads: 4
+//     memory: 6GiB                    # also GB, MiB, MB, bytes
+//     hop: int8                       # the stream's dtype (default), or int8 in blocks (lossy)
+//   stages:
+//     - name: old-laptop
+//       endpoint: tcp://10.0.0.4:7000
+//       layers: 0:10                  # half-open
+//     - name: beside-me
+//       start: here                   # the coordinator starts this worker itself, on its machine
+//       endpoint: tcp://10.0.0.2:7001
+//       layers: 10:30
+//
+// version, head, stages and each stage's layers must be there; everything else has Plan's default,
+// and names default to "head" and "stage K". A worker that is not started here needs an endpoint;
+// one that is listens without it on a free port, of the address that the others reach us at. Each
+// worker is dialled by the one before it in the ring (head, stages, head again): a loopback
+// listener behind a worker on another machine is therefore refused.
+#pragma once
+
+#include <string>
+
+#include "topology/plan/plan.h"
+
+namespace potluck {
+
+// For a model, with its default context, and validated. Throws Fault{input}, where = "FILE:LINE",
+// or the file alone for what depends on the model.
+Plan read_plan(const std::string& path, const ModelSpec& spec);
+// As written; a context of 0: none is given.
+Plan parse_plan(const std::string& text, const std::string& file);
+
+// What parse_plan reads back as the same plan (epoch excepted: a file has none).
+std::string plan_yaml(const Plan& plan);
+
+}  // namespace potluck
