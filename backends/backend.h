@@ -169,8 +169,8 @@ class Backend {
   virtual void canvas_input(Tensor params, Tensor x, Tensor s, float eps, int rows, int64_t n,
                             DType stream, Tensor out) = 0;
   using LogitTap = std::function<void(int64_t first_id, int64_t ids, const float* logits)>;
-  // Vocabulary attention (kernels/cpu/vocab_attention.h). soft: [rows, H] = Σ p·E · soft_scale.
-  // candidates: [rows] RowCandidate.
+  // Vocabulary attention (kernels/cpu/reference/vocab_attention.h). soft: [rows, H] = Σ p·E ·
+  // soft_scale. candidates: [rows] RowCandidate.
   virtual void vocab_attention(Tensor params, Tensor h, const Matrix& table, float softcap,
                                float soft_scale, int rows, Tensor candidates, Tensor soft,
                                const LogitTap& tap) = 0;

@@ -8,9 +8,9 @@
 #include <fstream>
 #include <string>
 
-#include "kernels/cpu/dequantize.h"
-#include "kernels/cpu/each_row.h"
-#include "kernels/cpu/fast.h"
+#include "kernels/cpu/fast/fast.h"
+#include "kernels/cpu/machine/each_row.h"
+#include "kernels/cpu/reference/dequantize.h"
 #include "topology/base/check.h"
 #include "topology/base/fault.h"
 #include "topology/plan/plan.h"

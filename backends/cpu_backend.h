@@ -7,11 +7,11 @@
 #include <vector>
 
 #include "backends/backend.h"
-#include "kernels/cpu/isa.h"
-#include "kernels/cpu/packed_product.h"
-#include "kernels/cpu/pages.h"
-#include "kernels/cpu/reference.h"
-#include "kernels/cpu/thread_pool.h"
+#include "kernels/cpu/machine/isa.h"
+#include "kernels/cpu/machine/pages.h"
+#include "kernels/cpu/machine/thread_pool.h"
+#include "kernels/cpu/packed/packed_product.h"
+#include "kernels/cpu/reference/reference.h"
 
 namespace potluck {
 
@@ -72,8 +72,9 @@ class CpuBackend final : public Backend {
  private:
   struct Stored {
     std::shared_ptr<const std::byte> bytes;
-    cpu::WeightView view;    // [count · rows, columns]
-    size_t panel_bytes = 0;  // of blocks that are stored panels (kernels/cpu/packed_product.h)
+    cpu::WeightView view;  // [count · rows, columns]
+    size_t panel_bytes =
+        0;  // of blocks that are stored panels (kernels/cpu/packed/packed_product.h)
   };
   bool stores_panels(const Matrix& matrix) const;
   const Stored& stored(const Matrix& matrix) const;

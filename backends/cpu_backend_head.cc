@@ -3,10 +3,10 @@
 #include <vector>
 
 #include "backends/cpu_backend.h"
-#include "kernels/cpu/dequantize.h"
-#include "kernels/cpu/each_row.h"
-#include "kernels/cpu/fast.h"
-#include "kernels/cpu/vocab_attention.h"
+#include "kernels/cpu/fast/fast.h"
+#include "kernels/cpu/machine/each_row.h"
+#include "kernels/cpu/reference/dequantize.h"
+#include "kernels/cpu/reference/vocab_attention.h"
 #include "topology/base/check.h"
 
 namespace potluck {

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "kernels/cpu/machine/thread_pool.h"
 #include "kernels/cpu/peaks.h"
-#include "kernels/cpu/thread_pool.h"
 
 namespace potluck {
 namespace {

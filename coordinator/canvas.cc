@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "kernels/cpu/philox.h"
+#include "kernels/noise/philox.h"
 
 namespace potluck {
 namespace {

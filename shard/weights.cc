@@ -3,7 +3,7 @@
 #include <cstring>
 #include <string>
 
-#include "kernels/cpu/dequantize.h"
+#include "kernels/cpu/reference/dequantize.h"
 #include "topology/base/check.h"
 #include "topology/base/fault.h"
 

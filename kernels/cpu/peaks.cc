@@ -11,9 +11,9 @@
 #include <string>
 #include <vector>
 
-#include "kernels/cpu/each_row.h"
-#include "kernels/cpu/pages.h"
-#include "kernels/cpu/products.h"
+#include "kernels/cpu/machine/each_row.h"
+#include "kernels/cpu/machine/pages.h"
+#include "kernels/cpu/reference/products.h"
 #include "topology/base/check.h"
 #include "topology/base/clock.h"
 #include "topology/base/fault.h"

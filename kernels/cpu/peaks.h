@@ -6,9 +6,9 @@
 #include <compare>
 #include <cstddef>
 
-#include "kernels/cpu/isa.h"
-#include "kernels/cpu/packed_product.h"
-#include "kernels/cpu/thread_pool.h"
+#include "kernels/cpu/machine/isa.h"
+#include "kernels/cpu/machine/thread_pool.h"
+#include "kernels/cpu/packed/packed_product.h"
 #include "topology/base/dtype.h"
 
 namespace potluck::cpu {

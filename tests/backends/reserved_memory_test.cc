@@ -5,7 +5,7 @@
 #include <string>
 
 #include "backends/cpu_backend.h"
-#include "kernels/cpu/packed_product.h"
+#include "kernels/cpu/packed/packed_product.h"
 #include "shard/head.h"
 #include "shard/stage.h"
 #include "tests/kernels/isa_test.h"

@@ -11,10 +11,10 @@
 #include <string>
 #include <vector>
 
-#include "kernels/cpu/dequantize.h"
-#include "kernels/cpu/fast.h"
-#include "kernels/cpu/pages.h"
+#include "kernels/cpu/fast/fast.h"
+#include "kernels/cpu/machine/pages.h"
 #include "kernels/cpu/peaks.h"
+#include "kernels/cpu/reference/dequantize.h"
 
 namespace potluck::cpu {
 namespace {

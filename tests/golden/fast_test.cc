@@ -4,7 +4,7 @@
 #include <tuple>
 
 #include "cluster/verify.h"
-#include "kernels/cpu/isa.h"
+#include "kernels/cpu/machine/isa.h"
 #include "tests/golden/traces.h"
 
 namespace potluck {

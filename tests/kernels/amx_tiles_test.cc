@@ -5,7 +5,7 @@
 #include <random>
 #include <vector>
 
-#include "kernels/cpu/amx/bf16_multiply.h"
+#include "kernels/cpu/packed/amx/bf16_multiply.h"
 
 namespace potluck::cpu {
 namespace {

@@ -6,9 +6,9 @@
 #include <random>
 #include <vector>
 
-#include "kernels/cpu/dequantize.h"
-#include "kernels/cpu/fast.h"
-#include "kernels/cpu/reference.h"
+#include "kernels/cpu/fast/fast.h"
+#include "kernels/cpu/reference/dequantize.h"
+#include "kernels/cpu/reference/reference.h"
 #include "tests/kernels/isa_test.h"
 
 namespace potluck::cpu {

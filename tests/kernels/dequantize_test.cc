@@ -1,4 +1,4 @@
-#include "kernels/cpu/dequantize.h"
+#include "kernels/cpu/reference/dequantize.h"
 
 #include <gtest/gtest.h>
 

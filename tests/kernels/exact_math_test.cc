@@ -1,4 +1,4 @@
-#include "kernels/cpu/exact_math.h"
+#include "kernels/cpu/reference/exact_math.h"
 
 #include <gtest/gtest.h>
 
@@ -7,7 +7,7 @@
 #include <random>
 #include <vector>
 
-#include "kernels/cpu/fast.h"
+#include "kernels/cpu/fast/fast.h"
 
 namespace potluck::cpu {
 namespace {

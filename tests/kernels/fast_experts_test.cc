@@ -6,8 +6,8 @@
 #include <random>
 #include <vector>
 
-#include "kernels/cpu/dequantize.h"
-#include "kernels/cpu/fast.h"
+#include "kernels/cpu/fast/fast.h"
+#include "kernels/cpu/reference/dequantize.h"
 #include "tests/kernels/isa_test.h"
 
 namespace potluck::cpu {

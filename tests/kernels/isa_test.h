@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "kernels/cpu/isa.h"
+#include "kernels/cpu/machine/isa.h"
 
 namespace potluck::cpu {
 

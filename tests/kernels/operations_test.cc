@@ -6,8 +6,8 @@
 #include <random>
 #include <vector>
 
-#include "kernels/cpu/dequantize.h"
-#include "kernels/cpu/reference.h"
+#include "kernels/cpu/reference/dequantize.h"
+#include "kernels/cpu/reference/reference.h"
 
 namespace potluck::cpu {
 namespace {

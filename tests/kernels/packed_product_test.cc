@@ -1,6 +1,6 @@
 // Packed products, on every instruction set that this machine has, against the reference: each
 // stored type, odd shapes, with a tolerance out of what packing rounds.
-#include "kernels/cpu/packed_product.h"
+#include "kernels/cpu/packed/packed_product.h"
 
 #include <gtest/gtest.h>
 

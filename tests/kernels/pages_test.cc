@@ -1,5 +1,5 @@
 // Memory of a system's own pages: where it begins, what is in it, and whose it is.
-#include "kernels/cpu/pages.h"
+#include "kernels/cpu/machine/pages.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "kernels/cpu/philox.h"
+#include "kernels/noise/philox.h"
 
 #include <gtest/gtest.h>
 

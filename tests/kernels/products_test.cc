@@ -1,5 +1,5 @@
 // The blocked products against their definition, bit for bit, on odd shapes.
-#include "kernels/cpu/products.h"
+#include "kernels/cpu/reference/products.h"
 
 #include <gtest/gtest.h>
 

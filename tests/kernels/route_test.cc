@@ -5,8 +5,8 @@
 #include <cmath>
 #include <vector>
 
-#include "kernels/cpu/dequantize.h"
-#include "kernels/cpu/fast.h"
+#include "kernels/cpu/fast/fast.h"
+#include "kernels/cpu/reference/dequantize.h"
 #include "tests/kernels/stored_weights.h"
 
 namespace potluck::cpu {

@@ -11,8 +11,8 @@
 #include <string_view>
 #include <vector>
 
-#include "kernels/cpu/dequantize.h"
-#include "kernels/cpu/fast.h"
+#include "kernels/cpu/fast/fast.h"
+#include "kernels/cpu/reference/dequantize.h"
 
 namespace potluck::cpu {
 

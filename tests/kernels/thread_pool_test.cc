@@ -1,5 +1,5 @@
 // What the pool does to its threads; that it runs each index once is in operations_test.cc.
-#include "kernels/cpu/thread_pool.h"
+#include "kernels/cpu/machine/thread_pool.h"
 
 #include <gtest/gtest.h>
 #include <sched.h>

@@ -1,4 +1,4 @@
-#include "kernels/cpu/vocab_attention.h"
+#include "kernels/cpu/reference/vocab_attention.h"
 
 #include <gtest/gtest.h>
 
@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "kernels/cpu/fast.h"
+#include "kernels/cpu/fast/fast.h"
 #include "tests/kernels/isa_test.h"
 
 namespace potluck::cpu {

@@ -28,5 +28,5 @@ for fault_path, (fault_text, expected) in FAULTS.items():
     found = findings_of(fault_path, fault_text)
     assert len(found) == 1 and expected in found[0], (fault_path, found)
 assert "not built" in findings_of("shard/dead.cc", "int x;\n", built=False)[0]
-assert findings_of("shard/fine.cc", '#include "kernels/cpu/philox.h"\nint x;\n') == []
+assert findings_of("shard/fine.cc", '#include "kernels/noise/philox.h"\nint x;\n') == []
 print(f"{len(FAULTS) + 1} planted faults named")

@@ -22,7 +22,7 @@ uint64_t exact_panels(uint64_t columns, uint64_t threads) {
   return floats(kExactPanel * columns) * threads;
 }
 
-// A thread takes several panels of W, up to 640 KB (kernels/cpu/fast_matmul.cc).
+// A thread takes several panels of W, up to 640 KB (kernels/cpu/fast/matmul.cc).
 uint64_t fast_product(uint64_t columns, const ScratchShape& s) {
   const uint64_t panel = kPanel * packed_bytes(columns);
   return s.rows * packed_bytes(columns) +
@@ -61,7 +61,7 @@ uint64_t attention(const ModelSpec& spec, const LayerSpec& layer, const ScratchS
           kTile * dim * 2 + kPanel * packed_bytes(std::max(dim, kTile)) + 512);
 }
 
-// Exact: logits and rows of E of a tile of 256 ids. Fast (kernels/cpu/fast_vocab_attention.cc):
+// Exact: logits and rows of E of a tile of 256 ids. Fast (kernels/cpu/fast/vocab_attention.cc):
 // logits of 1,024 ids and twice the weights of 512, soft by panels, and for each thread a panel of
 // E or 512 rows of 256 values in bf16 beside a panel of them.
 uint64_t vocabulary(const ModelSpec& spec, const ScratchShape& s) {

@@ -1,0 +1,121 @@
+// How AVX2's products lay out what they multiply, and how it comes there.
+//
+// Bytes of W travel as quads: 4 columns of 8 rows are a vector, eight quads a run of 32 columns. A
+// Layout says how quads become a group of a panel:
+//   kValueBytes: of a group of the format;
+//   arrange(quad): its bytes in the order in which they are stored and put;
+//   put(arranged, quad of the group, rows / 8, group): in the group's values.
+// Behind them lie f32 scale[32], then f32 minimum[32] where the format has one.
+//
+// All of it has internal linkage: each source compiles it for its own instruction set, and the
+// linker must not choose one for all.
+#pragma once
+
+#include <cstring>
+
+#include "kernels/cpu/packed/avx2/tiles.h"
+#include "kernels/cpu/packed/formats.h"
+
+namespace potluck::cpu::avx2 {
+namespace {
+
+constexpr int kQuads = 8;                   // of a run
+constexpr int kSide = 8;                    // rows of a quad
+constexpr int kSides = kPanelRows / kSide;  // of a panel
+constexpr int kBlock = 32;                  // values of x that share a scale
+constexpr int kQuadBytes = 32 * kSides;     // of a panel's 32 rows
+
+template <typename Layout>
+constexpr size_t kGroupBytes = Layout::kValueBytes + kScaleBytes<typename Layout::Format>;
+
+template <typename Layout>
+size_t panel_bytes(int64_t columns) {
+  return static_cast<size_t>(columns / Layout::Format::kGroup) * kGroupBytes<Layout>;
+}
+
+// The quads of 8 rows of 32 bytes, `stride` apart.
+POTLUCK_INLINE_256 void take_quads(const uint8_t* rows, size_t stride, __m256i (&quads)[kQuads]) {
+  for (int r = 0; r < kSide; ++r) quads[r] = load_32(rows + static_cast<size_t>(r) * stride);
+  transpose_8x8(quads);
+}
+
+// Quad j of a run of a panel's block.
+template <typename Layout>
+POTLUCK_INLINE_256 void put_quad(__m256i arranged, int run, int j, int side, std::byte* panel) {
+  constexpr int kOfGroup = Layout::Format::kGroup / 4;
+  const int quad = run * kQuads + j;
+  Layout::put(arranged, quad % kOfGroup, side,
+              panel + static_cast<size_t>(quad / kOfGroup) * kGroupBytes<Layout>);
+}
+
+template <typename Layout>
+void pack_panel(const WeightView& w, std::byte* panel) {
+  using Format = typename Layout::Format;
+  pack_blocks<Format, kGroupBytes<Layout>>(w, panel, [](const Stage<Format>& stage, std::byte* to) {
+    for (int run = 0; run < Format::kValues / kRun; ++run)
+      for (int side = 0; side < kSides; ++side) {
+        __m256i quads[kQuads];
+        take_quads(stage.q[side * kSide] + run * kRun, Format::kValues, quads);
+#pragma GCC unroll 8
+        for (int j = 0; j < kQuads; ++j)
+          put_quad<Layout>(Layout::arrange(quads[j]), run, j, side, to);
+      }
+    for (int g = 0; g < Stage<Format>::kGroups; ++g)
+      write_scales(stage, g,
+                   to + static_cast<size_t>(g) * kGroupBytes<Layout> + Layout::kValueBytes);
+  });
+}
+
+// Groups of a panel, and the first of them among all.
+struct Chunk {
+  const std::byte* panel;
+  int64_t first, groups;
+};
+
+// A row's values of one block as int32, with their scale.
+struct QuantizedBlock {
+  __m256i values[4];
+  float scale;
+};
+
+// n < 32 values are filled up with zeros.
+POTLUCK_INLINE_256 QuantizedBlock quantize_block(const float* x, int64_t n, float reach) {
+  __m256 parts[4], most = _mm256_setzero_ps();
+  for (int i = 0; i < 4; ++i) {
+    parts[i] = _mm256_maskload_ps(x + 8 * i, first_lanes(n - 8 * i));
+    most = _mm256_max_ps(most, _mm256_andnot_ps(_mm256_set1_ps(-0.0f), parts[i]));
+  }
+  __m128 four = _mm_max_ps(_mm256_castps256_ps128(most), _mm256_extractf128_ps(most, 1));
+  four = _mm_max_ps(four, _mm_movehl_ps(four, four));
+  const float all = _mm_cvtss_f32(_mm_max_ss(four, _mm_movehdup_ps(four)));
+  const __m256 inverse = _mm256_set1_ps(all > 0 ? reach / all : 0.0f);
+  QuantizedBlock block;
+  block.scale = all / reach;
+  for (int i = 0; i < 4; ++i)
+    block.values[i] = _mm256_cvtps_epi32(_mm256_mul_ps(parts[i], inverse));
+  return block;
+}
+
+// Of one of a block's equal parts, of which there are one or two.
+POTLUCK_INLINE_256 int32_t sum_of(const QuantizedBlock& block, int part, int parts) {
+  __m256i eight = _mm256_add_epi32(block.values[2 * part], block.values[2 * part + 1]);
+  if (parts == 1)
+    eight = _mm256_add_epi32(eight, _mm256_add_epi32(block.values[2], block.values[3]));
+  __m128i four = _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
+  four = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
+  return _mm_cvtsi128_si32(_mm_add_epi32(four, _mm_shuffle_epi32(four, 0xb1)));
+}
+
+// Two vectors of int32 as one of int16, in order.
+POTLUCK_INLINE_256 __m256i to_int16(__m256i low, __m256i high) {
+  return _mm256_permute4x64_epi64(_mm256_packs_epi32(low, high), 0xd8);
+}
+
+POTLUCK_INLINE_256 __m256 broadcast(const std::byte* p) {
+  float value;
+  std::memcpy(&value, p, 4);
+  return _mm256_set1_ps(value);
+}
+
+}  // namespace
+}  // namespace potluck::cpu::avx2

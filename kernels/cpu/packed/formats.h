@@ -1,0 +1,306 @@
+// The stored integer blocks as unsigned bytes with a scale, and a minimum or a zero point, for each
+// group of values:  x = scale · (q − kZero) − minimum.  Formats:
+// kernels/cpu/reference/dequantize.cc, which they meet value for value. For AVX2 and above.
+//
+// All of it has internal linkage: each source compiles it for its own instruction set, and the
+// linker must not choose one for all.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+#include <cstring>
+
+#include "kernels/cpu/packed/packed_product.h"
+
+namespace potluck::cpu {
+namespace {
+
+// A format has: kValues and kBytes of a block; kBits of a value; kGroup, the values that share a
+// scale; kZero; kMinimum, whether a group has one; unpack(block, q[kValues]).
+// A scale is made of kHalves f16 of the block, which begin at byte kHalvesAt, and kFactors bytes of
+// each group, factor(block, i · groups + g): scale = halves[0] · factors[0], minimum = halves[1] ·
+// factors[1]; with no factors halves[0] and −halves[1].
+
+inline float read_f16(const uint8_t* p) {
+  uint16_t bits;
+  std::memcpy(&bits, p, 2);
+  return _cvtsh_ss(bits);
+}
+
+inline uint32_t read_u32(const uint8_t* p) {
+  uint32_t bits;
+  std::memcpy(&bits, p, 4);
+  return bits;
+}
+
+inline __m256i load_32(const uint8_t* p) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+}
+
+inline void store_32(uint8_t* p, __m256i v) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v);
+}
+
+inline __m256i low_nibbles(__m256i v) {
+  return _mm256_and_si256(v, _mm256_set1_epi8(15));
+}
+
+inline __m256i high_nibbles(__m256i v) {
+  return low_nibbles(_mm256_srli_epi16(v, 4));
+}
+
+// 16 bytes of nibbles as 32 values: the low ones, then the high ones.
+inline __m256i nibbles_16(const uint8_t* p) {
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return low_nibbles(_mm256_set_m128i(_mm_srli_epi16(bytes, 4), bytes));
+}
+
+// 16 in each byte whose bit of `mask` is set in the byte of `bits`.
+inline __m256i fifth_where(__m256i bits, __m256i mask) {
+  return _mm256_and_si256(_mm256_cmpeq_epi8(_mm256_and_si256(bits, mask), mask),
+                          _mm256_set1_epi8(16));
+}
+
+// 16 in byte j where bit j is set.
+inline __m256i fifth_bits(uint32_t bits) {
+  const __m256i spread =
+      _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
+  const __m256i each = _mm256_shuffle_epi8(_mm256_set1_epi32(static_cast<int>(bits)), spread);
+  return fifth_where(each, _mm256_set1_epi64x(static_cast<int64_t>(0x8040201008040201)));
+}
+
+// Formats whose blocks are one group and begin with f16 d, f16 m where there is a minimum.
+template <int kHalvesOfBlock>
+struct PlainScales {
+  static constexpr int kHalves = kHalvesOfBlock, kHalvesAt = 0, kFactors = 0;
+  static int factor(const uint8_t*, int) { return 1; }
+};
+
+// 34 B: f16 d, 32 × int8.
+struct Q8_0 : PlainScales<1> {
+  static constexpr int kBits = 8;
+  static constexpr int kValues = 32, kBytes = 34, kGroup = 32, kZero = 128;
+  static constexpr bool kMinimum = false;
+  static void unpack(const uint8_t* b, uint8_t* q) {
+    store_32(q, _mm256_xor_si256(load_32(b + 2), _mm256_set1_epi8(-128)));
+  }
+};
+
+// 18 B: f16 d, nibbles.
+struct Q4_0 : PlainScales<1> {
+  static constexpr int kBits = 4;
+  static constexpr int kValues = 32, kBytes = 18, kGroup = 32, kZero = 8;
+  static constexpr bool kMinimum = false;
+  static void unpack(const uint8_t* b, uint8_t* q) { store_32(q, nibbles_16(b + 2)); }
+};
+
+// 20 B: f16 d, f16 m, nibbles.
+struct Q4_1 : PlainScales<2> {
+  static constexpr int kBits = 4;
+  static constexpr int kValues = 32, kBytes = 20, kGroup = 32, kZero = 0;
+  static constexpr bool kMinimum = true;
+  static void unpack(const uint8_t* b, uint8_t* q) { store_32(q, nibbles_16(b + 4)); }
+};
+
+// 22 B: f16 d, 32 fifth bits, nibbles.
+struct Q5_0 : PlainScales<1> {
+  static constexpr int kBits = 5;
+  static constexpr int kValues = 32, kBytes = 22, kGroup = 32, kZero = 16;
+  static constexpr bool kMinimum = false;
+  static void unpack(const uint8_t* b, uint8_t* q) {
+    store_32(q, _mm256_or_si256(nibbles_16(b + 6), fifth_bits(read_u32(b + 2))));
+  }
+};
+
+// 24 B: f16 d, f16 m, 32 fifth bits, nibbles.
+struct Q5_1 : PlainScales<2> {
+  static constexpr int kBits = 5;
+  static constexpr int kValues = 32, kBytes = 24, kGroup = 32, kZero = 0;
+  static constexpr bool kMinimum = true;
+  static void unpack(const uint8_t* b, uint8_t* q) {
+    store_32(q, _mm256_or_si256(nibbles_16(b + 8), fifth_bits(read_u32(b + 4))));
+  }
+};
+
+// The 6-bit scales and minima of Q4_K and Q5_K: f16 d, f16 m, 12 bytes S.
+struct SixBitScales {
+  static constexpr int kHalves = 2, kHalvesAt = 0, kFactors = 2;
+
+  static int factor(const uint8_t* b, int i) {
+    const uint8_t* s = b + 4;
+    const int g = i % 8;
+    if (i < 8) return g < 4 ? s[g] & 63 : (s[g + 4] & 15) | ((s[g - 4] >> 6) << 4);
+    return g < 4 ? s[g + 4] & 63 : (s[g + 4] >> 4) | ((s[g] >> 6) << 4);
+  }
+};
+
+// 144 B: f16 d, f16 m, 12 B of scales, 4 chunks of 32 B: low nibbles, then high, 32 values each.
+struct Q4_K : SixBitScales {
+  static constexpr int kBits = 4;
+  static constexpr int kValues = 256, kBytes = 144, kGroup = 32, kZero = 0;
+  static constexpr bool kMinimum = true;
+  static void unpack(const uint8_t* b, uint8_t* q) {
+    for (int chunk = 0; chunk < 4; ++chunk) {
+      const __m256i bytes = load_32(b + 16 + 32 * chunk);
+      store_32(q + 64 * chunk, low_nibbles(bytes));
+      store_32(q + 64 * chunk + 32, high_nibbles(bytes));
+    }
+  }
+};
+
+// 176 B: as Q4_K with 32 B of fifth bits before the nibbles: bits 2·chunk and 2·chunk + 1.
+struct Q5_K : SixBitScales {
+  static constexpr int kBits = 5;
+  static constexpr int kValues = 256, kBytes = 176, kGroup = 32, kZero = 0;
+  static constexpr bool kMinimum = true;
+  static void unpack(const uint8_t* b, uint8_t* q) {
+    const __m256i fifth = load_32(b + 16);
+    const auto bits = [fifth](int bit) {
+      return fifth_where(fifth, _mm256_set1_epi8(static_cast<char>(1 << bit)));
+    };
+    for (int chunk = 0; chunk < 4; ++chunk) {
+      const __m256i bytes = load_32(b + 48 + 32 * chunk);
+      store_32(q + 64 * chunk, _mm256_or_si256(low_nibbles(bytes), bits(2 * chunk)));
+      store_32(q + 64 * chunk + 32, _mm256_or_si256(high_nibbles(bytes), bits(2 * chunk + 1)));
+    }
+  }
+};
+
+// 210 B: 128 B of low nibbles, 64 B of high pairs, 16 int8 scales, f16 d.
+struct Q6_K {
+  static constexpr int kBits = 6, kHalves = 1, kHalvesAt = 208, kFactors = 1;
+  static constexpr int kValues = 256, kBytes = 210, kGroup = 16, kZero = 32;
+  static constexpr bool kMinimum = false;
+  static int factor(const uint8_t* b, int i) { return static_cast<int8_t>(b[192 + i]); }
+  static void unpack(const uint8_t* b, uint8_t* q) {
+    for (int half = 0; half < 2; ++half) {
+      const __m256i first = load_32(b + 64 * half), second = load_32(b + 64 * half + 32);
+      const __m256i high = load_32(b + 128 + 32 * half);
+      const auto pair = [](__m256i v) {
+        return _mm256_and_si256(v, _mm256_set1_epi8(48));  // bits 4 and 5
+      };
+      uint8_t* out = q + 128 * half;
+      store_32(out, _mm256_or_si256(low_nibbles(first), pair(_mm256_slli_epi16(high, 4))));
+      store_32(out + 32, _mm256_or_si256(low_nibbles(second), pair(_mm256_slli_epi16(high, 2))));
+      store_32(out + 64, _mm256_or_si256(high_nibbles(first), pair(high)));
+      store_32(out + 96, _mm256_or_si256(high_nibbles(second), pair(_mm256_srli_epi16(high, 2))));
+    }
+  }
+};
+
+// scale[g · kPanelRows] and minimum[g · kPanelRows] of group g of a block.
+template <typename Format>
+inline void unpack_scales(const uint8_t* block, float* scale, float* minimum) {
+  constexpr int kGroups = Format::kValues / Format::kGroup;
+  const uint8_t* halves = block + Format::kHalvesAt;
+  for (int g = 0; g < kGroups; ++g)
+    scale[g * kPanelRows] = read_f16(halves) * static_cast<float>(Format::factor(block, g));
+  if constexpr (Format::kMinimum) {
+    const float sign = Format::kFactors ? 1.0f : -1.0f, half = sign * read_f16(halves + 2);
+    for (int g = 0; g < kGroups; ++g)
+      minimum[g * kPanelRows] = half * static_cast<float>(Format::factor(block, kGroups + g));
+  }
+}
+
+// One stored block of each of a panel's rows of W.
+template <typename Format>
+struct Stage {
+  static constexpr int kGroups = Format::kValues / Format::kGroup;
+  alignas(64) uint8_t q[kPanelRows][Format::kValues];
+  alignas(64) float scale[kGroups][kPanelRows];
+  alignas(64) float minimum[kGroups][kPanelRows];
+};
+
+// In a panel, behind the values of a group: f32 scale[32], then f32 minimum[32] where the format
+// has one.
+template <typename Format>
+constexpr size_t kScaleBytes = kPanelRows * 4 * (Format::kMinimum ? 2 : 1);
+
+template <typename Format>
+inline void write_scales(const Stage<Format>& stage, int group, std::byte* to) {
+  std::memcpy(to, stage.scale[group], sizeof(stage.scale[group]));
+  if constexpr (Format::kMinimum)
+    std::memcpy(to + sizeof(stage.scale[group]), stage.minimum[group],
+                sizeof(stage.minimum[group]));
+}
+
+// Unpacks the blocks of w's rows, one of each row at a time; write(stage, panel) lays their groups
+// out, kGroupBytes each.
+template <typename Format, size_t kGroupBytes, typename Write>
+inline void pack_blocks(const WeightView& w, std::byte* panel, const Write& write) {
+  Stage<Format> stage;
+  if (w.rows < kPanelRows) std::memset(&stage, 0, sizeof(stage));
+  const int64_t blocks = w.columns / Format::kValues;
+  const auto* bytes = static_cast<const uint8_t*>(w.blocks);
+  for (int64_t b = 0; b < blocks; ++b) {
+    for (int64_t c = 0; c < w.rows; ++c) {
+      const uint8_t* block = bytes + (c * blocks + b) * Format::kBytes;
+      Format::unpack(block, stage.q[c]);
+      unpack_scales<Format>(block, stage.scale[0] + c, stage.minimum[0] + c);
+    }
+    write(stage, panel);
+    panel += Stage<Format>::kGroups * kGroupBytes;
+  }
+}
+
+// Where a block of a stored panel, kValues columns of 32 rows, has what: values in runs of kRun
+// columns, of eight bits a byte each, of fewer a nibble and then bit 4, and bit 5, of each; then
+// f16 halves [kHalves][32 rows] and bytes factors [kFactors][groups][32 rows]. How values lie
+// within a run is each instruction set's own. At most 3 % more bytes than the file's blocks (Q4_K
+// and Q5_K; the others take the same).
+inline constexpr int kRun = 32;
+
+template <typename Format>
+struct StoredBlock {
+  static constexpr int kGroups = Format::kValues / Format::kGroup;
+  static constexpr int kRuns = Format::kValues / kRun;
+  static constexpr int kExtraBits = Format::kBits == 8 ? 0 : Format::kBits - 4;
+  static constexpr int kRunBytes =
+      kPanelRows * kRun / 8 * (Format::kBits == 8 ? 8 : 4 + kExtraBits);
+  static constexpr int kHalvesAt = kRuns * kRunBytes;
+  static constexpr int kFactorsAt = kHalvesAt + Format::kHalves * kPanelRows * 2;
+  static constexpr size_t kBytes = kFactorsAt + Format::kFactors * kGroups * kPanelRows;
+  static_assert(kBytes % 64 == 0);
+};
+
+template <typename Format>
+size_t stored_bytes(int64_t columns) {
+  return static_cast<size_t>(columns / Format::kValues) * StoredBlock<Format>::kBytes;
+}
+
+// body<Format>() for the format of a stored type; false if it has no integer blocks.
+template <typename Body>
+inline bool with_format(DType type, const Body& body) {
+  switch (type) {
+    case DType::q8_0:
+      return body.template operator()<Q8_0>(), true;
+    case DType::q4_0:
+      return body.template operator()<Q4_0>(), true;
+    case DType::q4_1:
+      return body.template operator()<Q4_1>(), true;
+    case DType::q5_0:
+      return body.template operator()<Q5_0>(), true;
+    case DType::q5_1:
+      return body.template operator()<Q5_1>(), true;
+    case DType::q4_k:
+      return body.template operator()<Q4_K>(), true;
+    case DType::q5_k:
+      return body.template operator()<Q5_K>(), true;
+    case DType::q6_k:
+      return body.template operator()<Q6_K>(), true;
+    default:
+      return false;
+  }
+}
+
+// product<Format>() of the format of a stored type; none of one without integer blocks.
+template <typename Product>
+inline const PackedProduct* product_of_format(DType type, const Product& product) {
+  const PackedProduct* found = nullptr;
+  with_format(type, [&]<typename Format>() { found = product.template operator()<Format>(); });
+  return found;
+}
+
+}  // namespace
+}  // namespace potluck::cpu

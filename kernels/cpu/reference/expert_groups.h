@@ -1,0 +1,28 @@
+// The (row, k) slots of a routed pass, grouped by expert: what the reference and the fast experts
+// share.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/cpu/machine/arena.h"
+#include "kernels/cpu/machine/thread_pool.h"
+
+namespace potluck::cpu {
+
+struct ExpertGroups {
+  int64_t slots;   // rows · k
+  int32_t* order;  // [slots] the slot at each grouped place; rows in order within an expert
+  int32_t* place;  // [slots] the grouped place of each slot
+  int32_t* begin;  // [experts + 1] where an expert's places begin
+  int64_t rows(int64_t expert) const { return begin[expert + 1] - begin[expert]; }
+};
+
+ExpertGroups carve_groups(size_t slots, int experts, Arena& arena);
+void group_by_expert(const int32_t* expert, int experts, const ExpertGroups& groups);
+
+// out[t,:] = Σ_k weight[t,k] · outputs[place of (t,k),:], in the order of each token's own k.
+void sum_slots(const ExpertGroups& groups, const float* outputs, const float* weight, int64_t rows,
+               int used, int64_t hidden, float* out, ThreadPool& pool);
+
+}  // namespace potluck::cpu

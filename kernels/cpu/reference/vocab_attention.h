@@ -1,0 +1,70 @@
+// Vocabulary attention: soft cap → temperature → (argmax, sample, entropy, Σ p·E) in one pass over
+// the tied table E, with Q = h and K = V = E. Logits live a tile at a time and are never stored.
+//
+// Sampling is an exponential race: vocabulary tiles of fixed width kSampleTile each draw e = −ln u;
+// the tile with the least e / mass wins, a second uniform picks inside it. Exact, associative, free
+// of order.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+
+#include "kernels/cpu/reference/reference.h"
+
+namespace potluck::cpu {
+
+inline constexpr int kSampleTile = 256;  // part of the definition, whatever a kernel's blocking
+
+// What one range of E's rows says of one canvas row. Mergeable, ranges in any order.
+struct VocabPartial {
+  float max;       // of z = softcap(logit) / t over the range
+  float mass;      // Σ e^(z − max)
+  float moment;    // Σ (z − max) · e^(z − max): small where the row is sure
+  float best;      // the greatest z (equals max) …
+  int32_t argmax;  // … and its id; ties: lowest
+  double race;     // least ln(−ln u) − ln(tile mass) over the tiles so far
+  int32_t sample;  // id picked inside the winning tile
+};
+
+struct VocabNoise {  // of one segment (one canvas)
+  uint64_t key = 0;  // the request's seed
+  uint32_t answer = 0, canvas = 0, step = 0;
+};
+
+struct VocabRequest {
+  const float* h = nullptr;  // [rows, H], after the final norm
+  int64_t rows = 0;
+  int64_t hidden = 0;
+  WeightView
+      table;  // rows [first_id, first_id + table.rows) of E; first_id: multiple of kSampleTile
+  int64_t first_id = 0;
+  float softcap = 30.0f;
+  // Per row, because rows of several canvases may share a pass:
+  const float* inverse_temperature = nullptr;  // [rows]
+  const VocabNoise* noise = nullptr;           // [rows]
+  const int32_t* position = nullptr;           // [rows] within its canvas
+  // Optional tap (verify): soft-capped logits of a tile before temperature, [rows, ids] row-major.
+  std::function<void(int64_t first_id, int64_t ids, const float* logits)> tap;
+};
+
+// Shape-only sizes, for reserving: bytes of scratch.
+size_t vocab_scratch(int64_t rows, int64_t hidden, int threads);
+
+// partial: [rows]; soft: [rows, H] = Σ e^(z − max)·E over the range (not yet divided by mass).
+void vocab_attention(const VocabRequest& request, VocabPartial* partial, float* soft, void* scratch,
+                     ThreadPool& pool);
+
+// into ∪= from, row by row; soft sums are rescaled to the common max. soft may be nullptr in both.
+void merge(VocabPartial* into, float* soft_into, const VocabPartial* from, const float* soft_from,
+           int64_t rows, int64_t hidden);
+
+// entropy = ln Σe^z − Σ z·p (nats, ≥ 0); soft[t,:] /= mass.
+void finish(const VocabPartial* partial, int64_t rows, int64_t hidden, float* entropy, float* soft);
+
+// One pass of a recorded distribution: soft = Σ softmax(z)·E for given z [rows, V] (verify's forced
+// replay; tests). z = logits / t.
+void soft_from_logits(const float* z, int64_t rows, const WeightView& table, float* soft,
+                      float* scratch, ThreadPool& pool);
+
+}  // namespace potluck::cpu

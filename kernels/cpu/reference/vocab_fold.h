@@ -1,0 +1,31 @@
+// What vocabulary attention does with one row's logits of one tile, given them: shared by the
+// reference and the fast kernel.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/cpu/reference/vocab_attention.h"
+
+namespace potluck::cpu {
+
+void start_rows(int64_t rows, VocabPartial* partial);
+
+using Exps = void (*)(float* x, int64_t n, float shift);  // x[i] = exp(x[i] − shift)
+
+// A row's soft-capped logits of ids [first_id, first_id + ids), ids ≤ kSampleTile.
+struct LogitTile {
+  int64_t first_id, ids;
+  float* z;
+  Exps exps;
+};
+
+// Folds a tile into a row's running sums, its argmax and its race. Afterwards z holds the weights
+// e^(z/t − max). Returns what the row's weighted sums so far are to be multiplied by, since max may
+// have risen.
+float fold_tile(const VocabRequest& request, int64_t row, const LogitTile& tile,
+                VocabPartial& partial);
+
+// Σ (z − max')·e^(z − max) for another max', out of the sums for max; nothing summed yet: 0.
+float shifted_moment(const VocabPartial& partial, float max);
+
+}  // namespace potluck::cpu

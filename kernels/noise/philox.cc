@@ -1,0 +1,38 @@
+#include "kernels/noise/philox.h"
+
+namespace potluck::cpu {
+namespace {
+
+std::array<uint32_t, 4> draw(uint64_t key, const NoiseCounter& at) {
+  return philox4x32({at.position, (static_cast<uint32_t>(at.purpose) << 28) | at.tile,
+                     (at.canvas << 8) | at.step, at.answer},
+                    key);
+}
+
+}  // namespace
+
+std::array<uint32_t, 4> philox4x32(std::array<uint32_t, 4> c, uint64_t key) {
+  uint32_t k0 = static_cast<uint32_t>(key), k1 = static_cast<uint32_t>(key >> 32);
+  for (int round = 0; round < 10; ++round) {
+    const uint64_t p0 = 0xD2511F53ull * c[0], p1 = 0xCD9E8D57ull * c[2];
+    c = {static_cast<uint32_t>(p1 >> 32) ^ c[1] ^ k0, static_cast<uint32_t>(p1),
+         static_cast<uint32_t>(p0 >> 32) ^ c[3] ^ k1, static_cast<uint32_t>(p0)};
+    k0 += 0x9E3779B9u;
+    k1 += 0xBB67AE85u;
+  }
+  return c;
+}
+
+double uniform(uint64_t key, const NoiseCounter& at) {
+  const auto bits = draw(key, at);
+  const uint64_t k = (static_cast<uint64_t>(bits[1]) << 32 | bits[0]) >> 12;
+  return (static_cast<double>(k) + 0.5) * 0x1p-52;
+}
+
+uint32_t uniform_below(uint64_t key, const NoiseCounter& at, uint32_t bound) {
+  const auto bits = draw(key, at);
+  const uint64_t wide = static_cast<uint64_t>(bits[1]) << 32 | bits[0];
+  return static_cast<uint32_t>((static_cast<unsigned __int128>(wide) * bound) >> 64);
+}
+
+}  // namespace potluck::cpu
