@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "backends/profiled_backend.h"
+#include "backends/profiled/profiled_backend.h"
 #include "cluster/stages_beside.h"
 #include "coordinator/sampler.h"
 #include "shard/head.h"

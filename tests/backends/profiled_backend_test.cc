@@ -1,5 +1,5 @@
 // What a profiled step counts, against arithmetic by hand.
-#include "backends/profiled_backend.h"
+#include "backends/profiled/profiled_backend.h"
 
 #include <gtest/gtest.h>
 

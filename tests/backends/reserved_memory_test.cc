@@ -4,7 +4,7 @@
 #include <memory>
 #include <string>
 
-#include "backends/cpu_backend.h"
+#include "backends/cpu/cpu_backend.h"
 #include "kernels/cpu/packed/packed_product.h"
 #include "shard/head.h"
 #include "shard/stage.h"

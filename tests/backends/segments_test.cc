@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "backends/cpu_backend.h"
+#include "backends/cpu/cpu_backend.h"
 #include "shard/head.h"
 #include "shard/stage.h"
 #include "tests/kernels/isa_test.h"

@@ -1,6 +1,5 @@
 #include "backends/backend.h"
-
-#include "backends/cpu_backend.h"
+#include "backends/cpu/cpu_backend.h"
 #include "topology/base/fault.h"
 
 namespace potluck {

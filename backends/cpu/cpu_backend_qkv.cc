@@ -1,5 +1,5 @@
 // CpuBackend's norms and rotation of Q, K and V: a row all the way, while it is in L1.
-#include "backends/cpu_backend.h"
+#include "backends/cpu/cpu_backend.h"
 #include "kernels/cpu/machine/arena.h"
 #include "kernels/cpu/machine/each_row.h"
 #include "kernels/cpu/reference/dequantize.h"

@@ -12,7 +12,7 @@
 #include <array>
 #include <map>
 
-#include "backends/cpu_backend.h"
+#include "backends/cpu/cpu_backend.h"
 #include "backends/part.h"
 #include "kernels/cpu/peaks.h"
 

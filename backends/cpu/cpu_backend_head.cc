@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "backends/cpu_backend.h"
+#include "backends/cpu/cpu_backend.h"
 #include "kernels/cpu/fast/fast.h"
 #include "kernels/cpu/machine/each_row.h"
 #include "kernels/cpu/reference/dequantize.h"

@@ -1,4 +1,4 @@
-#include "backends/profiled_backend.h"
+#include "backends/profiled/profiled_backend.h"
 
 #include <algorithm>
 #include <set>
