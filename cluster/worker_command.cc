@@ -10,7 +10,7 @@
 #include "cluster/log.h"
 #include "shard/worker.h"
 #include "topology/base/byte_size.h"
-#include "transport/zmq.h"
+#include "transport/zmq/zmq.h"
 
 namespace potluck {
 namespace {

@@ -8,7 +8,7 @@
 #include "cluster/address.h"
 #include "topology/base/clock.h"
 #include "topology/base/endpoint.h"
-#include "transport/zmq.h"
+#include "transport/zmq/zmq.h"
 
 namespace potluck {
 namespace {

@@ -9,7 +9,7 @@
 #include <string>
 #include <thread>
 
-#include "transport/zmq.h"
+#include "transport/zmq/zmq.h"
 
 namespace potluck {
 namespace {

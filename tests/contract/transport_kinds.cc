@@ -4,7 +4,7 @@
 
 #include <atomic>
 
-#include "transport/zmq.h"
+#include "transport/zmq/zmq.h"
 
 namespace potluck {
 namespace {

@@ -5,7 +5,7 @@
 
 #include "topology/base/check.h"
 #include "topology/base/fault.h"
-#include "transport/wire.h"
+#include "transport/wire/wire.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace potluck;

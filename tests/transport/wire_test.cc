@@ -1,5 +1,5 @@
 // The wire: everything there and back, and nothing else in.
-#include "transport/wire.h"
+#include "transport/wire/wire.h"
 
 #include <capnp/message.h>
 #include <capnp/serialize.h>

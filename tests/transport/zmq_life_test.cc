@@ -9,7 +9,7 @@
 
 #include "tests/transport/zmq_party.h"
 #include "tests/transport/zmtp_peer.h"
-#include "transport/wire.h"
+#include "transport/wire/wire.h"
 
 namespace potluck {
 namespace {

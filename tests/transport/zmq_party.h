@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "transport/zmq.h"
+#include "transport/zmq/zmq.h"
 
 namespace potluck {
 

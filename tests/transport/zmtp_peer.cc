@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "topology/base/check.h"
-#include "transport/wire.h"
+#include "transport/wire/wire.h"
 
 namespace potluck {
 namespace {

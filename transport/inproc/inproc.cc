@@ -5,7 +5,7 @@
 #include <mutex>
 #include <utility>
 
-#include "transport/mailbox.h"
+#include "transport/link/mailbox.h"
 #include "transport/transport.h"
 
 namespace potluck {

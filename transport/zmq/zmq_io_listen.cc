@@ -4,9 +4,9 @@
 #include <utility>
 
 #include "topology/base/version.h"
-#include "transport/wire.h"
-#include "transport/zmq_endpoint.h"
-#include "transport/zmq_io.h"
+#include "transport/wire/wire.h"
+#include "transport/zmq/zmq_endpoint.h"
+#include "transport/zmq/zmq_io.h"
 
 namespace potluck {
 namespace {

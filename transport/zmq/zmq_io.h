@@ -10,11 +10,11 @@
 #include <thread>
 #include <vector>
 
-#include "transport/mailbox.h"
-#include "transport/zmq.h"
-#include "transport/zmq_endpoint.h"
-#include "transport/zmq_link.h"
-#include "transport/zmq_socket.h"
+#include "transport/link/mailbox.h"
+#include "transport/zmq/zmq.h"
+#include "transport/zmq/zmq_endpoint.h"
+#include "transport/zmq/zmq_link.h"
+#include "transport/zmq/zmq_socket.h"
 
 namespace potluck {
 

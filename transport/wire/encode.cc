@@ -7,7 +7,7 @@
 #include "protocol.capnp.h"
 #include "topology/base/fault.h"
 #include "topology/base/utf8.h"
-#include "transport/wire.h"
+#include "transport/wire/wire.h"
 
 namespace potluck {
 namespace {

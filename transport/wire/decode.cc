@@ -10,7 +10,7 @@
 #include "topology/base/fault.h"
 #include "topology/base/utf8.h"
 #include "topology/base/version.h"
-#include "transport/wire.h"
+#include "transport/wire/wire.h"
 
 namespace potluck {
 namespace {

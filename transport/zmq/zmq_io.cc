@@ -1,4 +1,4 @@
-#include "transport/zmq_io.h"
+#include "transport/zmq/zmq_io.h"
 
 #include <signal.h>
 #include <sys/eventfd.h>
@@ -11,8 +11,8 @@
 
 #include "topology/base/check.h"
 #include "topology/base/version.h"
-#include "transport/wire.h"
-#include "transport/zmq_endpoint.h"
+#include "transport/wire/wire.h"
+#include "transport/zmq/zmq_endpoint.h"
 
 namespace potluck {
 namespace {

@@ -1,10 +1,10 @@
-#include "transport/zmq.h"
+#include "transport/zmq/zmq.h"
 
 #include <cstdio>
 #include <utility>
 
-#include "transport/wire.h"
-#include "transport/zmq_io.h"
+#include "transport/wire/wire.h"
+#include "transport/zmq/zmq_io.h"
 
 namespace potluck {
 namespace {

@@ -6,8 +6,8 @@
 #include <cstdio>
 #include <utility>
 
-#include "transport/wire.h"
-#include "transport/zmq_io.h"
+#include "transport/wire/wire.h"
+#include "transport/zmq/zmq_io.h"
 
 namespace potluck {
 namespace {

@@ -1,4 +1,4 @@
-#include "transport/mailbox.h"
+#include "transport/link/mailbox.h"
 
 #include <poll.h>
 #include <sys/eventfd.h>

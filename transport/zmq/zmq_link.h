@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "transport/mailbox.h"
-#include "transport/zmq_socket.h"
+#include "transport/link/mailbox.h"
+#include "transport/zmq/zmq_socket.h"
 
 namespace potluck {
 

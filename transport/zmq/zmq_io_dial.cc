@@ -3,8 +3,8 @@
 #include <thread>
 #include <utility>
 
-#include "transport/zmq_endpoint.h"
-#include "transport/zmq_io.h"
+#include "transport/zmq/zmq_endpoint.h"
+#include "transport/zmq/zmq_io.h"
 
 namespace potluck {
 namespace {
