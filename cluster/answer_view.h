@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "cluster/canvas_view.h"
-#include "coordinator/answer_text.h"
 #include "coordinator/pipeline.h"
+#include "coordinator/text/answer_text.h"
 
 namespace potluck {
 

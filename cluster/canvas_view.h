@@ -11,7 +11,7 @@
 #include "cluster/terminal.h"
 #include "cluster/terminal_text.h"
 #include "coordinator/pipeline.h"
-#include "coordinator/tokenizer.h"
+#include "coordinator/text/tokenizer.h"
 
 namespace potluck {
 

@@ -3,7 +3,7 @@
 
 #include "cluster/answer_view.h"
 #include "cluster/chat_session.h"
-#include "coordinator/tokenizer.h"
+#include "coordinator/text/tokenizer.h"
 
 namespace potluck {
 

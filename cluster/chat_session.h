@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "cluster/ring.h"
-#include "coordinator/conversation.h"
+#include "coordinator/text/conversation.h"
 
 namespace potluck {
 

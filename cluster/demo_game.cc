@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "cluster/flag_checks.h"
-#include "coordinator/chat_template.h"
+#include "coordinator/text/chat_template.h"
 #include "topology/plan/cost_model.h"
 
 namespace potluck {

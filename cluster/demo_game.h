@@ -10,7 +10,7 @@
 #include "cluster/ring.h"
 #include "cluster/ring_plan.h"
 #include "cluster/sudoku_puzzle.h"
-#include "coordinator/tokenizer.h"
+#include "coordinator/text/tokenizer.h"
 
 namespace potluck {
 

@@ -5,7 +5,7 @@
 #include <iostream>
 #include <iterator>
 
-#include "coordinator/chat_template.h"
+#include "coordinator/text/chat_template.h"
 #include "topology/base/fault.h"
 #include "topology/base/utf8.h"
 #include "topology/model/mapped_file.h"

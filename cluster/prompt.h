@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "cluster/run_flags.h"
-#include "coordinator/tokenizer.h"
+#include "coordinator/text/tokenizer.h"
 #include "topology/model/model_spec.h"
 
 namespace potluck {

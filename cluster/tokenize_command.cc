@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "cluster/commands.h"
-#include "coordinator/tokenizer.h"
+#include "coordinator/text/tokenizer.h"
 #include "topology/base/fault.h"
 #include "topology/base/utf8.h"
 

@@ -1,4 +1,4 @@
-#include "coordinator/conversation.h"
+#include "coordinator/text/conversation.h"
 
 #include <gtest/gtest.h>
 

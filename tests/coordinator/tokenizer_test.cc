@@ -1,4 +1,4 @@
-#include "coordinator/tokenizer.h"
+#include "coordinator/text/tokenizer.h"
 
 #include <gtest/gtest.h>
 

@@ -5,7 +5,7 @@
 #include <cerrno>
 #include <string>
 
-#include "coordinator/tokenizer.h"
+#include "coordinator/text/tokenizer.h"
 #include "tests/fuzz/refused.h"
 #include "tests/topology/tiny_model.h"
 #include "topology/model/gguf.h"

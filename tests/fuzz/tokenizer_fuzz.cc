@@ -1,7 +1,7 @@
 // A tokenizer.json: read, and put to use in both directions.
 #include <string>
 
-#include "coordinator/tokenizer.h"
+#include "coordinator/text/tokenizer.h"
 #include "tests/fuzz/refused.h"
 #include "topology/model/tokenizer_json.h"
 

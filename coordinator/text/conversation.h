@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "coordinator/chat_template.h"
+#include "coordinator/text/chat_template.h"
 
 namespace potluck {
 

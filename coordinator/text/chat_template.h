@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "coordinator/tokenizer.h"
+#include "coordinator/text/tokenizer.h"
 
 namespace potluck {
 

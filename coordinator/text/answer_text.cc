@@ -1,4 +1,4 @@
-#include "coordinator/answer_text.h"
+#include "coordinator/text/answer_text.h"
 
 namespace potluck {
 

@@ -6,7 +6,7 @@
 #include <span>
 #include <string>
 
-#include "coordinator/tokenizer.h"
+#include "coordinator/text/tokenizer.h"
 
 namespace potluck {
 
