@@ -8,9 +8,9 @@
 #include <filesystem>
 #include <string>
 
-#include "cluster/commands.h"
-#include "cluster/interrupt.h"
-#include "cluster/usage.h"
+#include "cluster/cli/commands.h"
+#include "cluster/cli/interrupt.h"
+#include "cluster/cli/usage.h"
 #include "topology/base/fault.h"
 #include "topology/base/version.h"
 

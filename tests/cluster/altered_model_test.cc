@@ -1,4 +1,4 @@
-#include "cluster/altered_model.h"
+#include "cluster/demo/altered_model.h"
 
 #include <gtest/gtest.h>
 

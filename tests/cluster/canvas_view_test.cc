@@ -1,4 +1,4 @@
-#include "cluster/canvas_view.h"
+#include "cluster/terminal/canvas_view.h"
 
 #include <gtest/gtest.h>
 

@@ -1,14 +1,14 @@
 // A chat over real rings: what its sessions hold, and that nobody could tell from the answers.
-#include "cluster/chat_session.h"
+#include "cluster/run/chat_session.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <csignal>
 
-#include "cluster/interrupt.h"
-#include "cluster/ring_plan.h"
-#include "cluster/run_flags.h"
+#include "cluster/cli/interrupt.h"
+#include "cluster/ring/ring_plan.h"
+#include "cluster/run/run_flags.h"
 #include "topology/model/model_source.h"
 
 namespace potluck {

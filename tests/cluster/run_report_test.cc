@@ -1,8 +1,8 @@
-#include "cluster/run_report.h"
+#include "cluster/run/run_report.h"
 
 #include <gtest/gtest.h>
 
-#include "cluster/run_flags.h"
+#include "cluster/run/run_flags.h"
 
 namespace potluck {
 namespace {

@@ -1,13 +1,13 @@
-#include "cluster/sudoku.h"
+#include "cluster/demo/sudoku.h"
 
 #include <gtest/gtest.h>
 
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "cluster/random.h"
-#include "cluster/sudoku_puzzle.h"
-#include "cluster/sudoku_split.h"
+#include "cluster/cli/random.h"
+#include "cluster/demo/sudoku_puzzle.h"
+#include "cluster/demo/sudoku_split.h"
 
 namespace potluck {
 namespace {
@@ -41,8 +41,8 @@ std::string answer_of(const SudokuGrid& grid) {
 // The training scripts wrote these; both sides must agree on what is test and what is training.
 TEST(SudokuSplit, IsThatOfTheTrainingScripts) {
   for (const char* name : {"split_cases.json", "split_cases9.json"}) {
-    const auto cases =
-        nlohmann::json::parse(std::ifstream(std::string(POTLUCK_SOURCE "/cluster/demo/") + name));
+    const auto cases = nlohmann::json::parse(
+        std::ifstream(std::string(POTLUCK_SOURCE "/cluster/demo/training/") + name));
     ASSERT_GE(cases.at("examples").size(), 20u);
     for (const auto& c : cases.at("examples")) {
       const SudokuGrid grid = grid_of(cases.at("size"), c.at("grid"));
@@ -54,8 +54,8 @@ TEST(SudokuSplit, IsThatOfTheTrainingScripts) {
 
 // Rows 0 and 2 lie in one band of a 9×9 and in two of a 6×6; only 9×9 boxes may be transposed.
 TEST(SudokuSplit, ARearrangedGridHasTheSameForm) {
-  const auto cases =
-      nlohmann::json::parse(std::ifstream(POTLUCK_SOURCE "/cluster/demo/split_cases9.json"));
+  const auto cases = nlohmann::json::parse(
+      std::ifstream(POTLUCK_SOURCE "/cluster/demo/training/split_cases9.json"));
   const SudokuGrid grid = grid_of(9, cases.at("examples").at(0).at("grid"));
   SudokuGrid relabelled = grid, swapped = grid, moved = grid, turned = grid, broken = grid;
   for (int cell = 0; cell < 81; ++cell) {

@@ -1,10 +1,10 @@
-#include "cluster/usage.h"
+#include "cluster/cli/usage.h"
 
 #include <gtest/gtest.h>
 
-#include "cluster/flag_checks.h"
-#include "cluster/prompt.h"
-#include "cluster/run_flags.h"
+#include "cluster/cli/flag_checks.h"
+#include "cluster/run/prompt.h"
+#include "cluster/run/run_flags.h"
 #include "topology/base/fault.h"
 
 namespace potluck {

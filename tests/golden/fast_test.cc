@@ -3,7 +3,7 @@
 
 #include <tuple>
 
-#include "cluster/verify.h"
+#include "cluster/verify/verify.h"
 #include "kernels/cpu/machine/isa.h"
 #include "tests/golden/traces.h"
 

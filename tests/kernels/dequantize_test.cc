@@ -7,7 +7,7 @@
 #include <cstring>
 #include <random>
 
-#include "cluster/tensor_file.h"
+#include "cluster/verify/tensor_file.h"
 
 namespace potluck {
 namespace {

@@ -1,0 +1,12 @@
+#include "cluster/bench/bench_commands.h"
+
+namespace potluck {
+
+void add_bench(CommandLine& line) {
+  CLI::App* bench = line.app.add_subcommand("bench", "what it reaches");
+  bench->require_subcommand(1);
+  add_bench_demo(bench, line);
+  add_bench_step(bench, line);
+}
+
+}  // namespace potluck

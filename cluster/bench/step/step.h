@@ -1,0 +1,74 @@
+// What a denoising step costs, part by part, beside what this machine can do: head and stages in
+// one process, hops in their wire form between them.
+#pragma once
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "backends/part.h"
+#include "cluster/bench/step/load.h"
+#include "topology/base/dtype.h"
+#include "topology/model/model_source.h"
+
+namespace potluck {
+
+struct StepBenchOptions {
+  std::vector<int> prompts;  // tokens encoded before the canvas, a run each
+  int canvases = 1;          // in one pass
+  int repetitions = 5;       // of each encode and step; the median counts
+  int threads = 0;           // 0: one for each core allowed
+  int stages = 1;
+  Precision precision = Precision::fast;
+  std::string isa;    // of fast; empty: the best here
+  bool cold = false;  // loaded from where the file lies, not from what the system has cached
+};
+
+// limit_ms = max(Σ operations / peak of their product, stored bytes / read rate of memory, passing
+// bytes / copy rate of caches, far bytes / that of memory), rates as measured in the same run: what
+// perfect code would need here. 0: the part (sampling) has nothing that is counted.
+struct PartFigures {
+  double ms = 0, operations = 0, bytes = 0, limit_ms = 0;
+  std::string bound;  // what sets the limit: a product's name, "memory", "cache copy" …
+  double gflop_per_s() const { return ms > 0 ? operations / ms * 1e-6 : 0; }
+  double gb_per_s() const { return ms > 0 ? bytes / ms * 1e-6 : 0; }
+  double share() const { return ms > 0 ? limit_ms / ms : 0; }
+};
+
+struct StepRun {
+  int prompt = 0;
+  double encode_tokens_per_s = 0;                 // of the median encode; 0: no prompt
+  double step_ms = 0, least_ms = 0, most_ms = 0;  // the median step, the fastest, the slowest
+  std::array<PartFigures, kParts> parts;          // of the median step
+  double rest_ms() const;                         // of it, what no part took
+  double limit_ms() const;                        // Σ over parts
+  double share() const { return limit_ms() / step_ms; }
+};
+
+struct Peak {
+  std::string product;
+  double gflop_per_s = 0;
+};
+
+struct StepBench {
+  std::string device;  // "cpu (AMD EPYC, 2 threads, avx512)"
+  std::string isa;
+  int threads = 0;
+  double weight_bytes = 0;
+  double load_s = 0;         // until head and stages are ready
+  double first_step_ms = 0;  // which also reads what loading left in its file
+  // weight_bytes over load_s and what the first step took beyond a later one.
+  double load_gb_per_s = 0;
+  LoadRates load_rates;       // measured just before the load
+  double panel_bytes = 0;     // that the load stored: experts reordered
+  double load_share() const;  // of the slower rate; 0: nothing was stored, and steps read the file
+  std::vector<Peak> peaks;    // of the products that ran
+  double read_gb_per_s = 0, far_copy_gb_per_s = 0, copy_gb_per_s = 0;
+  std::vector<StepRun> runs;
+};
+
+// Throws Fault{input} for an isa that is not here, more stages than layers or a prompt that the
+// model's context cannot hold; Fault{memory}.
+StepBench bench_step(const ModelSource& source, const StepBenchOptions& options);
+
+}  // namespace potluck

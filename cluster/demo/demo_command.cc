@@ -1,0 +1,163 @@
+// potluck demo: a ring of unlike workers solves fresh puzzles on screen.
+#include <algorithm>
+#include <cstdio>
+#include <optional>
+#include <random>
+
+#include "cluster/cli/commands.h"
+#include "cluster/cli/flag_checks.h"
+#include "cluster/cli/interrupt.h"
+#include "cluster/cli/random.h"
+#include "cluster/demo/demo_game.h"
+#include "cluster/ring/ring_plan.h"
+#include "cluster/run/run_flags.h"
+#include "topology/base/endpoint.h"
+#include "topology/base/fault.h"
+#include "topology/plan/cost_model.h"
+
+namespace potluck {
+namespace {
+
+constexpr char kTcp[] = "tcp://";
+
+struct Flags {
+  int grid = 6;
+  int puzzles = 20;
+  std::optional<uint64_t> seed;  // none: a random one
+  bool check = false;
+  std::string worker;
+  bool insecure_plaintext = false;
+};
+
+// One worker that should hold all layers within the largest limit of the ring.
+void show_refusal(const std::shared_ptr<const ModelSource>& source) {
+  Plan alone = make_plan(*source, demo_options(source->spec()));
+  alone.stages[0].name = "one worker for all layers";
+  for (const WorkerPlan& stage : demo_plan(*source).stages)
+    alone.stages[0].memory_bytes = std::max(alone.stages[0].memory_bytes, stage.memory_bytes);
+  try {
+    const Ring ring(source, alone, {});
+    std::printf("one worker alone could hold the model; this demo's limits do not bind\n");
+  } catch (const Fault& fault) {
+    if (fault.kind() != FaultKind::memory) throw;
+    std::printf("Alone: refused. %s\n", fault.what());
+  }
+}
+
+void show_ring(const Plan& plan) {
+  std::printf("Together: head → stage 0 → stage 1 → stage 2 → head\n");
+  const auto print = [](const WorkerPlan& worker, const std::string& part) {
+    std::printf("  %-8s %-12s limit %-8s %d %-8s %s\n", worker.name.c_str(), part.c_str(),
+                bytes_text(worker.memory_bytes).c_str(), worker.threads,
+                worker.threads == 1 ? "thread" : "threads", worker.endpoint.c_str());
+  };
+  print(plan.head, "vocabulary");
+  for (const WorkerPlan& stage : plan.stages) print(stage, "layers " + range_text(stage.layers));
+}
+
+// The answered grid; a broken cell stands in brackets, an altered given in braces.
+void show_grid(const Round& round) {
+  if (!round.verdict.readable) {
+    std::printf("not a grid\n");
+    return;
+  }
+  const SudokuGrid& grid = round.verdict.grid;
+  for (int cell = 0; cell < grid.cells(); ++cell) {
+    const bool broken = round.verdict.broken[cell], altered = round.verdict.altered[cell];
+    const char* form = altered ? "{%d}" : broken ? "[%d]" : " %d ";
+    std::printf(form, grid.digits[cell]);
+    if (cell % grid.size == grid.size - 1) std::printf("\n");
+  }
+}
+
+void show_result(const Round& round) {
+  show_grid(round);
+  std::printf("%s in %d steps, %.0f ms\n", round.verdict.solved() ? "Solved" : "NOT solved",
+              round.result.steps.at(0), round.result.total_seconds * 1e3);
+}
+
+SudokuPuzzle random_puzzle(int size, std::mt19937_64& random) {
+  const Band band = demo_kind(size).shown;
+  return fresh_puzzle(size, random_between(band.least, band.most, random), random);
+}
+
+int play_all(Game& game, const Flags& flags, uint64_t seed, const Display& display) {
+  std::mt19937_64 random(seed);
+  CanvasView view(game.tokenizer, display.color, display.stderr_terminal);
+  const SudokuPuzzle puzzle = random_puzzle(flags.grid, random);
+  std::printf("\nA puzzle with %d givens:\n%s\n", puzzle.given_count,
+              sudoku_text(puzzle.givens).c_str());
+  std::fflush(stdout);
+  const Round first = play(game, puzzle, seed, display.stderr_terminal ? &view : nullptr);
+  view.clear();
+  show_result(first);
+  int solved = first.verdict.solved();
+  std::printf("\n%d more:\n", flags.puzzles);
+  for (int i = 0; i < flags.puzzles; ++i) {
+    const uint64_t next = seed + 1 + static_cast<uint64_t>(i);
+    const Round round = play(game, random_puzzle(flags.grid, random), next, nullptr);
+    solved += round.verdict.solved();
+    std::printf("%2d givens, %2d steps: %s\n", round.puzzle.given_count, round.result.steps.at(0),
+                round.verdict.solved() ? "solved" : "NOT solved");
+    if (!round.verdict.solved()) show_grid(round);
+    std::fflush(stdout);
+  }
+  std::printf("\n%d of %d solved.\n", solved, flags.puzzles + 1);
+  return flags.check && solved != flags.puzzles + 1 ? 1 : 0;
+}
+
+// The endpoint that HOST:PORT or tcp://HOST:PORT names; empty if there is none.
+std::string far_endpoint(const std::string& worker) {
+  if (worker.empty()) return "";
+  const std::string endpoint = worker.rfind(kTcp, 0) == 0 ? worker : kTcp + worker;
+  if (!parse_endpoint(endpoint))
+    throw Fault(FaultKind::input, "--worker " + worker + " is not HOST:PORT; give 10.0.0.7:7000");
+  return endpoint;
+}
+
+RingSetup ring_setup(const Flags& flags, const std::string& program) {
+  RingSetup setup;
+  setup.hosting = Hosting::processes;
+  setup.program = program;
+  setup.model = demo_kind(flags.grid).model;
+  setup.insecure_plaintext = flags.insecure_plaintext;
+  return setup;
+}
+
+int run(const Flags& flags, const CommandLine& line) {
+  const std::string far = far_endpoint(flags.worker);
+  const uint64_t seed = seed_or_random(flags.seed);
+  catch_interrupts();
+  const DemoKind& kind = demo_kind(flags.grid);
+  const std::shared_ptr<const ModelSource> source = open_model(kind.model, line.places);
+  std::printf(
+      "%s, four worker processes and a coordinator; a model trained only on %d×%d Sudoku.\n"
+      "Seed %llu. Each puzzle is new, has one solution, and gets one attempt.\n\n",
+      far.empty() ? "One machine" : "Two machines", kind.size, kind.size,
+      static_cast<unsigned long long>(seed));
+  show_refusal(source);
+  Game game(source, demo_plan(*source, far), ring_setup(flags, line.program));
+  show_ring(game.ring.plan());
+  return play_all(game, flags, seed, display_of({}, {line.no_color, line.dumb_terminal}));
+}
+
+}  // namespace
+
+void add_demo(CommandLine& line) {
+  const auto flags = std::make_shared<Flags>();
+  CLI::App* sub = line.app.add_subcommand("demo", "a ring of unlike workers solves fresh puzzles");
+  add_grid_flag(sub, flags->grid);
+  whole_number(sub->add_option("--puzzles", flags->puzzles, "puzzles after the first"), "N", 0,
+               kMostInt - 1);
+  add_seed_flag(sub, flags->seed, "of puzzles and noise (default: -1, a random one)");
+  sub->add_flag("--check", flags->check, "exit 1 if one was not solved");
+  sub->add_option(
+      "--worker", flags->worker,
+      "HOST:PORT of `potluck worker -m demo` (--grid 9: demo9) on another machine: runs the "
+      "last stage");
+  sub->add_flag("--insecure-plaintext", flags->insecure_plaintext,
+                "with --worker: listen beyond this machine though links are not encrypted");
+  sub->callback([&line, flags] { line.chosen = [&line, flags] { return run(*flags, line); }; });
+}
+
+}  // namespace potluck

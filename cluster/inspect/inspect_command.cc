@@ -1,0 +1,190 @@
+#include <cstdio>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "cluster/cli/commands.h"
+#include "cluster/cli/flag_checks.h"
+#include "cluster/run/run_flags.h"
+#include "topology/base/utf8.h"
+#include "topology/plan/cost_model.h"
+#include "topology/plan/plan_yaml.h"
+
+namespace potluck {
+namespace {
+
+struct Flags {
+  std::string model, plan;
+  RingOptions ring;
+  bool tensors = false;
+  bool json = false;
+};
+
+using TypeCounts = std::map<std::string, int>;
+
+TypeCounts type_counts(const ModelSource& source) {
+  TypeCounts counts;
+  for (const TensorInfo& tensor : source.tensors()) ++counts[dtype_name(tensor.type)];
+  return counts;
+}
+
+TypeCounts type_counts(const ModelSource& source, const std::vector<TensorNeed>& needs) {
+  TypeCounts counts;
+  for (const TensorNeed& need : needs)
+    if (const TensorInfo* tensor = find_tensor(source, need.name))
+      ++counts[dtype_name(tensor->type)];
+  return counts;
+}
+
+std::string types_text(const TypeCounts& counts) {
+  std::string text;
+  for (const auto& [type, count] : counts)
+    text += (text.empty() ? "" : ", ") + std::to_string(count) + " " + type;
+  return text;
+}
+
+nlohmann::json describe_layers(const ModelSource& source) {
+  nlohmann::json layers = nlohmann::json::array();
+  const ModelSpec& s = source.spec();
+  const std::vector<uint64_t> bytes = layer_bytes(source);
+  for (int i = 0; i < s.layer_count(); ++i) {
+    const LayerSpec& layer = s.layers[static_cast<size_t>(i)];
+    layers.push_back({{"kind", layer.full ? "full" : "sliding"},
+                      {"kv_heads", layer.kv_heads},
+                      {"head_dim", layer.head_dim},
+                      {"tensor_types", type_counts(source, layer_tensors(s, i))},
+                      {"bytes", bytes[static_cast<size_t>(i)]}});
+  }
+  return layers;
+}
+
+nlohmann::json describe_workers(const ModelSource& source, const Plan& plan) {
+  nlohmann::json workers = nlohmann::json::array();
+  const auto add = [&](const WorkerPlan& worker, const MemoryNeed& need) {
+    workers.push_back({{"name", worker.name},
+                       {"layers", {worker.layers.begin, worker.layers.end}},
+                       {"bytes", need.total()},
+                       {"weights", need.weights},
+                       {"kv", need.kv},
+                       {"workspace", need.workspace}});
+  };
+  add(plan.head, head_need(source, plan));
+  for (int i = 0; i < plan.stage_count(); ++i)
+    add(plan.stages[static_cast<size_t>(i)], stage_need(source, plan, i));
+  return workers;
+}
+
+nlohmann::json describe_tensors(const ModelSource& source) {
+  nlohmann::json tensors = nlohmann::json::array();
+  for (const TensorInfo& tensor : source.tensors())
+    tensors.push_back({{"name", tensor.name},
+                       {"type", dtype_name(tensor.type)},
+                       {"shape", tensor.shape},
+                       {"bytes", tensor.bytes}});
+  return tensors;
+}
+
+nlohmann::json describe(const ModelSource& source, const Plan& plan) {
+  const ModelSpec& s = source.spec();
+  return {{"model", s.name},
+          {"source", source.description()},
+          {"notes", source.notes()},
+          {"fingerprint", digest_text(spec_digest(source))},
+          {"hidden", s.hidden},
+          {"heads", s.heads},
+          {"intermediate", s.intermediate},
+          {"experts", s.experts},
+          {"experts_used", s.experts_used},
+          {"expert_intermediate", s.expert_intermediate},
+          {"vocab", s.vocab},
+          {"canvas", s.canvas},
+          {"window", s.window},
+          {"context_max", s.context_max},
+          {"tensor_types", type_counts(source)},
+          {"head_bytes", head_bytes(source)},
+          {"layers", describe_layers(source)},
+          {"context", plan.ctx_size},
+          {"workers", describe_workers(source, plan)}};
+}
+
+void print_model(const ModelSource& source) {
+  const ModelSpec& s = source.spec();
+  std::printf("%s\n%s\n", one_line(s.name).c_str(), source.description().c_str());
+  for (const std::string& note : source.notes()) std::printf("%s\n", one_line(note).c_str());
+  std::printf(
+      "hidden %d, heads %d, MLP %d, %d experts of %d (top %d), vocabulary %d, canvas %d, "
+      "window %d, context %d\n",
+      s.hidden, s.heads, s.intermediate, s.experts, s.expert_intermediate, s.experts_used, s.vocab,
+      s.canvas, s.window, s.context_max);
+  std::printf("tensors: %s\n", types_text(type_counts(source)).c_str());
+  std::printf("head: %s (%s)\n", bytes_text(head_bytes(source)).c_str(),
+              types_text(type_counts(source, head_tensors(s))).c_str());
+  const std::vector<uint64_t> bytes = layer_bytes(source);
+  for (int i = 0; i < s.layer_count(); ++i) {
+    const LayerSpec& layer = s.layers[static_cast<size_t>(i)];
+    std::printf("layer %d: %s, %d KV heads of %d, %s (%s)\n", i, layer.full ? "full" : "sliding",
+                layer.kv_heads, layer.head_dim, bytes_text(bytes[static_cast<size_t>(i)]).c_str(),
+                types_text(type_counts(source, layer_tensors(s, i))).c_str());
+  }
+}
+
+void print_needs(const ModelSource& source, const Plan& plan) {
+  std::printf("needed with a context of %d:\n", plan.ctx_size);
+  std::printf("%s\n", need_text(source, plan, kHeadPeer).c_str());
+  for (int i = 0; i < plan.stage_count(); ++i)
+    std::printf("%s\n", need_text(source, plan, stage_peer(i)).c_str());
+}
+
+void print_tensors(const ModelSource& source) {
+  for (const TensorInfo& tensor : source.tensors())
+    std::printf("%s: %s %s, %s\n", one_line(tensor.name).c_str(), dtype_name(tensor.type),
+                tensor.shape_text().c_str(), bytes_text(tensor.bytes).c_str());
+}
+
+Plan choose_plan(const Flags& flags, const ModelSource& source) {
+  check_split(flags.ring);
+  return flags.plan.empty() ? make_plan(source, flags.ring) : read_plan(flags.plan, source.spec());
+}
+
+int run(const Flags& flags, const ModelPlaces& places) {
+  const auto source = open_model(flags.model, places);
+  const Plan plan = choose_plan(flags, *source);
+  if (flags.json) {
+    nlohmann::json all = describe(*source, plan);
+    if (flags.tensors) all["tensors"] = describe_tensors(*source);
+    const auto replace = nlohmann::json::error_handler_t::replace;  // names are the file's own
+    std::puts(all.dump(-1, ' ', false, replace).c_str());
+    return 0;
+  }
+  print_model(*source);
+  print_needs(*source, plan);
+  if (flags.tensors) print_tensors(*source);
+  return 0;
+}
+
+}  // namespace
+
+void add_inspect(CommandLine& line) {
+  const auto flags = std::make_shared<Flags>();
+  CLI::App* sub = line.app.add_subcommand("inspect", "what a model file holds, and what it needs");
+  sub->add_option("-m,--model", flags->model, "the model")->required();
+  const auto stages =
+      sub->add_option("--stages", flags->ring.stages, "as if split over so many stages");
+  whole_number(stages, "N", 1, kMaxStages);
+  const auto split =
+      sub->add_option("--split", flags->ring.split, "as if split so: 8,8,14")->delimiter(',');
+  whole_number(split, "N,N", 1, kMostInt);
+  const auto context =
+      sub->add_option("-c,--ctx-size", flags->ring.ctx_size, "tokens a session may hold");
+  whole_number(context, "N", 1, kMostInt);
+  sub->add_option("--plan", flags->plan, "what this plan's workers would need")
+      ->excludes(stages)
+      ->excludes(split)
+      ->excludes(context);
+  sub->add_flag("--tensors", flags->tensors, "each tensor with its type, shape and bytes");
+  sub->add_flag("--json", flags->json, "one JSON object on stdout");
+  sub->callback([&line, flags] {
+    line.chosen = [flags, places = line.places] { return run(*flags, places); };
+  });
+}
+
+}  // namespace potluck

@@ -1,0 +1,170 @@
+#include "cluster/ring/local_workers.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <thread>
+
+#include "cluster/cli/interrupt.h"
+#include "topology/base/check.h"
+#include "topology/base/clock.h"
+#include "topology/base/fault.h"
+
+namespace potluck {
+namespace {
+
+constexpr double kHelloSeconds = 60;    // mapping a model from a slow disk
+constexpr double kGoodbyeSeconds = 1;   // after which a worker is killed
+constexpr off_t kLastWordsBytes = 600;  // of a log that a fault shows
+constexpr char kListening[] = "listening on ";
+
+[[noreturn]] void failed(const char* what) {
+  throw Fault(FaultKind::world,
+              std::string("cannot start a local worker: ") + what + ": " + std::strerror(errno));
+}
+
+// In the child: nothing but async-signal-safe calls.
+[[noreturn]] void become_worker(const char* program, char* const* arguments, int out, int log,
+                                pid_t parent) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != parent) _exit(1);  // it died before we asked
+  std::signal(SIGINT, SIG_IGN);       // Ctrl-C is the coordinator's to handle
+  const int nothing = open("/dev/null", O_RDONLY);
+  dup2(nothing, STDIN_FILENO);
+  dup2(out, STDOUT_FILENO);
+  dup2(log, STDERR_FILENO);
+  execv(program, arguments);
+  _exit(127);
+}
+
+std::string ending(int status) {
+  if (WIFSIGNALED(status)) return "was killed by signal " + std::to_string(WTERMSIG(status));
+  return "ended with code " + std::to_string(WEXITSTATUS(status));
+}
+
+std::string read_from(int file, off_t first) {
+  std::string text;
+  char buffer[4096];
+  for (ssize_t n; (n = pread(file, buffer, sizeof(buffer), first)) > 0; first += n)
+    text.append(buffer, static_cast<size_t>(n));
+  return text;
+}
+
+// The tail of a log as one line.
+std::string last_lines(int file) {
+  struct stat state = {};
+  fstat(file, &state);
+  std::string text = read_from(file, std::max<off_t>(0, state.st_size - kLastWordsBytes));
+  if (state.st_size > kLastWordsBytes) text.erase(0, text.find('\n') + 1);
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  for (size_t at; (at = text.find('\n')) != std::string::npos;) text.replace(at, 1, " | ");
+  return text;
+}
+
+}  // namespace
+
+LocalWorkers::~LocalWorkers() {
+  end_all();
+  for (const Child& child : children_) {
+    close(child.out);
+    close(child.log);
+  }
+}
+
+void LocalWorkers::start(const std::string& name, const std::vector<std::string>& arguments) {
+  std::vector<std::string> words = {"potluck", "worker"};
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  int out[2];
+  if (pipe2(out, O_CLOEXEC) != 0) failed("pipe");
+  const int log = memfd_create("potluck-worker-log", MFD_CLOEXEC);
+  if (log < 0) failed("memfd_create");
+  const pid_t parent = getpid(), pid = fork();
+  if (pid < 0) failed("fork");
+  if (pid == 0) become_worker(program_.c_str(), argv.data(), out[1], log, parent);
+  close(out[1]);
+  children_.push_back({name, pid, out[0], log});
+}
+
+std::string LocalWorkers::endpoint(const std::string& name) {
+  const Child& child = find(name);
+  const Time deadline = now() + from_seconds(kHelloSeconds);
+  std::string line;
+  while (line.find('\n') == std::string::npos) {
+    pollfd ready{child.out, POLLIN, 0};
+    const double left_ms = milliseconds(deadline - now());
+    char buffer[512];
+    const int polled = left_ms > 0 ? poll(&ready, 1, static_cast<int>(left_ms)) : 0;
+    if (interrupt_signal())
+      throw Fault(FaultKind::canceled, "interrupted while the workers were starting");
+    if (polled < 0 && errno == EINTR) continue;
+    const bool readable = polled > 0;
+    const ssize_t n = readable ? read(child.out, buffer, sizeof(buffer)) : 0;
+    if (n <= 0)
+      throw Fault(FaultKind::world,
+                  "local worker " + name + " did not start: " +
+                      (n == 0 && readable ? last_lines(child.log) : "no word from it within 60 s"));
+    line.append(buffer, static_cast<size_t>(n));
+  }
+  CHECK(line.rfind(kListening, 0) == 0, line);
+  return line.substr(std::strlen(kListening), line.find('\n') - std::strlen(kListening));
+}
+
+std::string LocalWorkers::last_words() {
+  look();
+  std::string text;
+  for (const Child& child : children_) {
+    if (!child.ended || child.status == 0) continue;
+    const std::string words = last_lines(child.log);
+    text += (text.empty() ? "" : "; ") + child.name + " (pid " + std::to_string(child.pid) + ") " +
+            ending(child.status) + (words.empty() ? "" : "; its last words: " + words);
+  }
+  return text;
+}
+
+std::string LocalWorkers::logs() const {
+  std::string text;
+  for (const Child& child : children_)
+    text += "log of " + child.name + ":\n" + read_from(child.log, 0);
+  return text;
+}
+
+const LocalWorkers::Child& LocalWorkers::find(const std::string& name) const {
+  const auto found = std::find_if(children_.begin(), children_.end(),
+                                  [&](const Child& child) { return child.name == name; });
+  CHECK(found != children_.end(), name);
+  return *found;
+}
+
+void LocalWorkers::look() {
+  for (Child& child : children_)
+    if (!child.ended && waitpid(child.pid, &child.status, WNOHANG) == child.pid) child.ended = true;
+}
+
+void LocalWorkers::end_all() {
+  const auto alive = [&] {
+    look();
+    return std::any_of(children_.begin(), children_.end(), [](const Child& c) { return !c.ended; });
+  };
+  for (const Time deadline = now() + from_seconds(kGoodbyeSeconds); alive() && now() < deadline;)
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  for (Child& child : children_) {
+    if (child.ended) continue;
+    kill(child.pid, SIGKILL);
+    waitpid(child.pid, &child.status, 0);
+    child.ended = true;
+  }
+}
+
+}  // namespace potluck

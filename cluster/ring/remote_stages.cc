@@ -1,0 +1,118 @@
+#include "cluster/ring/remote_stages.h"
+
+#include <optional>
+#include <random>
+#include <utility>
+
+#include "cluster/ring/ring_plan.h"
+#include "topology/base/version.h"
+
+namespace potluck {
+namespace {
+
+constexpr uint64_t kSession = 1;
+constexpr double kPatienceSeconds = 1800;  // a real-shape step of slow machines
+constexpr double kTurnSeconds = 0.002;     // at one of the two transports before the other's turn
+
+Plan with_head_elsewhere(Plan plan) {
+  plan.head.local = false;
+  plan.head.endpoint.clear();
+  return plan;
+}
+
+Identity identity_of(PeerId self, const Plan& plan, uint64_t incarnation,
+                     const ModelSource& source) {
+  Identity me;
+  me.self = self;
+  me.incarnation = incarnation;
+  me.epoch = plan.epoch;
+  me.hello.software = kSoftware;
+  me.hello.name = "verify";
+  me.hello.model.spec = spec_digest(source);
+  return me;
+}
+
+}  // namespace
+
+RemoteStages::RemoteStages(std::shared_ptr<const ModelSource> source, Plan plan,
+                           const HostSetup& setup)
+    : plan_(with_head_elsewhere(std::move(plan))),
+      incarnation_(std::random_device{}() | 1u),
+      hosts_(source, plan_, setup),
+      coordinator_(hosts_.transport()),
+      head_(hosts_.transport()) {
+  coordinator_->set_identity(identity_of(kCoordinatorPeer, plan_, incarnation_, *source));
+  head_->set_identity(identity_of(kHeadPeer, plan_, incarnation_, *source));
+  plan_.head.endpoint = head_->listen(hosts_.free_endpoint());
+  load(*source);
+}
+
+RemoteStages::~RemoteStages() {
+  for (int i = 0; i < plan_.stage_count(); ++i)
+    coordinator_->send(message(MessageKind::shutdown, stage_peer(i)));
+}
+
+void RemoteStages::load(const ModelSource& source) {
+  const Fingerprint model = fingerprint_of(source);
+  for (int i = 0; i < plan_.stage_count(); ++i)
+    coordinator_->connect(stage_peer(i), plan_.worker(stage_peer(i)).endpoint);
+  for (int i = 0; i < plan_.stage_count(); ++i) await(MessageKind::hello);
+  head_->connect(stage_peer(0), plan_.stages[0].endpoint);
+  await(MessageKind::hello);
+  for (int i = 0; i < plan_.stage_count(); ++i) {
+    Message order = message(MessageKind::load, stage_peer(i));
+    order.load = Load{plan_, stage_peer(i), model};
+    coordinator_->send(std::move(order));
+  }
+  for (int i = 0; i < plan_.stage_count(); ++i) await(MessageKind::ready);
+  head_->send(message(MessageKind::open, stage_peer(0)));
+}
+
+Message RemoteStages::message(MessageKind kind, PeerId to) const {
+  Message m;
+  m.header.kind = kind;
+  m.header.destination = to;
+  m.header.incarnation = incarnation_;
+  m.header.epoch = plan_.epoch;
+  m.header.session = kSession;
+  return m;
+}
+
+Message RemoteStages::through(const Segment& segment, DType hop, Payload payload) {
+  const bool encode = segment.mode == Mode::encode;
+  Message m = message(encode ? MessageKind::encode : MessageKind::denoise, stage_peer(0));
+  m.header.kv_length_before = m.header.first_position = segment.position;
+  m.header.rows = segment.rows;
+  m.header.dtype = hop;
+  m.payload = std::move(payload);
+  head_->send(std::move(m));
+  return await(encode ? MessageKind::encode_done : MessageKind::denoise);
+}
+
+Message RemoteStages::await(MessageKind kind) {
+  const Time deadline = now() + from_seconds(kPatienceSeconds);
+  std::optional<Message> found;
+  while (!found && now() < deadline) {
+    for (Transport* transport : {coordinator_.get(), head_.get()})
+      if (!found) found = take(*transport, kind);
+  }
+  if (found) return *std::move(found);
+  throw Fault(FaultKind::lost, std::string("no ") + message_kind_name(kind) +
+                                   " from the stages within " +
+                                   std::to_string(static_cast<int>(kPatienceSeconds)) + " s");
+}
+
+// One event: what is awaited is given back, trouble is thrown.
+std::optional<Message> RemoteStages::take(Transport& transport, MessageKind kind) {
+  std::optional<Event> event = transport.wait(now() + from_seconds(kTurnSeconds));
+  if (!event) return std::nullopt;
+  if (event->kind == Event::Kind::down)
+    throw hosts_.with_last_words(Fault(
+        FaultKind::lost, "lost worker " + plan_.worker(event->peer).name + ": " + event->reason));
+  const Message& m = event->message;
+  if (m.fault) throw Fault(m.fault->kind, m.fault->what, m.fault->where);
+  if (event->kind == Event::Kind::woken || m.header.kind != kind) return std::nullopt;
+  return std::move(event->message);
+}
+
+}  // namespace potluck

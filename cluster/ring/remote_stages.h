@@ -1,0 +1,37 @@
+// RemoteStages: the stages of a plan at the other end of links, driven by a head in this process.
+// What verify uses to send a recorded trace through a real ring.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "backends/backend.h"
+#include "cluster/ring/worker_hosts.h"
+#include "transport/message.h"
+
+namespace potluck {
+
+class RemoteStages final {
+ public:
+  // Starts local stages, loads all, opens one session. The plan's head is this process. Throws the
+  // first Fault.
+  RemoteStages(std::shared_ptr<const ModelSource> source, Plan plan, const HostSetup& setup);
+  ~RemoteStages();
+
+  // Sends one segment's activations, [rows, H] in `hop`, round the stages and waits: a canvas comes
+  // back as its last hidden state, an encode without a payload. Throws Fault.
+  Message through(const Segment& segment, DType hop, Payload payload);
+
+ private:
+  void load(const ModelSource& source);
+  Message message(MessageKind kind, PeerId to) const;
+  Message await(MessageKind kind);
+  std::optional<Message> take(Transport& transport, MessageKind kind);
+
+  Plan plan_;
+  uint64_t incarnation_;
+  WorkerHosts hosts_;
+  std::unique_ptr<Transport> coordinator_, head_;
+};
+
+}  // namespace potluck

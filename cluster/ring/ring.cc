@@ -1,0 +1,96 @@
+#include "cluster/ring/ring.h"
+
+#include <random>
+#include <utility>
+
+#include "cluster/cli/interrupt.h"
+#include "cluster/ring/ring_plan.h"
+#include "topology/plan/cost_model.h"
+
+namespace potluck {
+namespace {
+
+Plan checked(Plan plan, const ModelSpec& spec) {
+  validate(plan, spec);
+  return plan;
+}
+
+}  // namespace
+
+Ring::Ring(std::shared_ptr<const ModelSource> source, Plan plan, RingSetup setup)
+    : source_(std::move(source)),
+      plan_(checked(std::move(plan), source_->spec())),
+      setup_(std::move(setup)),
+      hosts_(source_, plan_, setup_),
+      transport_(hosts_.transport()) {
+  PipelineOptions options;
+  options.incarnation = std::random_device{}() | 1u;
+  options.step_timeout_seconds = setup_.step_timeout_seconds;
+  pipeline_ = std::make_unique<Pipeline>(source_->spec(), plan_, fingerprint_of(*source_),
+                                         pipeline_events(), options);
+  apply(pipeline_->start(now()), *transport_);
+  run_until([this] { return loaded_ || interrupt_signal() != 0; });
+  if (ring_fault_) throw hosts_.with_last_words(*ring_fault_);
+  if (!loaded_) throw Fault(FaultKind::canceled, "interrupted while the ring was loading");
+}
+
+Ring::~Ring() {
+  pipeline_->shut_down();
+  run_until([] { return false; });
+  if (setup_.verbose) setup_.log(hosts_.logs());
+}
+
+PipelineEvents Ring::pipeline_events() {
+  PipelineEvents events;
+  events.connected = [this](PeerId worker, const Hello& hello) { say_connected(worker, hello); };
+  events.ready = [this](PeerId worker, const Ready& ready) {
+    if (!setup_.verbose) return;
+    setup_.log(plan_.worker(worker).name + " is ready: " + bytes_text(ready.weight_bytes) +
+               " of weights, " + bytes_text(ready.kv_bytes) + " of KV");
+  };
+  events.loaded = [this] { loaded_ = true; };
+  events.encoding = [this](int done, int total) {
+    if (asked_.encoding) asked_.encoding(done, total);
+  };
+  events.step = [this](const StepReport& report) {
+    if (asked_.step) asked_.step(report);
+  };
+  events.canvas_done = [this](uint64_t request, const std::vector<int32_t>& canvas) {
+    if (asked_.canvas_done) asked_.canvas_done(request, canvas);
+  };
+  events.finished = [this](uint64_t, const RequestResult& result) { result_ = result; };
+  events.failed = [this](uint64_t request, const Fault& fault) {
+    std::optional<Fault>& slot = request ? request_fault_ : ring_fault_;
+    if (!slot) slot = fault;
+  };
+  return events;
+}
+
+void Ring::say_connected(PeerId worker, const Hello& hello) const {
+  setup_.log(need_text(*source_, plan_, worker) + " of " + bytes_text(hello.bytes_free) +
+             " free on " + hello.device);
+}
+
+void Ring::run_until(const std::function<bool()>& done) {
+  while (running_ && !done()) running_ = run_once(*pipeline_, *transport_);
+}
+
+RequestResult Ring::ask(Request request, PipelineEvents events) {
+  if (ring_fault_) throw *ring_fault_;
+  asked_ = std::move(events);
+  result_.reset();
+  request_fault_.reset();
+  const uint64_t id = pipeline_->submit(std::move(request));
+  bool canceled = false;
+  run_until([&] {
+    if (interrupt_signal() && !canceled) pipeline_->cancel(id);
+    canceled = canceled || interrupt_signal();
+    return result_ || request_fault_;
+  });
+  asked_ = {};
+  if (ring_fault_) throw hosts_.with_last_words(*ring_fault_);
+  if (request_fault_) throw *request_fault_;
+  return *std::move(result_);
+}
+
+}  // namespace potluck

@@ -1,0 +1,53 @@
+// Ring: a loaded ring and the pipeline over it, kept for many requests. Its workers are threads of
+// this process, processes of this machine, or whatever listens at the plan's endpoints.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "cluster/ring/worker_hosts.h"
+#include "coordinator/pipeline.h"
+#include "topology/model/model_source.h"
+
+namespace potluck {
+
+struct RingSetup : HostSetup {
+  double step_timeout_seconds = 0;
+  bool verbose = false;  // log what each worker loaded, and at the end the logs of processes
+  std::function<void(const std::string& line)> log = [](const std::string&) {};
+};
+
+class Ring final {
+ public:
+  // Starts the plan's local workers, connects and loads all. Throws the first Fault, with the last
+  // words of local processes that ended.
+  Ring(std::shared_ptr<const ModelSource> source, Plan plan, RingSetup setup);
+  ~Ring();  // ends local workers; nothing of them is left
+
+  // One request, waited for. events.finished and events.failed are taken. Throws the request's
+  // Fault; Fault{canceled} after an interrupt (interrupt.h), with the ring still loaded.
+  RequestResult ask(Request request, PipelineEvents events = {});
+  void close_session(uint64_t session) { pipeline_->close_session(session); }
+
+  const Plan& plan() const { return plan_; }
+
+ private:
+  PipelineEvents pipeline_events();
+  void say_connected(PeerId worker, const Hello& hello) const;
+  void run_until(const std::function<bool()>& done);
+
+  std::shared_ptr<const ModelSource> source_;
+  Plan plan_;
+  RingSetup setup_;
+  WorkerHosts hosts_;
+  std::unique_ptr<Transport> transport_;
+  std::unique_ptr<Pipeline> pipeline_;
+  bool loaded_ = false, running_ = true;
+  std::optional<Fault> ring_fault_, request_fault_;
+  std::optional<RequestResult> result_;
+  PipelineEvents asked_;  // the current request's
+};
+
+}  // namespace potluck

@@ -1,0 +1,43 @@
+#include "cluster/ring/ring_plan.h"
+
+#include "topology/plan/cost_model.h"
+
+namespace potluck {
+
+void set_stream(Plan& plan, bool f32) {
+  plan.stream = f32 ? DType::f32 : DType::bf16;
+  plan.kv = f32 ? DType::f32 : DType::f16;
+  plan.head.hop = plan.stream;
+  for (WorkerPlan& stage : plan.stages) stage.hop = plan.stream;
+}
+
+Plan make_plan(const ModelSource& source, const RingOptions& options) {
+  Plan plan = plan_local(source.spec(), layer_bytes(source), options.stages, options.split);
+  if (options.ctx_size) plan.ctx_size = options.ctx_size;
+  if (options.chunk) plan.chunk = options.chunk;
+  plan.precision = options.precision;
+  set_stream(plan, options.f32);
+  validate(plan, source.spec());
+  return plan;
+}
+
+Fingerprint fingerprint_of(const ModelSource& source) {
+  Fingerprint model;
+  model.spec = spec_digest(source);
+  model.head = head_digest(source);
+  for (int i = 0; i < source.spec().layer_count(); ++i)
+    model.layers.push_back(layer_digest(source, i));
+  return model;
+}
+
+std::string need_text(const ModelSource& source, const Plan& plan, PeerId worker) {
+  const bool head = worker == kHeadPeer;
+  const MemoryNeed need =
+      head ? head_need(source, plan) : stage_need(source, plan, worker - stage_peer(0));
+  const WorkerPlan& me = plan.worker(worker);
+  return me.name + (head ? "" : " (layers " + range_text(me.layers) + ")") + ": " +
+         bytes_text(need.total()) + " (weights " + bytes_text(need.weights) + ", KV " +
+         bytes_text(need.kv) + ", workspace " + bytes_text(need.workspace) + ")";
+}
+
+}  // namespace potluck

@@ -1,0 +1,81 @@
+// potluck worker: one process, one device, waiting for a coordinator.
+#include <spdlog/spdlog.h>
+
+#include <cstdio>
+#include <memory>
+
+#include "cluster/cli/commands.h"
+#include "cluster/cli/flag_checks.h"
+#include "cluster/cli/interrupt.h"
+#include "cluster/cli/log.h"
+#include "shard/worker.h"
+#include "topology/base/byte_size.h"
+#include "transport/zmq/zmq.h"
+
+namespace potluck {
+namespace {
+
+struct Flags {
+  std::string model, listen = "tcp://127.0.0.1:7000", name, device = "cpu", isa, memory;
+  int threads = 0;
+  bool pin = false;
+  bool local = false, insecure_plaintext = false;
+  LogOptions log;
+};
+
+WorkerOptions worker_options(const Flags& flags) {
+  WorkerOptions options;
+  options.name = flags.name;
+  options.device = flags.device;
+  options.isa = flags.isa;
+  options.pin = flags.pin;
+  options.threads = flags.threads;
+  options.memory_bytes = flags.memory.empty() ? 0 : parse_bytes(flags.memory);
+  options.exit_on_shutdown = flags.local;
+  options.log = [](const std::string& line) { spdlog::info(line); };
+  return options;
+}
+
+int run(const Flags& flags, const ModelPlaces& places) {
+  set_up_log(flags.log);
+  Worker worker(open_model(flags.model, places), worker_options(flags));
+  const std::unique_ptr<Transport> transport = make_zmq_transport({flags.insecure_plaintext});
+  transport->set_identity(worker.identity());
+  const std::string endpoint = transport->listen(flags.listen);
+  if (!flags.local) catch_interrupts();
+  std::printf("listening on %s\n", endpoint.c_str());  // local_workers.cc reads this
+  std::fflush(stdout);
+  while (run_once(worker, *transport))
+    if (interrupt_signal()) return 128 + interrupt_signal();
+  return 0;
+}
+
+}  // namespace
+
+void add_worker(CommandLine& line) {
+  const auto flags = std::make_shared<Flags>();
+  CLI::App* sub =
+      line.app.add_subcommand("worker", "one process, one device: runs a part of a model");
+  sub->add_option("-m,--model", flags->model, "this machine's copy of the model, as for run")
+      ->required();
+  sub->add_option("--listen", flags->listen, "tcp://HOST:PORT (PORT * chooses) or ipc:///PATH")
+      ->capture_default_str();
+  sub->add_option("--name", flags->name, "in logs until a plan names it");
+  sub->add_option("--device", flags->device, "cpu")->capture_default_str();
+  sub->add_option("--isa", flags->isa,
+                  "of fast CPU products: amx, avx512, avx2 or portable (default: the best here)");
+  sub->add_option("--memory", flags->memory, "use at most so much: 6GiB (default: what is free)");
+  sub->add_flag("--pin", flags->pin, "each thread to a core of its own (taskset says which)");
+  whole_number(sub->add_option("-t,--threads", flags->threads,
+                               "CPU threads (default: the plan's, or all cores)"),
+               "N", 1, kThreadsMax);
+  sub->add_flag("--insecure-plaintext", flags->insecure_plaintext,
+                "listen beyond this machine though links are not encrypted");
+  sub->add_flag("--local", flags->local, "end with the coordinator (run starts its own so)");
+  add_log_flags(sub, flags->log);
+  sub->callback([&line, flags] {
+    line.chosen = [flags, places = line.places] { return run(*flags, places); };
+  });
+}
+
+}  // namespace potluck

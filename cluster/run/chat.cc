@@ -1,0 +1,118 @@
+#include "cluster/run/chat.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <optional>
+
+#include "cluster/cli/interrupt.h"
+#include "cluster/run/run_report.h"
+#include "cluster/terminal/line_editor.h"
+#include "topology/base/fault.h"
+
+namespace potluck {
+namespace {
+
+constexpr char kHelp[] =
+    "/clear  forget the conversation\n"
+    "/bye    end (also /exit, Ctrl-D)\n"
+    "/help   this\n"
+    "Ctrl-C stops an answer. A \\ before Enter, or pasting, makes a message of several lines.";
+
+class Chat {
+ public:
+  Chat(Ring& ring, ChatSession& session, const ChatPlace& place)
+      : ring_(ring), session_(session), place_(place) {}
+
+  void run() {
+    remark(fmt::format("Chat with {}{}. /help says what there is.", place_.model,
+                       place_.raw ? ", raw: each message stands alone" : ""));
+    LineEditor editor(place_.display.stderr_terminal);
+    for (;;) {
+      const TypedMessage typed = editor.read();
+      quiet_.reset();
+      if (typed.kind == TypedMessage::Kind::end) return;
+      if (typed.kind == TypedMessage::Kind::interrupted)
+        interrupted("Ctrl-D or /bye ends");
+      else if (typed.text == "/bye" || typed.text == "/exit")
+        return;
+      else
+        obey(typed.text);
+    }
+  }
+
+ private:
+  void obey(const std::string& text) {
+    if (text.find_first_not_of(" \t\n") == std::string::npos) return;
+    if (!is_command(text)) return answer(text);
+    if (text == "/clear") {
+      session_.clear();
+      say("forgotten");
+    } else {
+      if (text != "/help") say(text + " is no command; begin with a space to send it");
+      say(kHelp);
+    }
+  }
+
+  // A slash and one word.
+  static bool is_command(const std::string& text) {
+    return text.size() > 1 && text[0] == '/' &&
+           std::all_of(text.begin() + 1, text.end(), [](char c) { return c >= 'a' && c <= 'z'; });
+  }
+
+  void answer(const std::string& text) {
+    try {
+      const Request request = session_.open(place_.raw ? text + "\n" : text);
+      if (const int rounds = session_.just_forgotten())
+        say(fmt::format("the context of {} is full: the oldest {} forgotten", ring_.plan().ctx_size,
+                        rounds == 1 ? "question and answer are"
+                                    : fmt::format("{} questions and answers are", rounds)));
+      spdlog::debug("{} tokens to encode: {}", request.prompt.size(),
+                    place_.tokenizer.decode(request.prompt));
+      const RequestResult result = watch(request);
+      for (const std::string& line : chat_report_lines(result, session_.wanted())) remark(line);
+    } catch (const Fault& fault) {
+      if (fault.kind() == FaultKind::canceled) return interrupted("stopped");
+      if (fault.kind() != FaultKind::input) throw;
+      std::fprintf(stderr, "%s\n", fault.what());
+    }
+  }
+
+  RequestResult watch(const Request& request) {
+    quiet_.emplace(place_.display.stderr_terminal);
+    AnswerView view(place_.tokenizer, place_.display, request, place_.canvas);
+    return session_.ask(request, view.events());
+  }
+
+  void interrupted(const std::string& line) {
+    const int signal = interrupt_signal();
+    if (signal == SIGTERM || signal == SIGQUIT) throw Fault(FaultKind::canceled, "terminated");
+    clear_interrupt();
+    remark(line);
+  }
+
+  // What nobody asked for; --show none leaves it away.
+  void remark(const std::string& text) {
+    if (place_.display.show != Show::none) say(text);
+  }
+
+  void say(const std::string& text) {
+    std::fprintf(stderr, place_.display.color ? "\x1b[2m%s\x1b[0m\n" : "%s\n", text.c_str());
+  }
+
+  Ring& ring_;
+  ChatSession& session_;
+  const ChatPlace& place_;
+  std::optional<EchoOff> quiet_;  // from a question until the editor has the terminal again
+};
+
+}  // namespace
+
+void chat(Ring& ring, ChatSession& session, const ChatPlace& place) {
+  Chat(ring, session, place).run();
+}
+
+}  // namespace potluck

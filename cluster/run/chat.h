@@ -1,0 +1,22 @@
+// The person's side of a chat on a terminal.
+#pragma once
+
+#include "cluster/run/chat_session.h"
+#include "cluster/terminal/answer_view.h"
+#include "coordinator/text/tokenizer.h"
+
+namespace potluck {
+
+struct ChatPlace {
+  const Tokenizer& tokenizer;
+  Display display;
+  std::string model;  // as the greeting names it
+  int canvas = 0;
+  bool raw = false;
+};
+
+// Reads and answers messages until /bye or Ctrl-D. Ctrl-C stops an answer and the ring stays
+// loaded. Throws Fault when the ring fails, and Fault{canceled} after TERM.
+void chat(Ring& ring, ChatSession& session, const ChatPlace& place);
+
+}  // namespace potluck

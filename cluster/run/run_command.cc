@@ -1,0 +1,174 @@
+// potluck run: one answer, or a chat.
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <memory>
+
+#include "cluster/cli/commands.h"
+#include "cluster/cli/flag_checks.h"
+#include "cluster/cli/interrupt.h"
+#include "cluster/run/chat.h"
+#include "cluster/run/prompt.h"
+#include "cluster/run/run_flags.h"
+#include "cluster/run/run_report.h"
+#include "topology/base/fault.h"
+#include "topology/plan/plan_yaml.h"
+
+namespace potluck {
+namespace {
+
+class RunCommand {
+ public:
+  RunCommand(const RunFlags& flags, const CommandLine& line)
+      : flags_(flags),
+        seed_(seed_or_random(flags.seed)),
+        program_(line.program),
+        display_(display_of(flags, {line.no_color, line.dumb_terminal})),
+        prompt_(is_chat(flags) ? "" : read_prompt(flags)),
+        source_(open_model(flags.model, line.places)),
+        tokenizer_(source_->vocabulary()),
+        plan_(plan_of()) {
+    for (const std::string& note : source_->notes()) spdlog::info(note);
+    if (is_demo(flags_.model) && !flags_.raw)
+      spdlog::warn("the demo model was taught puzzles alone and no chat format; give --raw");
+    if (!flags_.seed) spdlog::info("seed {}", seed_);
+  }
+
+  static bool is_chat(const RunFlags& flags) {
+    return !flags.prompt_given && flags.prompt_file.empty() && isatty(STDIN_FILENO);
+  }
+
+  int answer() {
+    Request request = base_request();
+    request.prompt = prompt_ids(prompt_, flags_, tokenizer_, spec());
+    check_prompt_fits(request.prompt.size(), spec().canvas, plan_.ctx_size);
+    const int wanted = flags_.max_tokens.value_or(spec().canvas);
+    request.max_tokens = limited(wanted, request.prompt.size());
+    display_.endless = wanted == kUntilTheEnd;
+    spdlog::debug("prompt of {} tokens: {}", request.prompt.size(),
+                  tokenizer_.decode(request.prompt));
+    catch_interrupts();
+    Ring ring(source_, plan_, ring_setup());
+    const EchoOff quiet(isatty(STDIN_FILENO) && display_.stderr_terminal);
+    AnswerView view(tokenizer_, display_, request, spec().canvas);
+    const RequestResult result = ring.ask(request, view.events());
+    view.finish();
+    if (display_.json) print_json(result, view.text(), ring.plan());
+    for (const std::string& line : report_lines(result, ring.plan(), spec().canvas, wanted))
+      spdlog::info(line);
+    return 0;
+  }
+
+  int chat() {
+    if (flags_.json)
+      throw Fault(FaultKind::input, "--json is for one answer; give -p TEXT, -f FILE, or stdin");
+    std::optional<Conversation> conversation;
+    if (!flags_.raw)
+      conversation.emplace(tokenizer_, ChatOptions{flags_.reasoning == "on"}, flags_.system_prompt);
+    const int wanted = flags_.max_tokens.value_or(kUntilTheEnd);
+    display_.endless = wanted == kUntilTheEnd;
+    display_.estimate = false;
+    catch_interrupts();
+    Ring ring(source_, plan_, ring_setup());
+    ChatSession session(ring, tokenizer_, std::move(conversation),
+                        {base_request(), wanted, spec().canvas});
+    potluck::chat(ring, session, {tokenizer_, display_, flags_.model, spec().canvas, flags_.raw});
+    return 0;
+  }
+
+ private:
+  const ModelSpec& spec() const { return source_->spec(); }
+
+  Request base_request() const {
+    Request request;
+    request.noise.seed = seed_;
+    request.generation = spec().generation;
+    request.generation.eos_ids = tokenizer_.stop_ids(spec().generation.eos_ids);
+    request.generation.t_min *= flags_.temp;
+    request.generation.t_max *= flags_.temp;
+    if (flags_.steps) request.generation.max_steps = flags_.steps;
+    return request;
+  }
+
+  // -n, and a word if the context has no room for it.
+  int limited(int wanted, size_t prompt) const {
+    const int most = tokens_at_most(wanted, prompt, spec().canvas, plan_.ctx_size);
+    if (wanted > most)
+      spdlog::warn(
+          "-n {} behind a prompt of {} tokens is more than the context of {} has room for: the "
+          "answer ends after {} tokens; raise -c",
+          wanted, prompt, plan_.ctx_size, most);
+    return most;
+  }
+
+  Plan plan_of() const {
+    RingOptions options = flags_.ring;
+    options.f32 = flags_.stream == "f32";
+    if (flags_.precision == "exact") options.precision = Precision::exact;
+    if (flags_.plan.empty()) return make_plan(*source_, options);
+    if (!flags_.stream.empty() || !flags_.precision.empty())
+      throw Fault(FaultKind::input, "--plan " + flags_.plan +
+                                        " says what stream and precision are; write them there");
+    Plan plan = read_plan(flags_.plan, spec());
+    if (options.ctx_size) plan.ctx_size = options.ctx_size;
+    if (options.chunk) plan.chunk = options.chunk;
+    return plan;
+  }
+
+  // One stage is this process; more are processes of their own, unless --transport inproc.
+  RingSetup ring_setup() const {
+    RingSetup setup;
+    const bool processes = flags_.transport.empty()
+                               ? plan_.stage_count() > 1 || !flags_.plan.empty()
+                               : flags_.transport == "zmq";
+    setup.hosting = processes ? Hosting::processes : Hosting::threads;
+    setup.program = program_;
+    setup.model = flags_.model;
+    setup.threads = flags_.threads;
+    setup.insecure_plaintext = flags_.insecure_plaintext;
+    setup.step_timeout_seconds = flags_.step_timeout;
+    setup.verbose = flags_.log.verbose;
+    setup.log = [](const std::string& line) { spdlog::info(line); };
+    return setup;
+  }
+
+  void print_json(const RequestResult& result, const AnswerText& text, const Plan& plan) const {
+    nlohmann::json json = report_json(result, plan, spec().canvas);
+    json["text"] = text.answer;
+    if (!text.thought.empty()) json["thought"] = text.thought;
+    json["seed"] = seed_;
+    json["model"] = flags_.model;
+    std::puts(json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+  }
+
+  const RunFlags flags_;
+  const uint64_t seed_;
+  const std::string program_;
+  Display display_;
+  const std::string prompt_;
+  const std::shared_ptr<const ModelSource> source_;
+  const Tokenizer tokenizer_;
+  const Plan plan_;
+};
+
+int run(RunFlags flags, const CommandLine& line) {
+  flags.log.quiet = flags.show == "none";
+  set_up_log(flags.log);
+  check_together(flags);
+  check_utf8(flags.system_prompt, "--system-prompt");
+  RunCommand command(flags, line);
+  return RunCommand::is_chat(flags) ? command.chat() : command.answer();
+}
+
+}  // namespace
+
+void add_run(CommandLine& line) {
+  const auto flags = std::make_shared<RunFlags>();
+  CLI::App* sub = line.app.add_subcommand("run", "one answer, or a chat");
+  add_run_flags(sub, *flags);
+  sub->callback([&line, flags] { line.chosen = [&line, flags] { return run(*flags, line); }; });
+}
+
+}  // namespace potluck

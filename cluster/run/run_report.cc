@@ -1,0 +1,125 @@
+#include "cluster/run/run_report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "cluster/run/run_flags.h"
+#include "topology/plan/cost_model.h"
+
+namespace potluck {
+namespace {
+
+struct Figures {
+  double tokens_per_s, steps_a_canvas, step_ms, steady_tokens_per_s;
+};
+
+// Steady: C / ((K + 1)·t), a canvas of C tokens for K steps and one commit of about a step's time.
+Figures figures_of(const RequestResult& r, int canvas) {
+  Figures f{};
+  const double steps = std::accumulate(r.steps.begin(), r.steps.end(), 0.0);
+  f.tokens_per_s = static_cast<double>(r.ids.size()) / std::max(r.total_seconds, 1e-9);
+  f.steps_a_canvas = r.steps.empty() ? 0 : steps / static_cast<double>(r.steps.size());
+  f.step_ms = median(r.step_ms);
+  f.steady_tokens_per_s = canvas / ((f.steps_a_canvas + 1) * std::max(f.step_ms, 1e-6) / 1e3);
+  return f;
+}
+
+// The peer a hop's message came from: the ring in order, the coordinator first.
+std::string sender(const std::vector<Hop>& hops, size_t i, const Plan& plan) {
+  return plan.name_of(i == 0 ? kCoordinatorPeer : hops[i - 1].peer);
+}
+
+std::string tokens_text(size_t count) {
+  return fmt::format("{} {}", count, count == 1 ? "token" : "tokens");
+}
+
+std::string happened_line(const RequestResult& r, const Figures& f) {
+  return fmt::format("{} in {:.2f} s: {:.1f} tokens/s", tokens_text(r.ids.size()), r.total_seconds,
+                     f.tokens_per_s);
+}
+
+// Empty if the answer ended by itself.
+std::string cut_line(const RequestResult& r, int wanted) {
+  if (r.stopped_by_end_id) return "";
+  const bool by_wish = wanted != kUntilTheEnd && static_cast<int>(r.ids.size()) >= wanted;
+  return fmt::format("the answer is cut after {}: {}", tokens_text(r.ids.size()),
+                     by_wish ? "raise -n; -1 lets it end" : "the context is full; raise -c");
+}
+
+std::string links_line(const RequestResult& r, const Plan& plan) {
+  std::string links = "bytes a step:";
+  for (size_t i = 0; i < r.last_hops.size(); ++i)
+    links += fmt::format("{} {} → {} {}", i ? "," : "", sender(r.last_hops, i, plan),
+                         plan.name_of(r.last_hops[i].peer),
+                         bytes_text(r.last_hops[i].payload_bytes + r.last_hops[i].header_bytes));
+  return links;
+}
+
+}  // namespace
+
+double median(std::vector<double> values) {
+  if (values.empty()) return 0;
+  std::sort(values.begin(), values.end());
+  const size_t half = values.size() / 2;
+  return values.size() % 2 ? values[half] : (values[half - 1] + values[half]) / 2;
+}
+
+std::vector<std::string> report_lines(const RequestResult& r, const Plan& plan, int canvas,
+                                      int wanted) {
+  const Figures f = figures_of(r, canvas);
+  std::vector<std::string> lines = {
+      happened_line(r, f),
+      fmt::format(
+          "{} {} of {}, steps K = {}, {:.1f} ms a step (median); steady rate {}/((K+1)·t) = "
+          "{:.1f} tokens/s at K = {:.1f}, t = {:.1f} ms",
+          r.steps.size(), r.steps.size() == 1 ? "canvas" : "canvases", canvas,
+          fmt::join(r.steps, ", "), f.step_ms, canvas, f.steady_tokens_per_s, f.steps_a_canvas,
+          f.step_ms),
+      links_line(r, plan)};
+  if (const std::string cut = cut_line(r, wanted); !cut.empty()) lines.push_back(cut);
+  return lines;
+}
+
+std::vector<std::string> chat_report_lines(const RequestResult& r, int wanted) {
+  std::vector<std::string> lines = {fmt::format(
+      "{}, steps K = {}", happened_line(r, figures_of(r, 0)), fmt::join(r.steps, ", "))};
+  if (const std::string cut = cut_line(r, wanted); !cut.empty()) lines.push_back(cut);
+  return lines;
+}
+
+nlohmann::json report_json(const RequestResult& r, const Plan& plan, int canvas) {
+  const Figures f = figures_of(r, canvas);
+  nlohmann::json links = nlohmann::json::array(), stages = nlohmann::json::array();
+  for (size_t i = 0; i < r.last_hops.size(); ++i) {
+    const Hop& hop = r.last_hops[i];
+    links.push_back({{"from", sender(r.last_hops, i, plan)},
+                     {"to", plan.name_of(hop.peer)},
+                     {"payload_bytes", hop.payload_bytes},
+                     {"header_bytes", hop.header_bytes},
+                     {"queue_us", hop.queue_us},
+                     {"compute_us", hop.compute_us}});
+  }
+  for (const WorkerPlan& stage : plan.stages)
+    stages.push_back({{"name", stage.name}, {"layers", {stage.layers.begin, stage.layers.end}}});
+  return {{"ids", r.ids},
+          {"steps", r.steps},
+          {"step_ms", r.step_ms},
+          {"tokens", r.ids.size()},
+          {"seconds", r.total_seconds},
+          {"encode_seconds", r.encode_seconds},
+          {"tokens_per_s", f.tokens_per_s},
+          {"step_ms_median", f.step_ms},
+          {"steady_tokens_per_s", f.steady_tokens_per_s},
+          {"stopped_by_end_id", r.stopped_by_end_id},
+          {"links_a_step", links},
+          {"plan",
+           {{"stages", stages},
+            {"stream", dtype_name(plan.stream)},
+            {"kv", dtype_name(plan.kv)},
+            {"ctx_size", plan.ctx_size},
+            {"chunk", plan.chunk}}}};
+}
+
+}  // namespace potluck

@@ -1,0 +1,30 @@
+#include "cluster/terminal/terminal.h"
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+namespace potluck {
+
+Screen stderr_screen() {
+  winsize size{};
+  if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0 || size.ws_row == 0)
+    return {};
+  return {size.ws_col, size.ws_row};
+}
+
+// Only from the foreground: a background process that sets the terminal is stopped.
+EchoOff::EchoOff(bool wanted) {
+  if (!wanted || tcgetpgrp(STDIN_FILENO) != getpgrp() || tcgetattr(STDIN_FILENO, &before_) != 0)
+    return;
+  termios quiet = before_;
+  quiet.c_lflag &= ~static_cast<tcflag_t>(ECHO | ECHONL);
+  quiet.c_lflag |= NOFLSH;  // else Ctrl-C drops what was written, and what counts rows goes astray
+  quiet.c_cc[VEOF] = _POSIX_VDISABLE;  // Ctrl-D waits with the rest
+  changed_ = tcsetattr(STDIN_FILENO, TCSANOW, &quiet) == 0;
+}
+
+EchoOff::~EchoOff() {
+  if (changed_) tcsetattr(STDIN_FILENO, TCSANOW, &before_);
+}
+
+}  // namespace potluck

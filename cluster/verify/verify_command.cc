@@ -1,0 +1,155 @@
+#include <cstdio>
+
+#include "cluster/cli/commands.h"
+#include "cluster/cli/flag_checks.h"
+#include "cluster/verify/verify.h"
+#include "cluster/verify/verify_released.h"
+#include "cluster/verify/verify_sampler.h"
+#include "topology/base/fault.h"
+
+namespace potluck {
+namespace {
+
+struct Flags {
+  std::string model, stream, sampler, transport, precision = "exact";
+  bool insecure_plaintext = false;
+  VerifyOptions verify;
+  double tolerance = 0, vs_bf16 = 1.6;
+  bool json = false, released = false;
+};
+
+constexpr double kStepMax = 2.5;  // of a lossy stream's worst step, against the reference's loss
+
+// An exact f32 stream must meet every logit; a lossy one the reference's own loss in bf16.
+bool passes(const Flags& flags, const VerifyReport& r) {
+  constexpr double kForced = 2e-4, kFree = 2e-3;
+  const double limit = flags.tolerance > 0 ? flags.tolerance : flags.verify.free ? kFree : kForced;
+  if (r.lossy) return r.vs_bf16 <= flags.vs_bf16 && r.vs_bf16_worst <= kStepMax;
+  return r.max_abs <= limit && r.first_bad_layer.empty();
+}
+
+// What rounding (of a stream in bf16, of fast products) costs.
+void print_loss(const Flags& flags, const VerifyReport& r) {
+  std::printf(
+      "loss: %.3g of the logits' RMS, %.3f times the reference's own in bf16 (worst step %.3f)",
+      r.rms_rel, r.vs_bf16, r.vs_bf16_worst);
+  if (r.lossy) std::printf("; it may be %g (%g)", flags.vs_bf16, kStepMax);
+  std::printf("\n");
+}
+
+void print_people(const Flags& flags, const VerifyReport& r, bool passed) {
+  std::printf("%s: %d steps, max |Δlogit| %.3g (op %d, row %d, id %d), entropy %.3g, argmax %.4f\n",
+              passed ? "agrees" : "DISAGREES", r.steps, r.max_abs, r.worst_op, r.worst_row,
+              r.worst_id, r.entropy_max_abs, r.argmax_agree);
+  print_loss(flags, r);
+  if (!r.first_bad_layer.empty())
+    std::printf("first layer that differs: %s\n", r.first_bad_layer.c_str());
+}
+
+int run_sampler(const Flags& flags) {
+  const nlohmann::json report = verify_sampler(flags.sampler);
+  std::puts(report.dump(flags.json ? -1 : 2).c_str());
+  return report.at("passed").get<bool>() ? 0 : 1;
+}
+
+// Stages are beside the head unless a transport or a plan puts them at the other end of links.
+std::optional<HostSetup> hosts_of(const Flags& flags, const std::string& program) {
+  if (flags.transport.empty() && flags.verify.plan.empty()) return std::nullopt;
+  HostSetup hosts;
+  hosts.hosting = flags.transport == "inproc" ? Hosting::threads : Hosting::processes;
+  hosts.program = program;
+  hosts.model = flags.model;
+  hosts.threads = flags.verify.threads;
+  hosts.insecure_plaintext = flags.insecure_plaintext;
+  return hosts;
+}
+
+int run_released(const Flags& flags, const ModelPlaces& places) {
+  const auto source = open_model(flags.model, places);
+  const nlohmann::json report =
+      verify_released(*source, flags.verify.backend, flags.verify.threads);
+  std::puts(report.dump(flags.json ? -1 : 2).c_str());
+  return report.at("passed").get<bool>() ? 0 : 1;
+}
+
+int run(Flags flags, const ModelPlaces& places, const std::string& program) {
+  if (!flags.sampler.empty()) return run_sampler(flags);
+  if (flags.released && !flags.model.empty()) return run_released(flags, places);
+  if (flags.model.empty() || flags.verify.trace.empty())
+    throw Fault(FaultKind::input,
+                "verify needs -m MODEL with --trace T.json or --released, or --sampler S.json");
+  if (!flags.stream.empty()) flags.verify.f32 = flags.stream == "f32";
+  if (!flags.verify.plan.empty() && (!flags.verify.cuts.empty() || flags.transport == "inproc"))
+    throw Fault(FaultKind::input,
+                "--plan says where the stages begin and run; leave --cut and --transport inproc");
+  if (flags.precision == "fast") flags.verify.precision = Precision::fast;
+  flags.verify.hosts = hosts_of(flags, program);
+  if (flags.verify.hosts && !flags.verify.isa.empty())
+    throw Fault(FaultKind::input,
+                "--isa is this process's; its stages choose theirs (potluck worker --isa)");
+  const VerifyReport report = verify(open_model(flags.model, places), flags.verify);
+  const bool passed = passes(flags, report);
+  if (flags.json)
+    std::puts(to_json(report).dump().c_str());
+  else
+    print_people(flags, report, passed);
+  return passed ? 0 : 1;
+}
+
+void add_place_flags(CLI::App* sub, Flags& flags) {
+  one_of(sub->add_option("--transport", flags.transport,
+                         "where the stages run: zmq (processes) or inproc (threads), with real "
+                         "links between (default: beside the head, without)"),
+         {"zmq", "inproc"});
+  sub->add_option("--plan", flags.verify.plan,
+                  "a plan file whose stages run it; the head is this process");
+  sub->add_flag("--insecure-plaintext", flags.insecure_plaintext,
+                "with --plan: listen beyond this machine though links are not encrypted");
+}
+
+}  // namespace
+
+void add_verify(CommandLine& line) {
+  const auto flags = std::make_shared<Flags>();
+  CLI::App* sub =
+      line.app.add_subcommand("verify", "replay a recorded trace and compare every number");
+  sub->add_option("-m,--model", flags->model, "the model");
+  sub->add_option("--trace", flags->verify.trace, "the recorded ops (T.json)");
+  sub->add_option("--tensors", flags->verify.tensors,
+                  "the recorded tensors (default: beside the trace)");
+  sub->add_option("--sampler", flags->sampler,
+                  "replay recorded draws through the sampler (S.json)");
+  sub->add_flag("--released", flags->released,
+                "compare the real 26B checkpoint with its published logits");
+  whole_number(sub->add_option("--cut", flags->verify.cuts, "layers at which new stages begin: 2,4")
+                   ->delimiter(','),
+               "N,N", 1, kMostInt);
+  one_of(sub->add_option("--stream", flags->stream,
+                         "residual stream: f32 (KV too) or bf16 (KV f16) (default: the plan's, or "
+                         "f32)"),
+         {"f32", "bf16"});
+  whole_number(sub->add_option("--chunk", flags->verify.chunk, "rows of an encode pass"), "N", 1,
+               kMostInt);
+  sub->add_flag("--free", flags->verify.free,
+                "condition on its own previous step, not the recorded one");
+  sub->add_option("--backend", flags->verify.backend, "cpu");
+  one_of(sub->add_option("--precision", flags->precision, "of products: exact or fast"),
+         {"exact", "fast"});
+  sub->add_option("--isa", flags->verify.isa, "of fast products (default: the best here)");
+  whole_number(sub->add_option("-t,--threads", flags->verify.threads, "CPU threads"), "N", 1,
+               kThreadsMax);
+  real_number(sub->add_option("--tolerance", flags->tolerance, "largest |Δlogit| of an f32 stream"),
+              "X", 0, 1e9);
+  real_number(sub->add_option("--vs-bf16", flags->vs_bf16,
+                              "largest loss against the reference's own in bf16"),
+              "X", 0, 1e9);
+  sub->add_flag("--json", flags->json, "one JSON object on stdout");
+  add_place_flags(sub, *flags);
+  sub->callback([&line, flags] {
+    line.chosen = [flags, places = line.places, program = line.program] {
+      return run(*flags, places, program);
+    };
+  });
+}
+
+}  // namespace potluck
