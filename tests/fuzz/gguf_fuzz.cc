@@ -7,7 +7,7 @@
 
 #include "coordinator/text/tokenizer.h"
 #include "tests/fuzz/refused.h"
-#include "tests/topology/tiny_model.h"
+#include "tests/topology/model/tiny_model.h"
 #include "topology/model/gguf.h"
 
 namespace potluck {

@@ -5,8 +5,8 @@
 #include <string_view>
 
 #include "tests/fuzz/refused.h"
-#include "tests/topology/temp_folder.h"
-#include "tests/topology/tiny_model.h"
+#include "tests/topology/model/temp_folder.h"
+#include "tests/topology/model/tiny_model.h"
 #include "topology/model/safetensors.h"
 
 namespace potluck {

@@ -8,7 +8,7 @@ import tempfile
 import unittest
 
 POTLUCK = os.environ["POTLUCK"]
-GOLDEN = pathlib.Path(__file__).resolve().parents[1] / "golden"
+GOLDEN = pathlib.Path(__file__).resolve().parents[2] / "golden"
 KQUANT = GOLDEN / "kquant/model-Q4_K_M.gguf"
 
 

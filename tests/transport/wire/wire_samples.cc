@@ -1,4 +1,4 @@
-#include "tests/transport/wire_samples.h"
+#include "tests/transport/wire/wire_samples.h"
 
 #include <string>
 

@@ -3,8 +3,8 @@
 
 #include <thread>
 
-#include "tests/transport/zmq_party.h"
-#include "tests/transport/zmtp_peer.h"
+#include "tests/transport/zmq/zmq_party.h"
+#include "tests/transport/zmq/zmtp_peer.h"
 #include "transport/wire/wire.h"
 
 namespace potluck {

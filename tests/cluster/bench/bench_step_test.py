@@ -8,7 +8,7 @@ import subprocess
 import unittest
 
 POTLUCK = os.environ["POTLUCK"]
-GOLDEN = pathlib.Path(__file__).resolve().parents[1] / "golden"
+GOLDEN = pathlib.Path(__file__).resolve().parents[2] / "golden"
 MODEL = "synthetic:nano?layers=3"
 PARTS = ["projections", "attention", "router", "experts", "dense", "norms", "conditioning", "head", "sampling",
          "hop"]

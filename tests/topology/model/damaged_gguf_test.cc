@@ -1,7 +1,7 @@
 #include <cmath>
 #include <random>
 
-#include "tests/topology/damaged_file.h"
+#include "tests/topology/model/damaged_file.h"
 
 namespace potluck {
 namespace {

@@ -1,6 +1,6 @@
 #include <nlohmann/json.hpp>
 
-#include "tests/topology/damaged_file.h"
+#include "tests/topology/model/damaged_file.h"
 
 namespace potluck {
 namespace {

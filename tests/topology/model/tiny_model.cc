@@ -1,4 +1,4 @@
-#include "tests/topology/tiny_model.h"
+#include "tests/topology/model/tiny_model.h"
 
 #include <cmath>
 #include <cstring>

@@ -1,4 +1,4 @@
-#include "tests/transport/zmtp_peer.h"
+#include "tests/transport/zmq/zmtp_peer.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

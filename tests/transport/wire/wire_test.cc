@@ -11,7 +11,7 @@
 #include <limits>
 
 #include "protocol.capnp.h"
-#include "tests/transport/wire_samples.h"
+#include "tests/transport/wire/wire_samples.h"
 
 namespace potluck {
 namespace {

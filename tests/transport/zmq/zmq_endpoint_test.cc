@@ -10,7 +10,7 @@
 #include <cstring>
 #include <fstream>
 
-#include "tests/transport/zmq_party.h"
+#include "tests/transport/zmq/zmq_party.h"
 
 namespace potluck {
 namespace {

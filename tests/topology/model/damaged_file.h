@@ -11,8 +11,8 @@
 #include <functional>
 #include <string>
 
-#include "tests/topology/temp_folder.h"
-#include "tests/topology/tiny_model.h"
+#include "tests/topology/model/temp_folder.h"
+#include "tests/topology/model/tiny_model.h"
 #include "topology/base/fault.h"
 #include "topology/model/model_source.h"
 

@@ -4,8 +4,8 @@
 #include <cstdio>
 #include <cstring>
 
-#include "tests/topology/temp_folder.h"
-#include "tests/topology/tiny_model.h"
+#include "tests/topology/model/temp_folder.h"
+#include "tests/topology/model/tiny_model.h"
 #include "topology/base/fault.h"
 #include "topology/model/fingerprint.h"
 
