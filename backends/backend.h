@@ -17,6 +17,7 @@
 
 #include "backends/part.h"
 #include "topology/base/dtype.h"
+#include "topology/base/step_key.h"
 #include "topology/model/model_spec.h"
 
 namespace potluck {
@@ -58,8 +59,7 @@ struct Segment {
   int32_t rows = 0;
   // denoise on the head only:
   float inverse_temperature = 1.0f;
-  uint32_t answer = 0, canvas = 0, step = 0;
-  uint64_t seed = 0;
+  StepKey key;
 };
 
 // Everything that changes from pass to pass; lives in device memory.

@@ -1,3 +1,4 @@
+// Random ids by their address, and the end of a finished canvas.
 #include "coordinator/canvas.h"
 
 #include <algorithm>
@@ -7,27 +8,22 @@
 namespace potluck {
 namespace {
 
-std::vector<int32_t> uniform_ids(const NoiseKey& key, cpu::NoiseCounter at, int length, int vocab) {
-  std::vector<int32_t> ids(static_cast<size_t>(length));
-  at.answer = key.answer;
-  for (size_t i = 0; i < ids.size(); ++i) {
-    at.position = static_cast<uint32_t>(i);
-    ids[i] = static_cast<int32_t>(cpu::uniform_below(key.seed, at, static_cast<uint32_t>(vocab)));
-  }
+std::vector<int32_t> uniform_ids(const StepKey& key, noise::Purpose purpose, int length,
+                                 int vocab) {
+  std::vector<int32_t> ids(length);
+  uint32_t position = 0;
+  for (int32_t& id : ids) id = noise::uniform_below({key, position++, purpose, 0}, vocab);
   return ids;
 }
 
 }  // namespace
 
-std::vector<int32_t> initial_canvas(const NoiseKey& key, uint32_t canvas, int length, int vocab) {
-  return uniform_ids(key, {.canvas = canvas, .purpose = cpu::Purpose::initial_canvas}, length,
-                     vocab);
+std::vector<int32_t> initial_canvas(const StepKey& key, int length, int vocab) {
+  return uniform_ids(key, noise::Purpose::initial_canvas, length, vocab);
 }
 
-std::vector<int32_t> renoise_ids(const NoiseKey& key, uint32_t canvas, uint32_t step, int length,
-                                 int vocab) {
-  return uniform_ids(key, {.canvas = canvas, .step = step, .purpose = cpu::Purpose::renoise},
-                     length, vocab);
+std::vector<int32_t> renoise_ids(const StepKey& key, int length, int vocab) {
+  return uniform_ids(key, noise::Purpose::renoise, length, vocab);
 }
 
 int pad_after_end(std::vector<int32_t>& canvas, std::span<const int32_t> end_ids, int32_t pad_id) {

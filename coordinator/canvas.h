@@ -5,19 +5,14 @@
 #include <span>
 #include <vector>
 
+#include "topology/base/step_key.h"
+
 namespace potluck {
 
-struct NoiseKey {  // design.md: key = seed; counter = (answer, canvas, step, position, purpose,
-                   // tile)
-  uint64_t seed = 0;
-  uint32_t answer = 0;
-};
-
-// [C] uniform ids in [0, vocab): purpose initial_canvas, step 0.
-std::vector<int32_t> initial_canvas(const NoiseKey& key, uint32_t canvas, int length, int vocab);
-// [C] uniform ids in [0, vocab): purpose renoise, of step s.
-std::vector<int32_t> renoise_ids(const NoiseKey& key, uint32_t canvas, uint32_t step, int length,
-                                 int vocab);
+// The ids that a canvas begins with: [length] uniform in [0, vocab). key.step is 0.
+std::vector<int32_t> initial_canvas(const StepKey& key, int length, int vocab);
+// The ids that replace what a step does not accept: [length] uniform in [0, vocab).
+std::vector<int32_t> renoise_ids(const StepKey& key, int length, int vocab);
 
 // Everything after the first end id becomes pad; the end id stays. Returns its index, or −1.
 int pad_after_end(std::vector<int32_t>& canvas, std::span<const int32_t> end_ids, int32_t pad_id);

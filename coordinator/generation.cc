@@ -1,11 +1,10 @@
 #include "coordinator/generation.h"
 
 #include <algorithm>
-#include <cstring>
 #include <string>
 #include <utility>
 
-#include "topology/base/check.h"
+#include "coordinator/canvas.h"
 
 namespace potluck {
 namespace {
@@ -36,22 +35,6 @@ void check_prompt_fits(size_t prompt, int canvas, int ctx_size) {
                                     ", this one has " + std::to_string(ctx_size) + "; raise -c");
 }
 
-Candidates read_candidates(const Message& message, int canvas) {
-  const size_t rows = static_cast<size_t>(canvas);
-  if (message.payload.bytes != rows * 12)
-    throw Fault(FaultKind::refused, "candidates of " + std::to_string(message.payload.bytes) +
-                                        " bytes; a canvas of " + std::to_string(canvas) + " has " +
-                                        std::to_string(rows * 12));
-  Candidates c;
-  c.argmax.resize(rows);
-  c.sample.resize(rows);
-  c.entropy.resize(rows);
-  std::memcpy(c.argmax.data(), message.payload.data, rows * 4);
-  std::memcpy(c.sample.data(), message.payload.data + rows * 4, rows * 4);
-  std::memcpy(c.entropy.data(), message.payload.data + rows * 8, rows * 4);
-  return c;
-}
-
 Generation::Generation(uint64_t id, uint64_t session, int kv_length, Request request,
                        const ModelSpec& spec, const Plan& plan)
     : spec_(spec),
@@ -61,7 +44,8 @@ Generation::Generation(uint64_t id, uint64_t session, int kv_length, Request req
       request_(std::move(request)),
       sampler_(make_entropy_bound_sampler(request_.generation)),
       end_ids_(request_.generation.eos_ids),
-      kv_length_(kv_length) {
+      kv_length_(kv_length),
+      key_{request_.seed, request_.answer, 0, 0} {
   check_request(request_, kv_length, spec, plan);
   pending_ = request_.prompt;
   result_.session = session;
@@ -70,7 +54,7 @@ Generation::Generation(uint64_t id, uint64_t session, int kv_length, Request req
 
 std::string Generation::waiting_for() const {
   if (phase_ == Phase::denoise)
-    return "step " + std::to_string(step_) + " of canvas " + std::to_string(canvas_index_);
+    return "step " + std::to_string(key_.step) + " of canvas " + std::to_string(key_.canvas);
   return "tokens " + std::to_string(kv_length_) + " to " +
          std::to_string(kv_length_ - acknowledged_ + sent_) + " of the encode";
 }
@@ -81,10 +65,7 @@ Message Generation::message(MessageKind kind, int first, std::span<const int32_t
   h.kind = kind;
   h.destination = kHeadPeer;
   h.session = session_;
-  h.answer = request_.noise.answer;
-  h.seed = request_.noise.seed;
-  h.canvas = canvas_index_;
-  h.step = step_;
+  h.key = key_;
   h.attempt = static_cast<uint32_t>(id_);
   h.kv_length_before = h.first_position = first;
   h.rows = static_cast<int32_t>(ids.size());
@@ -112,7 +93,7 @@ void Generation::pump(Time now, std::vector<Message>& out) {
 
 void Generation::send_step(Time now, std::vector<Message>& out) {
   Message m = message(MessageKind::denoise, kv_length_, canvas_);
-  m.header.temperature = sampler_->temperature(static_cast<int>(step_));
+  m.header.temperature = sampler_->temperature(static_cast<int>(key_.step));
   out.push_back(std::move(m));
   step_in_flight_ = true;
   step_started_ = waiting_since_ = now;
@@ -126,26 +107,24 @@ void Generation::encode_done(Time now, const Header& header, const PipelineEvent
   acknowledged_ += header.rows;
   waiting_since_ = now;
   const int total = static_cast<int>(pending_.size());
-  if (canvas_index_ == 0 && events.encoding) events.encoding(acknowledged_, total);
+  if (key_.canvas == 0 && events.encoding) events.encoding(acknowledged_, total);
   if (acknowledged_ < total) return;
-  if (canvas_index_ == 0) result_.encode_seconds = seconds(now - started_);
+  if (key_.canvas == 0) result_.encode_seconds = seconds(now - started_);
   begin_canvas();
 }
 
 void Generation::begin_canvas() {
   phase_ = Phase::denoise;
-  step_ = 0;
-  canvas_ = initial_canvas(request_.noise, canvas_index_, spec_.canvas, spec_.vocab);
+  key_.step = 0;
+  canvas_ = initial_canvas(key_, spec_.canvas, spec_.vocab);
   sampler_->begin_canvas();
 }
 
 void Generation::candidates(Time now, const Message& message, const PipelineEvents& events) {
   const Header& h = message.header;
-  if (phase_ != Phase::denoise || !step_in_flight_ || h.canvas != canvas_index_ || h.step != step_)
-    return;
-  const Candidates c = read_candidates(message, spec_.canvas);
-  const StepDecision decision = sampler_->decide(
-      c, renoise_ids(request_.noise, canvas_index_, step_, spec_.canvas, spec_.vocab));
+  if (phase_ != Phase::denoise || !step_in_flight_ || h.key != key_) return;
+  const Candidates c = decode_candidates(message.payload, spec_.canvas);
+  const StepDecision decision = sampler_->decide(c, renoise_ids(key_, spec_.canvas, spec_.vocab));
   step_in_flight_ = false;
   waiting_since_ = now;
   result_.step_ms.push_back(milliseconds(now - step_started_));
@@ -156,12 +135,13 @@ void Generation::candidates(Time now, const Message& message, const PipelineEven
   home.header_bytes = message.wire_header_bytes;
   result_.last_hops.push_back(home);
   if (events.step)
-    events.step({session_, static_cast<int>(canvas_index_), static_cast<int>(step_),
+    events.step({session_, static_cast<int>(key_.canvas), static_cast<int>(key_.step),
                  sampler_->max_steps(), h.temperature, &c, &decision, result_.step_ms.back(),
                  h.hops});
-  ++step_;
+  ++key_.step;
   canvas_ = decision.next;
-  if (decision.stop || static_cast<int>(step_) == sampler_->max_steps()) commit(c.argmax, events);
+  if (decision.stop || static_cast<int>(key_.step) == sampler_->max_steps())
+    commit(c.argmax, events);
 }
 
 // The argmax canvas of the last step is the answer's; it is encoded before the next canvas begins.
@@ -174,7 +154,7 @@ void Generation::commit(const std::vector<int32_t>& argmax, const PipelineEvents
   result_.ids.insert(result_.ids.end(), canvas.begin(),
                      canvas.begin() + static_cast<long>(emitted));
   result_.uncommitted.assign(canvas.begin(), canvas.begin() + static_cast<long>(emitted));
-  result_.steps.push_back(static_cast<int>(step_));
+  result_.steps.push_back(static_cast<int>(key_.step));
   result_.stopped_by_end_id = end >= 0 && emitted == length;
   if (events.canvas_done) events.canvas_done(id_, result_.uncommitted);
   const bool fits = kv_length_ + 2 * spec_.canvas <= plan_.ctx_size;
@@ -186,8 +166,8 @@ void Generation::commit(const std::vector<int32_t>& argmax, const PipelineEvents
   pending_ = canvas;
   sent_ = acknowledged_ = 0;
   result_.uncommitted.clear();
-  ++canvas_index_;
-  step_ = 0;
+  ++key_.canvas;
+  key_.step = 0;
   phase_ = Phase::encode;
 }
 

@@ -54,14 +54,11 @@ class Generation final {
   int sent_ = 0, acknowledged_ = 0;
   int kv_length_;
   std::vector<int32_t> canvas_;
-  uint32_t canvas_index_ = 0, step_ = 0;
+  StepKey key_;  // of the step that is next, or in flight
   bool step_in_flight_ = false;
   Time started_{}, step_started_{}, waiting_since_{};
   bool begun_ = false;
   RequestResult result_;
 };
-
-// Reads argmax, sample and entropy out of a candidates message.
-Candidates read_candidates(const Message& message, int canvas);
 
 }  // namespace potluck

@@ -10,7 +10,6 @@
 #include <string>
 #include <vector>
 
-#include "coordinator/canvas.h"
 #include "coordinator/sampler.h"
 #include "topology/model/model_spec.h"
 #include "topology/plan/plan.h"
@@ -23,8 +22,9 @@ struct Request {
   uint64_t continue_session = 0;  // 0: a new session; else one that is still open (chat)
   bool keep_session = false;      // leave it open afterwards
   int max_tokens = 256;           // -n; canvases = ⌈max_tokens / C⌉
-  NoiseKey noise;
-  GenerationSpec generation;  // with the user's overrides
+  uint64_t seed = 0;              // of all noise
+  uint32_t answer = 0;            // the answer's number under that seed
+  GenerationSpec generation;      // with the user's overrides
 };
 
 struct StepReport {  // after each denoising step

@@ -8,14 +8,9 @@
 #include <vector>
 
 #include "topology/model/model_spec.h"
+#include "transport/candidates.h"
 
 namespace potluck {
-
-struct Candidates {  // one step, [C] each
-  std::vector<int32_t> argmax;
-  std::vector<int32_t> sample;
-  std::vector<float> entropy;  // nats, at this step's temperature
-};
 
 struct StepDecision {
   std::vector<uint8_t> accepted;  // [C]

@@ -5,6 +5,20 @@
 #include "topology/plan/cost_model.h"
 
 namespace potluck {
+namespace {
+
+// Rows become columns, as the wire has them.
+Candidates candidates_of(std::span<const RowCandidate> rows) {
+  Candidates c;
+  for (const RowCandidate& row : rows) {
+    c.argmax.push_back(row.argmax);
+    c.sample.push_back(row.sample);
+    c.entropy.push_back(row.entropy);
+  }
+  return c;
+}
+
+}  // namespace
 
 Head::Head(const ModelSource& source, const Plan& plan, Backend& backend)
     : spec_(source.spec()),
@@ -67,9 +81,9 @@ void Head::self_condition(int rows) {
   backend_.matmul(w.gate, weights_.down, rows, w.projected);
 }
 
-std::vector<RowCandidate> Head::answer(std::span<const Segment> segments,
-                                       std::span<const Tensor> soft_out,
-                                       const Backend::LogitTap& tap) {
+std::vector<Candidates> Head::answer(std::span<const Segment> segments,
+                                     std::span<const Tensor> soft_out,
+                                     const Backend::LogitTap& tap) {
   CHECK(soft_out.size() == segments.size(), soft_out.size(), segments.size());
   const int rows = upload_params(segments, backend_, workspace_);
   Workspace& w = workspace_;
@@ -79,9 +93,12 @@ std::vector<RowCandidate> Head::answer(std::span<const Segment> segments,
   const size_t row = static_cast<size_t>(spec_.hidden) * sizeof(float);
   for (size_t i = 0; i < segments.size(); ++i)
     backend_.copy(soft_, segments[i].row_begin * row, soft_out[i], 0, segments[i].rows * row);
-  std::vector<RowCandidate> candidates(static_cast<size_t>(rows));
+  std::vector<RowCandidate> answered(rows);
   backend_.wait();
-  backend_.download(candidates_, candidates.size() * sizeof(RowCandidate), candidates.data());
+  backend_.download(candidates_, answered.size() * sizeof(RowCandidate), answered.data());
+  std::vector<Candidates> candidates;
+  for (const Segment& s : segments)
+    candidates.push_back(candidates_of(std::span(answered).subspan(s.row_begin, s.rows)));
   return candidates;
 }
 

@@ -12,6 +12,7 @@
 #include "shard/workspace.h"
 #include "topology/model/model_source.h"
 #include "topology/plan/plan.h"
+#include "transport/candidates.h"
 
 namespace potluck {
 
@@ -25,10 +26,11 @@ class Head final {
   // none yet.
   void embed(std::span<const Segment> segments, std::span<const int32_t> ids,
              std::span<const Tensor> soft_before);
-  // h = rms(workspace().x)·w; candidates of each row, and soft_out[i] [C, H] = Σ p·E · embed_scale.
-  std::vector<RowCandidate> answer(std::span<const Segment> segments,
-                                   std::span<const Tensor> soft_out,
-                                   const Backend::LogitTap& tap = nullptr);
+  // h = rms(workspace().x)·w. Returns the candidates of each segment, and writes its soft embedding
+  // Σ p·E · embed_scale to soft_out[i], [C, H].
+  std::vector<Candidates> answer(std::span<const Segment> segments,
+                                 std::span<const Tensor> soft_out,
+                                 const Backend::LogitTap& tap = nullptr);
   // soft [rows, H] from recorded z = logits / t, [rows, V] (forced replay).
   void soft_from_logits(const float* z, int rows, Tensor soft);
 

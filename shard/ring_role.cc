@@ -3,6 +3,7 @@
 #include <array>
 #include <cstring>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -46,6 +47,12 @@ void check_length(const Header& header, int length) {
                        std::to_string(length));
 }
 
+bool follows(const std::optional<StepKey>& last, StepKey next) {
+  if (!last) return false;
+  --next.step;
+  return *last == next;
+}
+
 Segment segment_of(const Header& header, int slot) {
   Segment s;
   s.mode = mode_of(header);
@@ -53,10 +60,7 @@ Segment segment_of(const Header& header, int slot) {
   s.position = header.first_position;
   s.rows = header.rows;
   s.inverse_temperature = static_cast<float>(1.0 / header.temperature);
-  s.answer = header.answer;
-  s.canvas = header.canvas;
-  s.step = header.step;
-  s.seed = header.seed;
+  s.key = header.key;
   return s;
 }
 
@@ -168,7 +172,7 @@ class HeadRole final : public RingRole {
   void truncate(uint64_t session, int length) override {
     Session& s = sessions_.at(session);
     s.length = length;
-    s.step = -1;
+    s.finished.reset();
   }
 
   PeerId next() const override { return stage_peer(0); }
@@ -191,11 +195,10 @@ class HeadRole final : public RingRole {
 
  private:
   struct Session {
-    int length = 0;  // tokens encoded
-    uint32_t canvas = 0;
-    int64_t step = -1;                     // the last finished step of that canvas; −1: none
-    std::array<Tensor, 2> soft;            // [0]: of the last finished step; [1]: spare
-    std::vector<RowCandidate> candidates;  // of the last finished step
+    int length = 0;                   // tokens encoded
+    std::optional<StepKey> finished;  // the last finished step since the last encode
+    std::array<Tensor, 2> soft;       // [0]: of the last finished step; [1]: spare
+    Candidates candidates;            // of the last finished step
   };
 
   std::vector<int32_t> ids_of(const Message& message) const {
@@ -213,7 +216,7 @@ class HeadRole final : public RingRole {
     check_length(h, session.length);
     const Message out = embed(h, ids_of(message), Tensor{});
     session.length += h.rows;
-    session.step = -1;
+    session.finished.reset();
     return out;
   }
 
@@ -223,12 +226,10 @@ class HeadRole final : public RingRole {
     if (h.rows != spec_.canvas)
       refuse(h, "a canvas has " + std::to_string(spec_.canvas) + " rows, not " +
                     std::to_string(h.rows));
-    const bool same_canvas = session.step >= 0 && session.canvas == h.canvas;
-    if (same_canvas && session.step == h.step) return candidates(h, session);
-    if (h.step != 0 && !(same_canvas && session.step + 1 == h.step))
-      refuse(h, "step " + std::to_string(h.step) + " does not follow step " +
-                    std::to_string(session.step));
-    return embed(h, ids_of(message), h.step == 0 ? Tensor{} : session.soft[0]);
+    if (session.finished == h.key) return candidates(h, session);
+    if (h.key.step != 0 && !follows(session.finished, h.key))
+      refuse(h, "step " + std::to_string(h.key.step) + " does not follow the last finished step");
+    return embed(h, ids_of(message), h.key.step == 0 ? Tensor{} : session.soft[0]);
   }
 
   Message embed(const Header& header, const std::vector<int32_t>& ids, Tensor soft) {
@@ -246,32 +247,19 @@ class HeadRole final : public RingRole {
     check_shape(message, spec_, plan_, row_bytes(h.dtype, spec_.hidden));
     const Segment segment = segment_of(h, 0);
     backend_.unpack(message.payload.data, h.dtype, h.rows, spec_.hidden, head_.workspace().x);
-    session.candidates = head_.answer(std::span(&segment, 1), std::span(&session.soft[1], 1));
+    session.candidates =
+        head_.answer(std::span(&segment, 1), std::span(&session.soft[1], 1)).front();
     std::swap(session.soft[0], session.soft[1]);
-    session.canvas = h.canvas;
-    session.step = h.step;
+    session.finished = h.key;
     return candidates(h, session);
   }
 
-  // Payload: argmax [C] i32, sample [C] i32, entropy [C] f32.
-  Message candidates(const Header& header, const Session& session) const {
-    const size_t rows = session.candidates.size();
-    std::vector<int32_t> argmax(rows), sample(rows);
-    std::vector<float> entropy(rows);
-    for (size_t t = 0; t < rows; ++t) {
-      argmax[t] = session.candidates[t].argmax;
-      sample[t] = session.candidates[t].sample;
-      entropy[t] = session.candidates[t].entropy;
-    }
-    std::vector<std::byte> payload(rows * 12);
-    std::memcpy(payload.data(), argmax.data(), rows * 4);
-    std::memcpy(payload.data() + rows * 4, sample.data(), rows * 4);
-    std::memcpy(payload.data() + rows * 8, entropy.data(), rows * 4);
+  static Message candidates(const Header& header, const Session& session) {
     Message out;
     out.header = header;
     out.header.kind = MessageKind::candidates;
     out.header.destination = kCoordinatorPeer;
-    out.payload = own_payload(std::move(payload));
+    out.payload = encode_candidates(session.candidates);
     return out;
   }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "topology/base/fault.h"
+#include "topology/base/step_key.h"
 #include "topology/model/fingerprint.h"
 #include "topology/plan/plan.h"
 
@@ -105,14 +106,14 @@ struct Header {
   uint32_t epoch = 0;        // of the plan
   PeerId source = 0, destination = 0;
   uint64_t session = 0;  // never reused within an incarnation
-  uint32_t answer = 0, canvas = 0, step = 0, attempt = 0;
+  StepKey key;           // of a data message
+  uint32_t attempt = 0;  // the coordinator's request that this belongs to
   int32_t kv_length_before = 0;
   int32_t first_position = 0;
   int32_t rows = 0;
   DType dtype = DType::f32;  // of an activation payload
   bool last = false;         // encode: the last chunk of its message
   double temperature = 1.0;
-  uint64_t seed = 0;
   uint64_t fork_of = 0;  // open: the session to copy; 0: none
   uint64_t digest = 0;   // of the payload (digest_bytes); 0: none
   std::vector<Hop> hops;

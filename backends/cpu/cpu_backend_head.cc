@@ -19,7 +19,7 @@ const StepParams& step(Tensor params) {
 // What each row of a pass needs beside its hidden state, from its segment.
 struct RowInputs {
   std::vector<float> inverse_temperature;
-  std::vector<cpu::VocabNoise> noise;
+  std::vector<StepKey> noise;
   std::vector<int32_t> position;
 };
 
@@ -28,7 +28,7 @@ RowInputs row_inputs(const StepParams& params) {
   for (int i = 0; i < params.segment_count; ++i) {
     const Segment& s = params.segments[i];
     rows.inverse_temperature.insert(rows.inverse_temperature.end(), s.rows, s.inverse_temperature);
-    rows.noise.insert(rows.noise.end(), s.rows, {s.seed, s.answer, s.canvas, s.step});
+    rows.noise.insert(rows.noise.end(), s.rows, s.key);
     for (int t = 0; t < s.rows; ++t) rows.position.push_back(t);
   }
   return rows;

@@ -25,7 +25,7 @@ Request puzzle_request(const Game& game, const SudokuPuzzle& puzzle, uint64_t se
   Request request;
   request.prompt = raw_prompt(game.tokenizer, sudoku_text(puzzle.givens), spec.generation.bos_id);
   request.max_tokens = spec.canvas;
-  request.noise.seed = seed;
+  request.seed = seed;
   request.generation = spec.generation;
   if (game.steps) request.generation.max_steps = game.steps;
   return request;

@@ -26,7 +26,7 @@ Request ChatSession::open(const std::string& text) {
     request.prompt = raw_prompt(tokenizer_, text, request.generation.bos_id);
     check_prompt_fits(request.prompt.size(), setup_.canvas, ring_.plan().ctx_size);
   }
-  request.noise.answer = answers_++;
+  request.answer = answers_++;
   request.max_tokens = tokens_at_most(setup_.max_tokens, encoded_.size() + request.prompt.size(),
                                       setup_.canvas, ring_.plan().ctx_size);
   return request;

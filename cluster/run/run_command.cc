@@ -83,7 +83,7 @@ class RunCommand {
 
   Request base_request() const {
     Request request;
-    request.noise.seed = seed_;
+    request.seed = seed_;
     request.generation = spec().generation;
     request.generation.eos_ids = tokenizer_.stop_ids(spec().generation.eos_ids);
     request.generation.t_min *= flags_.temp;

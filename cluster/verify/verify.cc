@@ -182,13 +182,15 @@ class Replay {
     check_layer(base, 0, head_.workspace().x);
     through_stages(segment, [&](int layer, Tensor x) { check_layer(base, layer + 1, x); });
     std::vector<float> logits(static_cast<size_t>(spec_.canvas) * static_cast<size_t>(spec_.vocab));
-    const auto candidates = head_.answer(
-        std::span(&segment, 1), std::span(&soft_after_, 1),
-        [&](int64_t first, int64_t count, const float* tile) {
-          for (int t = 0; t < spec_.canvas; ++t)
-            std::copy_n(tile + t * count, count,
-                        logits.begin() + static_cast<int64_t>(t) * spec_.vocab + first);
-        });
+    const Candidates candidates =
+        head_
+            .answer(std::span(&segment, 1), std::span(&soft_after_, 1),
+                    [&](int64_t first, int64_t count, const float* tile) {
+                      for (int t = 0; t < spec_.canvas; ++t)
+                        std::copy_n(tile + t * count, count,
+                                    logits.begin() + static_cast<int64_t>(t) * spec_.vocab + first);
+                    })
+            .front();
     std::swap(soft_before_, soft_after_);
     recorded_ = tensors_.floats(name);
     if (recorded_.size() != logits.size())
@@ -207,8 +209,8 @@ class Replay {
       report_.first_bad_layer = name + ", off by " + std::to_string(off);
   }
 
-  void compare(const json& op, const std::vector<float>& logits,
-               const std::vector<RowCandidate>& candidates, const std::vector<float>& entropy) {
+  void compare(const json& op, const std::vector<float>& logits, const Candidates& candidates,
+               const std::vector<float>& entropy) {
     double difference = 0, reference = 0;
     for (size_t i = 0; i < logits.size(); ++i) {
       const double d = std::fabs(static_cast<double>(logits[i]) - recorded_[i]);
@@ -223,10 +225,9 @@ class Replay {
     }
     for (int t = 0; t < spec_.canvas; ++t) {
       const auto row = recorded_.begin() + static_cast<int64_t>(t) * spec_.vocab;
-      const auto& candidate = candidates[static_cast<size_t>(t)];
-      agree_ += std::max_element(row, row + spec_.vocab) - row == candidate.argmax;
-      report_.entropy_max_abs = std::max<double>(
-          report_.entropy_max_abs, std::fabs(candidate.entropy - entropy[static_cast<size_t>(t)]));
+      agree_ += std::max_element(row, row + spec_.vocab) - row == candidates.argmax[t];
+      report_.entropy_max_abs =
+          std::max<double>(report_.entropy_max_abs, std::fabs(candidates.entropy[t] - entropy[t]));
     }
     rows_ += spec_.canvas;
     difference_ += difference;

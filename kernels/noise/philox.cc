@@ -1,12 +1,13 @@
+// Ten rounds of Philox, and the numbers that are made of their 128 bits.
 #include "kernels/noise/philox.h"
 
-namespace potluck::cpu {
+namespace potluck::noise {
 namespace {
 
-std::array<uint32_t, 4> draw(uint64_t key, const NoiseCounter& at) {
+std::array<uint32_t, 4> draw(const NoiseAddress& at) {
   return philox4x32({at.position, (static_cast<uint32_t>(at.purpose) << 28) | at.tile,
-                     (at.canvas << 8) | at.step, at.answer},
-                    key);
+                     (at.key.canvas << 8) | at.key.step, at.key.answer},
+                    at.key.seed);
 }
 
 }  // namespace
@@ -23,16 +24,16 @@ std::array<uint32_t, 4> philox4x32(std::array<uint32_t, 4> c, uint64_t key) {
   return c;
 }
 
-double uniform(uint64_t key, const NoiseCounter& at) {
-  const auto bits = draw(key, at);
+double uniform(const NoiseAddress& at) {
+  const auto bits = draw(at);
   const uint64_t k = (static_cast<uint64_t>(bits[1]) << 32 | bits[0]) >> 12;
   return (static_cast<double>(k) + 0.5) * 0x1p-52;
 }
 
-uint32_t uniform_below(uint64_t key, const NoiseCounter& at, uint32_t bound) {
-  const auto bits = draw(key, at);
+uint32_t uniform_below(const NoiseAddress& at, uint32_t bound) {
+  const auto bits = draw(at);
   const uint64_t wide = static_cast<uint64_t>(bits[1]) << 32 | bits[0];
   return static_cast<uint32_t>((static_cast<unsigned __int128>(wide) * bound) >> 64);
 }
 
-}  // namespace potluck::cpu
+}  // namespace potluck::noise

@@ -23,12 +23,17 @@ constexpr int kCanvases = static_cast<int>(std::size(kPrefixes));
 // Of one canvas, after a pass.
 struct Result {
   std::vector<float> x, soft;
-  std::vector<RowCandidate> candidates;
+  Candidates candidates;
 };
 
 template <typename Value>
 bool same_bits(const std::vector<Value>& a, const std::vector<Value>& b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(Value)) == 0;
+}
+
+bool same_bits(const Candidates& a, const Candidates& b) {
+  return same_bits(a.argmax, b.argmax) && same_bits(a.sample, b.sample) &&
+         same_bits(a.entropy, b.entropy);
 }
 
 class Ring final {
@@ -94,8 +99,8 @@ class Ring final {
     s.row_begin = place * spec_.canvas;
     s.rows = spec_.canvas;
     s.inverse_temperature = 1.0f + 0.25f * static_cast<float>(canvas);
-    s.answer = static_cast<uint32_t>(canvas);
-    s.seed = 7;
+    s.key.answer = static_cast<uint32_t>(canvas);
+    s.key.seed = 7;
     return s;
   }
 
@@ -108,15 +113,12 @@ class Ring final {
   }
 
   std::vector<Result> results(const std::vector<Segment>& segments,
-                              const std::vector<RowCandidate>& rows,
+                              const std::vector<Candidates>& candidates,
                               const std::vector<Tensor>& soft) {
     std::vector<Result> results;
     for (size_t i = 0; i < segments.size(); ++i) {
-      const auto first = rows.begin() + segments[i].row_begin;
       const auto begin = static_cast<size_t>(segments[i].row_begin);
-      results.push_back({floats(stage_.workspace().x, begin),
-                         floats(soft[i], 0),
-                         {first, first + segments[i].rows}});
+      results.push_back({floats(stage_.workspace().x, begin), floats(soft[i], 0), candidates[i]});
     }
     return results;
   }

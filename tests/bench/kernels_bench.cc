@@ -193,7 +193,7 @@ void vocab_of(benchmark::State& state, DType type) {
   const auto table = random_blocks(type, kVocab * kHidden);
   const std::vector<float> h(static_cast<size_t>(kCanvas * kHidden), 1e-3f),
       inverse(kCanvas, 1.25f);
-  const std::vector<VocabNoise> noise(kCanvas);
+  const std::vector<StepKey> noise(kCanvas);
   const std::vector<int32_t> position(kCanvas);
   std::vector<VocabPartial> partial(kCanvas);
   std::vector<float> soft(h.size());

@@ -49,7 +49,7 @@ TEST_P(TransportContract, DeliversHeadersWhole) {
   sent.header.rows = 3;
   sent.header.dtype = DType::bf16;
   sent.header.temperature = 0.625;
-  sent.header.seed = ~uint64_t{0};
+  sent.header.key.seed = ~uint64_t{0};
   sent.header.hops = {{kStage, 1, 2, 3, 4, 5, 6}};
   pair.head->send(sent);
   const Header h = expect_message(*pair.stage, kHead).header;
@@ -57,7 +57,7 @@ TEST_P(TransportContract, DeliversHeadersWhole) {
   EXPECT_EQ(h.rows, 3);
   EXPECT_EQ(h.dtype, DType::bf16);
   EXPECT_EQ(h.temperature, 0.625);
-  EXPECT_EQ(h.seed, ~uint64_t{0});
+  EXPECT_EQ(h.key.seed, ~uint64_t{0});
   ASSERT_EQ(h.hops.size(), 1u);
   EXPECT_EQ(h.hops[0].out_digest, 6u);
   EXPECT_EQ(h.source, kHead);

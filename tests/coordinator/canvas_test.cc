@@ -18,13 +18,13 @@ TEST(Canvas, WithoutAnEndIdStaysAsItIs) {
 }
 
 TEST(Canvas, NoiseIsAFunctionOfItsAddressAlone) {
-  const NoiseKey key{42, 0};
-  EXPECT_EQ(initial_canvas(key, 1, 64, 1000), initial_canvas(key, 1, 64, 1000));
-  EXPECT_NE(initial_canvas(key, 1, 64, 1000), initial_canvas(key, 2, 64, 1000));
-  EXPECT_NE(initial_canvas(key, 1, 64, 1000), initial_canvas({43, 0}, 1, 64, 1000));
-  EXPECT_NE(renoise_ids(key, 1, 0, 64, 1000), initial_canvas(key, 1, 64, 1000));
-  EXPECT_NE(renoise_ids(key, 1, 0, 64, 1000), renoise_ids(key, 1, 1, 64, 1000));
-  for (int32_t id : initial_canvas(key, 0, 5000, 3)) ASSERT_TRUE(id >= 0 && id < 3);
+  const StepKey key{42, 0, 1, 0};
+  EXPECT_EQ(initial_canvas(key, 64, 1000), initial_canvas(key, 64, 1000));
+  EXPECT_NE(initial_canvas(key, 64, 1000), initial_canvas({42, 0, 2, 0}, 64, 1000));
+  EXPECT_NE(initial_canvas(key, 64, 1000), initial_canvas({43, 0, 1, 0}, 64, 1000));
+  EXPECT_NE(renoise_ids(key, 64, 1000), initial_canvas(key, 64, 1000));
+  EXPECT_NE(renoise_ids(key, 64, 1000), renoise_ids({42, 0, 1, 1}, 64, 1000));
+  for (int32_t id : initial_canvas(key, 5000, 3)) ASSERT_TRUE(id >= 0 && id < 3);
 }
 
 }  // namespace

@@ -89,7 +89,7 @@ Request small_request() {
   Request request;
   request.prompt = {2, 17, 99, 201, 33, 60, 7, 123, 250, 11, 12};
   request.max_tokens = 16;
-  request.noise.seed = 42;
+  request.seed = 42;
   request.generation.max_steps = 4;
   request.generation.eos_ids = {1};
   return request;

@@ -168,9 +168,9 @@ Header read_header(wire::Message::Reader in) {
   h.epoch = in.getEpoch();
   h.incarnation = in.getIncarnation();
   h.session = in.getSession();
-  h.answer = in.getAnswer();
-  h.canvas = in.getCanvas();
-  h.step = in.getStep();
+  h.key.answer = in.getAnswer();
+  h.key.canvas = in.getCanvas();
+  h.key.step = in.getStep();
   h.attempt = in.getAttempt();
   h.kv_length_before = position("kvLengthBefore", in.getKvLengthBefore());
   h.first_position = position("firstPosition", in.getFirstPosition());
@@ -178,7 +178,7 @@ Header read_header(wire::Message::Reader in) {
   h.dtype = dtype("dtype", in.getDtype());
   h.last = in.getLast();
   h.temperature = finite("temperature", in.getTemperature());
-  h.seed = in.getSeed();
+  h.key.seed = in.getSeed();
   h.fork_of = in.getForkOf();
   within<uint8_t>("digestAlgorithm", in.getDigestAlgorithm(), 0, kDigestAlgorithmMax);
   h.digest = in.getDigestAlgorithm() ? in.getDigest() : 0;

@@ -117,9 +117,9 @@ void put_numbers(wire::Message::Builder out, const Header& h) {
   out.setEpoch(h.epoch);
   out.setIncarnation(h.incarnation);
   out.setSession(h.session);
-  out.setAnswer(h.answer);
-  out.setCanvas(h.canvas);
-  out.setStep(h.step);
+  out.setAnswer(h.key.answer);
+  out.setCanvas(h.key.canvas);
+  out.setStep(h.key.step);
   out.setAttempt(h.attempt);
   out.setKvLengthBefore(h.kv_length_before);
   out.setFirstPosition(h.first_position);
@@ -127,7 +127,7 @@ void put_numbers(wire::Message::Builder out, const Header& h) {
   out.setDtype(static_cast<uint8_t>(h.dtype));
   out.setLast(h.last);
   out.setTemperature(h.temperature);
-  out.setSeed(h.seed);
+  out.setSeed(h.key.seed);
   out.setForkOf(h.fork_of);
   out.setDigestAlgorithm(h.digest ? kXxh3 : 0);
   out.setDigest(h.digest);

@@ -9,18 +9,8 @@
 namespace potluck {
 namespace {
 
-NoiseKey noise_of(int canvas) {
-  return {1, static_cast<uint32_t>(canvas)};
-}
-
-Candidates candidates_of(std::span<const RowCandidate> rows) {
-  Candidates c;
-  for (const RowCandidate& row : rows) {
-    c.argmax.push_back(row.argmax);
-    c.sample.push_back(row.sample);
-    c.entropy.push_back(row.entropy);
-  }
-  return c;
+StepKey key_of(int canvas, int step) {
+  return {1, static_cast<uint32_t>(canvas), 0, static_cast<uint32_t>(step)};
 }
 
 void append(const std::vector<int32_t>& ids, std::vector<int32_t>& to) {
@@ -70,7 +60,7 @@ void BenchCanvases::first_step() {
   std::vector<int32_t> ids;
   for (int i = 0; i < count(); ++i) {
     samplers_[static_cast<size_t>(i)]->begin_canvas();
-    append(initial_canvas(noise_of(i), 0, spec_.canvas, spec_.vocab), ids);
+    append(initial_canvas(key_of(i, 0), spec_.canvas, spec_.vocab), ids);
   }
   next_ = step(0, ids, none_, first_);
 }
@@ -97,9 +87,9 @@ std::vector<int32_t> BenchCanvases::step(int index, std::span<const int32_t> ids
                                          std::span<const Tensor> after) {
   const std::vector<Segment> segments = this->segments(index);
   pass(segments, ids, before);
-  const std::vector<RowCandidate> rows = head_.answer(segments, after);
+  const std::vector<Candidates> candidates = head_.answer(segments, after);
   const Time begin = now();
-  std::vector<int32_t> next = decide(index, rows);
+  std::vector<int32_t> next = decide(index, candidates);
   sampling_seconds_ = seconds(now() - begin);
   return next;
 }
@@ -113,25 +103,18 @@ std::vector<Segment> BenchCanvases::segments(int step) const {
     s.row_begin = i * spec_.canvas;
     s.rows = spec_.canvas;
     s.inverse_temperature = static_cast<float>(1.0 / samplers_.front()->temperature(step));
-    s.seed = noise_of(i).seed;
-    s.answer = noise_of(i).answer;
-    s.step = static_cast<uint32_t>(step);
+    s.key = key_of(i, step);
   }
   return segments;
 }
 
-std::vector<int32_t> BenchCanvases::decide(int step, std::span<const RowCandidate> rows) {
-  const auto length = static_cast<size_t>(spec_.canvas);
+std::vector<int32_t> BenchCanvases::decide(int step, const std::vector<Candidates>& candidates) {
   std::vector<int32_t> next;
-  for (int i = 0; i < count(); ++i) {
-    const auto at = static_cast<size_t>(i);
-    append(samplers_[at]
-               ->decide(candidates_of(rows.subspan(at * length, length)),
-                        renoise_ids(noise_of(i), 0, static_cast<uint32_t>(step), spec_.canvas,
-                                    spec_.vocab))
+  for (int i = 0; i < count(); ++i)
+    append(samplers_[i]
+               ->decide(candidates[i], renoise_ids(key_of(i, step), spec_.canvas, spec_.vocab))
                .next,
            next);
-  }
   return next;
 }
 

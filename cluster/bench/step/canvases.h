@@ -37,7 +37,7 @@ class BenchCanvases final {
   std::vector<int32_t> step(int index, std::span<const int32_t> ids, std::span<const Tensor> before,
                             std::span<const Tensor> after);
   std::vector<Segment> segments(int step) const;
-  std::vector<int32_t> decide(int step, std::span<const RowCandidate> rows);
+  std::vector<int32_t> decide(int step, const std::vector<Candidates>& candidates);
 
   const ModelSpec& spec_;
   const int chunk_;

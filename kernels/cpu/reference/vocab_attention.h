@@ -11,6 +11,7 @@
 #include <functional>
 
 #include "kernels/cpu/reference/reference.h"
+#include "topology/base/step_key.h"
 
 namespace potluck::cpu {
 
@@ -27,11 +28,6 @@ struct VocabPartial {
   int32_t sample;  // id picked inside the winning tile
 };
 
-struct VocabNoise {  // of one segment (one canvas)
-  uint64_t key = 0;  // the request's seed
-  uint32_t answer = 0, canvas = 0, step = 0;
-};
-
 struct VocabRequest {
   const float* h = nullptr;  // [rows, H], after the final norm
   int64_t rows = 0;
@@ -42,7 +38,7 @@ struct VocabRequest {
   float softcap = 30.0f;
   // Per row, because rows of several canvases may share a pass:
   const float* inverse_temperature = nullptr;  // [rows]
-  const VocabNoise* noise = nullptr;           // [rows]
+  const StepKey* noise = nullptr;              // [rows]
   const int32_t* position = nullptr;           // [rows] within its canvas
   // Optional tap (verify): soft-capped logits of a tile before temperature, [rows, ids] row-major.
   std::function<void(int64_t first_id, int64_t ids, const float* logits)> tap;

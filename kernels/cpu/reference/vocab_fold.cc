@@ -52,23 +52,17 @@ int64_t pick(const float* weights, int64_t ids, double u) {
   return last;
 }
 
-NoiseCounter counter_of(const VocabNoise& noise, int32_t position, Purpose purpose, int64_t tile) {
-  return {noise.answer, noise.canvas,
-          noise.step,   static_cast<uint32_t>(position),
-          purpose,      static_cast<uint32_t>(tile)};
-}
-
 // The exponential race: ln(−ln u) − ln(mass of the tile), least wins; ties: the earlier tile.
 void race_tile(const VocabRequest& request, int64_t row, int64_t first_id, const TileSums& tile,
                const float* weights, int64_t ids, VocabPartial& partial) {
-  const VocabNoise& noise = request.noise[row];
-  const int64_t index = first_id / kSampleTile;
-  const int32_t position = request.position[row];
-  const double u = uniform(noise.key, counter_of(noise, position, Purpose::tile, index));
+  noise::NoiseAddress at{request.noise[row], static_cast<uint32_t>(request.position[row]),
+                         noise::Purpose::tile, static_cast<uint32_t>(first_id / kSampleTile)};
+  const double u = noise::uniform(at);
   const double log_mass = exact_log(static_cast<double>(tile.mass)) + tile.max;
   const double race = exact_log(-exact_log(u)) - log_mass;
   if (race >= partial.race) return;
-  const double inside = uniform(noise.key, counter_of(noise, position, Purpose::pick, index));
+  at.purpose = noise::Purpose::pick;
+  const double inside = noise::uniform(at);
   partial.race = race;
   partial.sample = static_cast<int32_t>(first_id + pick(weights, ids, inside));
 }

@@ -81,7 +81,7 @@ class ChatSessionTest : public testing::TestWithParam<const char*> {
     request.generation = source_->spec().generation;
     request.generation.eos_ids = tokenizer_.stop_ids(request.generation.eos_ids);
     request.generation.max_steps = 4;
-    request.noise.seed = 15;
+    request.seed = 15;
     return request;
   }();
 };
@@ -95,7 +95,7 @@ TEST_P(ChatSessionTest, GoingOnEqualsEncodingTheConversationFromScratch) {
   Ring ring = make_ring(2, 1024), other = make_ring(3, 1024);
   int reused = 0;
   for (uint64_t seed = 1; seed <= 3; ++seed) {
-    base_.noise.seed = seed;
+    base_.seed = seed;
     // Two and a half canvases: two are committed and the third is not.
     ChatSession session = make_session(ring, source_->spec().canvas * 5 / 2);
     Conversation chat(tokenizer_, {false}, "");
@@ -126,7 +126,7 @@ TEST_P(ChatSessionTest, CommittedCanvasesAreNotEncodedTwice) {
   Ring ring = make_ring(1, 1024);
   const size_t canvas = static_cast<size_t>(source_->spec().canvas);
   for (uint64_t seed = 1; seed <= 50; ++seed) {
-    base_.noise.seed = seed;
+    base_.seed = seed;
     ChatSession session = make_session(ring, static_cast<int>(3 * canvas));
     const Answered first = say(session, "Hello there");
     const Request second = session.open("go on");

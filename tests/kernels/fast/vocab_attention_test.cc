@@ -24,7 +24,7 @@ struct Answer {
 struct Case {
   int64_t rows, hidden, vocab;
   std::vector<float> h, table, inverse_temperature;
-  std::vector<VocabNoise> noise;
+  std::vector<StepKey> noise;
   std::vector<int32_t> position;
 
   Case(int64_t rows_, int64_t hidden_, int64_t vocab_, uint64_t seed)
@@ -227,7 +227,7 @@ TEST(VocabAttention, TheSampleIsExactlyCategorical) {
   for (int64_t t = 1; t < kRows; ++t) std::copy_n(c.h.begin(), kHidden, c.h.begin() + t * kHidden);
   std::vector<double> counts(kVocab, 0);
   for (uint32_t round = 0; round < kRounds; ++round) {
-    for (VocabNoise& noise : c.noise) noise = {11, round / 200, round % 200, 7};
+    for (StepKey& noise : c.noise) noise = {11, round / 200, round % 200, 7};
     for (const VocabPartial& p : c.run(0, kVocab, 2).partial)
       ++counts[static_cast<size_t>(p.sample)];
   }

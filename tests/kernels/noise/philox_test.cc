@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace potluck::cpu {
+namespace potluck::noise {
 namespace {
 
 using Block = std::array<uint32_t, 4>;
@@ -17,16 +17,15 @@ TEST(Philox, MeetsItsPublishedAnswers) {
 }
 
 TEST(Philox, EveryPartOfTheAddressMatters) {
-  const NoiseCounter base{1, 2, 3, 4, Purpose::tile, 5};
-  const double first = uniform(9, base);
-  EXPECT_NE(first, uniform(10, base));
-  for (NoiseCounter other : {NoiseCounter{0, 2, 3, 4, Purpose::tile, 5},
-                             {1, 0, 3, 4, Purpose::tile, 5},
-                             {1, 2, 0, 4, Purpose::tile, 5},
-                             {1, 2, 3, 0, Purpose::tile, 5},
-                             {1, 2, 3, 4, Purpose::pick, 5},
-                             {1, 2, 3, 4, Purpose::tile, 0}})
-    EXPECT_NE(first, uniform(9, other));
+  const double first = uniform({{9, 1, 2, 3}, 4, Purpose::tile, 5});
+  for (const NoiseAddress& other : {NoiseAddress{{10, 1, 2, 3}, 4, Purpose::tile, 5},
+                                    {{9, 0, 2, 3}, 4, Purpose::tile, 5},
+                                    {{9, 1, 0, 3}, 4, Purpose::tile, 5},
+                                    {{9, 1, 2, 0}, 4, Purpose::tile, 5},
+                                    {{9, 1, 2, 3}, 0, Purpose::tile, 5},
+                                    {{9, 1, 2, 3}, 4, Purpose::pick, 5},
+                                    {{9, 1, 2, 3}, 4, Purpose::tile, 0}})
+    EXPECT_NE(first, uniform(other));
 }
 
 // Chi-square with 99 degrees of freedom: 160 is passed by chance once in 10,000.
@@ -34,7 +33,7 @@ TEST(Philox, IdsAreUniform) {
   constexpr uint32_t kBound = 100, kDraws = 200000;
   std::array<double, kBound> counts{};
   for (uint32_t i = 0; i < kDraws; ++i)
-    ++counts[uniform_below(1, {.position = i, .purpose = Purpose::renoise}, kBound)];
+    ++counts[uniform_below({{1, 0, 0, 0}, i, Purpose::renoise}, kBound)];
   double chi_square = 0;
   const double expected = static_cast<double>(kDraws) / kBound;
   for (double count : counts) chi_square += (count - expected) * (count - expected) / expected;
@@ -42,4 +41,4 @@ TEST(Philox, IdsAreUniform) {
 }
 
 }  // namespace
-}  // namespace potluck::cpu
+}  // namespace potluck::noise

@@ -54,9 +54,7 @@ Message sample_message(MessageKind kind) {
   h.source = kHeadPeer;
   h.destination = stage_peer(2);
   h.session = 0x0123456789ABCDEF;
-  h.answer = 1;
-  h.canvas = 2;
-  h.step = 3;
+  h.key = {42, 1, 2, 3};
   h.attempt = 4;
   h.kv_length_before = 500;
   h.first_position = 600;
@@ -64,7 +62,6 @@ Message sample_message(MessageKind kind) {
   h.dtype = DType::bf16;
   h.last = true;
   h.temperature = 0.7375;
-  h.seed = 42;
   h.fork_of = 41;
   h.digest = 0xD16E57;
   h.hops = {{kHeadPeer, 10, 20, 30, 40, 50, 60}, {stage_peer(0), 11, 21, 31, 41, 51, 61}};

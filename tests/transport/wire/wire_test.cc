@@ -79,9 +79,7 @@ TEST(Wire, CarriesEveryNumberOfEveryKind) {
     EXPECT_EQ(h.source, sent.source);
     EXPECT_EQ(h.destination, sent.destination);
     EXPECT_EQ(h.session, sent.session);
-    EXPECT_EQ(h.answer, sent.answer);
-    EXPECT_EQ(h.canvas, sent.canvas);
-    EXPECT_EQ(h.step, sent.step);
+    EXPECT_EQ(h.key, sent.key);
     EXPECT_EQ(h.attempt, sent.attempt);
     EXPECT_EQ(h.kv_length_before, sent.kv_length_before);
     EXPECT_EQ(h.first_position, sent.first_position);
@@ -89,7 +87,6 @@ TEST(Wire, CarriesEveryNumberOfEveryKind) {
     EXPECT_EQ(h.dtype, sent.dtype);
     EXPECT_EQ(h.last, sent.last);
     EXPECT_EQ(h.temperature, sent.temperature);
-    EXPECT_EQ(h.seed, sent.seed);
     EXPECT_EQ(h.fork_of, sent.fork_of);
     EXPECT_EQ(h.digest, sent.digest);
   }
