@@ -1,103 +1,45 @@
 // Backend: a device as memory plus about a dozen operations, in the order a block uses them.
 //
-// Operations enqueue; nothing is visible to the host before wait(). All pointers (Tensor, Matrix)
-// are device memory of this backend. Lengths, positions, temperatures and noise keys are read from
-// a StepParams in device memory, so that a recorded graph can be replayed for the next step.
-// Nothing allocates after load: scratch is reserved by reserve().
+// Order. A Backend is one stream. What its methods enqueue takes effect in the order of the calls,
+// so an operation sees what those before it have written; the host sees nothing of it before
+// wait(). Only wait() waits; a method that needs a host buffer for longer than the call says so
+// below, and then the buffer is the Backend's until wait() returns: it must live so long, must not
+// be written, and holds a result only from then on. All else that is passed (structs of operands,
+// spans, handles) is taken when the call returns.
+//
+// Memory. Tensors and matrices are device memory of this Backend and live as long as it does.
+// Nothing above this interface follows a Tensor's address: the host reads a tensor by download()
+// and wait(). After reserve() no operation allocates.
+//
+// Values are f32 unless said otherwise. Lengths, positions, temperatures and noise keys are read
+// from a StepParams in device memory when the operation runs. An operation's result for a row
+// depends on that row's operands alone, not on the rows beside it: the same bits alone and
+// together.
+//
+// Failures. Methods that take memory throw Fault{memory} and leave what was there as it was; every
+// method may throw Fault{world} when the device itself fails. An operand that does not fit its
+// tensor is a bug and ends in a CHECK.
 //
 // One thread owns a Backend.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
+#include <span>
 #include <string>
-#include <vector>
 
-#include "backends/part.h"
+#include "backends/operations.h"
+#include "backends/segment.h"
+#include "backends/tensor.h"
 #include "topology/base/dtype.h"
-#include "topology/base/step_key.h"
 #include "topology/model/model_spec.h"
 
 namespace potluck {
 
-// A region of device memory. Freed by the Backend's destructor, or by Backend::free.
-struct Tensor {
-  void* data = nullptr;
-  size_t bytes = 0;
-  float* f32() const { return static_cast<float*>(data); }
-  int32_t* i32() const { return static_cast<int32_t*>(data); }
-};
-
-// What a matrix' products need of a backend that rounds: nothing more, 16 bits of x, or 16 bits of
-// x and of W. Raw: operations of its own read the file's blocks (embedding, vocabulary, router).
-enum class Care : uint8_t { usual, fine, finest, raw };
-
-// A weight matrix, possibly repacked: opaque to all but its Backend. [count, rows, columns].
-struct Matrix {
-  int id = -1;  // index in the backend's table
-  DType type = DType::f32;
-  int64_t count = 1;  // experts; 1 for a plain matrix
-  int64_t rows = 0;
-  int64_t columns = 0;
-  Care care = Care::usual;
-  Part part = Part::dense;  // that its products belong to; for benches alone
-  bool empty() const { return id < 0; }
-};
-
-inline constexpr int kMaxSegments = 64;
-
-enum class Mode : int32_t { encode = 0, denoise = 1 };
-
-// One session's rows within a pass; a pass runs several. Row ranges are consecutive and disjoint.
-struct Segment {
-  Mode mode = Mode::encode;
-  int32_t slot = 0;       // the session's KV slot on this worker
-  int32_t position = 0;   // of the first row = tokens cached before it
-  int32_t row_begin = 0;  // within the pass
-  int32_t rows = 0;
-  // denoise on the head only:
-  float inverse_temperature = 1.0f;
-  StepKey key;
-};
-
-// Everything that changes from pass to pass; lives in device memory.
-struct StepParams {
-  int32_t segment_count = 0;
-  int32_t rows = 0;
-  Segment segments[kMaxSegments];
-};
-
-// K and V of one layer: all sessions' rings, [slots, capacity, kv_heads, head_dim] each, in `type`.
-struct KvLayer {
-  Tensor k, v;
-  int64_t capacity = 0;
-  DType type = DType::bf16;
-};
-
-struct AttentionLayer {
-  int heads = 0, kv_heads = 0, head_dim = 0;
-  int window = 0;  // 0: full
-  int rope_pairs = 0;
-  float rope_theta = 0;
-  float eps = 1e-6f;
-};
-
-// What a block adds to its residual: h, or with a norm's weight rms(h)·norm; h may be empty.
-struct Branch {
-  Tensor h, norm;
-};
-
-struct RouterWeights {
-  Tensor scale;             // [H] f32
-  Matrix projection;        // [experts, H]
-  Tensor per_expert_scale;  // [experts] f32
-};
-
 struct DeviceInfo {
   std::string name;  // "cpu (AMD EPYC, 2 threads)"
-  int threads = 0;   // of a CPU backend
+  int units = 1;     // that work at once, each in scratch of its own: a CPU's threads
   uint64_t bytes_total = 0;
   uint64_t bytes_free = 0;
 };
@@ -110,85 +52,77 @@ struct Limits {
   bool head = false;  // vocabulary attention will be asked for
 };
 
-// One canvas row's answer of the head.
-struct RowCandidate {
-  int32_t argmax;
-  int32_t sample;
-  float entropy;
-};
-
 class Backend {
  public:
   virtual ~Backend() = default;
   virtual DeviceInfo info() const = 0;
 
-  // Memory.
-  virtual Tensor allocate(size_t bytes) = 0;  // zeroed; throws Fault{memory}
-  virtual void free(Tensor& tensor) = 0;
+  // Returns zeroed memory. Throws Fault{memory}.
+  virtual Tensor allocate(size_t bytes) = 0;
+  // Takes the bytes before it returns; operations that were enqueued before still see the old ones.
   virtual void upload(const void* host, size_t bytes, Tensor to, size_t offset = 0) = 0;
-  virtual void download(Tensor from, size_t bytes, void* host,
-                        size_t offset = 0) = 0;  // after wait()
+  // `host` is the Backend's until wait(), which fills it.
+  virtual void download(Tensor from, size_t bytes, void* host, size_t offset = 0) = 0;
+  // The two ranges may lie in one tensor if they do not overlap.
   virtual void copy(Tensor from, size_t from_offset, Tensor to, size_t to_offset, size_t bytes) = 0;
+  // Sets `count` floats from byte `offset` on.
+  virtual void fill(float value, size_t count, Tensor to, size_t offset = 0) = 0;
+  // Returns when everything that was enqueued has run and every host buffer is the caller's again.
   virtual void wait() = 0;
 
-  // Takes [count, rows, columns] stored blocks. `keep_alive` is held while the matrix lives (a CPU
-  // uses the mapped bytes as they are).
+  // A tensor [values.size()] with these values, taken before it returns. Throws Fault{memory}.
+  virtual Tensor load_vector(std::span<const float> values) = 0;
+  // A matrix from [count, rows, columns] stored blocks. The Backend holds `blocks` for as long as
+  // it reads them, which may be as long as it lives (a CPU uses mapped bytes as they are). Throws
+  // Fault{memory}.
   virtual Matrix load_matrix(std::shared_ptr<const std::byte> blocks, DType type, int64_t count,
                              int64_t rows, int64_t columns, Care care) = 0;
+  // Reserves scratch for operations within these limits on the matrices that are loaded; called
+  // once or more, after loading. Throws Fault{memory}.
   virtual void reserve(const Limits& limits) = 0;
 
-  // Stream and hop: f32 rows on the device, bytes of `type` at `wire` (host memory).
+  // x [rows, n] from rows of `type` at `wire` in host memory, which is the Backend's until wait().
   virtual void unpack(const void* wire, DType type, int64_t rows, int64_t n, Tensor x) = 0;
-  virtual void pack(Tensor x, DType type, int64_t rows, int64_t n, void* wire) = 0;  // after wait()
+  // Rows of `type` from x [rows, n]; `wire` in host memory is the Backend's until wait(), which
+  // fills it.
+  virtual void pack(Tensor x, DType type, int64_t rows, int64_t n, void* wire) = 0;
 
-  // Operations; x etc. are [params.rows, …] f32. `rows` repeats params.rows as a launch bound.
-  // weight may be empty (data == nullptr): the weightless norm.
+  // In all that follow `rows` repeats params.rows, as a launch bound.
+
+  // out = x / rms(x) ⊙ weight, [rows, n]; weight [n], or empty for the weightless norm. out may be
+  // x.
   virtual void rms_norm(Tensor x, Tensor weight, float eps, int rows, int64_t n, Tensor out) = 0;
+  // out [rows, w.rows] = x [rows, w.columns] · Wᵀ
   virtual void matmul(Tensor x, const Matrix& w, int rows, Tensor out) = 0;
-  // q: per-head norm and RoPE in place; K: the same of k; V: weightless norm of v (of k when v is
-  // empty). Rounds K and V to kv.type, writes encoded rows into their session's ring, canvas rows
-  // into fresh (one session's canvas rows are stored from its row_begin on).
-  virtual void qkv(Tensor params, const AttentionLayer& layer, Tensor q_norm, Tensor k_norm,
-                   Tensor q, Tensor k, Tensor v, const KvLayer& kv, const KvLayer& fresh,
-                   int rows) = 0;
-  virtual void attention(Tensor params, const AttentionLayer& layer, Tensor q, const KvLayer& kv,
-                         const KvLayer& fresh, int rows, Tensor out) = 0;
+  // q: norm and RoPE of each head, in place. K: the same of k. V: the weightless norm of v. Rounds
+  // K and V to kv.type and writes encoded rows into their session's ring, canvas rows into fresh
+  // (one session's canvas rows are stored from its row_begin on).
+  virtual void qkv(const Qkv& op) = 0;
+  // out = softmax(q·Kᵀ)·V over the keys that each row sees: its session's ring, and for canvas rows
+  // fresh too.
+  virtual void attention(const Attention& op) = 0;
+  // out = gelu(gate) ⊙ up, [rows, n]; out may be gate.
   virtual void gelu_mul(Tensor gate, Tensor up, int rows, int64_t n, Tensor out) = 0;
-  virtual void route(Tensor x, const RouterWeights& router, int used, float eps, int rows,
-                     Tensor expert, Tensor weight) = 0;
-  virtual void experts(Tensor x, const Matrix& gate_up, const Matrix& down, int used, Tensor expert,
-                       Tensor weight, int rows, Tensor out) = 0;
-  // out = (x + rms(a + b)·weight) · scale(mode), rounded to stream; b may be empty; scale: two
-  // floats on the device, [encode, denoise], or empty for 1.
-  virtual void add_norm(Tensor params, Tensor x, const Branch& a, const Branch& b, Tensor weight,
-                        Tensor scale, float eps, int rows, int64_t n, DType stream, Tensor out) = 0;
+  // The experts of each row and their weights: the most probable of softmax(W·(rms(x) ⊙ scale) /
+  // √H), weighted by their shares times per_expert_scale.
+  virtual void route(const Route& op) = 0;
+  // out = Σ_k weight_k · down_e(gelu(gate) ⊙ up), [gate; up] = gate_up_e · x, e = expert_k.
+  virtual void experts(const Experts& op) = 0;
+  // out = (x + rms(a + b) ⊙ weight) · scale, rounded to stream.
+  virtual void add_norm(const AddNorm& op) = 0;
 
-  // Head. out[t,:] = E[ids[t]] · embed_scale.
+  // The head's. out[t,:] = E[ids[t],:] · embed_scale; ids: [rows] i32.
   virtual void embed(Tensor ids, const Matrix& table, float embed_scale, int rows, Tensor out) = 0;
   // out = rms₀(x + s) on denoise rows, x on encode rows, rounded to stream. (model.md §4)
-  virtual void canvas_input(Tensor params, Tensor x, Tensor s, float eps, int rows, int64_t n,
-                            DType stream, Tensor out) = 0;
-  using LogitTap = std::function<void(int64_t first_id, int64_t ids, const float* logits)>;
-  // Vocabulary attention (kernels/cpu/reference/vocab_attention.h). soft: [rows, H] = Σ p·E ·
-  // soft_scale. candidates: [rows] RowCandidate.
-  virtual void vocab_attention(Tensor params, Tensor h, const Matrix& table, float softcap,
-                               float soft_scale, int rows, Tensor candidates, Tensor soft,
-                               const LogitTap& tap) = 0;
-  // soft = softmax(z)·E·soft_scale for z [rows, V] on the host (verify's forced replay).
+  virtual void canvas_input(const CanvasInput& op) = 0;
+  // Vocabulary attention (kernels/cpu/reference/vocab_attention.h): a candidate for each row, and
+  // soft = Σ p·E · soft_scale. The tap is called on this thread, within this call or wait(), for
+  // ranges of ids that cover the vocabulary once; its logits are gone when it returns.
+  virtual void vocab_attention(const VocabAttention& op) = 0;
+  // soft = softmax(z)·E·soft_scale; z [rows, V] in host memory is the Backend's until wait()
+  // (verify replays recorded logits).
   virtual void soft_from_logits(const float* z, const Matrix& table, float soft_scale, int rows,
                                 Tensor soft) = 0;
 };
-
-struct BackendOptions {
-  int threads = 0;  // of a CPU backend; 0: one a core this process may use
-  Precision precision = Precision::exact;
-  std::string isa;   // of a fast CPU backend; empty: the best that this machine has
-  bool pin = false;  // a CPU backend's threads to a core each
-};
-
-// "cpu", "cuda:0", "hip:0". Throws Fault{input} for what this build or machine does not have,
-// naming what it has.
-std::unique_ptr<Backend> make_backend(const std::string& device, const BackendOptions& options);
-std::unique_ptr<Backend> make_backend(const std::string& device, int threads);  // exact
 
 }  // namespace potluck

@@ -12,9 +12,23 @@ void attention_branch(const BlockContext& c, const LayerWeights& weights,
   b.matmul(w.normed, weights.q, c.rows, w.q);
   b.matmul(w.normed, weights.k, c.rows, w.k);
   if (!weights.v.empty()) b.matmul(w.normed, weights.v, c.rows, w.v);
-  b.qkv(w.params, layer, weights.q_norm, weights.k_norm, w.q, w.k,
-        weights.v.empty() ? Tensor{} : w.v, kv, w.fresh, c.rows);
-  b.attention(w.params, layer, w.q, kv, w.fresh, c.rows, w.attended);
+  b.qkv({.params = w.params,
+         .layer = layer,
+         .q_norm = weights.q_norm,
+         .k_norm = weights.k_norm,
+         .q = w.q,
+         .k = w.k,
+         .v = weights.v.empty() ? Tensor{} : w.v,
+         .kv = kv,
+         .fresh = w.fresh,
+         .rows = c.rows});
+  b.attention({.params = w.params,
+               .layer = layer,
+               .q = w.q,
+               .kv = kv,
+               .fresh = w.fresh,
+               .rows = c.rows,
+               .out = w.attended});
   b.matmul(w.attended, weights.o, c.rows, w.projected);
 }
 
@@ -36,10 +50,22 @@ void expert_branch(const BlockContext& c, const LayerWeights& weights) {
   Workspace& w = c.w;
   const float eps = c.spec.rms_eps;
   const int used = c.spec.experts_used;
-  b.route(w.x1, weights.router, used, eps, c.rows, w.expert, w.weight);
+  b.route({.x = w.x1,
+           .router = weights.router,
+           .used = used,
+           .eps = eps,
+           .rows = c.rows,
+           .expert = w.expert,
+           .weight = w.weight});
   b.rms_norm(w.x1, weights.pre_ffw_norm_2, eps, c.rows, c.spec.hidden, w.normed);
-  b.experts(w.normed, weights.experts_gate_up, weights.experts_down, used, w.expert, w.weight,
-            c.rows, w.moe);
+  b.experts({.x = w.normed,
+             .gate_up = weights.experts_gate_up,
+             .down = weights.experts_down,
+             .used = used,
+             .expert = w.expert,
+             .weight = w.weight,
+             .rows = c.rows,
+             .out = w.moe});
 }
 
 }  // namespace
@@ -63,12 +89,27 @@ void forward_block(const BlockContext& c, const LayerWeights& weights, const Att
   Workspace& w = c.w;
   const int64_t hidden = c.spec.hidden;
   attention_branch(c, weights, layer, kv);
-  b.add_norm(w.params, w.x, {w.projected, {}}, {}, weights.post_attention_norm, {}, layer.eps,
-             c.rows, hidden, DType::f32, w.x1);
+  b.add_norm({.params = w.params,
+              .x = w.x,
+              .a = {.h = w.projected},
+              .weight = weights.post_attention_norm,
+              .eps = layer.eps,
+              .rows = c.rows,
+              .n = hidden,
+              .out = w.x1});
   dense_branch(c, weights);
   expert_branch(c, weights);
-  b.add_norm(w.params, w.x1, {w.dense, weights.post_ffw_norm_1}, {w.moe, weights.post_ffw_norm_2},
-             weights.post_ffw_norm, weights.scale, layer.eps, c.rows, hidden, c.stream, w.x);
+  b.add_norm({.params = w.params,
+              .x = w.x1,
+              .a = {.h = w.dense, .norm = weights.post_ffw_norm_1},
+              .b = {.h = w.moe, .norm = weights.post_ffw_norm_2},
+              .weight = weights.post_ffw_norm,
+              .scale = weights.scale,
+              .eps = layer.eps,
+              .rows = c.rows,
+              .n = hidden,
+              .stream = c.stream,
+              .out = w.x});
 }
 
 void encode_keys_values(const BlockContext& c, const LayerWeights& weights,
@@ -78,8 +119,15 @@ void encode_keys_values(const BlockContext& c, const LayerWeights& weights,
   b.rms_norm(w.x, weights.attn_norm, layer.eps, c.rows, c.spec.hidden, w.normed);
   b.matmul(w.normed, weights.k, c.rows, w.k);
   if (!weights.v.empty()) b.matmul(w.normed, weights.v, c.rows, w.v);
-  b.qkv(w.params, layer, weights.q_norm, weights.k_norm, {}, w.k,
-        weights.v.empty() ? Tensor{} : w.v, kv, w.fresh, c.rows);
+  b.qkv({.params = w.params,
+         .layer = layer,
+         .q_norm = weights.q_norm,
+         .k_norm = weights.k_norm,
+         .k = w.k,
+         .v = weights.v.empty() ? Tensor{} : w.v,
+         .kv = kv,
+         .fresh = w.fresh,
+         .rows = c.rows});
 }
 
 }  // namespace potluck

@@ -47,27 +47,31 @@ void Head::embed(std::span<const Segment> segments, std::span<const int32_t> ids
   backend_.embed(ids_, weights_.table, spec_.embed_scale, rows, w.dense);
   const bool conditioned = gather_soft(segments, soft_before);
   if (conditioned) self_condition(rows);
-  backend_.canvas_input(w.params, w.dense, conditioned ? w.projected : Tensor{}, spec_.rms_eps,
-                        rows, spec_.hidden, stream_, w.x);
+  backend_.canvas_input({.params = w.params,
+                         .x = w.dense,
+                         .s = conditioned ? w.projected : Tensor{},
+                         .eps = spec_.rms_eps,
+                         .rows = rows,
+                         .n = spec_.hidden,
+                         .stream = stream_,
+                         .out = w.x});
 }
 
 // soft_ = the segments' soft embeddings side by side; zero where a segment has none (its first
 // step).
 bool Head::gather_soft(std::span<const Segment> segments, std::span<const Tensor> soft_before) {
   bool any = false;
-  for (const Tensor& soft : soft_before) any = any || soft.data;
+  for (const Tensor& soft : soft_before) any = any || !soft.empty();
   if (!any) return false;
   CHECK(soft_before.size() == segments.size(), soft_before.size(), segments.size());
   const size_t row = static_cast<size_t>(spec_.hidden) * sizeof(float);
-  const std::vector<float> zeros(static_cast<size_t>(workspace_.rows) * spec_.hidden, 0.0f);
   for (size_t i = 0; i < segments.size(); ++i) {
     const Segment& s = segments[i];
-    if (soft_before[i].data)
-      backend_.copy(soft_before[i], 0, soft_, s.row_begin * row, s.rows * row);
+    if (soft_before[i].empty())
+      backend_.fill(0, static_cast<size_t>(s.rows) * spec_.hidden, soft_, s.row_begin * row);
     else
-      backend_.upload(zeros.data(), s.rows * row, soft_, s.row_begin * row);
+      backend_.copy(soft_before[i], 0, soft_, s.row_begin * row, s.rows * row);
   }
-  backend_.wait();  // the zeros end here
   return true;
 }
 
@@ -82,20 +86,27 @@ void Head::self_condition(int rows) {
 }
 
 std::vector<Candidates> Head::answer(std::span<const Segment> segments,
-                                     std::span<const Tensor> soft_out,
-                                     const Backend::LogitTap& tap) {
+                                     std::span<const Tensor> soft_out, const LogitTap& tap) {
   CHECK(soft_out.size() == segments.size(), soft_out.size(), segments.size());
   const int rows = upload_params(segments, backend_, workspace_);
   Workspace& w = workspace_;
   backend_.rms_norm(w.x, weights_.norm, spec_.rms_eps, rows, spec_.hidden, w.normed);
-  backend_.vocab_attention(w.params, w.normed, weights_.table, spec_.softcap, spec_.embed_scale,
-                           rows, candidates_, soft_, tap);
+  backend_.vocab_attention({.params = w.params,
+                            .h = w.normed,
+                            .table = weights_.table,
+                            .softcap = spec_.softcap,
+                            .soft_scale = spec_.embed_scale,
+                            .rows = rows,
+                            .candidates = candidates_,
+                            .soft = soft_,
+                            .ids_summed = {},
+                            .tap = tap});
   const size_t row = static_cast<size_t>(spec_.hidden) * sizeof(float);
   for (size_t i = 0; i < segments.size(); ++i)
     backend_.copy(soft_, segments[i].row_begin * row, soft_out[i], 0, segments[i].rows * row);
   std::vector<RowCandidate> answered(rows);
-  backend_.wait();
   backend_.download(candidates_, answered.size() * sizeof(RowCandidate), answered.data());
+  backend_.wait();
   std::vector<Candidates> candidates;
   for (const Segment& s : segments)
     candidates.push_back(candidates_of(std::span(answered).subspan(s.row_begin, s.rows)));

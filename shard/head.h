@@ -29,8 +29,7 @@ class Head final {
   // h = rms(workspace().x)·w. Returns the candidates of each segment, and writes its soft embedding
   // Σ p·E · embed_scale to soft_out[i], [C, H].
   std::vector<Candidates> answer(std::span<const Segment> segments,
-                                 std::span<const Tensor> soft_out,
-                                 const Backend::LogitTap& tap = nullptr);
+                                 std::span<const Tensor> soft_out, const LogitTap& tap = nullptr);
   // soft [rows, H] from recorded z = logits / t, [rows, V] (forced replay).
   void soft_from_logits(const float* z, int rows, Tensor soft);
 

@@ -70,8 +70,8 @@ Message activations(const Header& header, Backend& backend, Tensor x, int hidden
   out.header = header;
   out.header.dtype = hop;
   std::vector<std::byte> wire(row_bytes(hop, hidden) * static_cast<size_t>(header.rows));
-  backend.wait();
   backend.pack(x, hop, header.rows, hidden, wire.data());
+  backend.wait();
   out.payload = own_payload(std::move(wire));
   return out;
 }

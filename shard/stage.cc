@@ -38,9 +38,7 @@ void Stage::forward(std::span<const Segment> segments, const LayerTap& tap) {
       encode_keys_values(context, weights, layer, kv_.layer(i));
     else
       forward_block(context, weights, layer, kv_.layer(i));
-    if (!tap) continue;
-    backend_.wait();
-    tap(i, workspace_.x);
+    if (tap) tap(i, workspace_.x);
   }
 }
 

@@ -22,7 +22,7 @@ class Stage final {
 
   // Runs x (workspace.x, [rows, H] f32, rounded to the stream dtype) through the layers; the result
   // is in workspace.x again. Encoded rows append to their sessions' KV (the caller advances the
-  // lengths). tap, if given, is called after each layer, with the backend waited for (verify).
+  // lengths). tap, if given, is called after each layer is enqueued, with its result (verify).
   using LayerTap = std::function<void(int layer, Tensor x)>;
   void forward(std::span<const Segment> segments, const LayerTap& tap = nullptr);
 

@@ -1,6 +1,6 @@
 #include "shard/weights.h"
 
-#include <cstring>
+#include <array>
 #include <string>
 
 #include "kernels/cpu/reference/dequantize.h"
@@ -10,7 +10,7 @@
 namespace potluck {
 namespace {
 
-// By the name of a matrix: "attn_q.weight", "self_cond_up.weight", "ffn_down.weight".
+// The name says it: "attn_q.weight", "self_cond_up.weight", "ffn_down.weight".
 Part part_of(const std::string& name) {
   if (name.starts_with("attn_")) return Part::projections;
   return name.starts_with("self_cond_") ? Part::conditioning : Part::dense;
@@ -36,25 +36,14 @@ class Loader {
     return find_tensor(source_, prefix_ + name) ? matrix(name, care) : Matrix{};
   }
 
-  // A vector, widened to f32.
-  Tensor vector(const std::string& name) const {
-    const std::vector<float> values = read(name);
-    Tensor tensor = backend_.allocate(values.size() * sizeof(float));
-    backend_.upload(values.data(), values.size() * sizeof(float), tensor);
-    backend_.wait();  // the host copy ends here
-    return tensor;
-  }
+  Tensor vector(const std::string& name) const { return backend_.load_vector(read(name)); }
 
   // Encoder scalar, then decoder scalar; one serves for both where a file has one.
   Tensor layer_scalars() const {
     const float denoise = read("layer_output_scale.weight").at(0);
     const bool two = find_tensor(source_, prefix_ + "enc_layer_output_scale.weight") != nullptr;
     const float encode = two ? read("enc_layer_output_scale.weight").at(0) : denoise;
-    const float both[2] = {encode, denoise};
-    Tensor tensor = backend_.allocate(sizeof(both));
-    backend_.upload(both, sizeof(both), tensor);
-    backend_.wait();
-    return tensor;
+    return backend_.load_vector(std::array{encode, denoise});
   }
 
  private:
@@ -84,7 +73,7 @@ LayerWeights load_layer(const ModelSource& source, int layer, Backend& backend) 
   const Loader load(source, backend, "blk." + std::to_string(layer) + ".");
   LayerWeights w;
   w.attn_norm = load.vector("attn_norm.weight");
-  // Fine, for attention's scores are q·k unscaled.
+  // Attention's scores are q·k unscaled, so these three are fine.
   w.q = load.matrix("attn_q.weight", Care::fine);
   w.k = load.matrix("attn_k.weight", Care::fine);
   w.v = load.matrix_if_present("attn_v.weight", Care::fine);
@@ -115,7 +104,7 @@ HeadWeights load_head(const ModelSource& source, Backend& backend) {
   w.table = load.matrix("token_embd.weight", Care::raw);
   w.norm = load.vector("output_norm.weight");
   w.pre_norm = load.vector("self_cond_pre_norm.weight");
-  // Finest, for it carries a step's rounding into the next, several times as large.
+  // Self-conditioning carries a step's rounding into the next, several times as large.
   w.gate = load.matrix("self_cond_gate.weight", Care::finest);
   w.up = load.matrix("self_cond_up.weight", Care::finest);
   w.down = load.matrix("self_cond_down.weight", Care::finest);

@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "backends/make_backend.h"
 #include "topology/base/check.h"
 #include "topology/base/version.h"
 #include "topology/plan/cost_model.h"
@@ -37,14 +38,12 @@ Worker::Worker(std::shared_ptr<const ModelSource> source, WorkerOptions options)
 
 // As the plan says, if there is one.
 std::unique_ptr<Backend> Worker::new_backend() const {
-  BackendOptions options;
-  options.threads = options_.threads;
-  if (self_ != kUnassignedPeer && options.threads == 0)
-    options.threads = plan_.worker(self_).threads;
-  options.precision = plan_.precision;
-  options.isa = options_.isa;
-  options.pin = options_.pin;
-  return make_backend(options_.device, options);
+  DeviceOptions device{.device = options_.device,
+                       .precision = plan_.precision,
+                       .cpu = {options_.threads, options_.isa, options_.pin}};
+  if (self_ != kUnassignedPeer && device.cpu.threads == 0)
+    device.cpu.threads = plan_.worker(self_).threads;
+  return make_backend(device);
 }
 
 Worker::~Worker() = default;
@@ -268,7 +267,7 @@ Plan Worker::with_my_threads(Plan plan) const {
   if (options_.threads)
     me.threads = options_.threads;
   else if (!me.threads)
-    me.threads = device_.threads;
+    me.threads = device_.units;
   return plan;
 }
 

@@ -1,3 +1,4 @@
+// Memory of CpuBackend, and the operations of a stage but qkv.
 #include "backends/cpu/cpu_backend.h"
 
 #include <unistd.h>
@@ -8,6 +9,7 @@
 #include <fstream>
 #include <string>
 
+#include "backends/cpu/host_memory.h"
 #include "kernels/cpu/fast/fast.h"
 #include "kernels/cpu/machine/each_row.h"
 #include "kernels/cpu/reference/dequantize.h"
@@ -39,14 +41,6 @@ uint64_t available_memory() {
          static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
 }
 
-const StepParams& step(Tensor params) {
-  return *static_cast<const StepParams*>(params.data);
-}
-
-std::byte* at(Tensor tensor, size_t offset) {
-  return static_cast<std::byte*>(tensor.data) + offset;
-}
-
 }  // namespace
 
 CpuBackend::CpuBackend(int threads, cpu::Isa isa, bool pin)
@@ -60,7 +54,7 @@ DeviceInfo CpuBackend::info() const {
   DeviceInfo info;
   info.name = "cpu (" + processor_name() + ", " + std::to_string(pool_.threads()) + " threads" +
               (fast() ? std::string(", ") + cpu::isa_name(isa_) : "") + ")";
-  info.threads = pool_.threads();
+  info.units = pool_.threads();
   info.bytes_total =
       static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
   info.bytes_free = available_memory();
@@ -90,32 +84,30 @@ Tensor CpuBackend::allocate(size_t bytes) {
   return tensors_.back();
 }
 
-void CpuBackend::free(Tensor& tensor) {
-  if (std::erase_if(pages_, [&](const cpu::Pages& pages) { return pages.data() == tensor.data; })) {
-    tensor = {};
-    return;
-  }
-  const auto found = std::find_if(tensors_.begin(), tensors_.end(),
-                                  [&](const Tensor& t) { return t.data == tensor.data; });
-  CHECK(found != tensors_.end());
-  std::free(tensor.data);
-  tensors_.erase(found);
-  tensor = {};
-}
-
 void CpuBackend::upload(const void* host, size_t bytes, Tensor to, size_t offset) {
   CHECK(offset + bytes <= to.bytes, offset, bytes, to.bytes);
-  std::memcpy(at(to, offset), host, bytes);
+  std::memcpy(bytes_at(to, offset), host, bytes);
 }
 
 void CpuBackend::download(Tensor from, size_t bytes, void* host, size_t offset) {
   CHECK(offset + bytes <= from.bytes, offset, bytes, from.bytes);
-  std::memcpy(host, at(from, offset), bytes);
+  std::memcpy(host, bytes_at(from, offset), bytes);
 }
 
 void CpuBackend::copy(Tensor from, size_t from_offset, Tensor to, size_t to_offset, size_t bytes) {
   CHECK(from_offset + bytes <= from.bytes && to_offset + bytes <= to.bytes, bytes);
-  std::memmove(at(to, to_offset), at(from, from_offset), bytes);
+  std::memmove(bytes_at(to, to_offset), bytes_at(from, from_offset), bytes);
+}
+
+void CpuBackend::fill(float value, size_t count, Tensor to, size_t offset) {
+  CHECK(offset % sizeof(float) == 0 && offset + count * sizeof(float) <= to.bytes, offset, count);
+  std::fill_n(f32(to) + offset / sizeof(float), count, value);
+}
+
+Tensor CpuBackend::load_vector(std::span<const float> values) {
+  const Tensor tensor = allocate(values.size_bytes());
+  upload(values.data(), values.size_bytes(), tensor, 0);
+  return tensor;
 }
 
 Matrix CpuBackend::load_matrix(std::shared_ptr<const std::byte> blocks, DType type, int64_t count,
@@ -129,7 +121,8 @@ Matrix CpuBackend::load_matrix(std::shared_ptr<const std::byte> blocks, DType ty
   return matrix;
 }
 
-// Of experts always, of others where their product opens them.
+// Experts are stored as panels wherever a product has them, other matrices where theirs opens
+// stored panels.
 bool CpuBackend::stores_panels(const Matrix& matrix) const {
   if (!fast() || matrix.care == Care::raw) return false;
   const cpu::PackedProduct& product = cpu::packed_product(isa_, matrix.type, use_of(matrix));
@@ -155,6 +148,26 @@ cpu::Use CpuBackend::use_of(const Matrix& matrix) {
       return cpu::Use::fine;
     case Care::finest:
       return cpu::Use::finest;
+  }
+  __builtin_unreachable();
+}
+
+cpu::ProductKind CpuBackend::product_kind(const Product& product) const {
+  if (!fast()) return {};  // the reference has one product for all
+  switch (product.kind) {
+    case Product::Kind::router:
+      return {.fused = true};
+    case Product::Kind::experts:
+      return {isa_, product.type, cpu::Use::few};
+    case Product::Kind::matrix:
+      return {isa_, product.type, use_of({.care = product.care})};
+    case Product::Kind::logits:
+      return {isa_, product.type, cpu::Use::many};
+    case Product::Kind::scores:  // as fast_attention: scores of fine products, Σ p·V of plain ones
+      return {isa_, DType::bf16, cpu::Use::fine};
+    case Product::Kind::values:
+    case Product::Kind::soft:  // as fast_vocab_attention
+      return {isa_, DType::bf16, cpu::Use::many};
   }
   __builtin_unreachable();
 }
@@ -202,7 +215,7 @@ void CpuBackend::reserve_stage(const Limits& limits) {
   need_scratch(qkv_scratch(kv_width, head_dim, pool_.threads()));
 }
 
-// What the fast products of the matrices loaded so far take.
+// Scratch for the fast products of the matrices that are loaded so far.
 void CpuBackend::reserve_fast(const Limits& limits) {
   const ModelSpec& spec = *limits.spec;
   const int threads = pool_.threads();
@@ -231,32 +244,33 @@ void CpuBackend::unpack(const void* wire, DType type, int64_t rows, int64_t n, T
   CHECK(static_cast<size_t>(rows * n) * sizeof(float) <= x.bytes, rows, n);
   const size_t bytes = row_bytes(type, n);
   cpu::each_row(rows, pool_, [&](int64_t t, int) {
-    cpu::dequantize_row(type, static_cast<const std::byte*>(wire) + t * bytes, x.f32() + t * n, n);
+    cpu::dequantize_row(type, static_cast<const std::byte*>(wire) + t * bytes, f32(x) + t * n, n);
   });
 }
 
 void CpuBackend::pack(Tensor x, DType type, int64_t rows, int64_t n, void* wire) {
   const size_t bytes = row_bytes(type, n);
   cpu::each_row(rows, pool_, [&](int64_t t, int) {
-    cpu::quantize_row(type, x.f32() + t * n, static_cast<std::byte*>(wire) + t * bytes, n);
+    cpu::quantize_row(type, f32(x) + t * n, static_cast<std::byte*>(wire) + t * bytes, n);
   });
 }
 
 void CpuBackend::rms_norm(Tensor x, Tensor weight, float eps, int rows, int64_t n, Tensor out) {
-  cpu::rms_norm(x.f32(), weight.f32(), eps, rows, n, out.f32(), pool_);
+  cpu::rms_norm(f32(x), f32(weight), eps, rows, n, f32(out), pool_);
 }
 
 void CpuBackend::matmul(Tensor x, const Matrix& w, int rows, Tensor out) {
   if (!fast())
-    return cpu::matmul(x.f32(), w.columns, rows, view(w), out.f32(), w.rows, scratch_.f32(), pool_);
+    return cpu::matmul(f32(x), w.columns, rows, view(w), f32(out), w.rows, f32(scratch_), pool_);
   const auto multiply = stored(w).panel_bytes > 0 ? cpu::fast_stored_matmul : cpu::fast_matmul;
-  multiply(cpu::packed_product(isa_, w.type, use_of(w)), x.f32(), rows, view(w), out.f32(),
+  multiply(cpu::packed_product(isa_, w.type, use_of(w)), f32(x), rows, view(w), f32(out),
            scratch_.data, pool_);
 }
 
-void CpuBackend::attention(Tensor params, const AttentionLayer& layer, Tensor q, const KvLayer& kv,
-                           const KvLayer& fresh, int, Tensor out) {
-  const StepParams& p = step(params);
+void CpuBackend::attention(const Attention& op) {
+  const StepParams& p = step_params(op.params);
+  const AttentionLayer& layer = op.layer;
+  const KvLayer &kv = op.kv, &fresh = op.fresh;
   const cpu::AttentionShape shape{layer.heads, layer.kv_heads, layer.head_dim, layer.window,
                                   kv.type};
   const int64_t q_width = static_cast<int64_t>(layer.heads) * layer.head_dim;
@@ -266,58 +280,58 @@ void CpuBackend::attention(Tensor params, const AttentionLayer& layer, Tensor q,
     const size_t slot = static_cast<size_t>(s.slot * kv.capacity) * kv_row;
     const size_t row = static_cast<size_t>(s.row_begin) * kv_row;
     cpu::AttentionSegment segment{s.mode == Mode::denoise, s.position, s.rows, {}, {}};
-    segment.cache = {at(kv.k, slot), at(kv.v, slot), kv.capacity};
-    segment.fresh = {at(fresh.k, row), at(fresh.v, row), s.rows};
-    const int64_t first = s.row_begin * q_width;
+    segment.cache = {bytes_at(kv.k, slot), bytes_at(kv.v, slot), kv.capacity};
+    segment.fresh = {bytes_at(fresh.k, row), bytes_at(fresh.v, row), s.rows};
+    const float* q = f32(op.q) + s.row_begin * q_width;
+    float* out = f32(op.out) + s.row_begin * q_width;
     if (fast())
-      cpu::fast_attention(isa_, q.f32() + first, shape, segment, out.f32() + first, scratch_.data,
-                          pool_);
+      cpu::fast_attention(isa_, q, shape, segment, out, scratch_.data, pool_);
     else
-      cpu::attention(q.f32() + first, shape, segment, out.f32() + first, scratch_.f32(),
-                     static_cast<int64_t>(attention_stride_), pool_);
+      cpu::attention(q, shape, segment, out, f32(scratch_), static_cast<int64_t>(attention_stride_),
+                     pool_);
   }
 }
 
 void CpuBackend::gelu_mul(Tensor gate, Tensor up, int rows, int64_t n, Tensor out) {
   const auto gelu = fast() ? cpu::fast_gelu_mul_row : cpu::gelu_mul_row;
   cpu::each_row(rows, pool_, [&](int64_t t, int) {
-    gelu(gate.f32() + t * n, up.f32() + t * n, n, out.f32() + t * n);
+    gelu(f32(gate) + t * n, f32(up) + t * n, n, f32(out) + t * n);
   });
 }
 
-void CpuBackend::route(Tensor x, const RouterWeights& router, int used, float eps, int rows,
-                       Tensor expert, Tensor weight) {
-  const cpu::RouterView routing{router.scale.f32(), view(router.projection),
-                                router.per_expert_scale.f32(), eps, used};
-  (fast() ? cpu::fast_route : cpu::route)(x.f32(), rows, router.projection.columns, routing,
-                                          expert.i32(), weight.f32(), scratch_.f32(), pool_);
+void CpuBackend::route(const Route& op) {
+  const RouterWeights& router = op.router;
+  const cpu::RouterView routing{f32(router.scale), view(router.projection),
+                                f32(router.per_expert_scale), op.eps, op.used};
+  (fast() ? cpu::fast_route : cpu::route)(f32(op.x), op.rows, router.projection.columns, routing,
+                                          i32(op.expert), f32(op.weight), f32(scratch_), pool_);
 }
 
-void CpuBackend::experts(Tensor x, const Matrix& gate_up, const Matrix& down, int used,
-                         Tensor expert, Tensor weight, int rows, Tensor out) {
+void CpuBackend::experts(const Experts& op) {
+  const Matrix &gate_up = op.gate_up, &down = op.down;
   const cpu::ExpertsView experts{view(gate_up), view(down),   static_cast<int>(gate_up.count),
-                                 used,          down.columns, gate_up.columns};
+                                 op.used,       down.columns, gate_up.columns};
   if (fast())
-    cpu::fast_experts(isa_, x.f32(), rows, experts,
-                      {stored(gate_up).panel_bytes > 0, stored(down).panel_bytes > 0}, expert.i32(),
-                      weight.f32(), out.f32(), scratch_.data, pool_);
+    cpu::fast_experts(isa_, f32(op.x), op.rows, experts,
+                      {stored(gate_up).panel_bytes > 0, stored(down).panel_bytes > 0},
+                      i32(op.expert), f32(op.weight), f32(op.out), scratch_.data, pool_);
   else
-    cpu::experts(x.f32(), rows, experts, expert.i32(), weight.f32(), out.f32(), scratch_.data,
-                 pool_);
+    cpu::experts(f32(op.x), op.rows, experts, i32(op.expert), f32(op.weight), f32(op.out),
+                 scratch_.data, pool_);
 }
 
-void CpuBackend::add_norm(Tensor params, Tensor x, const Branch& a, const Branch& b, Tensor weight,
-                          Tensor scale, float eps, int, int64_t n, DType stream, Tensor out) {
-  const StepParams& p = step(params);
+void CpuBackend::add_norm(const AddNorm& op) {
+  const StepParams& p = step_params(op.params);
   for (int i = 0; i < p.segment_count; ++i) {
     const Segment& s = p.segments[i];
-    const int64_t first = s.row_begin * n;
+    const int64_t first = s.row_begin * op.n;
     const auto branch = [first](const Branch& of) {
-      return cpu::Branch{of.h.data ? of.h.f32() + first : nullptr, of.norm.f32()};
+      return cpu::Branch{of.h.empty() ? nullptr : f32(of.h) + first, f32(of.norm)};
     };
-    const float factor = scale.data ? scale.f32()[static_cast<int>(s.mode)] : 1.0f;
-    cpu::add_norm({x.f32() + first, branch(a), branch(b), weight.f32(), eps, factor, stream},
-                  s.rows, n, out.f32() + first, pool_);
+    const float factor = op.scale.empty() ? 1.0f : f32(op.scale)[static_cast<int>(s.mode)];
+    cpu::add_norm(
+        {f32(op.x) + first, branch(op.a), branch(op.b), f32(op.weight), op.eps, factor, op.stream},
+        s.rows, op.n, f32(op.out) + first, pool_);
   }
 }
 

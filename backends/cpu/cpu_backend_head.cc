@@ -1,8 +1,9 @@
-// The head's operations of CpuBackend.
+// The head's operations on a CPU.
 #include <algorithm>
 #include <vector>
 
 #include "backends/cpu/cpu_backend.h"
+#include "backends/cpu/host_memory.h"
 #include "kernels/cpu/fast/fast.h"
 #include "kernels/cpu/machine/each_row.h"
 #include "kernels/cpu/reference/dequantize.h"
@@ -12,11 +13,7 @@
 namespace potluck {
 namespace {
 
-const StepParams& step(Tensor params) {
-  return *static_cast<const StepParams*>(params.data);
-}
-
-// What each row of a pass needs beside its hidden state, from its segment.
+// A row's inputs beside its hidden state, which its segment says.
 struct RowInputs {
   std::vector<float> inverse_temperature;
   std::vector<StepKey> noise;
@@ -48,67 +45,67 @@ void CpuBackend::embed(Tensor ids, const Matrix& table, float embed_scale, int r
   const cpu::WeightView& e = view(table);
   const size_t bytes = row_bytes(e.type, e.columns);
   cpu::each_row(rows, pool_, [&](int64_t t, int) {
-    const int32_t id = ids.i32()[t];
+    const int32_t id = i32(ids)[t];
     CHECK(id >= 0 && id < e.rows, id, e.rows);
-    float* x = out.f32() + t * e.columns;
+    float* x = f32(out) + t * e.columns;
     cpu::dequantize_row(e.type, static_cast<const std::byte*>(e.blocks) + id * bytes, x, e.columns);
     cpu::scale_row(x, embed_scale, nullptr, e.columns, x);
   });
 }
 
-void CpuBackend::canvas_input(Tensor params, Tensor x, Tensor s, float eps, int, int64_t n,
-                              DType stream, Tensor out) {
-  const StepParams& p = step(params);
+void CpuBackend::canvas_input(const CanvasInput& op) {
+  const StepParams& p = step_params(op.params);
   for (int i = 0; i < p.segment_count; ++i) {
     const Segment& segment = p.segments[i];
     const bool denoise = segment.mode == Mode::denoise;
     cpu::each_row(segment.rows, pool_, [&](int64_t t, int) {
-      const int64_t first = (segment.row_begin + t) * n;
-      float* row = out.f32() + first;
-      if (denoise && s.data)
-        cpu::add_row(x.f32() + first, s.f32() + first, n, row);
+      const int64_t first = (segment.row_begin + t) * op.n;
+      const float* x = f32(op.x) + first;
+      float* row = f32(op.out) + first;
+      if (denoise && !op.s.empty())
+        cpu::add_row(x, f32(op.s) + first, op.n, row);
       else
-        std::copy_n(x.f32() + first, n, row);
-      if (denoise) cpu::rms_norm_row(row, nullptr, eps, n, row);
-      cpu::round_to(stream, row, n);
+        std::copy_n(x, op.n, row);
+      if (denoise) cpu::rms_norm_row(row, nullptr, op.eps, op.n, row);
+      cpu::round_to(op.stream, row, op.n);
     });
   }
 }
 
-void CpuBackend::vocab_attention(Tensor params, Tensor h, const Matrix& table, float softcap,
-                                 float soft_scale, int rows, Tensor candidates, Tensor soft,
-                                 const LogitTap& tap) {
-  const RowInputs inputs = row_inputs(step(params));
+void CpuBackend::vocab_attention(const VocabAttention& op) {
+  const RowInputs inputs = row_inputs(step_params(op.params));
+  const int64_t hidden = op.table.columns;
+  float* soft = f32(op.soft);
   cpu::VocabRequest request;
-  request.h = h.f32();
-  request.rows = rows;
-  request.hidden = table.columns;
-  request.table = view(table);
-  request.softcap = softcap;
+  request.h = f32(op.h);
+  request.rows = op.rows;
+  request.hidden = hidden;
+  request.table = view(op.table);
+  request.softcap = op.softcap;
   request.inverse_temperature = inputs.inverse_temperature.data();
   request.noise = inputs.noise.data();
   request.position = inputs.position.data();
-  request.tap = tap;
-  std::vector<cpu::VocabPartial> partial(static_cast<size_t>(rows));
-  std::vector<float> entropy(static_cast<size_t>(rows));
-  ids_summed_ = table.rows;
+  request.tap = op.tap;
+  std::vector<cpu::VocabPartial> partial(static_cast<size_t>(op.rows));
+  std::vector<float> entropy(static_cast<size_t>(op.rows));
+  int64_t ids_summed = op.table.rows;
   if (fast())
-    ids_summed_ = std::min(
-        ids_summed_,
-        cpu::fast_vocab_attention(isa_, request, partial.data(), soft.f32(), scratch_.data, pool_));
+    ids_summed = std::min(ids_summed, cpu::fast_vocab_attention(isa_, request, partial.data(), soft,
+                                                                scratch_.data, pool_));
   else
-    cpu::vocab_attention(request, partial.data(), soft.f32(), scratch_.data, pool_);
-  cpu::finish(partial.data(), rows, table.columns, entropy.data(), soft.f32());
-  for (int64_t i = 0; i < rows * table.columns; ++i) soft.f32()[i] *= soft_scale;
-  auto* out = static_cast<RowCandidate*>(candidates.data);
+    cpu::vocab_attention(request, partial.data(), soft, scratch_.data, pool_);
+  if (!op.ids_summed.empty()) *i32(op.ids_summed) = static_cast<int32_t>(ids_summed);
+  cpu::finish(partial.data(), op.rows, hidden, entropy.data(), soft);
+  for (int64_t i = 0; i < op.rows * hidden; ++i) soft[i] *= op.soft_scale;
+  auto* out = static_cast<RowCandidate*>(op.candidates.data);
   for (size_t t = 0; t < partial.size(); ++t)
     out[t] = {partial[t].argmax, partial[t].sample, entropy[t]};
 }
 
 void CpuBackend::soft_from_logits(const float* z, const Matrix& table, float soft_scale, int rows,
                                   Tensor soft) {
-  cpu::soft_from_logits(z, rows, view(table), soft.f32(), scratch_.f32(), pool_);
-  for (int64_t i = 0; i < rows * table.columns; ++i) soft.f32()[i] *= soft_scale;
+  cpu::soft_from_logits(z, rows, view(table), f32(soft), f32(scratch_), pool_);
+  for (int64_t i = 0; i < rows * table.columns; ++i) f32(soft)[i] *= soft_scale;
 }
 
 }  // namespace potluck

@@ -1,5 +1,6 @@
-// CpuBackend's norms and rotation of Q, K and V: a row all the way, while it is in L1.
+// CpuBackend norms and rotates Q, K and V a row all the way, while it is in L1.
 #include "backends/cpu/cpu_backend.h"
+#include "backends/cpu/host_memory.h"
 #include "kernels/cpu/machine/arena.h"
 #include "kernels/cpu/machine/each_row.h"
 #include "kernels/cpu/reference/dequantize.h"
@@ -8,7 +9,7 @@
 namespace potluck {
 namespace {
 
-// What a thread works in.
+// The memory that one thread works in.
 struct Own {
   float* values;         // [kv_width]
   float *sine, *cosine;  // [pairs]
@@ -16,7 +17,7 @@ struct Own {
 
 struct Scratch {
   float* frequency;  // [pairs]
-  float* threads;    // of each its own
+  float* threads;    // Own, of each
   int64_t kv_width, pairs;
 
   int64_t each() const { return kv_width + 2 * pairs; }
@@ -26,29 +27,28 @@ struct Scratch {
   }
 };
 
-Scratch carve(int64_t kv_width, int64_t pairs, int threads, cpu::Arena& arena) {
+Scratch take_scratch(int64_t kv_width, int64_t pairs, int threads, cpu::Arena& arena) {
   Scratch s{nullptr, nullptr, kv_width, pairs};
   s.frequency = arena.take<float>(static_cast<size_t>(pairs));
   s.threads = arena.take<float>(static_cast<size_t>(threads * s.each()));
   return s;
 }
 
-// Where a segment's K and V are stored: the ring of its session, or the canvas.
+// A segment's K and V are stored in the ring of its session, or in the canvas' own rows.
 struct StoredRows {
   const Segment& s;
-  const KvLayer &kv, &fresh;
+  const KvLayer& kv;
   size_t bytes;
 
-  std::byte* at(bool keys, int64_t t) const {
-    const bool ring = s.mode == Mode::encode;
-    const KvLayer& to = ring ? kv : fresh;
+  std::byte* at(Tensor ring, Tensor canvas, int64_t t) const {
+    const bool encode = s.mode == Mode::encode;
     const int64_t row =
-        ring ? s.slot * kv.capacity + (s.position + t) % kv.capacity : s.row_begin + t;
-    return static_cast<std::byte*>(keys ? to.k.data : to.v.data) + static_cast<size_t>(row) * bytes;
+        encode ? s.slot * kv.capacity + (s.position + t) % kv.capacity : s.row_begin + t;
+    return bytes_at(encode ? ring : canvas, static_cast<size_t>(row) * bytes);
   }
 };
 
-// A row of a pass: where its values come from and where K and V are stored; q may be nullptr.
+// A row of a pass, and the places of its K and V; q may be nullptr.
 struct Row {
   int32_t position;
   float* q;
@@ -87,30 +87,33 @@ void run_row(const AttentionLayer& layer, DType kv_type, const Norms& norms, con
 
 size_t CpuBackend::qkv_scratch(int64_t kv_width, int64_t head_dim, int threads) {
   cpu::Arena arena(nullptr);
-  carve(kv_width, head_dim / 2, threads, arena);
+  take_scratch(kv_width, head_dim / 2, threads, arena);
   return arena.used();
 }
 
-void CpuBackend::qkv(Tensor params, const AttentionLayer& layer, Tensor q_norm, Tensor k_norm,
-                     Tensor q, Tensor k, Tensor v, const KvLayer& kv, const KvLayer& fresh, int) {
-  const auto& p = *static_cast<const StepParams*>(params.data);
+void CpuBackend::qkv(const Qkv& op) {
+  const StepParams& p = step_params(op.params);
+  const AttentionLayer& layer = op.layer;
   const int64_t q_width = static_cast<int64_t>(layer.heads) * layer.head_dim;
   const int64_t width = static_cast<int64_t>(layer.kv_heads) * layer.head_dim;
   cpu::Arena arena(scratch_.data);
-  const Scratch scratch = carve(width, layer.rope_pairs, pool_.threads(), arena);
+  const Scratch scratch = take_scratch(width, layer.rope_pairs, pool_.threads(), arena);
   CHECK(arena.used() <= scratch_.bytes, arena.used(), scratch_.bytes);
   cpu::rope_frequencies(layer.head_dim, layer.rope_pairs, layer.rope_theta, scratch.frequency);
-  const float* values = v.data ? v.f32() : k.f32();
+  const float* values = f32(op.v.empty() ? op.k : op.v);
   for (int i = 0; i < p.segment_count; ++i) {
     const Segment& s = p.segments[i];
-    const StoredRows stored{s, kv, fresh, row_bytes(kv.type, width)};
+    const StoredRows stored{s, op.kv, row_bytes(op.kv.type, width)};
     cpu::each_row(s.rows, pool_, [&](int64_t t, int thread) {
       const int64_t row = s.row_begin + t;
-      run_row(
-          layer, kv.type, {q_norm.f32(), k_norm.f32()},
-          {s.position + static_cast<int32_t>(t), q.data ? q.f32() + row * q_width : nullptr,
-           k.f32() + row * width, values + row * width, stored.at(true, t), stored.at(false, t)},
-          scratch.frequency, scratch.own(thread));
+      run_row(layer, op.kv.type, {f32(op.q_norm), f32(op.k_norm)},
+              {.position = s.position + static_cast<int32_t>(t),
+               .q = op.q.empty() ? nullptr : f32(op.q) + row * q_width,
+               .k = f32(op.k) + row * width,
+               .v = values + row * width,
+               .to_k = stored.at(op.kv.k, op.fresh.k, t),
+               .to_v = stored.at(op.kv.v, op.fresh.v, t)},
+              scratch.frequency, scratch.own(thread));
     });
   }
 }

@@ -1,41 +1,44 @@
-// ProfiledBackend: a CpuBackend whose operations are timed, and counted from their shapes. It
-// computes nothing itself: results are the other's, bit for bit.
+// ProfiledBackend times the operations of another Backend and counts their work from their shapes.
+// It computes nothing itself: results are the other's, bit for bit. It waits before and after each
+// operation that it times, so that what was enqueued before is not counted.
 //
 // operations: a multiplication and an addition of a product are two; all else (norms, softmax,
 // GELU) counts none. Only keys that a row sees count, only ids that Σ p·E reads.
-// bytes: what a part reads and writes, each once. Stored ones come from memory: weights, K and V;
-// no expert that no row hits. Far ones are activations that come from memory too, since weights
-// and the operations between have driven them out of the caches: those of norms. Passing ones are
-// activations that stay in cache on their way.
+// bytes: what a part reads and writes, each once. Stored bytes are weights, K and V, without the
+// experts that no row hits; they come from memory. Activations come from memory too where weights
+// and the operations between have driven them out of the caches (memory_bytes: those of norms), and
+// from a cache where one operation hands them to the next (cache_bytes).
 #pragma once
 
 #include <array>
 #include <map>
+#include <utility>
+#include <vector>
 
-#include "backends/cpu/cpu_backend.h"
+#include "backends/backend.h"
 #include "backends/part.h"
-#include "kernels/cpu/peaks.h"
+#include "backends/product.h"
 
 namespace potluck {
 
 struct PartWork {
   double seconds = 0;
-  double stored_bytes = 0, far_bytes = 0, passing_bytes = 0;
-  std::map<cpu::ProductKind, double> operations;
+  double stored_bytes = 0, memory_bytes = 0, cache_bytes = 0;
+  std::map<Product, double> operations;
 };
 
 using StepWork = std::array<PartWork, kParts>;  // by Part
 
 class ProfiledBackend final : public Backend {
  public:
-  explicit ProfiledBackend(CpuBackend& backend) : backend_(backend) {}
+  explicit ProfiledBackend(Backend& backend)
+      : backend_(backend), ids_summed_(backend.allocate(sizeof(int32_t))) {}
 
-  // What ran since the last take().
+  // Returns what ran since the last take().
   StepWork take();
 
   DeviceInfo info() const override { return backend_.info(); }
   Tensor allocate(size_t bytes) override { return backend_.allocate(bytes); }
-  void free(Tensor& tensor) override { backend_.free(tensor); }
   void upload(const void* host, size_t bytes, Tensor to, size_t offset) override {
     backend_.upload(host, bytes, to, offset);
   }
@@ -45,7 +48,13 @@ class ProfiledBackend final : public Backend {
   void copy(Tensor from, size_t from_offset, Tensor to, size_t to_offset, size_t bytes) override {
     backend_.copy(from, from_offset, to, to_offset, bytes);
   }
+  void fill(float value, size_t count, Tensor to, size_t offset) override {
+    backend_.fill(value, count, to, offset);
+  }
   void wait() override { backend_.wait(); }
+  Tensor load_vector(std::span<const float> values) override {
+    return backend_.load_vector(values);
+  }
   Matrix load_matrix(std::shared_ptr<const std::byte> blocks, DType type, int64_t count,
                      int64_t rows, int64_t columns, Care care) override {
     return backend_.load_matrix(std::move(blocks), type, count, rows, columns, care);
@@ -56,23 +65,15 @@ class ProfiledBackend final : public Backend {
   void pack(Tensor x, DType type, int64_t rows, int64_t n, void* wire) override;
   void rms_norm(Tensor x, Tensor weight, float eps, int rows, int64_t n, Tensor out) override;
   void matmul(Tensor x, const Matrix& w, int rows, Tensor out) override;
-  void qkv(Tensor params, const AttentionLayer& layer, Tensor q_norm, Tensor k_norm, Tensor q,
-           Tensor k, Tensor v, const KvLayer& kv, const KvLayer& fresh, int rows) override;
-  void attention(Tensor params, const AttentionLayer& layer, Tensor q, const KvLayer& kv,
-                 const KvLayer& fresh, int rows, Tensor out) override;
+  void qkv(const Qkv& op) override;
+  void attention(const Attention& op) override;
   void gelu_mul(Tensor gate, Tensor up, int rows, int64_t n, Tensor out) override;
-  void route(Tensor x, const RouterWeights& router, int used, float eps, int rows, Tensor expert,
-             Tensor weight) override;
-  void experts(Tensor x, const Matrix& gate_up, const Matrix& down, int used, Tensor expert,
-               Tensor weight, int rows, Tensor out) override;
-  void add_norm(Tensor params, Tensor x, const Branch& a, const Branch& b, Tensor weight,
-                Tensor scale, float eps, int rows, int64_t n, DType stream, Tensor out) override;
+  void route(const Route& op) override;
+  void experts(const Experts& op) override;
+  void add_norm(const AddNorm& op) override;
   void embed(Tensor ids, const Matrix& table, float embed_scale, int rows, Tensor out) override;
-  void canvas_input(Tensor params, Tensor x, Tensor s, float eps, int rows, int64_t n, DType stream,
-                    Tensor out) override;
-  void vocab_attention(Tensor params, Tensor h, const Matrix& table, float softcap,
-                       float soft_scale, int rows, Tensor candidates, Tensor soft,
-                       const LogitTap& tap) override;
+  void canvas_input(const CanvasInput& op) override;
+  void vocab_attention(const VocabAttention& op) override;
   void soft_from_logits(const float* z, const Matrix& table, float soft_scale, int rows,
                         Tensor soft) override;
 
@@ -80,10 +81,12 @@ class ProfiledBackend final : public Backend {
   PartWork& of(Part part) { return work_[static_cast<size_t>(part)]; }
   template <typename Operation>
   void timed(Part part, const Operation& operation);
-  cpu::ProductKind product(DType type, cpu::Use use) const;
-  void count_product(Part part, const Matrix& w, cpu::Use use, double row_products);
+  template <typename Value>
+  std::vector<Value> read(Tensor tensor, size_t count);
+  void count_product(Part part, Product::Kind kind, const Matrix& w, double row_products);
 
-  CpuBackend& backend_;
+  Backend& backend_;
+  Tensor ids_summed_;  // [1] i32, of the last vocabulary attention
   StepWork work_;
   Part mlp_ = Part::dense;  // of the last products, which gelu_mul joins
 };

@@ -33,9 +33,10 @@ void StagesBeside::fork(int sessions) {
 
 void StagesBeside::hop(Tensor from, Tensor to, int rows, DType type) {
   std::vector<std::byte> wire(row_bytes(type, spec_.hidden) * static_cast<size_t>(rows));
-  backend_.wait();
   backend_.pack(from, type, rows, spec_.hidden, wire.data());
+  backend_.wait();
   backend_.unpack(wire.data(), type, rows, spec_.hidden, to);
+  backend_.wait();
 }
 
 void StagesBeside::through(std::span<const Segment> segments, Tensor x,

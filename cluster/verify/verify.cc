@@ -5,6 +5,7 @@
 #include <cstring>
 #include <memory>
 
+#include "backends/make_backend.h"
 #include "cluster/ring/local_stages.h"
 #include "cluster/ring/remote_stages.h"
 #include "cluster/ring/ring_plan.h"
@@ -21,7 +22,7 @@ constexpr uint64_t kTraceBytesMax = 16u << 20;
 // The recorded x's are float32 of another order of summation: relative RMS of 1e-4 is a fair limit.
 constexpr double kLayerRmsMax = 1e-4;
 
-double rms_rel(const float* ours, const std::vector<float>& theirs) {
+double rms_rel(const std::vector<float>& ours, const std::vector<float>& theirs) {
   double difference = 0, reference = 0;
   for (size_t i = 0; i < theirs.size(); ++i) {
     const double d = static_cast<double>(ours[i]) - theirs[i];
@@ -70,7 +71,9 @@ class Replay {
         trace_(std::move(trace)),
         tensors_(tensors),
         plan_(plan_of(spec_, options, longest_encode())),
-        backend_(make_backend(options.backend, {options.threads, options.precision, options.isa})),
+        backend_(make_backend({.device = options.backend,
+                               .precision = options.precision,
+                               .cpu = {.threads = options.threads, .isa = options.isa}})),
         head_(*source, plan_, *backend_) {
     if (options.hosts)
       remote_ = std::make_unique<RemoteStages>(source, plan_, *options.hosts);
@@ -113,11 +116,12 @@ class Replay {
     const Tensor x = head_.workspace().x;
     std::vector<std::byte> wire(row_bytes(plan_.head.hop, spec_.hidden) *
                                 static_cast<size_t>(segment.rows));
-    backend_->wait();
     backend_->pack(x, plan_.head.hop, segment.rows, spec_.hidden, wire.data());
+    backend_->wait();
     const Message back = remote_->through(segment, plan_.head.hop, own_payload(std::move(wire)));
     if (segment.mode == Mode::encode) return;
     backend_->unpack(back.payload.data, back.header.dtype, segment.rows, spec_.hidden, x);
+    backend_->wait();
   }
 
   [[noreturn]] void refuse(const std::string& why) const {
@@ -203,8 +207,11 @@ class Replay {
   void check_layer(const std::string& base, int index, Tensor x) {
     const std::string name = base + ".x" + std::to_string(index);
     if (!tensors_.has(name) || !report_.first_bad_layer.empty()) return;
+    const std::vector<float> recorded = tensors_.floats(name);
+    std::vector<float> ours(recorded.size());
+    backend_->download(x, ours.size() * sizeof(float), ours.data());
     backend_->wait();
-    const double off = rms_rel(x.f32(), tensors_.floats(name));
+    const double off = rms_rel(ours, recorded);
     if (!is_lossy(plan_) && !options_.free && off > kLayerRmsMax)
       report_.first_bad_layer = name + ", off by " + std::to_string(off);
   }

@@ -4,6 +4,7 @@
 #include <numeric>
 #include <vector>
 
+#include "backends/make_backend.h"
 #include "cluster/ring/local_stages.h"
 #include "shard/head.h"
 #include "topology/base/fault.h"
@@ -89,7 +90,8 @@ std::vector<float> our_logits(const ModelSource& source, Backend& backend) {
 
 nlohmann::json verify_released(const ModelSource& source, const std::string& backend, int threads) {
   check_shape(source.spec());
-  const std::unique_ptr<Backend> device = make_backend(backend, threads);
+  const std::unique_ptr<Backend> device =
+      make_backend({.device = backend, .cpu = {.threads = threads}});
   const std::vector<float> ours = our_logits(source, *device);
   double sum = 0, worst = -1;
   int at = 0;

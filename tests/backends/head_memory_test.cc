@@ -6,7 +6,7 @@
 #include <fstream>
 #include <string>
 
-#include "backends/backend.h"
+#include "backends/make_backend.h"
 #include "shard/head.h"
 #include "topology/model/model_source.h"
 
@@ -26,7 +26,7 @@ uint64_t peak_bytes() {
 uint64_t peak_of_a_step() {
   const auto source = open_model(kModel);
   const ModelSpec& spec = source->spec();
-  const auto backend = make_backend("cpu", 2);
+  const auto backend = make_backend({.cpu = {.threads = 2}});
   Plan plan;
   plan.stages.push_back({.name = "stage", .layers = {0, 1}});
   Head head(*source, plan, *backend);

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <numeric>
 
+#include "backends/cpu/cpu_backend.h"
 #include "shard/head.h"
 #include "shard/stage.h"
 #include "topology/base/clock.h"
@@ -72,8 +73,8 @@ class Profiled : public testing::Test {
   static double stored(const StepWork& work, Part part) {
     return work[static_cast<size_t>(part)].stored_bytes;
   }
-  static double passing(const StepWork& work, Part part) {
-    return work[static_cast<size_t>(part)].passing_bytes;
+  static double cached(const StepWork& work, Part part) {
+    return work[static_cast<size_t>(part)].cache_bytes;
   }
   static double total_seconds(const StepWork& work) {
     return std::accumulate(work.begin(), work.end(), 0.0,
@@ -113,12 +114,12 @@ TEST_F(Profiled, BytesAreOfEachOperandOnce) {
   const double x = 16 * 64 * 4;  // [16, 64] of f32
   // Gate, up and down, x and what comes out; GELU reads two and writes one.
   EXPECT_EQ(stored(work, Part::conditioning), 3 * 64 * 64 * 4);
-  EXPECT_EQ(passing(work, Part::conditioning), 3 * 2 * x + 3 * x);
+  EXPECT_EQ(cached(work, Part::conditioning), 3 * 2 * x + 3 * x);
   EXPECT_EQ(stored(work, Part::head), 512 * 64 * 4);
-  EXPECT_EQ(passing(work, Part::head), 2 * x);
+  EXPECT_EQ(cached(work, Part::head), 2 * x);
   // bf16 keys and values, 32 wide on every layer; q and out are 64 wide, and 128 on the full layer.
   EXPECT_EQ(stored(work, Part::attention), 2 * 32 * 2 * (2 * (23 + 16) + 40 + 16));
-  EXPECT_EQ(passing(work, Part::attention), 2 * x * (1 + 1 + 2));
+  EXPECT_EQ(cached(work, Part::attention), 2 * x * (1 + 1 + 2));
   // Rows of one id, at places of their own, hit 2 to 8 experts a layer, whole ones.
   const double expert = (64 * 64 + 64 * 32) * 4;
   EXPECT_GE(stored(work, Part::experts), 3 * 2 * expert);
@@ -132,7 +133,7 @@ TEST_F(Profiled, AnEncodedRowSeesItsWindowAndTheLastLayerOnlyKeysAndValues) {
   const double keys = 23 * 24 / 2 + (40 - 23) * 24;
   EXPECT_EQ(operations(work, Part::attention), 2 * 2.0 * keys * 4 * 2 * 16);
   EXPECT_EQ(stored(work, Part::attention), 2 * 2 * 40 * 32 * 2);
-  EXPECT_EQ(passing(work, Part::attention), 2 * 2 * 40 * 64 * 4);
+  EXPECT_EQ(cached(work, Part::attention), 2 * 2 * 40 * 64 * 4);
   EXPECT_EQ(operations(work, Part::projections),
             2.0 * 40 * (2 * (64 + 32 + 32 + 64) * 64 + 32 * 64));
   EXPECT_EQ(operations(work, Part::head), 0);

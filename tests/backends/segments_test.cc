@@ -127,6 +127,7 @@ class Ring final {
   std::vector<float> floats(Tensor from, size_t begin) {
     std::vector<float> rows(static_cast<size_t>(spec_.canvas) * spec_.hidden);
     backend_.download(from, rows.size() * sizeof(float), rows.data(), x_bytes(begin));
+    backend_.wait();
     return rows;
   }
 

@@ -64,7 +64,7 @@ std::string peaks_text(const StepBench& bench) {
     text += fmt::format("{} {:.4g} GFLOP/s, ", peak.product, peak.gflop_per_s);
   return text +
          fmt::format("memory {:.4g} GB/s read and {:.4g} GB/s copied, caches {:.4g} GB/s copied",
-                     bench.read_gb_per_s, bench.far_copy_gb_per_s, bench.copy_gb_per_s);
+                     bench.read_gb_per_s, bench.memory_copy_gb_per_s, bench.cache_copy_gb_per_s);
 }
 
 std::string load_text(const StepBench& bench, bool cold) {
@@ -155,8 +155,8 @@ nlohmann::ordered_json run_json(const StepBench& bench, const StepRun& run, int 
                                  {"limit_ms", run.limit_ms()},
                                  {"share", run.share()},
                                  {"read_gb_per_s", bench.read_gb_per_s},
-                                 {"far_copy_gb_per_s", bench.far_copy_gb_per_s},
-                                 {"copy_gb_per_s", bench.copy_gb_per_s},
+                                 {"memory_copy_gb_per_s", bench.memory_copy_gb_per_s},
+                                 {"cache_copy_gb_per_s", bench.cache_copy_gb_per_s},
                                  {"peaks", peaks_text(bench)}};
   nlohmann::ordered_json& parts = json["parts"];
   for (size_t i = 0; i < run.parts.size(); ++i)

@@ -4,6 +4,8 @@
 #include <map>
 #include <numeric>
 
+#include "backends/cpu/cpu_backend.h"
+#include "backends/cpu/cpu_options.h"
 #include "cluster/bench/step/canvases.h"
 #include "cluster/ring/ring_plan.h"
 #include "cluster/run/run_report.h"
@@ -58,11 +60,12 @@ StepRun measure(BenchCanvases& canvases, int prompt, int repetitions, TimedStep&
 // Operations a second by product, each measured once.
 class Peaks {
  public:
-  Peaks(int threads, uint64_t bytes_free)
-      : pool_(threads),
+  Peaks(const CpuBackend& backend, uint64_t bytes_free)
+      : backend_(backend),
+        pool_(backend.threads()),
         read_(cpu::read_peak(std::min(kReadBytes, bytes_free / 2), pool_)),
-        far_copy_(cpu::copy_peak(std::min(kCopyBytes, bytes_free / 2), pool_)),
-        copy_(cpu::copy_peak(0, pool_)) {}
+        memory_copy_(cpu::copy_peak(std::min(kCopyBytes, bytes_free / 2), pool_)),
+        cache_copy_(cpu::copy_peak(0, pool_)) {}
 
   double of(const cpu::ProductKind& kind) {
     const auto known = products_.find(kind);
@@ -73,9 +76,10 @@ class Peaks {
   PartFigures figures(const PartWork& work) {
     PartFigures f;
     f.ms = work.seconds * 1e3;
-    f.bytes = work.stored_bytes + work.far_bytes + work.passing_bytes;
+    f.bytes = work.stored_bytes + work.memory_bytes + work.cache_bytes;
     double longest = 0;
-    for (const auto& [kind, operations] : work.operations) {
+    for (const auto& [product, operations] : work.operations) {
+      const cpu::ProductKind kind = backend_.product_kind(product);
       const double ms = operations / of(kind) * 1e3;
       f.operations += operations;
       f.limit_ms += ms;
@@ -87,15 +91,15 @@ class Peaks {
       f.limit_ms = std::max(f.limit_ms, ms);
     };
     raise(work.stored_bytes / read_ * 1e3, "memory");
-    raise(work.far_bytes / far_copy_ * 1e3, "memory copy");
-    raise(work.passing_bytes / copy_ * 1e3, "cache copy");
+    raise(work.memory_bytes / memory_copy_ * 1e3, "memory copy");
+    raise(work.cache_bytes / cache_copy_ * 1e3, "cache copy");
     return f;
   }
 
   double read_gb_per_s() const { return read_ * 1e-9; }
-  double far_copy_gb_per_s() const { return far_copy_ * 1e-9; }
-  double copy_gb_per_s() const { return copy_ * 1e-9; }
-  // By name, the best where several stored types share one.
+  double memory_copy_gb_per_s() const { return memory_copy_ * 1e-9; }
+  double cache_copy_gb_per_s() const { return cache_copy_ * 1e-9; }
+  // One peak for each name: the best where several stored types share it.
   std::vector<Peak> all() const {
     std::map<std::string, double> best;
     for (const auto& [kind, rate] : products_) {
@@ -108,8 +112,9 @@ class Peaks {
   }
 
  private:
+  const CpuBackend& backend_;
   cpu::ThreadPool pool_;
-  double read_, far_copy_, copy_;  // bytes a second
+  double read_, memory_copy_, cache_copy_;  // bytes a second
   std::map<cpu::ProductKind, double> products_;
 };
 
@@ -146,7 +151,7 @@ StepBench bench_step(const ModelSource& source, const StepBenchOptions& options)
   const int chunk = plan.chunk;  // which all canvases in a pass may exceed
   plan.sessions = options.canvases;
   plan.chunk = std::max(chunk, options.canvases * source.spec().canvas);
-  CpuBackend below(options.threads, isa_of({options.threads, options.precision, options.isa}));
+  CpuBackend below(options.threads, isa_of({.isa = options.isa}, options.precision));
   ProfiledBackend backend(below);
   StepBench bench = described(source, below);
   bench.load_rates = load_rates(source, below.threads(), below.info().bytes_free, options.cold);
@@ -162,14 +167,14 @@ StepBench bench_step(const ModelSource& source, const StepBenchOptions& options)
     bench.runs.push_back(measure(canvases, options.prompts[i], options.repetitions, steps[i]));
   const double beyond_ms = std::max(0.0, bench.first_step_ms - bench.runs.front().step_ms);
   bench.load_gb_per_s = bench.weight_bytes * 1e-9 / (bench.load_s + beyond_ms * 1e-3);
-  Peaks peaks(below.threads(), below.info().bytes_free);
+  Peaks peaks(below, below.info().bytes_free);
   for (size_t i = 0; i < steps.size(); ++i)
     std::transform(steps[i].work.begin(), steps[i].work.end(), bench.runs[i].parts.begin(),
                    [&](const PartWork& work) { return peaks.figures(work); });
   bench.peaks = peaks.all();
   bench.read_gb_per_s = peaks.read_gb_per_s();
-  bench.far_copy_gb_per_s = peaks.far_copy_gb_per_s();
-  bench.copy_gb_per_s = peaks.copy_gb_per_s();
+  bench.memory_copy_gb_per_s = peaks.memory_copy_gb_per_s();
+  bench.cache_copy_gb_per_s = peaks.cache_copy_gb_per_s();
   return bench;
 }
 

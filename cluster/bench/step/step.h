@@ -24,9 +24,10 @@ struct StepBenchOptions {
   bool cold = false;  // loaded from where the file lies, not from what the system has cached
 };
 
-// limit_ms = max(Σ operations / peak of their product, stored bytes / read rate of memory, passing
-// bytes / copy rate of caches, far bytes / that of memory), rates as measured in the same run: what
-// perfect code would need here. 0: the part (sampling) has nothing that is counted.
+// limit_ms is the time that perfect code would need here: max(Σ operations / peak of their product,
+// stored bytes / read rate of memory, memory bytes / copy rate of memory, cache bytes / copy rate
+// of caches), with rates as measured in the same run. It is 0 where a part (sampling) has nothing
+// that is counted.
 struct PartFigures {
   double ms = 0, operations = 0, bytes = 0, limit_ms = 0;
   std::string bound;  // what sets the limit: a product's name, "memory", "cache copy" …
@@ -63,7 +64,7 @@ struct StepBench {
   double panel_bytes = 0;     // that the load stored: experts reordered
   double load_share() const;  // of the slower rate; 0: nothing was stored, and steps read the file
   std::vector<Peak> peaks;    // of the products that ran
-  double read_gb_per_s = 0, far_copy_gb_per_s = 0, copy_gb_per_s = 0;
+  double read_gb_per_s = 0, memory_copy_gb_per_s = 0, cache_copy_gb_per_s = 0;
   std::vector<StepRun> runs;
 };
 

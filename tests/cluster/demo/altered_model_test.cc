@@ -7,7 +7,7 @@
 #include <optional>
 #include <span>
 
-#include "backends/backend.h"
+#include "backends/make_backend.h"
 #include "shard/head.h"
 #include "topology/base/fault.h"
 
@@ -40,7 +40,7 @@ std::vector<uint32_t> sorted_values(const TensorInfo& tensor, const Bytes& bytes
 // first step.
 std::vector<float> canvas_input(const ModelSource& source, std::optional<float> soft) {
   const ModelSpec& spec = source.spec();
-  const auto backend = make_backend("cpu", 1);
+  const auto backend = make_backend({.cpu = {.threads = 1}});
   Plan plan;
   plan.stream = DType::f32;
   plan.stages.push_back({.name = "stage", .layers = {0, spec.layer_count()}});
@@ -55,9 +55,9 @@ std::vector<float> canvas_input(const ModelSource& source, std::optional<float> 
   const Tensor before = soft ? head.new_soft() : Tensor{};
   if (soft) backend->upload(values.data(), values.size() * sizeof(float), before);
   head.embed(std::span(&segment, 1), ids, std::span(&before, 1));
+  backend->download(head.workspace().x, values.size() * sizeof(float), values.data());
   backend->wait();
-  const float* x = head.workspace().x.f32();
-  return {x, x + values.size()};
+  return values;
 }
 
 TEST(AlteredModel, WithoutSelfConditioningAStepIsAsTheFirst) {
