@@ -1,4 +1,5 @@
 // potluck: one program with subcommands.
+#include <CLI/CLI.hpp>
 #include <clocale>
 #include <csignal>
 #include <cstdio>
@@ -61,7 +62,7 @@ int run(int argc, char** argv) {
   app.set_version_flag("--version", potluck::kSoftware);
   app.require_subcommand(1);
   potluck::CommandLine line{
-      app, model_places(), "/proc/self/exe", wants_no_color(), dumb_terminal(), {}};
+      app, model_places(), "/proc/self/exe", {wants_no_color(), dumb_terminal()}, {}};
   potluck::add_bench(line);
   potluck::add_demo(line);
   potluck::add_run(line);

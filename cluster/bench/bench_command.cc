@@ -1,4 +1,7 @@
-#include "cluster/bench/bench_commands.h"
+// potluck bench: the command that holds the benches; each bench registers itself below it.
+#include <CLI/CLI.hpp>
+
+#include "cluster/cli/commands.h"
 
 namespace potluck {
 

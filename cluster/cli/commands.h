@@ -1,22 +1,31 @@
-// The subcommands: each registers its flags and, when chosen, leaves what to do in `chosen`.
+// The subcommands. Each is defined in NAME_command.cc of its room, where it registers its flags and
+// leaves what to do in `chosen` when the person chose it. So main and rooms include no other room.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <functional>
 #include <memory>
 #include <string>
 
 #include "topology/model/model_source.h"
 
+namespace CLI {
+class App;
+}
+
 namespace potluck {
+
+// What the environment says of the person's wishes and terminal.
+struct Surroundings {
+  bool no_color = false;       // NO_COLOR is set
+  bool dumb_terminal = false;  // TERM names no terminal whose cursor can be moved
+};
 
 struct CommandLine {
   CLI::App& app;
   ModelPlaces places;
-  std::string program;          // this executable, to start workers with
-  bool no_color = false;        // NO_COLOR is set
-  bool dumb_terminal = false;   // TERM has no cursor that can be moved
-  std::function<int()> chosen;  // the exit code
+  std::string program;  // this executable, to start workers with
+  Surroundings surroundings;
+  std::function<int()> chosen;  // runs the chosen command and returns the exit code
 };
 
 void add_bench(CommandLine& line);
@@ -26,5 +35,9 @@ void add_inspect(CommandLine& line);
 void add_tokenize(CommandLine& line);
 void add_verify(CommandLine& line);
 void add_worker(CommandLine& line);
+
+// The subcommands of `potluck bench`.
+void add_bench_demo(CLI::App* bench, CommandLine& line);
+void add_bench_step(CLI::App* bench, CommandLine& line);
 
 }  // namespace potluck

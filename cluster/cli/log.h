@@ -1,8 +1,11 @@
 // What a person may want to know beside the answer: to stderr, and with times to a file.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
+
+namespace CLI {
+class App;
+}
 
 namespace potluck {
 

@@ -1,5 +1,6 @@
 #include "cluster/cli/usage.h"
 
+#include <CLI/CLI.hpp>
 #include <string_view>
 #include <vector>
 

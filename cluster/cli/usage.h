@@ -1,8 +1,12 @@
 // A wrong command line in one line: what is wrong, where, and what to do.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
+
+namespace CLI {
+class App;
+class ParseError;
+}  // namespace CLI
 
 namespace potluck {
 

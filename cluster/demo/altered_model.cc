@@ -5,7 +5,7 @@
 #include <span>
 #include <utility>
 
-#include "cluster/cli/random.h"
+#include "cluster/demo/random.h"
 #include "topology/base/fault.h"
 
 namespace potluck {

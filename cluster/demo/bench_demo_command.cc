@@ -1,5 +1,6 @@
 // potluck bench demo: the share of fresh puzzles that the demo model solves, by band of givens; and
 // beside it, on the same puzzles, what is left under controls.
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -8,11 +9,12 @@
 #include <map>
 #include <optional>
 
-#include "cluster/bench/bench_commands.h"
+#include "cluster/cli/commands.h"
 #include "cluster/cli/flag_checks.h"
-#include "cluster/cli/random.h"
 #include "cluster/demo/altered_model.h"
 #include "cluster/demo/demo_game.h"
+#include "cluster/demo/grid_flag.h"
+#include "cluster/demo/random.h"
 
 namespace potluck {
 namespace {

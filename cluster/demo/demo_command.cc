@@ -1,4 +1,5 @@
 // potluck demo: a ring of unlike workers solves fresh puzzles on screen.
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <optional>
@@ -7,10 +8,11 @@
 #include "cluster/cli/commands.h"
 #include "cluster/cli/flag_checks.h"
 #include "cluster/cli/interrupt.h"
-#include "cluster/cli/random.h"
 #include "cluster/demo/demo_game.h"
+#include "cluster/demo/grid_flag.h"
+#include "cluster/demo/random.h"
 #include "cluster/ring/ring_plan.h"
-#include "cluster/run/run_flags.h"
+#include "cluster/terminal/display.h"
 #include "topology/base/endpoint.h"
 #include "topology/base/fault.h"
 #include "topology/plan/cost_model.h"
@@ -138,7 +140,7 @@ int run(const Flags& flags, const CommandLine& line) {
   show_refusal(source);
   Game game(source, demo_plan(*source, far), ring_setup(flags, line.program));
   show_ring(game.ring.plan());
-  return play_all(game, flags, seed, display_of({}, {line.no_color, line.dumb_terminal}));
+  return play_all(game, flags, seed, display_of({}, line.surroundings));
 }
 
 }  // namespace

@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "cluster/cli/flag_checks.h"
 #include "coordinator/text/chat_template.h"
 #include "topology/plan/cost_model.h"
 
@@ -35,10 +34,6 @@ Request puzzle_request(const Game& game, const SudokuPuzzle& puzzle, uint64_t se
 
 const DemoKind& demo_kind(int size) {
   return kKinds[size == 9];
-}
-
-void add_grid_flag(CLI::App* command, int& size) {
-  one_of(command->add_option("--grid", size, "lines of the puzzles (default: 6)"), {"6", "9"});
 }
 
 // The puzzle's characters are the answer's, and less than a canvas.

@@ -1,7 +1,6 @@
 // One game of the demo: a fresh puzzle through the ring of unlike workers, judged by the rules.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <array>
 #include <memory>
 #include <string>
@@ -27,9 +26,6 @@ struct DemoKind {
 };
 // size: 6 or 9
 const DemoKind& demo_kind(int size);
-
-// `--grid`, 6 or 9.
-void add_grid_flag(CLI::App* command, int& size);
 
 // Head and three stages, each with just the memory that its own part needs. far: the endpoint of a
 // worker on another machine that takes the last stage; empty: all four are started here.

@@ -4,7 +4,7 @@
 #include <numeric>
 #include <vector>
 
-#include "cluster/cli/random.h"
+#include "cluster/demo/random.h"
 #include "cluster/demo/sudoku_split.h"
 
 namespace potluck {

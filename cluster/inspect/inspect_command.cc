@@ -1,20 +1,20 @@
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <map>
 #include <nlohmann/json.hpp>
 
 #include "cluster/cli/commands.h"
 #include "cluster/cli/flag_checks.h"
-#include "cluster/run/run_flags.h"
+#include "cluster/ring/ring_flags.h"
 #include "topology/base/utf8.h"
 #include "topology/plan/cost_model.h"
-#include "topology/plan/plan_yaml.h"
 
 namespace potluck {
 namespace {
 
 struct Flags {
-  std::string model, plan;
-  RingOptions ring;
+  std::string model;
+  RingFlags ring;
   bool tensors = false;
   bool json = false;
 };
@@ -140,14 +140,10 @@ void print_tensors(const ModelSource& source) {
                 tensor.shape_text().c_str(), bytes_text(tensor.bytes).c_str());
 }
 
-Plan choose_plan(const Flags& flags, const ModelSource& source) {
-  check_split(flags.ring);
-  return flags.plan.empty() ? make_plan(source, flags.ring) : read_plan(flags.plan, source.spec());
-}
-
 int run(const Flags& flags, const ModelPlaces& places) {
+  check_ring_flags(flags.ring);
   const auto source = open_model(flags.model, places);
-  const Plan plan = choose_plan(flags, *source);
+  const Plan plan = plan_of(*source, flags.ring);
   if (flags.json) {
     nlohmann::json all = describe(*source, plan);
     if (flags.tensors) all["tensors"] = describe_tensors(*source);
@@ -167,19 +163,7 @@ void add_inspect(CommandLine& line) {
   const auto flags = std::make_shared<Flags>();
   CLI::App* sub = line.app.add_subcommand("inspect", "what a model file holds, and what it needs");
   sub->add_option("-m,--model", flags->model, "the model")->required();
-  const auto stages =
-      sub->add_option("--stages", flags->ring.stages, "as if split over so many stages");
-  whole_number(stages, "N", 1, kMaxStages);
-  const auto split =
-      sub->add_option("--split", flags->ring.split, "as if split so: 8,8,14")->delimiter(',');
-  whole_number(split, "N,N", 1, kMostInt);
-  const auto context =
-      sub->add_option("-c,--ctx-size", flags->ring.ctx_size, "tokens a session may hold");
-  whole_number(context, "N", 1, kMostInt);
-  sub->add_option("--plan", flags->plan, "what this plan's workers would need")
-      ->excludes(stages)
-      ->excludes(split)
-      ->excludes(context);
+  add_plan_flags(sub, flags->ring);
   sub->add_flag("--tensors", flags->tensors, "each tensor with its type, shape and bytes");
   sub->add_flag("--json", flags->json, "one JSON object on stdout");
   sub->callback([&line, flags] {

@@ -1,6 +1,7 @@
 // potluck worker: one process, one device, waiting for a coordinator.
 #include <spdlog/spdlog.h>
 
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
 

@@ -3,8 +3,10 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "cluster/cli/commands.h"
 #include "cluster/cli/flag_checks.h"
@@ -14,7 +16,6 @@
 #include "cluster/run/run_flags.h"
 #include "cluster/run/run_report.h"
 #include "topology/base/fault.h"
-#include "topology/plan/plan_yaml.h"
 
 namespace potluck {
 namespace {
@@ -25,11 +26,11 @@ class RunCommand {
       : flags_(flags),
         seed_(seed_or_random(flags.seed)),
         program_(line.program),
-        display_(display_of(flags, {line.no_color, line.dumb_terminal})),
+        display_(display_of(flags.display, line.surroundings)),
         prompt_(is_chat(flags) ? "" : read_prompt(flags)),
         source_(open_model(flags.model, line.places)),
         tokenizer_(source_->vocabulary()),
-        plan_(plan_of()) {
+        plan_(plan_of(*source_, flags.ring)) {
     for (const std::string& note : source_->notes()) spdlog::info(note);
     if (is_demo(flags_.model) && !flags_.raw)
       spdlog::warn("the demo model was taught puzzles alone and no chat format; give --raw");
@@ -62,7 +63,7 @@ class RunCommand {
   }
 
   int chat() {
-    if (flags_.json)
+    if (flags_.display.json)
       throw Fault(FaultKind::input, "--json is for one answer; give -p TEXT, -f FILE, or stdin");
     std::optional<Conversation> conversation;
     if (!flags_.raw)
@@ -103,32 +104,18 @@ class RunCommand {
     return most;
   }
 
-  Plan plan_of() const {
-    RingOptions options = flags_.ring;
-    options.f32 = flags_.stream == "f32";
-    if (flags_.precision == "exact") options.precision = Precision::exact;
-    if (flags_.plan.empty()) return make_plan(*source_, options);
-    if (!flags_.stream.empty() || !flags_.precision.empty())
-      throw Fault(FaultKind::input, "--plan " + flags_.plan +
-                                        " says what stream and precision are; write them there");
-    Plan plan = read_plan(flags_.plan, spec());
-    if (options.ctx_size) plan.ctx_size = options.ctx_size;
-    if (options.chunk) plan.chunk = options.chunk;
-    return plan;
-  }
-
   // One stage is this process; more are processes of their own, unless --transport inproc.
   RingSetup ring_setup() const {
     RingSetup setup;
-    const bool processes = flags_.transport.empty()
-                               ? plan_.stage_count() > 1 || !flags_.plan.empty()
-                               : flags_.transport == "zmq";
+    const bool processes = flags_.ring.transport.empty()
+                               ? plan_.stage_count() > 1 || !flags_.ring.plan.empty()
+                               : flags_.ring.transport == "zmq";
     setup.hosting = processes ? Hosting::processes : Hosting::threads;
     setup.program = program_;
     setup.model = flags_.model;
-    setup.threads = flags_.threads;
-    setup.insecure_plaintext = flags_.insecure_plaintext;
-    setup.step_timeout_seconds = flags_.step_timeout;
+    setup.threads = flags_.ring.threads;
+    setup.insecure_plaintext = flags_.ring.insecure_plaintext;
+    setup.step_timeout_seconds = flags_.ring.step_timeout;
     setup.verbose = flags_.log.verbose;
     setup.log = [](const std::string& line) { spdlog::info(line); };
     return setup;
@@ -154,7 +141,7 @@ class RunCommand {
 };
 
 int run(RunFlags flags, const CommandLine& line) {
-  flags.log.quiet = flags.show == "none";
+  flags.log.quiet = flags.display.show == "none";
   set_up_log(flags.log);
   check_together(flags);
   check_utf8(flags.system_prompt, "--system-prompt");

@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "cluster/cli/statistics.h"
 #include "cluster/run/run_flags.h"
 #include "topology/plan/cost_model.h"
 
@@ -58,13 +60,6 @@ std::string links_line(const RequestResult& r, const Plan& plan) {
 }
 
 }  // namespace
-
-double median(std::vector<double> values) {
-  if (values.empty()) return 0;
-  std::sort(values.begin(), values.end());
-  const size_t half = values.size() / 2;
-  return values.size() % 2 ? values[half] : (values[half - 1] + values[half]) / 2;
-}
 
 std::vector<std::string> report_lines(const RequestResult& r, const Plan& plan, int canvas,
                                       int wanted) {

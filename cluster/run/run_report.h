@@ -1,7 +1,7 @@
 // What a run says of itself: figures as they happened, then the steady rate, labelled.
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -9,7 +9,6 @@
 
 namespace potluck {
 
-double median(std::vector<double> values);  // 0 of none
 // Lines for people: what happened; then K, t and the steady rate; then the links; then, if the
 // answer is cut, why. wanted: -n.
 std::vector<std::string> report_lines(const RequestResult& result, const Plan& plan, int canvas,

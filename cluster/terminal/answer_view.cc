@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
-#include "cluster/run/run_report.h"
+#include "cluster/cli/statistics.h"
 #include "coordinator/canvas.h"
 
 namespace potluck {

@@ -7,20 +7,11 @@
 #include <vector>
 
 #include "cluster/terminal/canvas_view.h"
+#include "cluster/terminal/display.h"
 #include "coordinator/pipeline.h"
 #include "coordinator/text/answer_text.h"
 
 namespace potluck {
-
-struct Display {
-  Show show = Show::text;
-  bool color = false;            // escape codes on stderr
-  bool stderr_terminal = false;  // its cursor may be moved
-  bool stdout_terminal = false;  // no control characters for it
-  bool json = false;             // no answer on stdout
-  bool estimate = true;          // show text: a line after the first step
-  bool endless = false;          // nobody knows how many canvases: the estimate is of one
-};
 
 // Writes text to a stream; by_lines: only whole lines, the rest is held.
 class LineWriter final {

@@ -15,8 +15,6 @@
 
 namespace potluck {
 
-enum class Show { none, text, canvas };
-
 class CanvasView final {
  public:
   // color: escape codes may be written; terminal: the cursor may be moved.

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "backends/make_backend.h"
 #include "cluster/ring/local_stages.h"

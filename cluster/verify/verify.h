@@ -2,7 +2,7 @@
 // expected answers of its own. Format of the traces: tests/golden/README.md.
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>

@@ -1,4 +1,6 @@
+#include <CLI/CLI.hpp>
 #include <cstdio>
+#include <nlohmann/json.hpp>
 
 #include "cluster/cli/commands.h"
 #include "cluster/cli/flag_checks.h"

@@ -1,6 +1,7 @@
 #include "cluster/verify/verify_released.h"
 
 #include <cmath>
+#include <nlohmann/json.hpp>
 #include <numeric>
 #include <vector>
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "cluster/verify/tensor_file.h"
 #include "coordinator/sampler.h"

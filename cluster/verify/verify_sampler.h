@@ -1,7 +1,7 @@
 // Replays recorded draws through the sampler and the stop rule (tests/golden/sampler.json).
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 
 namespace potluck {

@@ -1,6 +1,7 @@
 // The recorded traces again, with fast products: a loss near the reference's own in bf16.
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
 #include <tuple>
 
 #include "cluster/verify/verify.h"

@@ -1,6 +1,8 @@
 // Every recorded trace under tests/golden, replayed by the product's head and stages.
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
 #include "cluster/verify/verify.h"
 #include "cluster/verify/verify_sampler.h"
 #include "tests/golden/traces.h"

@@ -15,7 +15,7 @@ HOMES = {
     r"(capnp|kj)/|protocol\.capnp\.h": ["transport/wire", "tests/transport/wire"],
     r"yaml-cpp/": ["topology/plan/plan_yaml"],
     r"(cuda|hip)[_a-z]*\.h": ["kernels/gpu", "backends/gpu_backend", "transport/nccl"],
-    r"CLI/|spdlog/|histedit\.h|editline/": ["cluster/"],
+    r"CLI/|spdlog/|histedit\.h|editline/": ["cluster/", "tests/cluster/"],
     r"nlohmann/": ["topology/", "coordinator/http_api", "cluster/", "tests/"],
     r"httplib\.h": ["coordinator/http_api"],
     r"xxhash\.h": ["topology/model/fingerprint"],

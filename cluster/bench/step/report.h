@@ -1,7 +1,7 @@
 // A step bench as text: a row a run to paste beside others.
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 
 #include "cluster/bench/step/step.h"

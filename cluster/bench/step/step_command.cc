@@ -1,10 +1,12 @@
 // potluck bench step: what a denoising step costs, part by part.
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "backends/backend.h"
-#include "cluster/bench/bench_commands.h"
 #include "cluster/bench/step/report.h"
+#include "cluster/cli/commands.h"
 #include "cluster/cli/flag_checks.h"
 #include "topology/base/clock.h"
 #include "topology/base/fault.h"

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <CLI/CLI.hpp>
+
 #include "cluster/cli/flag_checks.h"
 #include "cluster/run/prompt.h"
 #include "cluster/run/run_flags.h"
@@ -112,13 +114,16 @@ TEST(Usage, FlagsThatDoNotGoTogetherAreBothNamed) {
             "-p and -f are both given; the prompt is one of them");
   EXPECT_EQ(refused([](RunFlags& f) { f.raw = true, f.system_prompt = "x"; }),
             "--raw has no place for --system-prompt; leave one of them");
-  EXPECT_EQ(refused([](RunFlags& f) { f.plan = "p.yaml", f.ring.stages = 2; }),
+  EXPECT_EQ(refused([](RunFlags& f) { f.ring.plan = "p.yaml", f.ring.options.stages = 2; }),
             "--plan says who runs which layers; leave --stages and --split");
   EXPECT_EQ(refused([](RunFlags& f) {
-              f.ring.stages = 3, f.ring.split = {2, 3};
+              f.ring.options.stages = 3, f.ring.options.split = {2, 3};
             }),
             "--stages 3 contradicts --split 2,3; leave one of them");
-  EXPECT_EQ(refused([](RunFlags& f) { f.ring.stages = 2, f.ring.split = {2, 3}; }), "");
+  EXPECT_EQ(refused([](RunFlags& f) {
+              f.ring.options.stages = 2, f.ring.options.split = {2, 3};
+            }),
+            "");
 }
 
 TEST(Prompt, InvalidUtf8IsRefusedWithTheByte) {

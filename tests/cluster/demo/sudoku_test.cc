@@ -5,7 +5,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "cluster/cli/random.h"
+#include "cluster/demo/random.h"
 #include "cluster/demo/sudoku_puzzle.h"
 #include "cluster/demo/sudoku_split.h"
 

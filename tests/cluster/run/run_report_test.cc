@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
 #include "cluster/run/run_flags.h"
 
 namespace potluck {
@@ -63,12 +65,6 @@ TEST(RunReport, JsonCountsEveryLinkOfAStep) {
   EXPECT_EQ(json["links_a_step"][4]["from"], "head");
   EXPECT_EQ(json["links_a_step"][4]["to"], "coordinator");
   EXPECT_EQ(json["links_a_step"][4]["payload_bytes"], 3072);
-}
-
-TEST(RunReport, MedianIsTheMiddle) {
-  EXPECT_EQ(median({}), 0);
-  EXPECT_EQ(median({3, 1, 2}), 2);
-  EXPECT_EQ(median({4, 1, 2, 3}), 2.5);
 }
 
 }  // namespace

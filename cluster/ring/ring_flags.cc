@@ -1,0 +1,101 @@
+// Registers the flags of a ring, refuses contradictions between them, and makes the plan they mean.
+#include "cluster/ring/ring_flags.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <CLI/CLI.hpp>
+
+#include "cluster/cli/flag_checks.h"
+#include "topology/base/fault.h"
+#include "topology/plan/plan_yaml.h"
+
+namespace potluck {
+namespace {
+
+void refuse_both(bool a, bool b, const char* text) {
+  if (a && b) throw Fault(FaultKind::input, text);
+}
+
+void check_split(const RingOptions& options) {
+  if (options.stages == 1 || options.split.empty() ||
+      static_cast<size_t>(options.stages) == options.split.size())
+    return;
+  throw Fault(FaultKind::input, fmt::format("--stages {} contradicts --split {}; leave one of them",
+                                            options.stages, fmt::join(options.split, ",")));
+}
+
+Plan plan_in_file(const ModelSpec& spec, const RingFlags& flags) {
+  if (!flags.stream.empty() || !flags.precision.empty())
+    throw Fault(FaultKind::input,
+                "--plan " + flags.plan + " says what stream and precision are; write them there");
+  Plan plan = read_plan(flags.plan, spec);
+  if (flags.options.ctx_size) plan.ctx_size = flags.options.ctx_size;
+  if (flags.options.chunk) plan.chunk = flags.options.chunk;
+  return plan;
+}
+
+}  // namespace
+
+void add_plan_flags(CLI::App* command, RingFlags& flags) {
+  whole_number(
+      command->add_option("-c,--ctx-size", flags.options.ctx_size,
+                          "tokens a session may hold (default: 8192, or the model's most)"),
+      "N", 1, kMostInt);
+  whole_number(command->add_option("--stages", flags.options.stages,
+                                   "split the layers over N local stages, by cost"),
+               "N", 1, kMaxStages);
+  whole_number(
+      command->add_option("--split", flags.options.split, "the same, layers of each stage: 8,8,14")
+          ->delimiter(','),
+      "N,N", 1, kMostInt);
+  file_name(
+      command->add_option("--plan", flags.plan, "a plan file: who runs which layers, and where"));
+}
+
+void add_ring_flags(CLI::App* command, RingFlags& flags) {
+  command->option_defaults()->group("Ring");
+  add_plan_flags(command, flags);
+  whole_number(command->add_option("-t,--threads", flags.threads,
+                                   "CPU threads, shared by local workers (default: all cores)"),
+               "N", 1, kThreadsMax);
+  one_of(command->add_option(
+             "--transport", flags.transport,
+             "of local stages: processes (zmq; default with --stages) or threads (inproc)"),
+         {"zmq", "inproc"});
+  whole_number(
+      command->add_option("--chunk", flags.options.chunk, "prompt tokens in one encode message"),
+      "N", 1, kMostInt);
+  one_of(command->add_option("--stream", flags.stream,
+                             "residual stream: bf16 (KV f16; default) or f32 (KV too)"),
+         {"bf16", "f32"});
+  one_of(command->add_option("--precision", flags.precision,
+                             "of products: fast (default) or exact (the reference)"),
+         {"fast", "exact"});
+  real_number(
+      command->add_option("--step-timeout", flags.step_timeout,
+                          "seconds without an answer after which the ring has failed (default: 30, "
+                          "or 5 × the slowest step seen)"),
+      "S", 1e-3, 1e9);
+  command->add_flag("--insecure-plaintext", flags.insecure_plaintext,
+                    "workers started here may listen beyond this machine, unencrypted");
+}
+
+void check_ring_flags(const RingFlags& flags) {
+  refuse_both(!flags.plan.empty(), flags.options.stages > 1 || !flags.options.split.empty(),
+              "--plan says who runs which layers; leave --stages and --split");
+  check_split(flags.options);
+  refuse_both(
+      !flags.plan.empty(), flags.transport == "inproc",
+      "--transport inproc cannot reach the workers of a --plan; leave it, or give --stages");
+}
+
+Plan plan_of(const ModelSource& source, const RingFlags& flags) {
+  if (!flags.plan.empty()) return plan_in_file(source.spec(), flags);
+  RingOptions options = flags.options;
+  options.f32 = flags.stream == "f32";
+  if (flags.precision == "exact") options.precision = Precision::exact;
+  return make_plan(source, options);
+}
+
+}  // namespace potluck

@@ -1,0 +1,34 @@
+// The flags that describe a ring, for every command that runs one or says what it would need.
+#pragma once
+
+#include <string>
+
+#include "cluster/ring/ring.h"
+#include "cluster/ring/ring_plan.h"
+
+namespace CLI {
+class App;
+}
+
+namespace potluck {
+
+struct RingFlags {
+  RingOptions options;
+  std::string plan;  // a file; empty: a plan is made from the options
+  std::string transport, stream, precision;
+  int threads = 0;
+  double step_timeout = 0;
+  bool insecure_plaintext = false;
+};
+
+// -c, --stages, --split and --plan: enough to say what each worker would need.
+void add_plan_flags(CLI::App* command, RingFlags& flags);
+// All of them, in the help's group "Ring".
+void add_ring_flags(CLI::App* command, RingFlags& flags);
+// Throws Fault{input} for flags that contradict each other.
+void check_ring_flags(const RingFlags& flags);
+
+// The plan that the flags ask for: the file's with -c and --chunk put in, or a new one.
+Plan plan_of(const ModelSource& source, const RingFlags& flags);
+
+}  // namespace potluck
