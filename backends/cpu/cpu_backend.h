@@ -11,7 +11,7 @@
 #include "kernels/cpu/machine/isa.h"
 #include "kernels/cpu/machine/pages.h"
 #include "kernels/cpu/machine/thread_pool.h"
-#include "kernels/cpu/packed/packed_product.h"
+#include "kernels/cpu/packed/choose.h"
 #include "kernels/cpu/peaks.h"
 #include "kernels/cpu/reference/reference.h"
 

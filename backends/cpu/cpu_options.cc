@@ -1,6 +1,7 @@
 // Turns the name of an instruction set into one that this machine has.
 #include "backends/cpu/cpu_options.h"
 
+#include "kernels/cpu/packed/available.h"
 #include "topology/base/fault.h"
 
 namespace potluck {

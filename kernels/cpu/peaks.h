@@ -8,7 +8,7 @@
 
 #include "kernels/cpu/machine/isa.h"
 #include "kernels/cpu/machine/thread_pool.h"
-#include "kernels/cpu/packed/packed_product.h"
+#include "kernels/cpu/packed/choose.h"
 #include "topology/base/dtype.h"
 
 namespace potluck::cpu {

@@ -5,7 +5,8 @@
 #include <string>
 
 #include "backends/cpu/cpu_backend.h"
-#include "kernels/cpu/packed/packed_product.h"
+#include "kernels/cpu/packed/available.h"
+#include "kernels/cpu/packed/choose.h"
 #include "shard/head.h"
 #include "shard/stage.h"
 #include "tests/kernels/isa_test.h"

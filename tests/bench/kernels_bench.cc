@@ -13,6 +13,7 @@
 
 #include "kernels/cpu/fast/fast.h"
 #include "kernels/cpu/machine/pages.h"
+#include "kernels/cpu/packed/available.h"
 #include "kernels/cpu/peaks.h"
 #include "kernels/cpu/reference/dequantize.h"
 

@@ -5,7 +5,7 @@
 #include <tuple>
 
 #include "cluster/verify/verify.h"
-#include "kernels/cpu/machine/isa.h"
+#include "kernels/cpu/packed/available.h"
 #include "tests/golden/traces.h"
 
 namespace potluck {

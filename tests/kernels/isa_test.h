@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "kernels/cpu/machine/isa.h"
+#include "kernels/cpu/packed/available.h"
 
 namespace potluck::cpu {
 

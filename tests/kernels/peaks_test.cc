@@ -5,6 +5,8 @@
 
 #include <vector>
 
+#include "kernels/cpu/packed/available.h"
+
 namespace potluck::cpu {
 namespace {
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "kernels/cpu/fast/fast.h"
+#include "kernels/cpu/packed/choose.h"
 #include "kernels/cpu/reference/dequantize.h"
 
 namespace potluck::cpu {

@@ -12,7 +12,7 @@
 
 #include "kernels/cpu/fast/fast.h"
 #include "kernels/cpu/machine/arena.h"
-#include "kernels/cpu/packed/packed_product.h"
+#include "kernels/cpu/packed/choose.h"
 #include "kernels/cpu/reference/attention_keys.h"
 #include "kernels/cpu/reference/dequantize.h"
 #include "kernels/cpu/reference/exact_math.h"

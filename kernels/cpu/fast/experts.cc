@@ -6,7 +6,7 @@
 #include "kernels/cpu/fast/fast.h"
 #include "kernels/cpu/machine/arena.h"
 #include "kernels/cpu/machine/each_row.h"
-#include "kernels/cpu/packed/packed_product.h"
+#include "kernels/cpu/packed/choose.h"
 #include "kernels/cpu/reference/expert_groups.h"
 
 namespace potluck::cpu {

@@ -13,7 +13,7 @@
 
 #include "kernels/cpu/fast/fast.h"
 #include "kernels/cpu/machine/arena.h"
-#include "kernels/cpu/packed/packed_product.h"
+#include "kernels/cpu/packed/choose.h"
 #include "kernels/cpu/reference/exact_math.h"
 #include "kernels/cpu/reference/lanes.h"
 #include "kernels/cpu/reference/vocab_fold.h"

@@ -1,4 +1,4 @@
-// The packed products of AMX (packed_product.h chooses).
+// The packed products of AMX (choose.h chooses).
 #pragma once
 
 #include <cstdint>

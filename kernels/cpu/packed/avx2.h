@@ -1,4 +1,4 @@
-// The packed products of AVX2 (packed_product.h chooses).
+// The packed products of AVX2 (choose.h chooses).
 #pragma once
 
 #include <cstdint>

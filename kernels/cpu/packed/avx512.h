@@ -1,4 +1,4 @@
-// The packed products of AVX-512 (packed_product.h chooses).
+// The packed products of AVX-512 (choose.h chooses).
 #pragma once
 
 #include <cstdint>

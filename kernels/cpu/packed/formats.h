@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "kernels/cpu/packed/packed_product.h"
+#include "kernels/cpu/reference/dequantize.h"  // for types that have no integer blocks
 
 namespace potluck::cpu {
 namespace {

@@ -26,7 +26,6 @@
 #include <cstdint>
 
 #include "kernels/cpu/machine/arena.h"
-#include "kernels/cpu/machine/isa.h"
 #include "kernels/cpu/machine/thread_pool.h"
 #include "kernels/cpu/reference/reference.h"
 #include "topology/base/dtype.h"
@@ -118,13 +117,6 @@ inline void set_next(const WeightView& w, int64_t first, PanelProduct& product) 
   product.next_bytes = row_bytes(w.type, w.columns) * static_cast<size_t>(panel.rows);
 }
 
-// What a product is for: many rows a panel (a dense matrix), few (an expert: about 16); fine and
-// finest as above, of many rows.
-enum class Use : uint8_t { many, few, fine, finest };
-
-// isa must be available and not portable.
-const PackedProduct& packed_product(Isa isa, DType type, Use use = Use::many);
-
 // The stored panels of W [count · rows, columns], matrix by matrix, by all threads: `to` has
 // store_bytes and is touched nowhere twice. (Loading 2.7 GB, Q8_0, by 2
 // threads, in turns: 0.81 s with one panel a task and values unpacked, 0.39 now, of which zeroing
@@ -133,20 +125,11 @@ size_t store_bytes(const PackedProduct& product, const WeightView& w, int64_t co
 void store_panels(const PackedProduct& product, const WeightView& w, int64_t count, std::byte* to,
                   ThreadPool& pool);
 
-// Stored blocks to bf16, as dequantize_row and a rounding would; `values`: a multiple of the
-// block's.
-void widen_bf16(Isa isa, DType type, const void* blocks, int64_t values, uint16_t* out);
-
 // Rows of bf16 values to be weighted: [terms, count], `stride` elements apart, count ≤ kPanelRows.
 struct ValueRows {
   const uint16_t* data;
   int64_t stride, terms, count;
   float most = 0;  // of any |value|, if known
 };
-
-// Their panel for the product of DType::bf16: out[r, c] = Σ_j x_r[j] · values[j, c]. Where it is of
-// integers, values of a column in rows that stay `together` share a scale, and a row's rounding
-// depends on those beside it, unless `most` is given: then all of them have that one's.
-void pack_value_panel(Isa isa, const ValueRows& values, std::byte* panel);
 
 }  // namespace potluck::cpu

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kernels/cpu/fast/fast.h"
+#include "kernels/cpu/packed/choose.h"
 #include "kernels/cpu/reference/dequantize.h"
 #include "tests/kernels/isa_test.h"
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kernels/cpu/fast/fast.h"
+#include "kernels/cpu/packed/choose.h"
 #include "tests/kernels/isa_test.h"
 
 namespace potluck::cpu {

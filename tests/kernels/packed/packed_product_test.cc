@@ -1,11 +1,10 @@
 // Packed products, on every instruction set that this machine has, against the reference: each
 // stored type, odd shapes, with a tolerance out of what packing rounds.
-#include "kernels/cpu/packed/packed_product.h"
-
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
+#include "kernels/cpu/packed/choose.h"
 #include "tests/kernels/isa_test.h"
 #include "tests/kernels/stored_weights.h"
 

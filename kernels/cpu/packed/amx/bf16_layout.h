@@ -11,7 +11,6 @@
 #include "kernels/cpu/packed/avx512/tiles.h"
 #include "kernels/cpu/packed/avx512/transpose.h"
 #include "kernels/cpu/packed/avx512/widen.h"
-#include "kernels/cpu/reference/dequantize.h"
 
 namespace potluck::cpu::amx {
 namespace {

@@ -8,7 +8,6 @@
 // For weights without an integer form (BF16, F16, F32 and the rest), for attention, and for Σ p·E.
 #include "kernels/cpu/packed/avx2.h"
 #include "kernels/cpu/packed/avx2/int16.h"
-#include "kernels/cpu/reference/dequantize.h"
 
 namespace potluck::cpu::avx2 {
 namespace {

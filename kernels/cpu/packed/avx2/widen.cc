@@ -4,7 +4,6 @@
 #include "kernels/cpu/packed/avx2.h"
 #include "kernels/cpu/packed/avx2/tiles.h"
 #include "kernels/cpu/packed/formats.h"
-#include "kernels/cpu/reference/dequantize.h"
 
 namespace potluck::cpu::avx2 {
 namespace {

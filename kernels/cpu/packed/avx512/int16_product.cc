@@ -15,7 +15,7 @@
 #include "kernels/cpu/packed/avx512/quantize.h"
 #include "kernels/cpu/packed/avx512/tiles.h"
 #include "kernels/cpu/packed/avx512/transpose.h"
-#include "kernels/cpu/reference/dequantize.h"
+#include "kernels/cpu/packed/formats.h"
 
 namespace potluck::cpu::avx512 {
 namespace {

@@ -9,7 +9,6 @@
 
 #include "kernels/cpu/packed/avx512/tiles.h"
 #include "kernels/cpu/packed/formats.h"
-#include "kernels/cpu/reference/dequantize.h"
 
 namespace potluck::cpu::avx512 {
 namespace {
