@@ -10,9 +10,20 @@
 #include <string>
 
 #include "backends/cpu/host_memory.h"
-#include "kernels/cpu/fast/fast.h"
+#include "kernels/cpu/fast/attention.h"
+#include "kernels/cpu/fast/experts.h"
+#include "kernels/cpu/fast/gelu.h"
+#include "kernels/cpu/fast/matmul.h"
+#include "kernels/cpu/fast/route.h"
+#include "kernels/cpu/fast/stored_matmul.h"
+#include "kernels/cpu/fast/vocab_attention.h"
 #include "kernels/cpu/machine/each_row.h"
+#include "kernels/cpu/reference/add_norm.h"
 #include "kernels/cpu/reference/dequantize.h"
+#include "kernels/cpu/reference/gelu.h"
+#include "kernels/cpu/reference/matmul.h"
+#include "kernels/cpu/reference/rms_norm.h"
+#include "kernels/cpu/reference/route.h"
 #include "topology/base/check.h"
 #include "topology/base/fault.h"
 #include "topology/plan/plan.h"
@@ -256,14 +267,15 @@ void CpuBackend::pack(Tensor x, DType type, int64_t rows, int64_t n, void* wire)
 }
 
 void CpuBackend::rms_norm(Tensor x, Tensor weight, float eps, int rows, int64_t n, Tensor out) {
-  cpu::rms_norm(f32(x), f32(weight), eps, rows, n, f32(out), pool_);
+  cpu::rms_norm({f32(x), f32(weight), eps}, rows, n, f32(out), pool_);
 }
 
 void CpuBackend::matmul(Tensor x, const Matrix& w, int rows, Tensor out) {
   if (!fast())
-    return cpu::matmul(f32(x), w.columns, rows, view(w), f32(out), w.rows, f32(scratch_), pool_);
+    return cpu::matmul({f32(x), w.columns}, rows, view(w), {f32(out), w.rows}, f32(scratch_),
+                       pool_);
   const auto multiply = stored(w).panel_bytes > 0 ? cpu::fast_stored_matmul : cpu::fast_matmul;
-  multiply(cpu::packed_product(isa_, w.type, use_of(w)), f32(x), rows, view(w), f32(out),
+  multiply(cpu::packed_product(isa_, w.type, use_of(w)), {f32(x), rows, view(w), f32(out)},
            scratch_.data, pool_);
 }
 
@@ -282,13 +294,12 @@ void CpuBackend::attention(const Attention& op) {
     cpu::AttentionSegment segment{s.mode == Mode::denoise, s.position, s.rows, {}, {}};
     segment.cache = {bytes_at(kv.k, slot), bytes_at(kv.v, slot), kv.capacity};
     segment.fresh = {bytes_at(fresh.k, row), bytes_at(fresh.v, row), s.rows};
-    const float* q = f32(op.q) + s.row_begin * q_width;
-    float* out = f32(op.out) + s.row_begin * q_width;
+    segment.q = f32(op.q) + s.row_begin * q_width;
+    segment.out = f32(op.out) + s.row_begin * q_width;
     if (fast())
-      cpu::fast_attention(isa_, q, shape, segment, out, scratch_.data, pool_);
+      cpu::fast_attention(isa_, shape, segment, scratch_.data, pool_);
     else
-      cpu::attention(q, shape, segment, out, f32(scratch_), static_cast<int64_t>(attention_stride_),
-                     pool_);
+      cpu::attention(shape, segment, f32(scratch_), static_cast<int64_t>(attention_stride_), pool_);
   }
 }
 
@@ -303,21 +314,21 @@ void CpuBackend::route(const Route& op) {
   const RouterWeights& router = op.router;
   const cpu::RouterView routing{f32(router.scale), view(router.projection),
                                 f32(router.per_expert_scale), op.eps, op.used};
-  (fast() ? cpu::fast_route : cpu::route)(f32(op.x), op.rows, router.projection.columns, routing,
-                                          i32(op.expert), f32(op.weight), f32(scratch_), pool_);
+  (fast() ? cpu::fast_route : cpu::route)({f32(op.x), op.rows, i32(op.expert), f32(op.weight)},
+                                          routing, f32(scratch_), pool_);
 }
 
 void CpuBackend::experts(const Experts& op) {
   const Matrix &gate_up = op.gate_up, &down = op.down;
   const cpu::ExpertsView experts{view(gate_up), view(down),   static_cast<int>(gate_up.count),
                                  op.used,       down.columns, gate_up.columns};
+  const cpu::RoutedRows in{f32(op.x), op.rows, i32(op.expert), f32(op.weight)};
   if (fast())
-    cpu::fast_experts(isa_, f32(op.x), op.rows, experts,
-                      {stored(gate_up).panel_bytes > 0, stored(down).panel_bytes > 0},
-                      i32(op.expert), f32(op.weight), f32(op.out), scratch_.data, pool_);
+    cpu::fast_experts(
+        {isa_, experts, {stored(gate_up).panel_bytes > 0, stored(down).panel_bytes > 0}}, in,
+        f32(op.out), scratch_.data, pool_);
   else
-    cpu::experts(f32(op.x), op.rows, experts, i32(op.expert), f32(op.weight), f32(op.out),
-                 scratch_.data, pool_);
+    cpu::experts(in, experts, f32(op.out), scratch_.data, pool_);
 }
 
 void CpuBackend::add_norm(const AddNorm& op) {

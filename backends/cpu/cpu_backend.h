@@ -13,7 +13,7 @@
 #include "kernels/cpu/machine/thread_pool.h"
 #include "kernels/cpu/packed/choose.h"
 #include "kernels/cpu/peaks.h"
-#include "kernels/cpu/reference/reference.h"
+#include "kernels/cpu/reference/weight_view.h"
 
 namespace potluck {
 

@@ -4,9 +4,12 @@
 
 #include "backends/cpu/cpu_backend.h"
 #include "backends/cpu/host_memory.h"
-#include "kernels/cpu/fast/fast.h"
+#include "kernels/cpu/fast/vocab_attention.h"
 #include "kernels/cpu/machine/each_row.h"
 #include "kernels/cpu/reference/dequantize.h"
+#include "kernels/cpu/reference/elementwise.h"
+#include "kernels/cpu/reference/matmul.h"
+#include "kernels/cpu/reference/rms_norm.h"
 #include "kernels/cpu/reference/vocab_attention.h"
 #include "topology/base/check.h"
 

@@ -4,6 +4,8 @@
 #include "kernels/cpu/machine/arena.h"
 #include "kernels/cpu/machine/each_row.h"
 #include "kernels/cpu/reference/dequantize.h"
+#include "kernels/cpu/reference/rms_norm.h"
+#include "kernels/cpu/reference/rope.h"
 #include "topology/base/check.h"
 
 namespace potluck {

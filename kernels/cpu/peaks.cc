@@ -13,7 +13,8 @@
 
 #include "kernels/cpu/machine/each_row.h"
 #include "kernels/cpu/machine/pages.h"
-#include "kernels/cpu/reference/products.h"
+#include "kernels/cpu/reference/fused_dot_products.h"
+#include "kernels/cpu/reference/row_products.h"
 #include "topology/base/check.h"
 #include "topology/base/clock.h"
 #include "topology/base/fault.h"

@@ -11,11 +11,22 @@
 #include <string>
 #include <vector>
 
-#include "kernels/cpu/fast/fast.h"
+#include "kernels/cpu/fast/attention.h"
+#include "kernels/cpu/fast/experts.h"
+#include "kernels/cpu/fast/gelu.h"
+#include "kernels/cpu/fast/matmul.h"
+#include "kernels/cpu/fast/route.h"
+#include "kernels/cpu/fast/vocab_attention.h"
 #include "kernels/cpu/machine/pages.h"
 #include "kernels/cpu/packed/available.h"
 #include "kernels/cpu/peaks.h"
 #include "kernels/cpu/reference/dequantize.h"
+#include "kernels/cpu/reference/gelu.h"
+#include "kernels/cpu/reference/matmul.h"
+#include "kernels/cpu/reference/rms_norm.h"
+#include "kernels/cpu/reference/rope.h"
+#include "kernels/cpu/reference/route.h"
+#include "kernels/cpu/reference/weight_view.h"
 
 namespace potluck::cpu {
 namespace {
@@ -74,7 +85,7 @@ void matmul_of(benchmark::State& state, DType type, Use use) {
   Aligned scratch(fast_matmul_scratch(product, kHidden, rows, 1));
   ThreadPool pool(1);
   for (auto _ : state)
-    fast_matmul(product, x.data(), rows, {type, blocks.data(), outputs, kHidden}, out.data(),
+    fast_matmul(product, {x.data(), rows, {type, blocks.data(), outputs, kHidden}, out.data()},
                 scratch.data, pool);
   report(state, 2.0 * static_cast<double>(rows * outputs * kHidden), type, use);
 }
@@ -86,8 +97,8 @@ void reference_matmul(benchmark::State& state) {
   std::vector<float> out(x.size()), scratch(matmul_scratch(kHidden));
   ThreadPool pool(1);
   for (auto _ : state)
-    matmul(x.data(), kHidden, rows, {DType::q8_0, blocks.data(), kHidden, kHidden}, out.data(),
-           kHidden, scratch.data(), pool);
+    matmul({x.data(), kHidden}, rows, {DType::q8_0, blocks.data(), kHidden, kHidden},
+           {out.data(), kHidden}, scratch.data(), pool);
   state.counters["GFLOP/s"] =
       benchmark::Counter(2e-9 * static_cast<double>(rows * kHidden * kHidden),
                          benchmark::Counter::kIsIterationInvariantRate);
@@ -162,7 +173,7 @@ void experts_of(benchmark::State& state, DType type) {
   Aligned scratch(fast_experts_scratch(chosen_isa, view, kCanvas, 1));
   ThreadPool pool(1);
   for (auto _ : state)
-    fast_experts(chosen_isa, x.data(), kCanvas, view, stored, expert.data(), weight.data(),
+    fast_experts({chosen_isa, view, stored}, {x.data(), kCanvas, expert.data(), weight.data()},
                  out.data(), scratch.data, pool);
   report(state, 6.0 * kCanvas * kUsed * kInner * kHidden, type, Use::few);
   state.counters["GB/s"] =
@@ -179,11 +190,11 @@ void attention_of(benchmark::State& state, const AttentionShape& shape) {
   const auto q = random_floats(kCanvas * q_width);
   std::vector<float> out(q.size());
   AttentionSegment segment{
-      true, kCached, kCanvas, {k.data(), v.data(), kCached}, {k.data(), v.data(), kCanvas}};
+      true,     kCached,   kCanvas, {k.data(), v.data(), kCached}, {k.data(), v.data(), kCanvas},
+      q.data(), out.data()};
   Aligned scratch(fast_attention_scratch(chosen_isa, shape));
   ThreadPool pool(1);
-  for (auto _ : state)
-    fast_attention(chosen_isa, q.data(), shape, segment, out.data(), scratch.data, pool);
+  for (auto _ : state) fast_attention(chosen_isa, shape, segment, scratch.data, pool);
   const int64_t keys = kCanvas + (shape.window ? shape.window - 1 : kCached);
   report(state, 4.0 * static_cast<double>(kCanvas * q_width * keys), DType::bf16, Use::many);
 }
@@ -226,7 +237,8 @@ void rms_norm_of(benchmark::State& state) {
   const auto x = random_floats(kCanvas * kHidden), weight = random_floats(kHidden);
   std::vector<float> out(x.size());
   ThreadPool pool(1);
-  for (auto _ : state) rms_norm(x.data(), weight.data(), 1e-6f, kCanvas, kHidden, out.data(), pool);
+  for (auto _ : state)
+    rms_norm({x.data(), weight.data(), 1e-6f}, kCanvas, kHidden, out.data(), pool);
   state.counters["GB/s"] = benchmark::Counter(static_cast<double>(x.size()) * 8e-9,
                                               benchmark::Counter::kIsIterationInvariantRate);
 }
@@ -262,7 +274,7 @@ void route_of(benchmark::State& state, bool fast) {
   Aligned scratch(route_scratch(kCanvas, kHidden, kExperts, 1) * sizeof(float));
   ThreadPool pool(1);
   for (auto _ : state)
-    (fast ? fast_route : route)(x.data(), kCanvas, kHidden, router, expert.data(), weight.data(),
+    (fast ? fast_route : route)({x.data(), kCanvas, expert.data(), weight.data()}, router,
                                 static_cast<float*>(scratch.data), pool);
 }
 

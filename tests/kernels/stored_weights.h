@@ -11,9 +11,10 @@
 #include <string_view>
 #include <vector>
 
-#include "kernels/cpu/fast/fast.h"
+#include "kernels/cpu/fast/matmul.h"
 #include "kernels/cpu/packed/choose.h"
 #include "kernels/cpu/reference/dequantize.h"
+#include "kernels/cpu/reference/weight_view.h"
 
 namespace potluck::cpu {
 
@@ -97,7 +98,7 @@ inline Floats multiply(Isa isa, const Floats& x, int64_t rows, const WeightView&
   const size_t bytes = fast_matmul_scratch(product, w.columns, rows, threads);
   auto* scratch = std::aligned_alloc(64, bytes);
   Floats out(static_cast<size_t>(rows * w.rows), NAN);
-  fast_matmul(product, x.data(), rows, w, out.data(), scratch, pool);
+  fast_matmul(product, {x.data(), rows, w, out.data()}, scratch, pool);
   std::free(scratch);
   return out;
 }

@@ -5,19 +5,21 @@
 //
 // Tiles lie at fixed positions of the session (256·i), not of the chunk, and a key that a row does
 // not see weighs exactly nothing: so chunks, batches and threads change no bit.
+#include "kernels/cpu/fast/attention.h"
+
 #include <algorithm>
 #include <bit>
 #include <cstring>
 #include <limits>
 
-#include "kernels/cpu/fast/fast.h"
+#include "kernels/cpu/fast/fast_math.h"
 #include "kernels/cpu/machine/arena.h"
 #include "kernels/cpu/packed/choose.h"
 #include "kernels/cpu/reference/attention_keys.h"
 #include "kernels/cpu/reference/dequantize.h"
 #include "kernels/cpu/reference/exact_math.h"
 #include "kernels/cpu/reference/lanes.h"
-#include "kernels/cpu/reference/products.h"
+#include "kernels/cpu/reference/reduce.h"
 
 namespace potluck::cpu {
 namespace {
@@ -52,7 +54,7 @@ struct Scratch {
   std::byte* panel;
 };
 
-Scratch carve(const Products& products, const AttentionShape& shape, Arena& arena) {
+Scratch take_scratch(const Products& products, const AttentionShape& shape, Arena& arena) {
   const int64_t vectors = rows_per_block(shape) * heads_per_kv(shape);
   const auto m = static_cast<size_t>(vectors);
   const auto dim = static_cast<size_t>(shape.head_dim);
@@ -153,7 +155,7 @@ void soften(const Block& b, const Tile& tile, int64_t m, int64_t begin, int64_t 
     std::fill(scores + low, scores + high, 0.0f);
     b.s.keep[m] = 1.0f;
   } else {
-    const float before = b.s.most[m], most = std::max(before, most_of(scores + begin, end - begin));
+    const float before = b.s.most[m], most = std::max(before, max_of(scores + begin, end - begin));
     b.s.keep[m] = most == before ? 1.0f : exact_exp(before - most);
     b.s.most[m] = most;
     fast_exps(scores + begin, end - begin, most);
@@ -198,10 +200,10 @@ void run_tile(const Block& b, const Tile& tile) {
   add_values(b, tile);
 }
 
-void start(const Block& b, const float* q) {
+void start(const Block& b) {
   const int64_t dim = b.shape.head_dim;
   for (int64_t m = 0; m < b.vectors(); ++m) {
-    const float* from = q + b.offset(b.row_begin + m / b.per_kv()) + m % b.per_kv() * dim;
+    const float* from = b.segment.q + b.offset(b.row_begin + m / b.per_kv()) + m % b.per_kv() * dim;
     b.products.scores.pack_row(from, dim, b.s.queries[m]);
     b.s.most[m] = std::numeric_limits<float>::lowest();
     b.s.mass[m] = 0;
@@ -209,43 +211,43 @@ void start(const Block& b, const float* q) {
   std::fill(b.s.sums, b.s.sums + b.vectors() * dim, 0.0f);
 }
 
-void finish(const Block& b, float* out) {
+void finish(const Block& b) {
   const int64_t dim = b.shape.head_dim;
   for (int64_t m = 0; m < b.vectors(); ++m) {
-    float* to = out + b.offset(b.row_begin + m / b.per_kv()) + m % b.per_kv() * dim;
+    float* to = b.segment.out + b.offset(b.row_begin + m / b.per_kv()) + m % b.per_kv() * dim;
     const float inverse = 1.0f / b.s.mass[m];
     for (int64_t j = 0; j < dim; ++j) to[j] = b.s.sums[m * dim + j] * inverse;
   }
 }
 
-void run_block(const Block& b, const float* q, float* out) {
+void run_block(const Block& b) {
   const Visible first = visible_keys(b.segment, b.row_begin, b.shape.window);
   const Visible last = visible_keys(b.segment, b.row_end - 1, b.shape.window);
-  start(b, q);
+  start(b);
   for (int64_t at = first.first / kTile * kTile; at < last.last; at += kTile)
     run_tile(b,
              {false, at, std::max<int64_t>(0, first.first - at), std::min(kTile, last.last - at)});
   for (int64_t at = 0; at < last.fresh; at += kTile)
     run_tile(b, {true, at, 0, std::min(kTile, last.fresh - at)});
-  finish(b, out);
+  finish(b);
 }
 
 }  // namespace
 
 size_t fast_attention_scratch(Isa isa, const AttentionShape& shape) {
   Arena arena(nullptr);
-  carve(products_of(isa), shape, arena);
+  take_scratch(products_of(isa), shape, arena);
   return arena.used();
 }
 
-void fast_attention(Isa isa, const float* q, const AttentionShape& shape,
-                    const AttentionSegment& segment, float* out, void* scratch, ThreadPool& pool) {
+void fast_attention(Isa isa, const AttentionShape& shape, const AttentionSegment& segment,
+                    void* scratch, ThreadPool& pool) {
   const Products products = products_of(isa);
   const int64_t rows = rows_per_block(shape), blocks = (segment.rows + rows - 1) / rows;
   const size_t bytes = fast_attention_scratch(isa, shape);
   pool.for_each(blocks * shape.kv_heads, [&](int64_t task, int thread) {
     Arena arena(static_cast<std::byte*>(scratch) + static_cast<size_t>(thread) * bytes);
-    const Scratch s = carve(products, shape, arena);
+    const Scratch s = take_scratch(products, shape, arena);
     const int64_t begin = task / shape.kv_heads * rows;
     const Block b{isa,
                   products,
@@ -255,7 +257,7 @@ void fast_attention(Isa isa, const float* q, const AttentionShape& shape,
                   std::min(segment.rows, begin + rows),
                   task % shape.kv_heads,
                   s};
-    run_block(b, q, out);
+    run_block(b);
   });
 }
 

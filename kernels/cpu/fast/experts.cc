@@ -1,9 +1,11 @@
 // Experts in three passes over all of them, so that threads meet three times a layer and not three
 // times an expert: gate and up with GELU, packing for down, down. Then each token sums its own.
+#include "kernels/cpu/fast/experts.h"
+
 #include <algorithm>
 #include <cstring>
 
-#include "kernels/cpu/fast/fast.h"
+#include "kernels/cpu/fast/gelu.h"
 #include "kernels/cpu/machine/arena.h"
 #include "kernels/cpu/machine/each_row.h"
 #include "kernels/cpu/packed/choose.h"
@@ -35,10 +37,11 @@ Products products_of(Isa isa, const ExpertsView& view) {
           packed_product(isa, view.down.type, Use::few)};
 }
 
-Scratch carve(const Products& p, const ExpertsView& view, int64_t rows, int threads, Arena& arena) {
+Scratch take_scratch(const Products& p, const ExpertsView& view, int64_t rows, int threads,
+                     Arena& arena) {
   const auto slots = static_cast<size_t>(rows * view.used);
   Scratch s;
-  s.groups = carve_groups(slots, view.experts, arena);
+  s.groups = take_groups(slots, view.experts, arena);
   s.x = take_rows(p.gate_up, view.hidden, s.groups.slots, arena);
   s.inner = arena.take<float>(slots * static_cast<size_t>(2 * view.inner));
   s.inners = take_rows(p.down, view.inner, s.groups.slots, arena);
@@ -119,12 +122,12 @@ void run(const Pass& pass, int experts, const Scratch& s, ThreadPool& pool) {
 }
 
 // A token's row is packed once and copied to the groups of its other experts.
-void pack_inputs(const PackedProduct& product, const float* x, int64_t rows, int64_t hidden,
-                 int used, const Scratch& s, ThreadPool& pool) {
-  each_row(rows, pool, [&](int64_t t, int) {
-    const int32_t* places = s.groups.place + t * used;
-    product.pack_row(x + t * hidden, hidden, s.x[places[0]]);
-    for (int k = 1; k < used; ++k) std::memcpy(s.x[places[k]], s.x[places[0]], s.x.stride);
+void pack_inputs(const PackedProduct& product, const RoutedRows& in, const ExpertsView& view,
+                 const Scratch& s, ThreadPool& pool) {
+  each_row(in.rows, pool, [&](int64_t t, int) {
+    const int32_t* places = s.groups.place + t * view.used;
+    product.pack_row(in.x + t * view.hidden, view.hidden, s.x[places[0]]);
+    for (int k = 1; k < view.used; ++k) std::memcpy(s.x[places[k]], s.x[places[0]], s.x.stride);
   });
 }
 
@@ -141,24 +144,24 @@ void activation_pass(const PackedProduct& product, const ExpertsView& view, cons
 
 size_t fast_experts_scratch(Isa isa, const ExpertsView& view, int64_t rows_max, int threads) {
   Arena arena(nullptr);
-  carve(products_of(isa, view), view, rows_max, threads, arena);
+  take_scratch(products_of(isa, view), view, rows_max, threads, arena);
   return arena.used();
 }
 
-void fast_experts(Isa isa, const float* x, int64_t rows, const ExpertsView& view,
-                  StoredPanels stored, const int32_t* expert, const float* weight, float* out,
-                  void* scratch, ThreadPool& pool) {
-  const Products products = products_of(isa, view);
+void fast_experts(const FastExperts& experts, const RoutedRows& in, float* out, void* scratch,
+                  ThreadPool& pool) {
+  const ExpertsView& view = experts.view;
+  const Products products = products_of(experts.isa, view);
   Arena arena(scratch);
-  const Scratch s = carve(products, view, rows, pool.threads(), arena);
-  group_by_expert(expert, view.experts, s.groups);
-  pack_inputs(products.gate_up, x, rows, view.hidden, view.used, s, pool);
-  run({products.gate_up, view.gate_up, stored.gate_up, 2 * view.inner, s.x, s.inner}, view.experts,
-      s, pool);
+  const Scratch s = take_scratch(products, view, in.rows, pool.threads(), arena);
+  group_by_expert(in.expert, view.experts, s.groups);
+  pack_inputs(products.gate_up, in, view, s, pool);
+  run({products.gate_up, view.gate_up, experts.stored.gate_up, 2 * view.inner, s.x, s.inner},
+      view.experts, s, pool);
   activation_pass(products.down, view, s, pool);
-  run({products.down, view.down, stored.down, view.hidden, s.inners, s.outputs}, view.experts, s,
-      pool);
-  sum_slots(s.groups, s.outputs, weight, rows, view.used, view.hidden, out, pool);
+  run({products.down, view.down, experts.stored.down, view.hidden, s.inners, s.outputs},
+      view.experts, s, pool);
+  sum_slots(s.groups, {s.outputs, view.hidden}, in.weight, in.rows, out, pool);
 }
 
 }  // namespace potluck::cpu

@@ -1,9 +1,9 @@
 // Rows are packed by all threads, then each task takes panels of W and all rows against them.
+#include "kernels/cpu/fast/matmul.h"
+
 #include <algorithm>
 
-#include "kernels/cpu/fast/fast.h"
 #include "kernels/cpu/machine/arena.h"
-#include "kernels/cpu/packed/packed_product.h"
 
 namespace potluck::cpu {
 namespace {
@@ -22,8 +22,8 @@ int64_t panels_max(const PackedProduct& product, int64_t columns) {
   return std::clamp<int64_t>(fitting, 1, kPanelsMax);
 }
 
-Scratch carve(const PackedProduct& product, int64_t columns, int64_t rows, int threads,
-              Arena& arena) {
+Scratch take_scratch(const PackedProduct& product, int64_t columns, int64_t rows, int threads,
+                     Arena& arena) {
   Scratch s;
   s.rows = take_rows(product, columns, rows, arena);
   s.panels = arena.take<std::byte>(static_cast<size_t>(threads * panels_max(product, columns)) *
@@ -88,22 +88,23 @@ void run(const Task& t, int64_t begin, int64_t end, int64_t ahead) {
 size_t fast_matmul_scratch(const PackedProduct& product, int64_t columns, int64_t rows_max,
                            int threads) {
   Arena arena(nullptr);
-  carve(product, columns, rows_max, threads, arena);
+  take_scratch(product, columns, rows_max, threads, arena);
   return arena.used();
 }
 
-void fast_matmul(const PackedProduct& product, const float* x, int64_t rows, const WeightView& w,
-                 float* out, void* scratch, ThreadPool& pool) {
+void fast_matmul(const PackedProduct& product, const FastMatmul& a, void* scratch,
+                 ThreadPool& pool) {
+  const WeightView& w = a.w;
   Arena arena(scratch);
-  const Scratch s = carve(product, w.columns, rows, pool.threads(), arena);
-  pool.for_each(rows,
-                [&](int64_t t, int) { product.pack_row(x + t * w.columns, w.columns, s.rows[t]); });
+  const Scratch s = take_scratch(product, w.columns, a.rows, pool.threads(), arena);
+  pool.for_each(
+      a.rows, [&](int64_t t, int) { product.pack_row(a.x + t * w.columns, w.columns, s.rows[t]); });
   const int64_t panels = panel_count(w.rows);
   const int64_t wide = panels_a_task(product, w, pool.threads());
   const size_t thread_bytes = static_cast<size_t>(wide) * product.panel_bytes(w.columns);
   pool.for_each((panels + wide - 1) / wide, [&](int64_t task, int thread) {
     std::byte* own = s.panels + static_cast<size_t>(thread) * thread_bytes;
-    run({product, w, s.rows, rows, own, out}, task * wide, std::min((task + 1) * wide, panels),
+    run({product, w, s.rows, a.rows, own, a.out}, task * wide, std::min((task + 1) * wide, panels),
         wide * pool.threads());
   });
 }

@@ -8,10 +8,12 @@
 // Best: 33.4 ms for 8,192 rows of Q8_0 and a canvas of 256 on one core, 708 GFLOP/s of some 1,200
 // that AMX reaches in turn with AVX-512; 155 ms by AVX-512, 273 by AVX2 (Xeon with AMX,
 // 2026-11-26).
+#include "kernels/cpu/fast/vocab_attention.h"
+
 #include <algorithm>
 #include <cstring>
 
-#include "kernels/cpu/fast/fast.h"
+#include "kernels/cpu/fast/fast_math.h"
 #include "kernels/cpu/machine/arena.h"
 #include "kernels/cpu/packed/choose.h"
 #include "kernels/cpu/reference/exact_math.h"
@@ -62,7 +64,7 @@ Shape shape_of(Isa isa, DType type, int64_t rows, int64_t hidden) {
   return {packed_product(isa, type), packed_product(isa, DType::bf16), rows, hidden};
 }
 
-Scratch carve(const Shape& shape, int threads, Arena& arena) {
+Scratch take_scratch(const Shape& shape, int threads, Arena& arena) {
   const auto rows = static_cast<size_t>(shape.rows);
   Scratch s;
   s.h = take_rows(shape.logits, shape.hidden, shape.rows, arena);
@@ -113,7 +115,7 @@ class Pass final {
         partial_(partial),
         pool_(pool) {
     Arena arena(scratch);
-    s_ = carve(shape_, pool.threads(), arena);
+    s_ = take_scratch(shape_, pool.threads(), arena);
     std::fill_n(s_.ones, shape_.rows, 1.0f);
     std::fill_n(s_.soft, shape_.soft_panels() * shape_.soft_panel(), 0.0f);
     pool.for_each(request.rows, [&](int64_t t, int) {
@@ -309,7 +311,7 @@ class Pass final {
 
 size_t fast_vocab_scratch(Isa isa, DType type, int64_t rows, int64_t hidden, int threads) {
   Arena arena(nullptr);
-  carve(shape_of(isa, type, rows, hidden), threads, arena);
+  take_scratch(shape_of(isa, type, rows, hidden), threads, arena);
   return arena.used();
 }
 

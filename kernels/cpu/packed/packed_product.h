@@ -27,7 +27,7 @@
 
 #include "kernels/cpu/machine/arena.h"
 #include "kernels/cpu/machine/thread_pool.h"
-#include "kernels/cpu/reference/reference.h"
+#include "kernels/cpu/reference/weight_view.h"
 #include "topology/base/dtype.h"
 
 namespace potluck::cpu {

@@ -2,14 +2,16 @@
 // the same order. A task takes one KV head and a block of rows whose query heads share it, so that
 // each tile of K and V is widened once for all of them. Scores are kept whole (two passes), so that
 // a row's bits depend on its keys alone.
+#include "kernels/cpu/reference/attention.h"
+
 #include <algorithm>
 #include <cstring>
 
 #include "kernels/cpu/reference/attention_keys.h"
 #include "kernels/cpu/reference/dequantize.h"
 #include "kernels/cpu/reference/exact_math.h"
-#include "kernels/cpu/reference/products.h"
-#include "kernels/cpu/reference/reference.h"
+#include "kernels/cpu/reference/reduce.h"
+#include "kernels/cpu/reference/row_products.h"
 #include "topology/base/check.h"
 
 namespace potluck::cpu {
@@ -93,11 +95,11 @@ void softmax_block(const Block& b) {
   }
 }
 
-void run_block(const Block& b, const float* q, float* out) {
+void run_block(const Block& b) {
   const int64_t dim = b.shape.head_dim, n = b.keys.count(), row = b.per_kv() * dim;
   const size_t row_size = static_cast<size_t>(row) * sizeof(float);
   for (int64_t t = b.row_begin; t < b.row_end; ++t)
-    std::memcpy(b.queries + (t - b.row_begin) * row, q + b.offset(t), row_size);
+    std::memcpy(b.queries + (t - b.row_begin) * row, b.segment.q + b.offset(t), row_size);
   each_tile(b, b.segment.cache.k, b.segment.fresh.k, [&](int64_t first, int64_t count) {
     dot_products({b.queries, dim}, b.vectors(), {b.tile, dim}, count, dim, {b.scores + first, n});
   });
@@ -108,7 +110,7 @@ void run_block(const Block& b, const float* q, float* out) {
                       {b.queries, dim});
   });
   for (int64_t t = b.row_begin; t < b.row_end; ++t)
-    std::memcpy(out + b.offset(t), b.queries + (t - b.row_begin) * row, row_size);
+    std::memcpy(b.segment.out + b.offset(t), b.queries + (t - b.row_begin) * row, row_size);
 }
 
 }  // namespace
@@ -119,8 +121,8 @@ size_t attention_scratch(const AttentionShape& shape, int64_t keys_max) {
   return static_cast<size_t>((vectors + kKeyTile) * shape.head_dim + vectors * (keys_max + rows));
 }
 
-void attention(const float* q, const AttentionShape& shape, const AttentionSegment& segment,
-               float* out, float* scratch, int64_t scratch_stride, ThreadPool& pool) {
+void attention(const AttentionShape& shape, const AttentionSegment& segment, float* scratch,
+               int64_t scratch_stride, ThreadPool& pool) {
   const int64_t rows = rows_per_block(shape), blocks = (segment.rows + rows - 1) / rows;
   pool.for_each(blocks * shape.kv_heads, [&](int64_t task, int thread) {
     const int64_t begin = task / shape.kv_heads * rows, end = std::min(segment.rows, begin + rows);
@@ -134,7 +136,7 @@ void attention(const float* q, const AttentionShape& shape, const AttentionSegme
     b.scores = b.tile + kKeyTile * shape.head_dim;
     CHECK(b.scores + b.vectors() * b.keys.count() <= b.queries + scratch_stride, b.keys.count(),
           scratch_stride);
-    run_block(b, q, out);
+    run_block(b);
   });
 }
 

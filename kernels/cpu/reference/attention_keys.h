@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "kernels/cpu/reference/reference.h"
+#include "kernels/cpu/reference/attention.h"
 
 namespace potluck::cpu {
 

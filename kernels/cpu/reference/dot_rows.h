@@ -1,6 +1,6 @@
 // How dot products are blocked: tiles of accumulators of 16 lanes, which fill 16 of AVX-512's 32
 // registers or 12 of AVX2's 16. Compiled twice: with a product and a sum rounded apart
-// (products.cc), and as one (fused_products.cc).
+// (row_products.cc), and as one (fused_dot_products.cc).
 //
 // All of it has internal linkage: the linker must not choose one for both.
 #pragma once
@@ -8,7 +8,7 @@
 #include <algorithm>
 
 #include "kernels/cpu/reference/lanes.h"
-#include "kernels/cpu/reference/products.h"
+#include "kernels/cpu/reference/rows.h"
 
 namespace potluck::cpu {
 namespace {

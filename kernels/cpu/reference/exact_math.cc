@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <limits>
 
-#include "kernels/cpu/fast/fast.h"
 #include "kernels/cpu/reference/lanes.h"
 
 namespace potluck::cpu {
@@ -76,63 +75,6 @@ POTLUCK_CLONES void exact_exps(float* x, int64_t n, float shift) {
 
 POTLUCK_CLONES void exact_softcaps(float* x, int64_t n, float cap) {
   for (int64_t i = 0; i < n; ++i) x[i] = cap * tanh_f32(x[i] / cap);
-}
-
-namespace {
-
-// e^r − 1 for |r| ≤ ln2/2, by its Taylor series to r^7 / 7!: truncation under 2⁻²⁷.
-POTLUCK_INLINE float expm1_reduced(float r) {
-  constexpr float kInverseFactorial[] = {1.0f / 5040, 1.0f / 720, 1.0f / 120,
-                                         1.0f / 24,   1.0f / 6,   0.5f};
-  float sum = kInverseFactorial[0];
-#pragma GCC unroll 5
-  for (int i = 1; i < 6; ++i) sum = sum * r + kInverseFactorial[i];
-  return r + r * r * sum;
-}
-
-// x = n·ln 2 + r, for −87.34 ≤ x ≤ 88.03: 2^n, and r.
-POTLUCK_INLINE float power_of_two(float x, float* r) {
-  constexpr float kHigh = 0x1.62e4p-1f;  // ln 2 with 15 bits: n·high is exact for |n| < 2^8
-  constexpr float kLow = 0x1.7f7d1cp-20f, kMagic = 0x1.8p23f;
-  const float rounded = x * static_cast<float>(kLog2E) + kMagic, n = rounded - kMagic;
-  *r = (x - n * kHigh) - n * kLow;
-  const uint32_t power = std::bit_cast<uint32_t>(rounded) - std::bit_cast<uint32_t>(kMagic);
-  return std::bit_cast<float>((power + 127) << 23);
-}
-
-POTLUCK_INLINE float fast_exp(float x) {
-  float r;
-  const float power = power_of_two(x < -87.33654f ? -87.33654f : x, &r);
-  const float e = power + power * expm1_reduced(r);
-  return x < -87.33654f ? 0.0f : e;
-}
-
-// tanh |v| = −m / (m + 2) with m = e^(−2|v|) − 1, which nothing cancels; `y` = −2|v|.
-POTLUCK_INLINE float fast_tanh_of(float y) {
-  float r;
-  const float power = power_of_two(y < -20.0f ? -20.0f : y, &r);
-  const float m = (power - 1.0f) + power * expm1_reduced(r);
-  return -m / (m + 2.0f);
-}
-
-}  // namespace
-
-POTLUCK_CLONES void fast_exps(float* x, int64_t n, float shift) {
-  for (int64_t i = 0; i < n; ++i) x[i] = fast_exp(x[i] - shift);
-}
-
-POTLUCK_CLONES void fast_softcaps(float* x, int64_t n, float cap) {
-  for (int64_t i = 0; i < n; ++i)
-    x[i] = std::copysign(cap * fast_tanh_of(-2.0f * std::fabs(x[i] / cap)), x[i]);
-}
-
-// gelu_tanh(g) = g · ½(1 + tanh u) = g / (1 + e^(−2u)), u = √(2/π)·(g + 0.044715·g³).
-POTLUCK_CLONES void fast_gelu_mul_row(const float* gate, const float* up, int64_t n, float* out) {
-  constexpr float kTwiceRoot = 2 * 0.7978845608f;
-  for (int64_t i = 0; i < n; ++i) {
-    const float g = gate[i], twice = -kTwiceRoot * (g + 0.044715f * g * g * g);
-    out[i] = g * up[i] / (1.0f + fast_exp(twice < 87.0f ? twice : 87.0f));
-  }
 }
 
 // x = 2^k·m with m in [√½, √2); ln m = 2·atanh(t), t = (m − 1)/(m + 1), |t| < 0.1716: series to

@@ -20,9 +20,4 @@ void exact_exps(float* x, int64_t n, float shift);
 void exact_softcaps(float* x, int64_t n, float cap);
 void exact_sincos(const double* angle, int64_t n, double* sine, double* cosine);
 
-// The same in f32 throughout, for the fast kernels: relative errors under 2e-7 of an exponential,
-// 3e-7 of a soft cap; the same bits everywhere too.  fast_exps: x[i] − shift ≤ 88.
-void fast_exps(float* x, int64_t n, float shift);
-void fast_softcaps(float* x, int64_t n, float cap);
-
 }  // namespace potluck::cpu

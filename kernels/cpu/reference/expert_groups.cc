@@ -42,7 +42,7 @@ POTLUCK_CLONES void sum_row(Slots s, int64_t hidden, float* out) {
 
 }  // namespace
 
-ExpertGroups carve_groups(size_t slots, int experts, Arena& arena) {
+ExpertGroups take_groups(size_t slots, int experts, Arena& arena) {
   ExpertGroups g;
   g.slots = static_cast<int64_t>(slots);
   g.order = arena.take<int32_t>(slots);
@@ -64,10 +64,14 @@ void group_by_expert(const int32_t* expert, int experts, const ExpertGroups& g) 
   g.begin[0] = 0;
 }
 
-void sum_slots(const ExpertGroups& groups, const float* outputs, const float* weight, int64_t rows,
-               int used, int64_t hidden, float* out, ThreadPool& pool) {
+void sum_slots(const ExpertGroups& groups, ConstRows outputs, const float* weight, int64_t rows,
+               float* out, ThreadPool& pool) {
+  if (rows == 0) return;
+  const auto used = static_cast<int>(groups.slots / rows);
+  const int64_t hidden = outputs.stride;
   each_row(rows, pool, [&](int64_t t, int) {
-    sum_row({outputs, groups.place + t * used, weight + t * used, used}, hidden, out + t * hidden);
+    sum_row({outputs.data, groups.place + t * used, weight + t * used, used}, hidden,
+            out + t * hidden);
   });
 }
 

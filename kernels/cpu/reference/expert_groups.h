@@ -7,6 +7,7 @@
 
 #include "kernels/cpu/machine/arena.h"
 #include "kernels/cpu/machine/thread_pool.h"
+#include "kernels/cpu/reference/rows.h"
 
 namespace potluck::cpu {
 
@@ -18,11 +19,12 @@ struct ExpertGroups {
   int64_t rows(int64_t expert) const { return begin[expert + 1] - begin[expert]; }
 };
 
-ExpertGroups carve_groups(size_t slots, int experts, Arena& arena);
+ExpertGroups take_groups(size_t slots, int experts, Arena& arena);
 void group_by_expert(const int32_t* expert, int experts, const ExpertGroups& groups);
 
-// out[t,:] = Σ_k weight[t,k] · outputs[place of (t,k),:], in the order of each token's own k.
-void sum_slots(const ExpertGroups& groups, const float* outputs, const float* weight, int64_t rows,
-               int used, int64_t hidden, float* out, ThreadPool& pool);
+// out[t,:] = Σ_k weight[t,k] · outputs[place of (t,k),:], in the order of each token's own k; out:
+// [rows, outputs.stride].
+void sum_slots(const ExpertGroups& groups, ConstRows outputs, const float* weight, int64_t rows,
+               float* out, ThreadPool& pool);
 
 }  // namespace potluck::cpu

@@ -1,15 +1,17 @@
 // Experts (model.md §2.4).
+#include "kernels/cpu/reference/experts.h"
+
 #include <algorithm>
 #include <cstring>
 
 #include "kernels/cpu/machine/arena.h"
 #include "kernels/cpu/reference/expert_groups.h"
-#include "kernels/cpu/reference/reference.h"
+#include "kernels/cpu/reference/gelu.h"
+#include "kernels/cpu/reference/matmul.h"
 
 namespace potluck::cpu {
 namespace {
 
-// Scratch of experts(), carved out of one block.
 struct ExpertScratch {
   ExpertGroups groups;
   float* gathered;  // [slots, H] grouped inputs, then outputs
@@ -17,10 +19,10 @@ struct ExpertScratch {
   float* panel;     // of matmul, a thread
 };
 
-ExpertScratch carve(const ExpertsView& view, int64_t rows, int threads, Arena& arena) {
+ExpertScratch take_scratch(const ExpertsView& view, int64_t rows, int threads, Arena& arena) {
   const auto slots = static_cast<size_t>(rows * view.used);
   ExpertScratch s;
-  s.groups = carve_groups(slots, view.experts, arena);
+  s.groups = take_groups(slots, view.experts, arena);
   s.gathered = arena.take<float>(slots * static_cast<size_t>(view.hidden));
   s.inner = arena.take<float>(slots * static_cast<size_t>(2 * view.inner));
   s.panel = arena.take<float>(matmul_scratch(std::max(view.hidden, view.inner)) *
@@ -35,32 +37,32 @@ void run_expert(const ExpertsView& view, int e, const ExpertScratch& s, ThreadPo
   float* x = s.gathered + first * view.hidden;
   float* inner = s.inner + first * 2 * view.inner;
   const WeightView gate_up = view.gate_up.slice(e * 2 * view.inner, 2 * view.inner);
-  matmul(x, view.hidden, rows, gate_up, inner, 2 * view.inner, s.panel, pool);
-  gelu_mul(inner, inner + view.inner, 2 * view.inner, rows, view.inner, inner, 2 * view.inner,
-           pool);
+  const int64_t stride = 2 * view.inner;
+  matmul({x, view.hidden}, rows, gate_up, {inner, stride}, s.panel, pool);
+  gelu_mul({inner, stride}, {inner + view.inner, stride}, rows, view.inner, {inner, stride}, pool);
   const WeightView down = view.down.slice(e * view.hidden, view.hidden);
-  matmul(inner, 2 * view.inner, rows, down, x, view.hidden, s.panel, pool);
+  matmul({inner, stride}, rows, down, {x, view.hidden}, s.panel, pool);
 }
 
 }  // namespace
 
 size_t experts_scratch(const ExpertsView& view, int64_t rows_max, int threads) {
   Arena arena(nullptr);
-  carve(view, rows_max, threads, arena);
+  take_scratch(view, rows_max, threads, arena);
   return arena.used();
 }
 
-void experts(const float* x, int64_t rows, const ExpertsView& view, const int32_t* expert,
-             const float* weight, float* out, void* scratch, ThreadPool& pool) {
+void experts(const RoutedRows& in, const ExpertsView& view, float* out, void* scratch,
+             ThreadPool& pool) {
   Arena arena(scratch);
-  const ExpertScratch s = carve(view, rows, pool.threads(), arena);
+  const ExpertScratch s = take_scratch(view, in.rows, pool.threads(), arena);
   const int64_t hidden = view.hidden;
-  group_by_expert(expert, view.experts, s.groups);
+  group_by_expert(in.expert, view.experts, s.groups);
   for (int64_t i = 0; i < s.groups.slots; ++i)
-    std::memcpy(s.gathered + i * hidden, x + s.groups.order[i] / view.used * hidden,
+    std::memcpy(s.gathered + i * hidden, in.x + s.groups.order[i] / view.used * hidden,
                 static_cast<size_t>(hidden) * sizeof(float));
   for (int e = 0; e < view.experts; ++e) run_expert(view, e, s, pool);
-  sum_slots(s.groups, s.gathered, weight, rows, view.used, hidden, out, pool);
+  sum_slots(s.groups, {s.gathered, hidden}, in.weight, in.rows, out, pool);
 }
 
 }  // namespace potluck::cpu

@@ -4,7 +4,7 @@
 
 #include "kernels/cpu/reference/dequantize.h"
 #include "kernels/cpu/reference/exact_math.h"
-#include "kernels/cpu/reference/products.h"
+#include "kernels/cpu/reference/row_products.h"
 #include "kernels/cpu/reference/vocab_fold.h"
 #include "topology/base/check.h"
 
@@ -18,7 +18,7 @@ struct TileScratch {
   float* logits;  // [rows, kSampleTile], then e^(z − max)
 };
 
-TileScratch carve(void* scratch, int64_t hidden) {
+TileScratch take_scratch(void* scratch, int64_t hidden) {
   auto* p = static_cast<float*>(scratch);
   return {p, p + kSampleTile * hidden};
 }
@@ -76,7 +76,7 @@ void vocab_attention(const VocabRequest& request, VocabPartial* partial, float* 
                      ThreadPool& pool) {
   CHECK(request.first_id % kSampleTile == 0, request.first_id);
   const int64_t hidden = request.hidden, rows = request.rows;
-  const TileScratch s = carve(scratch, hidden);
+  const TileScratch s = take_scratch(scratch, hidden);
   start_rows(rows, partial);
   std::fill(soft, soft + rows * hidden, 0.0f);
   for (int64_t first = 0; first < request.table.rows; first += kSampleTile) {
@@ -132,7 +132,7 @@ void finish(const VocabPartial* partial, int64_t rows, int64_t hidden, float* en
 void soft_from_logits(const float* z, int64_t rows, const WeightView& table, float* soft,
                       float* scratch, ThreadPool& pool) {
   const int64_t hidden = table.columns, vocab = table.rows;
-  const TileScratch s = carve(scratch, hidden);
+  const TileScratch s = take_scratch(scratch, hidden);
   float* max = s.logits + rows * kSampleTile;
   std::fill(soft, soft + rows * hidden, 0.0f);
   for (int64_t t = 0; t < rows; ++t) max[t] = *std::max_element(z + t * vocab, z + (t + 1) * vocab);

@@ -10,7 +10,8 @@
 #include <cstdint>
 #include <functional>
 
-#include "kernels/cpu/reference/reference.h"
+#include "kernels/cpu/machine/thread_pool.h"
+#include "kernels/cpu/reference/weight_view.h"
 #include "topology/base/step_key.h"
 
 namespace potluck::cpu {

@@ -5,7 +5,7 @@
 
 #include "kernels/cpu/reference/exact_math.h"
 #include "kernels/cpu/reference/lanes.h"
-#include "kernels/cpu/reference/products.h"
+#include "kernels/cpu/reference/reduce.h"
 #include "kernels/noise/philox.h"
 
 namespace potluck::cpu {
@@ -19,7 +19,7 @@ struct TileSums {
 
 // The index of the first of the greatest; 0 if z[0] is not a number.
 int32_t greatest(const float* z, int64_t n) {
-  const float* first = std::find(z, z + n, most_of(z, n));
+  const float* first = std::find(z, z + n, max_of(z, n));
   return first < z + n ? static_cast<int32_t>(first - z) : 0;
 }
 

@@ -1,4 +1,6 @@
 // Attention against a loop in double, and a row's bits whatever is computed beside it.
+#include "kernels/cpu/fast/attention.h"
+
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -6,9 +8,7 @@
 #include <random>
 #include <vector>
 
-#include "kernels/cpu/fast/fast.h"
 #include "kernels/cpu/reference/dequantize.h"
-#include "kernels/cpu/reference/reference.h"
 #include "tests/kernels/isa_test.h"
 
 namespace potluck::cpu {
@@ -68,8 +68,9 @@ struct Session {
     Floats out(static_cast<size_t>(count * q_width()));
     Floats scratch(static_cast<size_t>(stride * threads));
     ThreadPool pool(threads);
-    attention(q.data() + first * q_width(), shape, segment, out.data(), scratch.data(), stride,
-              pool);
+    segment.q = q.data() + first * q_width();
+    segment.out = out.data();
+    attention(shape, segment, scratch.data(), stride, pool);
     return out;
   }
 
@@ -84,7 +85,9 @@ struct Session {
     void* scratch =
         std::aligned_alloc(64, fast_attention_scratch(isa, shape) * static_cast<size_t>(threads));
     ThreadPool pool(threads);
-    fast_attention(isa, q.data() + first * q_width(), shape, segment, out.data(), scratch, pool);
+    segment.q = q.data() + first * q_width();
+    segment.out = out.data();
+    fast_attention(isa, shape, segment, scratch, pool);
     std::free(scratch);
     return out;
   }

@@ -6,9 +6,10 @@
 #include <random>
 #include <vector>
 
-#include "kernels/cpu/fast/fast.h"
+#include "kernels/cpu/fast/experts.h"
 #include "kernels/cpu/packed/choose.h"
 #include "kernels/cpu/reference/dequantize.h"
+#include "kernels/cpu/reference/weight_view.h"
 #include "tests/kernels/isa_test.h"
 
 namespace potluck::cpu {
@@ -61,7 +62,8 @@ struct Routed {
     ThreadPool pool(2);
     Floats out(x.size());
     std::vector<std::byte> scratch(experts_scratch(view(), rows, 2));
-    experts(x.data(), rows, view(), expert.data(), weight.data(), out.data(), scratch.data(), pool);
+    experts({x.data(), rows, expert.data(), weight.data()}, view(), out.data(), scratch.data(),
+            pool);
     return out;
   }
 
@@ -81,9 +83,10 @@ struct Routed {
     void* down_panels = stored ? store(view.down) : nullptr;
     Floats out(static_cast<size_t>(n * hidden));
     void* scratch = std::aligned_alloc(64, fast_experts_scratch(isa, view, n, threads));
-    fast_experts(isa, x.data() + first * hidden, n, view, {stored, stored},
-                 expert.data() + first * used, weight.data() + first * used, out.data(), scratch,
-                 pool);
+    fast_experts(
+        {isa, view, {stored, stored}},
+        {x.data() + first * hidden, n, expert.data() + first * used, weight.data() + first * used},
+        out.data(), scratch, pool);
     std::free(scratch);
     std::free(gate_up_panels);
     std::free(down_panels);

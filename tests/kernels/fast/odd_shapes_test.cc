@@ -10,6 +10,9 @@
 #include <string>
 #include <vector>
 
+#include "kernels/cpu/fast/experts.h"
+#include "kernels/cpu/fast/gelu.h"
+#include "kernels/cpu/reference/weight_view.h"
 #include "tests/kernels/isa_test.h"
 #include "tests/kernels/stored_weights.h"
 
@@ -235,8 +238,8 @@ Floats fast(Isa isa, const Routed& r, const Operands& o, bool stored) {
   const auto gate_up = store(view.gate_up, panels.gate_up), down = store(view.down, panels.down);
   Floats out(o.x.size(), NAN);
   const Block scratch(fast_experts_scratch(isa, view, r.rows, r.threads));
-  fast_experts(isa, o.x.data(), r.rows, view, panels, r.expert.data(), o.weight.data(), out.data(),
-               scratch.bytes, pool);
+  fast_experts({isa, view, panels}, {o.x.data(), r.rows, r.expert.data(), o.weight.data()},
+               out.data(), scratch.bytes, pool);
   return out;
 }
 

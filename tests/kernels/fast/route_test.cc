@@ -1,12 +1,14 @@
 // The router, reference and fast, against a loop in double.
+#include "kernels/cpu/fast/route.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
-#include "kernels/cpu/fast/fast.h"
 #include "kernels/cpu/reference/dequantize.h"
+#include "kernels/cpu/reference/route.h"
 #include "tests/kernels/stored_weights.h"
 
 namespace potluck::cpu {
@@ -37,9 +39,9 @@ struct Router {
     const auto slots = static_cast<size_t>(count * used);
     Chosen chosen{std::vector<int32_t>(slots), Floats(slots)};
     Floats scratch(route_scratch(count, hidden, experts, threads));
-    by(x.data() + first * hidden, count, hidden,
+    by({x.data() + first * hidden, count, chosen.expert.data(), chosen.weight.data()},
        {scale.data(), {type, stored.data(), experts, hidden}, each.data(), 1e-6f, used},
-       chosen.expert.data(), chosen.weight.data(), scratch.data(), pool);
+       scratch.data(), pool);
     return chosen;
   }
 

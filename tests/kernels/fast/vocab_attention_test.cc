@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "kernels/cpu/fast/fast.h"
+#include "kernels/cpu/fast/vocab_attention.h"
 #include "kernels/cpu/packed/choose.h"
 #include "tests/kernels/isa_test.h"
 

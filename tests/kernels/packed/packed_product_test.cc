@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "kernels/cpu/fast/stored_matmul.h"
 #include "kernels/cpu/packed/choose.h"
 #include "tests/kernels/isa_test.h"
 #include "tests/kernels/stored_weights.h"
@@ -128,7 +129,7 @@ Floats stored_matmul(const PackedProduct& product, const float* x, int64_t rows,
   store_panels(product, w.view(), 1, stored.bytes, pool);
   const Block scratch(fast_stored_matmul_scratch(product, w.columns, rows, threads));
   Floats out(static_cast<size_t>(rows * w.rows), NAN);
-  fast_stored_matmul(product, x, rows, {w.type, stored.bytes, w.rows, w.columns}, out.data(),
+  fast_stored_matmul(product, {x, rows, {w.type, stored.bytes, w.rows, w.columns}, out.data()},
                      scratch.bytes, pool);
   return out;
 }

@@ -7,7 +7,8 @@
 #include <random>
 #include <vector>
 
-#include "kernels/cpu/fast/fast.h"
+#include "kernels/cpu/fast/fast_math.h"
+#include "kernels/cpu/fast/gelu.h"
 
 namespace potluck::cpu {
 namespace {

@@ -6,8 +6,12 @@
 #include <random>
 #include <vector>
 
+#include "kernels/cpu/reference/add_norm.h"
 #include "kernels/cpu/reference/dequantize.h"
-#include "kernels/cpu/reference/reference.h"
+#include "kernels/cpu/reference/experts.h"
+#include "kernels/cpu/reference/matmul.h"
+#include "kernels/cpu/reference/rms_norm.h"
+#include "kernels/cpu/reference/rope.h"
 
 namespace potluck::cpu {
 namespace {
@@ -27,8 +31,8 @@ Floats multiply(const Floats& x, int64_t rows, const Floats& w, int64_t outputs,
   ThreadPool pool(threads);
   Floats out(static_cast<size_t>(rows * outputs)),
       scratch(matmul_scratch(n) * static_cast<size_t>(threads));
-  matmul(x.data(), n, rows, {DType::f32, w.data(), outputs, n}, out.data(), outputs, scratch.data(),
-         pool);
+  matmul({x.data(), n}, rows, {DType::f32, w.data(), outputs, n}, {out.data(), outputs},
+         scratch.data(), pool);
   return out;
 }
 
@@ -73,7 +77,7 @@ TEST(RmsNorm, DividesByTheRootOfTheMeanSquare) {
   const Floats x = random_floats(static_cast<size_t>(rows * n), 5),
                w = random_floats(static_cast<size_t>(n), 6);
   Floats out(x.size());
-  rms_norm(x.data(), w.data(), 1e-6f, rows, n, out.data(), pool);
+  rms_norm({x.data(), w.data(), 1e-6f}, rows, n, out.data(), pool);
   for (int64_t t = 0; t < rows; ++t) {
     double sum = 0;
     for (int64_t i = 0; i < n; ++i) sum += std::pow(x[static_cast<size_t>(t * n + i)], 2.0);
@@ -106,7 +110,7 @@ struct Residual {
   Floats normed(const Floats& h, const Floats& norm) const {
     ThreadPool pool(1);
     Floats out(h.size());
-    rms_norm(h.data(), norm.data(), 1e-6f, rows, n, out.data(), pool);
+    rms_norm({h.data(), norm.data(), 1e-6f}, rows, n, out.data(), pool);
     return out;
   }
   Floats add(const Branch& first, const Branch& second, DType stream = DType::f32) const {
@@ -192,7 +196,7 @@ TEST(Experts, AreTheWeightedSumOfTheChosenOnes) {
   ThreadPool pool(3);
   std::vector<std::byte> scratch(experts_scratch(view, rows, 3));
   Floats out(x.size());
-  experts(x.data(), rows, view, expert.data(), weight.data(), out.data(), scratch.data(), pool);
+  experts({x.data(), rows, expert.data(), weight.data()}, view, out.data(), scratch.data(), pool);
   const auto gelu = [](double u) {
     return 0.5 * u * (1 + std::tanh(0.7978845608 * (u + 0.044715 * u * u * u)));
   };

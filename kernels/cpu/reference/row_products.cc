@@ -1,5 +1,5 @@
 // Best: 121 GFLOP/s a core, multiply and add apart (Zen 5, 2026-11-24).
-#include "kernels/cpu/reference/products.h"
+#include "kernels/cpu/reference/row_products.h"
 
 #include <algorithm>
 
@@ -74,34 +74,6 @@ POTLUCK_INLINE void weighted_rows(ConstRows p, int64_t rows, ConstRows v, int64_
 POTLUCK_CLONES void dot_products(ConstRows x, int64_t rows, ConstRows w, int64_t columns,
                                  int64_t terms, Rows out) {
   dot_rows(x, rows, w, columns, terms, out);
-}
-
-POTLUCK_CLONES float sum_of(const float* x, int64_t n) {
-  Lanes sum = {}, lanes;
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-    load_lanes(x + i, lanes);
-    sum += lanes;
-  }
-  load_lanes_part(x + i, n - i, lanes);
-  sum += lanes;
-  return sum_lanes(sum);
-}
-
-POTLUCK_CLONES float most_of(const float* x, int64_t n) {
-  Lanes most, lanes;
-  for (int j = 0; j < kLanes / 2; ++j) most.low[j] = most.high[j] = x[0];
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-    load_lanes(x + i, lanes);
-    raise_lanes(most, lanes);
-  }
-  float each[kLanes];
-  store_lanes(each, most);
-  float all = each[0];
-  for (int j = 1; j < kLanes; ++j) all = each[j] > all ? each[j] : all;
-  for (; i < n; ++i) all = x[i] > all ? x[i] : all;
-  return all;
 }
 
 POTLUCK_CLONES void add_weighted_sums(ConstRows p, int64_t rows, ConstRows v, int64_t terms,

@@ -1,11 +1,13 @@
 // The blocked products against their definition, bit for bit, on odd shapes.
-#include "kernels/cpu/reference/products.h"
+#include "kernels/cpu/reference/row_products.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <random>
 #include <vector>
+
+#include "kernels/cpu/reference/fused_dot_products.h"
 
 namespace potluck::cpu {
 namespace {

@@ -1,6 +1,7 @@
-// The dot products of products.h with fused multiply-adds: this file is compiled with contraction.
+// Compiled with contraction, so that a product and its sum become one instruction.
+#include "kernels/cpu/reference/fused_dot_products.h"
+
 #include "kernels/cpu/reference/dot_rows.h"
-#include "kernels/cpu/reference/products.h"
 
 namespace potluck::cpu {
 

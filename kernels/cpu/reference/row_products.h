@@ -5,33 +5,15 @@
 
 #include <cstdint>
 
-namespace potluck::cpu {
+#include "kernels/cpu/reference/rows.h"
 
-// Rows of f32, `stride` elements apart.
-struct ConstRows {
-  const float* data;
-  int64_t stride;
-};
-struct Rows {
-  float* data;
-  int64_t stride;
-};
+namespace potluck::cpu {
 
 // out[r, c] = Σ_i x[r, i] · w[c, i] over `terms`; lane j of 16 sums i ≡ j (mod 16) in order.
 void dot_products(ConstRows x, int64_t rows, ConstRows w, int64_t columns, int64_t terms, Rows out);
 
-// The same, each product and its sum rounded once where the processor can: twice as fast, for the
-// fast kernels.
-void fused_dot_products(ConstRows x, int64_t rows, ConstRows w, int64_t columns, int64_t terms,
-                        Rows out);
-
 // out[r, i] += Σ_j p[r, j] · v[j, i], j in order, i < columns.
 void add_weighted_sums(ConstRows p, int64_t rows, ConstRows v, int64_t terms, int64_t columns,
                        Rows out);
-
-// Σ x[i] in 16 lanes.
-float sum_of(const float* x, int64_t n);
-
-float most_of(const float* x, int64_t n);  // the greatest; n ≥ 1
 
 }  // namespace potluck::cpu

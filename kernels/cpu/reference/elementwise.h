@@ -1,0 +1,12 @@
+// Scaling and adding rows, for operations that have no other step.
+#pragma once
+
+#include <cstdint>
+
+namespace potluck::cpu {
+
+// out = x · scale ⊙ weight, weight may be nullptr; out = a + b.  [n]; out may be x, a or b.
+void scale_row(const float* x, float scale, const float* weight, int64_t n, float* out);
+void add_row(const float* a, const float* b, int64_t n, float* out);
+
+}  // namespace potluck::cpu
