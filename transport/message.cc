@@ -1,9 +1,52 @@
+// Messages as values: names of their kinds, payloads that own their bytes, and the limits.
 #include "transport/message.h"
 
 #include <cstring>
 #include <utility>
 
 namespace potluck {
+namespace {
+
+void check_length(const char* field, size_t found, size_t most) {
+  if (found > most)
+    throw Fault(FaultKind::input, std::string(field) + " has length " + std::to_string(found) +
+                                      "; a message carries at most " + std::to_string(most));
+}
+
+void check_text(const char* field, const std::string& text) {
+  check_length(field, text.size(), kTextBytesMax);
+}
+
+void check(const Fingerprint& model) {
+  check_length("model.layers", model.layers.size(), kLayersMax);
+}
+
+void check(const Hello& hello) {
+  check_text("hello.software", hello.software);
+  check_text("hello.name", hello.name);
+  check_text("hello.device", hello.device);
+  check(hello.model);
+}
+
+void check(const WorkerPlan& worker) {
+  check_text("plan.name", worker.name);
+  check_text("plan.endpoint", worker.endpoint);
+  check_text("plan.device", worker.device);
+}
+
+void check(const Load& load) {
+  check(load.plan.head);
+  check_length("plan.stages", load.plan.stages.size(), kMaxStages);
+  for (const WorkerPlan& stage : load.plan.stages) check(stage);
+  check(load.model);
+}
+
+void check(const Ready& ready) {
+  check_text("ready.endpoint", ready.endpoint);
+  check_length("ready.contents", ready.contents.size(), kLayersMax);
+}
+
+}  // namespace
 
 const char* message_kind_name(MessageKind kind) {
   switch (kind) {
@@ -54,6 +97,28 @@ Payload copy_payload(const void* data, size_t bytes) {
   std::vector<std::byte> copy(bytes);
   if (bytes) std::memcpy(copy.data(), data, bytes);
   return own_payload(std::move(copy));
+}
+
+void stamp(Header& header, const Identity& from) {
+  header.source = from.self;
+  header.incarnation = from.incarnation;
+  header.epoch = from.epoch;
+}
+
+Message message_from(const Identity& from, MessageKind kind, PeerId to) {
+  Message message;
+  message.header.kind = kind;
+  message.header.destination = to;
+  stamp(message.header, from);
+  return message;
+}
+
+void check_limits(const Message& message) {
+  check_length("hops", message.header.hops.size(), kHopsMax);
+  if (message.hello) check(*message.hello);
+  if (message.load) check(*message.load);
+  if (message.ready) check(*message.ready);
+  check_length("payload", message.payload.bytes, kPayloadBytesMax);
 }
 
 }  // namespace potluck

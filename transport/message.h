@@ -131,6 +131,21 @@ struct Message {
   uint32_t wire_header_bytes = 0;  // set by the receiving transport
 };
 
+// Who a party is: what it says of itself on every link, and on every message that it begins.
+struct Identity {
+  PeerId self = kCoordinatorPeer;
+  uint64_t incarnation = 0;
+  uint32_t epoch = 0;
+  Hello hello;
+};
+// The one place that writes incarnation and epoch into a header; source as well.
+void stamp(Header& header, const Identity& from);
+Message message_from(const Identity& from, MessageKind kind, PeerId to);
+
+// Throws Fault{input} naming the field and its limit if the message passes one of those below; the
+// payload is not read. A fault's text has none: it is cut on the way.
+void check_limits(const Message& message);
+
 // Named limits; every length on the wire is checked against one before anything is allocated.
 inline constexpr size_t kHeaderBytesMax = 256 * 1024;  // a Load of 256 stages fits well
 inline constexpr size_t kPayloadBytesMax = 256u * 1024 * 1024;

@@ -1,5 +1,5 @@
-// Transport: carries messages between peers of a plan: in-process (here), ZeroMQ (zmq.h); MPI and
-// NCCL later.
+// Transport: carries messages between peers of a plan: within a process (inproc.h), over ZeroMQ
+// (zmq.h). make_transport.h chooses one.
 //
 // Peers are ids (plan.h). A link is made by connect() on one side; its first message each way is a
 // Hello, which the transport sends itself (from `self`) and checks for protocol version; it then
@@ -39,13 +39,6 @@ struct Event {
   std::string reason;  // kind down: "closed by peer", "silent for 2.0 s", "connection refused", …
 };
 
-struct Identity {  // what Hello says of us on every link
-  PeerId self = kCoordinatorPeer;
-  uint64_t incarnation = 0;
-  uint32_t epoch = 0;
-  Hello hello;
-};
-
 class Transport {
  public:
   virtual ~Transport() = default;
@@ -67,10 +60,5 @@ class Transport {
   virtual std::optional<Event> wait(Time deadline) = 0;
   virtual void wake() = 0;
 };
-
-// All in-process transports made from one hub see each other's "inproc://NAME" endpoints.
-class InprocHub;
-std::shared_ptr<InprocHub> make_inproc_hub();
-std::unique_ptr<Transport> make_inproc_transport(std::shared_ptr<InprocHub> hub);
 
 }  // namespace potluck

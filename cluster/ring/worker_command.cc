@@ -11,7 +11,7 @@
 #include "cluster/cli/log.h"
 #include "shard/worker.h"
 #include "topology/base/byte_size.h"
-#include "transport/zmq/zmq.h"
+#include "transport/make_transport.h"
 
 namespace potluck {
 namespace {
@@ -40,7 +40,8 @@ WorkerOptions worker_options(const Flags& flags) {
 int run(const Flags& flags, const ModelPlaces& places) {
   set_up_log(flags.log);
   Worker worker(open_model(flags.model, places), worker_options(flags));
-  const std::unique_ptr<Transport> transport = make_zmq_transport({flags.insecure_plaintext});
+  const std::unique_ptr<Transport> transport =
+      make_transport("zmq", {nullptr, flags.insecure_plaintext});
   transport->set_identity(worker.identity());
   const std::string endpoint = transport->listen(flags.listen);
   if (!flags.local) catch_interrupts();

@@ -8,7 +8,7 @@
 #include "cluster/ring/address.h"
 #include "topology/base/clock.h"
 #include "topology/base/endpoint.h"
-#include "transport/zmq/zmq.h"
+#include "transport/make_transport.h"
 
 namespace potluck {
 namespace {
@@ -52,7 +52,7 @@ void WorkerHosts::start_threads(Plan& plan, const std::shared_ptr<const ModelSou
 }
 
 std::unique_ptr<Transport> WorkerHosts::transport() const {
-  return threads_ ? threads_->transport() : make_zmq_transport({insecure_plaintext_});
+  return threads_ ? threads_->transport() : make_transport("zmq", {nullptr, insecure_plaintext_});
 }
 
 void WorkerHosts::start_processes(Plan& plan, const HostSetup& setup) {

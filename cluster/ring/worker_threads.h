@@ -8,7 +8,7 @@
 
 #include "topology/model/model_source.h"
 #include "topology/plan/plan.h"
-#include "transport/transport.h"
+#include "transport/inproc/inproc.h"
 
 namespace potluck {
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <thread>
 
+#include "transport/inproc/inproc.h"
 #include "transport/zmq/zmq.h"
 
 namespace potluck {

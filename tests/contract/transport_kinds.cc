@@ -4,6 +4,7 @@
 
 #include <atomic>
 
+#include "transport/inproc/inproc.h"
 #include "transport/zmq/zmq.h"
 
 namespace potluck {

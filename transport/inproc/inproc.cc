@@ -1,182 +1,142 @@
-// Links between threads of one process: each transport is a node, found by its endpoint in a hub,
-// and a link is a pair of ends under the hub's lock.
-#include <array>
+// A hub knows the listeners of a process and the two sides of each connection. Whoever has
+// something to say takes the hub's lock and runs the links at both ends until nobody has an answer
+// left.
+#include "transport/inproc/inproc.h"
+
+#include <deque>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <utility>
 
-#include "transport/link/mailbox.h"
-#include "transport/transport.h"
+#include "transport/link/link_host.h"
+#include "transport/link/link_transport.h"
 
 namespace potluck {
-namespace {
-
-struct Node;
-
-struct Side {
-  std::weak_ptr<Node> node;
-  std::shared_ptr<LinkEnd> end;
-  std::shared_ptr<LinkEnd> also;  // of a connect() to a peer that was connected already
-  bool is(const std::shared_ptr<LinkEnd>& wanted) const { return wanted == end || wanted == also; }
-};
-
-struct InprocLink {
-  std::array<Side, 2> sides;
-  Side& of(const Node* node) { return sides[sides[0].node.lock().get() == node ? 0 : 1]; }
-  Side& beyond(const Node* node) { return sides[sides[0].node.lock().get() == node ? 1 : 0]; }
-};
-
-struct Node {
-  Mailbox mailbox;
-  Identity identity;
-  std::map<PeerId, std::shared_ptr<InprocLink>> links;  // that are up
-};
-
-Event up_event(const Node& of, PeerId as) {
-  Event event;
-  event.kind = Event::Kind::up;
-  event.peer = as;
-  event.message.header.kind = MessageKind::hello;
-  event.message.header.source = as;
-  event.message.header.incarnation = of.identity.incarnation;
-  event.message.header.epoch = of.identity.epoch;
-  event.message.hello = of.identity.hello;
-  return event;
-}
-
-Event down_event(PeerId peer, std::string reason) {
-  Event event;
-  event.kind = Event::Kind::down;
-  event.peer = peer;
-  event.reason = std::move(reason);
-  return event;
-}
-
-// Takes a link out of both nodes and tells the far one.
-void cut(Node& node, PeerId peer) {
-  const std::shared_ptr<InprocLink> link = node.links.at(peer);
-  node.links.erase(peer);
-  const Side& far = link->beyond(&node);
-  const std::shared_ptr<Node> other = far.node.lock();
-  if (!other) return;
-  other->links.erase(far.end->peer);
-  other->mailbox.post(far.end, down_event(far.end->peer, "closed by peer"));
-}
-
-}  // namespace
 
 class InprocHub {
  public:
-  std::mutex mutex;  // over everything here and in its nodes, mailboxes apart
-  std::map<std::string, std::weak_ptr<Node>> nodes;
+  using Report = std::function<void(Links& links)>;
+
+  std::mutex mutex;  // over everything here and the links of all hosts, mailboxes apart
+
+  std::map<std::string, Links*> listeners;
+
+  // Both sides of a new connection; the first is the dialer's.
+  std::pair<ConnectionId, ConnectionId> join(Links& dialer, Links& listener) {
+    const ConnectionId id = ++last_id_, other = ++last_id_;
+    sides_[id] = {&dialer, other};
+    sides_[other] = {&listener, id};
+    return {id, other};
+  }
+  // The side of a connection that is not; what is reported to it arrives.
+  ConnectionId lone_side(Links& dialer) {
+    sides_[++last_id_] = {&dialer, 0};
+    return last_id_;
+  }
+  ConnectionId beyond(ConnectionId id) const {
+    const auto side = sides_.find(id);
+    return side == sides_.end() ? 0 : side->second.other;
+  }
+  void remove(ConnectionId id) { sides_.erase(id); }
+  void remove(const Links& links) {
+    std::erase_if(sides_, [&](const auto& side) { return side.second.links == &links; });
+    std::erase_if(listeners, [&](const auto& each) { return each.second == &links; });
+  }
+
+  // For the links at side `to`, if that is still there when its turn comes.
+  void post(ConnectionId to, Report report) { reports_.push_back({to, std::move(report)}); }
+  void deliver_all() {
+    while (!reports_.empty()) {
+      const auto [to, report] = std::move(reports_.front());
+      reports_.pop_front();
+      if (const auto side = sides_.find(to); side != sides_.end()) report(*side->second.links);
+    }
+  }
+
+ private:
+  struct Side {
+    Links* links;
+    ConnectionId other;
+  };
+  std::map<ConnectionId, Side> sides_;
+  std::deque<std::pair<ConnectionId, Report>> reports_;
+  ConnectionId last_id_ = 0;
 };
 
 namespace {
 
-class InprocTransport final : public Transport {
+class InprocHost final : public LinkHost, private LinkActions {
  public:
-  explicit InprocTransport(std::shared_ptr<InprocHub> hub) : hub_(std::move(hub)) {}
+  explicit InprocHost(std::shared_ptr<InprocHub> hub) : hub_(std::move(hub)) {}
 
-  ~InprocTransport() override {
+  ~InprocHost() override {
+    order([](Links& links) { links.stop(now()); });
     const std::lock_guard lock(hub_->mutex);
-    while (!node_->links.empty()) cut(*node_, node_->links.begin()->first);
-    std::erase_if(hub_->nodes, [&](const auto& each) { return each.second.lock() == node_; });
+    hub_->remove(links_);
   }
 
-  void set_identity(Identity identity) override {
+  Mailbox& mailbox() override { return mailbox_; }
+
+  void order(std::function<void(Links&)> work) override {
     const std::lock_guard lock(hub_->mutex);
-    node_->identity = std::move(identity);
+    work(links_);
+    hub_->deliver_all();
   }
 
   std::string listen(const std::string& endpoint) override {
     if (endpoint.rfind("inproc://", 0) != 0)
       throw Fault(FaultKind::input, "endpoint " + endpoint + " is not inproc://NAME");
     const std::lock_guard lock(hub_->mutex);
-    if (!hub_->nodes.emplace(endpoint, node_).second)
+    if (!hub_->listeners.emplace(endpoint, &links_).second)
       throw Fault(FaultKind::world, "endpoint " + endpoint + " is in use; choose another");
     return endpoint;
   }
 
-  void connect(PeerId peer, const std::string& endpoint) override {
-    const std::shared_ptr<LinkEnd> end = node_->mailbox.claim(peer);
-    const std::lock_guard lock(hub_->mutex);
-    if (const auto existing = node_->links.find(peer); existing != node_->links.end())
-      return repeat_up(*existing->second, end);
-    const auto found = hub_->nodes.find(endpoint);
-    const std::shared_ptr<Node> other = found == hub_->nodes.end() ? nullptr : found->second.lock();
-    const PeerId self = node_->identity.self;
-    const std::string me = "peer " + std::to_string(self);
-    if (!other)
-      node_->mailbox.post(end, down_event(peer, "nobody listens at " + endpoint));
-    else if (other->identity.self == self)
-      node_->mailbox.post(end, down_event(peer, "refused by peer: it is " + me + " itself"));
-    else if (other->links.count(self))
-      node_->mailbox.post(end, down_event(peer, "refused by peer: it has a link with " + me +
-                                                    " already, at " + endpoint));
-    else
-      link(end, *other, found->second);
-  }
-
-  void send(Message message) override {
-    const std::shared_ptr<LinkEnd> end = node_->mailbox.current(message.header.destination);
-    if (!end) return;  // its down has been reported
-    message.header.protocol = kProtocolVersion;
-    message.header.digest = digest_bytes(message.payload.data, message.payload.bytes);
-    const std::lock_guard lock(hub_->mutex);
-    const auto found = node_->links.find(end->peer);
-    if (found == node_->links.end() || !found->second->of(node_.get()).is(end)) return;
-    const Side& far = found->second->beyond(node_.get());
-    end->taken_by_peer = far.end->taken.load();
-    count_sent(*end);
-    Event event;
-    event.peer = message.header.source = far.end->peer;
-    event.message = std::move(message);
-    if (const auto other = far.node.lock()) other->mailbox.post(far.end, std::move(event));
-  }
-
-  void drop(PeerId peer) override {
-    const std::shared_ptr<LinkEnd> end = node_->mailbox.drop(peer);
-    const std::lock_guard lock(hub_->mutex);
-    const auto found = node_->links.find(peer);
-    if (!end || found == node_->links.end() || !found->second->of(node_.get()).is(end)) return;
-    const std::shared_ptr<LinkEnd> mine = found->second->of(node_.get()).end;
-    if (mine != end) node_->mailbox.post(mine, down_event(peer, "dropped"));
-    cut(*node_, peer);
-  }
-
-  std::optional<Event> wait(Time deadline) override {
-    std::optional<Mailbox::Delivery> delivery = node_->mailbox.wait(deadline);
-    if (!delivery) return std::nullopt;
-    return std::move(delivery->event);
-  }
-
-  void wake() override { node_->mailbox.wake(); }
+  Parcel pack(Message message) override { return {std::move(message), {}}; }
 
  private:
-  void link(std::shared_ptr<LinkEnd> end, Node& other, std::weak_ptr<Node> other_node) {
-    // Of a link whose down still waits in our mailbox: the new link counts afresh.
-    if (end->used) end = std::make_shared<LinkEnd>(end->peer);
-    const PeerId self = node_->identity.self;
-    const auto far = std::make_shared<LinkEnd>(self);
-    const auto made = std::make_shared<InprocLink>();
-    made->sides = {Side{node_, end, nullptr}, Side{std::move(other_node), far, nullptr}};
-    end->used = far->used = true;
-    node_->links[end->peer] = made;
-    other.links[self] = made;
-    other.mailbox.post(far, up_event(*node_, self));
-    node_->mailbox.post(end, up_event(other, end->peer));
+  ConnectionId dial(const std::string& endpoint) override {
+    const auto found = hub_->listeners.find(endpoint);
+    if (found == hub_->listeners.end()) {
+      const ConnectionId id = hub_->lone_side(links_);
+      hub_->post(id, [id, endpoint](Links& links) {
+        links.unreachable(id, "nobody listens at " + endpoint);
+      });
+      return id;
+    }
+    const auto [id, other] = hub_->join(links_, *found->second);
+    hub_->post(other, [to = other](Links& links) { links.called(to, "this process"); });
+    return id;
   }
 
-  // The peer called first: its link serves.
-  void repeat_up(InprocLink& existing, const std::shared_ptr<LinkEnd>& end) {
-    Side& mine = existing.of(node_.get());
-    if (end != mine.end) mine.also = end;
-    if (const auto other = existing.beyond(node_.get()).node.lock())
-      node_->mailbox.post(mine.end, up_event(*other, end->peer));
+  void send(ConnectionId connection, Parcel parcel) override {
+    const ConnectionId to = hub_->beyond(connection);
+    hub_->post(to, [to, message = std::move(parcel.message)](Links& links) mutable {
+      links.arrived(now(), to, std::move(message));
+    });
   }
+
+  void hang_up(ConnectionId connection, double) override {
+    const ConnectionId to = hub_->beyond(connection);
+    hub_->remove(connection);
+    hub_->post(to, [to, hub = hub_.get()](Links& links) {
+      hub->remove(to);
+      links.ended(now(), to);
+    });
+  }
+
+  bool is_receiving(ConnectionId) override { return true; }  // nobody here falls silent
+
+  void report(std::shared_ptr<LinkEnd> end, Event event) override {
+    mailbox_.post(std::move(end), std::move(event));
+  }
+
+  void log(const std::string&) override {}  // who is turned away is in this process, and is told
 
   const std::shared_ptr<InprocHub> hub_;
-  const std::shared_ptr<Node> node_ = std::make_shared<Node>();
+  Mailbox mailbox_;
+  Links links_{*this};
 };
 
 }  // namespace
@@ -186,7 +146,7 @@ std::shared_ptr<InprocHub> make_inproc_hub() {
 }
 
 std::unique_ptr<Transport> make_inproc_transport(std::shared_ptr<InprocHub> hub) {
-  return std::make_unique<InprocTransport>(std::move(hub));
+  return make_link_transport(std::make_unique<InprocHost>(std::move(hub)));
 }
 
 }  // namespace potluck

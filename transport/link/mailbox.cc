@@ -1,69 +1,32 @@
+// The owner looks, and sleeps until it finds something; whoever posts rings the bell.
 #include "transport/link/mailbox.h"
 
-#include <poll.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
-
-#include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <string>
 
 #include "topology/base/check.h"
 
 namespace potluck {
-namespace {
-
-int make_event_fd() {
-  const int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (fd < 0)
-    throw Fault(FaultKind::world, std::string("cannot make an eventfd: ") + std::strerror(errno));
-  return fd;
-}
-
-void ring(int fd) {
-  const uint64_t one = 1;
-  const int saved = errno;  // a signal handler must leave it alone
-  [[maybe_unused]] const ssize_t written = write(fd, &one, sizeof(one));  // full: it rings already
-  errno = saved;
-}
-
-}  // namespace
-
-Mailbox::Mailbox() : event_fd_(make_event_fd()) {}
-
-Mailbox::~Mailbox() {
-  close(event_fd_);
-}
 
 void Mailbox::post(std::shared_ptr<LinkEnd> end, Event event) {
   {
     const std::lock_guard lock(mutex_);
     events_.push_back({std::move(end), std::move(event)});
   }
-  ring(event_fd_);
+  bell_.ring();
 }
 
 void Mailbox::wake() {
   woken_.store(true);
-  ring(event_fd_);
+  bell_.ring();
 }
 
 std::optional<Mailbox::Delivery> Mailbox::wait(Time deadline) {
   for (;;) {
     if (std::optional<Delivery> delivery = take()) return delivery;
     if (now() >= deadline) return std::nullopt;
-    sleep(deadline);
+    bell_.sleep(deadline);
+    bell_.quiet();  // before the next look: what is posted after it rings again
   }
-}
-
-// Empties the bell before it looks: what is posted later rings again.
-void Mailbox::sleep(Time deadline) const {
-  const double wait_ms = std::clamp(milliseconds(deadline - now()), 0.0, 3.6e6);
-  pollfd bell{event_fd_, POLLIN, 0};
-  poll(&bell, 1, static_cast<int>(wait_ms) + 1);
-  uint64_t rung = 0;
-  [[maybe_unused]] const ssize_t got = read(event_fd_, &rung, sizeof(rung));
 }
 
 std::optional<Mailbox::Delivery> Mailbox::take() {

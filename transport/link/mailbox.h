@@ -10,6 +10,7 @@
 #include <optional>
 #include <utility>
 
+#include "transport/link/bell.h"
 #include "transport/transport.h"
 
 namespace potluck {
@@ -27,8 +28,7 @@ struct LinkEnd {
 
 class Mailbox final {
  public:
-  Mailbox();
-  ~Mailbox();
+  Mailbox() = default;
   Mailbox(const Mailbox&) = delete;
   Mailbox& operator=(const Mailbox&) = delete;
 
@@ -54,9 +54,8 @@ class Mailbox final {
 
  private:
   std::optional<Delivery> take();
-  void sleep(Time deadline) const;
 
-  const int event_fd_;
+  Bell bell_;
   std::atomic<bool> woken_{false};
   std::mutex mutex_;
   std::deque<Delivery> events_;  // under mutex_

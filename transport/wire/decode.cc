@@ -1,3 +1,4 @@
+// The bytes of a first frame as a message: nothing that a peer can send gets further than a Fault.
 #include <capnp/message.h>
 #include <capnp/serialize.h>
 #include <kj/exception.h>

@@ -1,3 +1,4 @@
+// A message as the bytes of its first frame.
 #include <capnp/message.h>
 #include <capnp/serialize.h>
 
@@ -15,38 +16,26 @@ namespace {
 constexpr uint8_t kXxh3 = 1;                // wire::Message.digestAlgorithm
 constexpr size_t kFirstSegmentWords = 256;  // a data header of 40 hops needs no second segment
 
-void check_length(const char* field, size_t found, size_t most) {
-  if (found > most)
-    throw Fault(FaultKind::input, std::string(field) + " has length " + std::to_string(found) +
-                                      "; a message carries at most " + std::to_string(most));
-}
-
-std::string checked(const char* field, const std::string& text) {
-  check_length(field, text.size(), kTextBytesMax);
-  return one_line(text);
-}
-
 void put(wire::Fingerprint::Builder out, const Fingerprint& model) {
   out.setSpec(model.spec);
   out.setHead(model.head);
-  check_length("model.layers", model.layers.size(), kLayersMax);
   auto layers = out.initLayers(static_cast<unsigned>(model.layers.size()));
   for (unsigned i = 0; i < layers.size(); ++i) layers.set(i, model.layers[i]);
 }
 
 void put(wire::Hello::Builder out, const Hello& hello) {
-  out.setSoftware(checked("hello.software", hello.software));
-  out.setName(checked("hello.name", hello.name));
-  out.setDevice(checked("hello.device", hello.device));
+  out.setSoftware(one_line(hello.software));
+  out.setName(one_line(hello.name));
+  out.setDevice(one_line(hello.device));
   out.setBytesFree(hello.bytes_free);
   out.setThreads(hello.threads);
   put(out.initModel(), hello.model);
 }
 
 void put(wire::WorkerPlan::Builder out, const WorkerPlan& worker) {
-  out.setName(checked("plan.name", worker.name));
-  out.setEndpoint(checked("plan.endpoint", worker.endpoint));
-  out.setDevice(checked("plan.device", worker.device));
+  out.setName(one_line(worker.name));
+  out.setEndpoint(one_line(worker.endpoint));
+  out.setDevice(one_line(worker.device));
   out.setLayerBegin(worker.layers.begin);
   out.setLayerEnd(worker.layers.end);
   out.setThreads(worker.threads);
@@ -64,7 +53,6 @@ void put(wire::Plan::Builder out, const Plan& plan) {
   out.setSlots(plan.slots);
   out.setFast(plan.precision == Precision::fast);
   put(out.initHead(), plan.head);
-  check_length("plan.stages", plan.stages.size(), kMaxStages);
   auto stages = out.initStages(static_cast<unsigned>(plan.stages.size()));
   for (unsigned i = 0; i < stages.size(); ++i) put(stages[i], plan.stages[i]);
 }
@@ -80,8 +68,7 @@ void put(wire::Ready::Builder out, const Ready& ready) {
   out.setKvBytes(ready.kv_bytes);
   out.setWorkspaceBytes(ready.workspace_bytes);
   out.setLoadSeconds(ready.load_seconds);
-  out.setEndpoint(checked("ready.endpoint", ready.endpoint));
-  check_length("ready.contents", ready.contents.size(), kLayersMax);
+  out.setEndpoint(one_line(ready.endpoint));
   auto contents = out.initContents(static_cast<unsigned>(ready.contents.size()));
   for (unsigned i = 0; i < contents.size(); ++i) contents.set(i, ready.contents[i]);
 }
@@ -95,7 +82,6 @@ void put(wire::FaultReport::Builder out, const FaultReport& fault) {
 
 void put_hops(wire::Message::Builder out, const std::vector<Hop>& hops) {
   if (hops.empty()) return;
-  check_length("hops", hops.size(), kHopsMax);
   auto list = out.initHops(static_cast<unsigned>(hops.size()));
   for (unsigned i = 0; i < list.size(); ++i) {
     const Hop& hop = hops[i];
@@ -144,17 +130,20 @@ void put_body(wire::Message::Body::Builder out, const Message& message) {
 }  // namespace
 
 std::vector<std::byte> encode_header(const Message& message) {
+  check_limits(message);
   capnp::word scratch[kFirstSegmentWords] = {};
   capnp::MallocMessageBuilder builder(kj::arrayPtr(scratch, kFirstSegmentWords));
   wire::Message::Builder out = builder.initRoot<wire::Message>();
   put_numbers(out, message.header);
   put_hops(out, message.header.hops);
   put_body(out.getBody(), message);
-  check_length("payload", message.payload.bytes, kPayloadBytesMax);
   out.setPayloadBytes(message.payload.bytes);
   const kj::Array<capnp::word> words = capnp::messageToFlatArray(builder);
   const auto bytes = words.asBytes();
-  check_length("the header", bytes.size(), kHeaderBytesMax);
+  if (bytes.size() > kHeaderBytesMax)
+    throw Fault(FaultKind::input, "the header has length " + std::to_string(bytes.size()) +
+                                      "; a message carries at most " +
+                                      std::to_string(kHeaderBytesMax));
   std::vector<std::byte> frame(bytes.size());
   std::memcpy(frame.data(), bytes.begin(), bytes.size());
   return frame;

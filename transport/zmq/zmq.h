@@ -1,9 +1,7 @@
 // Transport over ZeroMQ: "tcp://HOST:PORT" (port * or 0: any that is free) and "ipc:///PATH".
 //
-// An I/O thread owns the sockets, sends the heartbeats and watches for silence, so a long
-// computation on the owner's thread never looks dead, and a stopped process does. One connection is
-// one link: it is never re-made behind our back, so nothing of an old link reaches a new one.
-// Destruction flushes what was sent for at most about a second.
+// One connection is one link: it is never re-made behind our back, so nothing of an old link
+// reaches a new one. Destruction flushes what was sent for at most about a second.
 #pragma once
 
 #include <functional>

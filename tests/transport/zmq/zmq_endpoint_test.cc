@@ -1,5 +1,5 @@
 // Where a transport may listen, and how it says no.
-#include "transport/zmq/zmq_endpoint.h"
+#include "transport/zmq/endpoint.h"
 
 #include <gmock/gmock.h>
 #include <sys/socket.h>

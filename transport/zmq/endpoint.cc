@@ -1,4 +1,4 @@
-#include "transport/zmq/zmq_endpoint.h"
+#include "transport/zmq/endpoint.h"
 
 #include <arpa/inet.h>
 #include <netdb.h>

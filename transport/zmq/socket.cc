@@ -1,4 +1,4 @@
-#include "transport/zmq/zmq_socket.h"
+#include "transport/zmq/socket.h"
 
 #include <atomic>
 #include <cstring>

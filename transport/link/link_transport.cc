@@ -1,0 +1,73 @@
+// The owner's side: counts what it sends and takes, and leaves the rest to the links.
+#include "transport/link/link_transport.h"
+
+#include <utility>
+
+namespace potluck {
+namespace {
+
+// A taken message frees a place in its sender's queue: say so before that queue runs full.
+constexpr uint64_t kTellTakenEvery = kLinkQueueMax / 4;
+
+class LinkTransport final : public Transport {
+ public:
+  explicit LinkTransport(std::unique_ptr<LinkHost> host)
+      : host_(std::move(host)), mailbox_(host_->mailbox()) {}
+
+  void set_identity(Identity identity) override {
+    Message hello;  // too long a name is found here, not when it is sent
+    hello.hello = identity.hello;
+    check_limits(hello);
+    host_->order([identity = std::move(identity)](Links& links) { links.set_identity(identity); });
+  }
+
+  std::string listen(const std::string& endpoint) override { return host_->listen(endpoint); }
+
+  void connect(PeerId peer, const std::string& endpoint) override {
+    host_->order([end = mailbox_.claim(peer), endpoint](Links& links) {
+      links.connect(now(), end, endpoint);
+    });
+  }
+
+  void send(Message message) override {
+    const std::shared_ptr<LinkEnd> end = mailbox_.current(message.header.destination);
+    if (!end) return;  // its down has been reported
+    check_limits(message);
+    Payload& payload = message.payload;
+    message.header.protocol = kProtocolVersion;
+    message.header.digest = digest_bytes(payload.data, payload.bytes);
+    if (!payload.owner) payload = copy_payload(payload.data, payload.bytes);
+    Parcel parcel = host_->pack(std::move(message));
+    count_sent(*end);
+    host_->order([end, parcel = std::move(parcel)](Links& links) mutable {
+      links.send(end, std::move(parcel));
+    });
+  }
+
+  void drop(PeerId peer) override {
+    if (const std::shared_ptr<LinkEnd> end = mailbox_.drop(peer))
+      host_->order([end](Links& links) { links.drop(now(), end); });
+  }
+
+  std::optional<Event> wait(Time deadline) override {
+    std::optional<Mailbox::Delivery> delivery = mailbox_.wait(deadline);
+    if (!delivery) return std::nullopt;
+    if (delivery->event.kind == Event::Kind::message && delivery->end->taken % kTellTakenEvery == 0)
+      host_->order([end = delivery->end](Links& links) { links.tell_taken(now(), end); });
+    return std::move(delivery->event);
+  }
+
+  void wake() override { mailbox_.wake(); }
+
+ private:
+  const std::unique_ptr<LinkHost> host_;
+  Mailbox& mailbox_;
+};
+
+}  // namespace
+
+std::unique_ptr<Transport> make_link_transport(std::unique_ptr<LinkHost> host) {
+  return std::make_unique<LinkTransport>(std::move(host));
+}
+
+}  // namespace potluck

@@ -1,0 +1,165 @@
+// Links: the life of a party's links from hello to goodbye, the same over every transport: who may
+// claim a peer, what counts as sent, taken and silent, and what a link says for itself.
+//
+// A pure state machine: it has no socket, no thread and no clock. Orders of the owner and reports
+// of the pipe come in with the time; what follows goes out through LinkActions. One thread at a
+// time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "transport/link/mailbox.h"
+#include "transport/transport.h"
+
+namespace potluck {
+
+// A pipe's name for one connection, never used twice; 0: none.
+using ConnectionId = uint64_t;
+
+inline constexpr double kFlushSeconds = 1.0;  // for what was sent, after a drop or at the end
+
+// A message on its way out. Where a pipe carries bytes, `header` is what wire.h makes of the
+// message (empty: not made yet); between threads of one process the message itself travels.
+struct Parcel {
+  Message message;
+  std::vector<std::byte> header;
+};
+
+// What links ask of what is below and above them. None of these calls back into Links.
+class LinkActions {
+ public:
+  virtual ~LinkActions() = default;
+  // Below: a connection to `endpoint`, on which sending may begin at once. That it cannot be is
+  // reported later.
+  virtual ConnectionId dial(const std::string& endpoint) = 0;
+  virtual void send(ConnectionId connection, Parcel parcel) = 0;
+  // Nothing more is sent, and nothing more of the connection is to be reported. What was sent
+  // before may still take flush_seconds to leave.
+  virtual void hang_up(ConnectionId connection, double flush_seconds) = 0;
+  // Whether bytes of an unfinished message arrived within the last kSilenceSeconds.
+  virtual bool is_receiving(ConnectionId connection) = 0;
+  // Above: an event for the owner, and a line for the log.
+  virtual void report(std::shared_ptr<LinkEnd> end, Event event) = 0;
+  virtual void log(const std::string& line) = 0;
+};
+
+class Links final {
+ public:
+  explicit Links(LinkActions& actions) : actions_(actions) {}
+
+  // The owner's orders, as their namesakes in Transport. `end` names the link, see Mailbox.
+  void set_identity(Identity identity) { identity_ = std::move(identity); }
+  void connect(Time now, std::shared_ptr<LinkEnd> end, const std::string& endpoint);
+  void send(const std::shared_ptr<LinkEnd>& end, Parcel parcel);
+  void drop(Time now, const std::shared_ptr<LinkEnd>& end);
+  // The owner has taken so much that the peer must hear of it before the next heartbeat.
+  void tell_taken(Time now, const std::shared_ptr<LinkEnd>& end);
+  // Says goodbye on every link; stopped: all have answered, or kFlushSeconds have passed.
+  void stop(Time now);
+  bool stopped(Time now) const;
+
+  // The pipe's reports. What a connection that nobody knows any more brings is thrown away.
+  void called(ConnectionId connection, const std::string& address);  // by a stranger
+  void connected(ConnectionId connection);                           // a dial reached somebody
+  void arrived(Time now, ConnectionId connection, Message message);
+  void broken(ConnectionId connection, const std::string& why);  // what came is unreadable
+  // The other side has hung up: nothing can be sent any more, but what it sent may still arrive.
+  void hung_up(ConnectionId connection);
+  // The connection is over, and everything that it brought has been reported.
+  void ended(Time now, ConnectionId connection);
+  // A dial that is not worth another try.
+  void unreachable(ConnectionId connection, const std::string& why);
+
+  // To be called every few hundredths of a second where a peer can be silent or late.
+  void tick(Time now);
+
+ private:
+  struct Link {
+    enum class State {
+      dialing,  // no hello yet
+      up,
+      leaving,  // dropped: our goodbye is sent, theirs is awaited
+      closed    // to be swept
+    };
+    State state = State::dialing;
+    std::shared_ptr<LinkEnd> end;
+    std::shared_ptr<LinkEnd> also;  // of a connect() to a peer that had called already
+    bool dropped = false;           // by the owner, perhaps while still dialing
+    ConnectionId connection = 0;
+    bool gone = false;  // the other side has hung up; what it brought is still read
+    bool said_goodbye = false;
+
+    // Dialing.
+    std::string endpoint;
+    Time give_up_at{}, next_try_at{};  // leaving: when to wait no longer
+    int tries = 0;
+    bool connected = false;      // at least one try reached somebody
+    std::deque<Parcel> waiting;  // for the hello
+
+    // Up.
+    Message hello;  // theirs
+    Time heard_at{}, beat_at{};
+    uint64_t sent = 0, received = 0;  // without the link's own messages
+
+    bool is(const std::shared_ptr<LinkEnd>& wanted) const {
+      return wanted == end || wanted == also;
+    }
+    bool is_live() const { return !dropped && (state == State::dialing || state == State::up); }
+  };
+
+  Link& add_link(std::shared_ptr<LinkEnd> end);
+  Link* find(const std::shared_ptr<LinkEnd>& end);
+  Link* find(ConnectionId connection);
+  Link* live(PeerId peer);
+  bool is_leaving(PeerId peer) const;
+
+  // Strangers.
+  void meet(Time now, ConnectionId connection, Message hello);
+  void check_claim(const Message& hello);
+  void welcome(Time now, ConnectionId connection, Message hello);
+  void turn_away(ConnectionId connection, const std::string& address, const std::string& why);
+
+  // Dialing.
+  void try_dial(Time now, Link& link);
+  void tick_dial(Time now, Link& link);
+
+  // What comes on a link.
+  void handle(Time now, Link& link, Message message);
+  void take_goodbye(Link& link, const Message& message);
+  void take_heartbeat(Link& link, const Heartbeat& heartbeat);
+  void deliver(Link& link, Message message);
+  void tick_link(Time now, Link& link);
+
+  // A link's turns.
+  void come_up(Time now, Link& link, Message hello);
+  void leave(Time now, Link& link);
+  // Ends a link and tells the owner; refuse() tells the peer as well.
+  void close(Link& link, const std::string& reason);
+  void refuse(Link& link, const std::string& reason);
+
+  // What a link says for itself.
+  void say(Link& link, Message message);
+  void say_hello(Link& link);
+  void say_goodbye(Link& link, const std::string& reason);
+  void beat(Time now, Link& link);
+  Message goodbye(PeerId to, const std::string& reason) const;
+  void transmit(Link& link, Parcel parcel);
+  void report_up(const Link& link);
+  void report_down(const Link& link, const std::string& reason);
+
+  LinkActions& actions_;
+  Identity identity_;
+  std::vector<std::unique_ptr<Link>> links_;
+  std::map<ConnectionId, std::string> strangers_;  // and where they call from
+  std::optional<Time> last_tick_;
+  std::optional<Time> stop_at_;
+};
+
+}  // namespace potluck

@@ -1,0 +1,275 @@
+// Connections over ZeroMQ: listening and dialing first, then reading what sockets and their
+// monitors bring.
+#include "transport/zmq/zmq_pipe.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <thread>
+#include <utility>
+
+namespace potluck {
+namespace {
+
+constexpr int kReadsInARow = 64;  // from one socket, before others get their turn
+// What an ended connection brought is complete by then: libzmq tells the end a moment before.
+constexpr double kDrainSeconds = 0.02;
+// Less than kConnectSeconds: who waits for a link hears of the name server, not of the listener.
+constexpr double kResolveSeconds = 8.0;
+
+std::string real_endpoint(const ZmqEndpoint& wanted, const std::string& bound) {
+  if (wanted.host.empty()) return wanted.text;
+  const size_t port_at = wanted.text.rfind(':') + 1;
+  return wanted.text.substr(0, port_at) + bound.substr(bound.rfind(':') + 1);
+}
+
+void check_reach(const std::string& endpoint, const std::string& resolved, bool insecure) {
+  if (insecure || is_loopback(resolved)) return;
+  throw Fault(FaultKind::input,
+              "endpoint " + endpoint +
+                  " can be reached from other machines, and links are not encrypted yet; listen at "
+                  "127.0.0.1, or give --insecure-plaintext if you trust the network");
+}
+
+// Names are looked up on a thread of their own, which nobody waits for: a name server can take its
+// time, and heartbeats cannot.
+std::future<std::string> start_resolving(const ZmqEndpoint& endpoint) {
+  std::packaged_task<std::string()> task([endpoint] { return resolve(endpoint); });
+  std::future<std::string> resolved = task.get_future();
+  std::thread(std::move(task)).detach();
+  return resolved;
+}
+
+}  // namespace
+
+ZmqPipe::~ZmqPipe() {
+  for (const std::string& path : socket_files_) unlink(path.c_str());
+}
+
+std::string ZmqPipe::listen(const std::string& endpoint) {
+  const ZmqEndpoint wanted = parse_zmq_endpoint(endpoint);
+  const std::string resolved = resolve(wanted);
+  check_reach(endpoint, resolved, insecure_plaintext_);
+  if (wanted.host.empty()) clear_socket_file(wanted);
+  try {
+    return bind(wanted, resolved);
+  } catch (const zmq::error_t& error) {
+    throw Fault(FaultKind::world, "cannot listen at " + endpoint + ": " + error.what() +
+                                      "; choose another endpoint, or stop what uses it");
+  }
+}
+
+std::string ZmqPipe::bind(const ZmqEndpoint& wanted, const std::string& resolved) {
+  if (!listener_) listener_ = std::make_unique<ZmqSocket>(context_, zmq::socket_type::router);
+  listener_->bind(resolved);
+  if (wanted.host.empty()) socket_files_.push_back(wanted.path);
+  return real_endpoint(wanted, listener_->last_endpoint());
+}
+
+// Dialing.
+
+ConnectionId ZmqPipe::dial(const std::string& endpoint) {
+  const ConnectionId id = ++last_id_;
+  Connection& connection = connections_[id];
+  connection.endpoint = endpoint;
+  connection.dialed_at = now();
+  connection.socket = std::make_unique<ZmqSocket>(context_, zmq::socket_type::dealer);
+  try {
+    start_dial(connection);
+  } catch (const Fault& fault) {
+    connection.failure = fault.text();
+  }
+  return id;
+}
+
+void ZmqPipe::start_dial(Connection& connection) {
+  const ZmqEndpoint parsed = parse_zmq_endpoint(connection.endpoint);
+  if (needs_name_server(parsed))
+    connection.resolved = start_resolving(parsed);
+  else
+    open(connection, resolve(parsed));
+}
+
+void ZmqPipe::open(Connection& connection, const std::string& address) {
+  try {
+    connection.socket->connect(address);
+  } catch (const zmq::error_t& error) {
+    connection.failure = "cannot dial " + connection.endpoint + ": " + error.what();
+  }
+  for (const Frames& each : std::exchange(connection.waiting, {})) transmit(connection, each);
+}
+
+void ZmqPipe::try_resolved(Connection& connection) {
+  if (!connection.resolved.valid()) return;
+  if (connection.resolved.wait_for(Duration{0}) == std::future_status::ready) {
+    try {
+      open(connection, connection.resolved.get());
+    } catch (const Fault& fault) {
+      connection.failure = fault.text();
+    }
+  } else if (now() - connection.dialed_at > from_seconds(kResolveSeconds)) {
+    connection.failure = "no name server knew the host of " + connection.endpoint + " in time";
+  }
+}
+
+// Both ways.
+
+void ZmqPipe::send(ConnectionId id, Frames frames) {
+  const auto found = connections_.find(id);
+  if (found == connections_.end()) return;
+  found->second.resolved.valid() ? found->second.waiting.push_back(std::move(frames))
+                                 : transmit(found->second, frames);
+}
+
+void ZmqPipe::transmit(Connection& connection, const Frames& frames) {
+  ZmqSocket* socket = connection.socket ? connection.socket.get() : listener_.get();
+  if (connection.gone_at || connection.hung_up || !connection.failure.empty()) return;
+  if (!socket->send(connection.route, frames.header, frames.payload)) connection.gone_at = now();
+}
+
+// The socket is closed when nothing reads from it (finish()). A connection of the listener's stays
+// open, ignored, until the other side ends it.
+void ZmqPipe::hang_up(ConnectionId id, double flush_seconds) {
+  const auto found = connections_.find(id);
+  if (found == connections_.end()) return;
+  found->second.hung_up = true;
+  if (found->second.socket) found->second.socket->set_linger(flush_seconds);
+}
+
+bool ZmqPipe::is_receiving(ConnectionId id) {
+  const auto found = connections_.find(id);
+  tcp_info info{};
+  socklen_t size = sizeof(info);
+  return found != connections_.end() &&
+         getsockopt(found->second.fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 &&
+         info.tcpi_last_data_recv < kSilenceSeconds * 1000;
+}
+
+void ZmqPipe::wait(Time deadline) {
+  std::vector<zmq::pollitem_t> items{{nullptr, bell_.fd(), ZMQ_POLLIN, 0}};
+  if (listener_) listener_->append_poll_items(items);
+  for (const auto& [id, connection] : connections_)
+    if (connection.socket && !connection.hung_up) connection.socket->append_poll_items(items);
+  const auto wait = std::chrono::ceil<std::chrono::milliseconds>(deadline - now());
+  zmq::poll(items, std::max(wait, std::chrono::milliseconds(0)));
+  bell_.quiet();
+}
+
+// Reports may dial and hang up: what is added is not read before the next time, and what is hung up
+// is removed in finish().
+void ZmqPipe::read(PipeEvents& events) {
+  if (listener_) read_listener(events);
+  for (auto& [id, connection] : connections_)
+    if (connection.socket) read_dialed(id, connection, events);
+  finish(events);
+}
+
+void ZmqPipe::read_listener(PipeEvents& events) {
+  read_happenings(events);
+  for (int i = 0; i < kReadsInARow; ++i) {
+    std::optional<ZmqFrames> frames = listener_->receive();
+    if (!frames) return;
+    const ConnectionId id = caller(*frames, events);
+    if (id && !connections_[id].hung_up) take(id, std::move(*frames), events);
+  }
+}
+
+void ZmqPipe::read_happenings(PipeEvents& events) {
+  for (const ZmqHappening& happening : listener_->happenings()) {
+    if (happening.kind == ZmqHappening::Kind::accepted) {
+      if (strangers_.count(happening.fd)) report_stranger_gone(events);  // an older one's fd
+      strangers_[happening.fd] = std::nullopt;
+    }
+    if (happening.kind != ZmqHappening::Kind::disconnected) continue;
+    if (const auto stranger = strangers_.find(happening.fd); stranger != strangers_.end())
+      stranger->second = now();
+    for (auto& [id, connection] : connections_)
+      if (!connection.socket && connection.fd == happening.fd) lose(id, connection, events);
+  }
+}
+
+void ZmqPipe::lose(ConnectionId id, Connection& connection, PipeEvents& events) {
+  if (!connection.gone_at) connection.gone_at = now();
+  if (!std::exchange(connection.told_gone, true) && !connection.hung_up) events.hung_up(id);
+}
+
+void ZmqPipe::report_stranger_gone(PipeEvents& events) {
+  const ConnectionId id = ++last_id_;
+  events.called(id, "");
+  events.ended(id);
+}
+
+// The connection that the frames came by; a new one, if its route is. The happenings come first:
+// they tell of the end of an older connection with the same fd. 0: there is nobody to answer.
+ConnectionId ZmqPipe::caller(ZmqFrames& frames, PipeEvents& events) {
+  if (const auto known = routes_.find(frames.route); known != routes_.end()) return known->second;
+  if (frames.kept.empty()) return 0;
+  read_happenings(events);
+  const ConnectionId id = ++last_id_;
+  Connection& connection = connections_[id];
+  connection.route = frames.route;
+  connection.fd = fd_of(frames.kept[0]);
+  routes_[frames.route] = id;
+  if (const auto stranger = strangers_.extract(connection.fd))
+    connection.gone_at = stranger.mapped();
+  else
+    connection.gone_at = now();
+  events.called(id, address_of(frames.kept[0]));
+  return id;
+}
+
+void ZmqPipe::read_dialed(ConnectionId id, Connection& connection, PipeEvents& events) {
+  try_resolved(connection);
+  if (!connection.failure.empty() && !connection.hung_up)
+    events.unreachable(id, connection.failure);
+  for (const ZmqHappening& happening : connection.socket->happenings()) {
+    if (happening.kind == ZmqHappening::Kind::disconnected) {
+      lose(id, connection, events);
+      if (happening.fd < 0) connection.gone_at = Time{};  // nothing was connected, or brought
+    } else {
+      connection.fd = happening.fd;
+      events.connected(id);
+    }
+  }
+  for (int i = 0; i < kReadsInARow && !connection.hung_up; ++i) {
+    std::optional<ZmqFrames> frames = connection.socket->receive();
+    if (!frames) return;
+    take(id, std::move(*frames), events);
+  }
+}
+
+void ZmqPipe::take(ConnectionId id, ZmqFrames frames, PipeEvents& events) {
+  if (frames.count == 0 || frames.count > ZmqSocket::kFramesKept)
+    return events.broken(id, "a message cannot be read: it has " + std::to_string(frames.count) +
+                                 " frames, not 1 or 2");
+  Payload payload;
+  if (frames.count > 1 && frames.kept[1].size() > 0)
+    payload = payload_of(std::move(frames.kept[1]));
+  events.arrived(id, frames.kept[0].data(), frames.kept[0].size(), std::move(payload));
+}
+
+// Forgets what is over: what ended long enough ago for all that it brought to be read, and what was
+// hung up, where that is for us to close.
+void ZmqPipe::finish(PipeEvents& events) {
+  const Time before = now() - from_seconds(kDrainSeconds);
+  const auto is_over = [&](const std::optional<Time>& gone_at) {
+    return gone_at && *gone_at < before;
+  };
+  for (auto at = connections_.begin(); at != connections_.end();) {
+    const ConnectionId id = at->first;
+    const Connection& each = at->second;
+    const bool over = is_over(each.gone_at) || (each.hung_up && each.socket);
+    if (over && !each.hung_up) events.ended(id);
+    if (over) routes_.erase(each.route);
+    at = over ? connections_.erase(at) : std::next(at);
+  }
+  std::erase_if(strangers_, [&](const auto& each) {
+    if (is_over(each.second)) report_stranger_gone(events);
+    return is_over(each.second);
+  });
+}
+
+}  // namespace potluck

@@ -1,0 +1,76 @@
+// ZmqPipe: connections over ZeroMQ. Each dial has a socket of its own; everybody who calls comes by
+// the listening socket, which knows him by a route.
+#pragma once
+
+#include <future>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "transport/link/bell.h"
+#include "transport/link/pipe.h"
+#include "transport/zmq/endpoint.h"
+#include "transport/zmq/socket.h"
+
+namespace potluck {
+
+class ZmqPipe final : public Pipe {
+ public:
+  explicit ZmqPipe(bool insecure_plaintext) : insecure_plaintext_(insecure_plaintext) {}
+  ~ZmqPipe() override;
+
+  void ring() override { bell_.ring(); }
+  std::string listen(const std::string& endpoint) override;
+  ConnectionId dial(const std::string& endpoint) override;
+  void send(ConnectionId id, Frames frames) override;
+  void hang_up(ConnectionId id, double flush_seconds) override;
+  bool is_receiving(ConnectionId id) override;
+  void wait(Time deadline) override;
+  void read(PipeEvents& events) override;
+
+ private:
+  struct Connection {
+    std::unique_ptr<ZmqSocket> socket;  // of a dialed one
+    std::string route;                  // of one that called
+    int fd = -1;
+    bool hung_up = false;         // by us: nothing of it is reported any more
+    std::optional<Time> gone_at;  // the other side has ended it; what it brought is still read
+    bool told_gone = false;
+    // Dialed.
+    std::string endpoint;
+    std::future<std::string> resolved;  // while its name is looked up
+    std::vector<Frames> waiting;        // for that
+    Time dialed_at{};
+    std::string failure;  // it cannot be dialed at all
+  };
+
+  std::string bind(const ZmqEndpoint& wanted, const std::string& resolved);
+  void start_dial(Connection& connection);
+  void try_resolved(Connection& connection);
+  void open(Connection& connection, const std::string& address);
+  void transmit(Connection& connection, const Frames& frames);
+
+  void read_listener(PipeEvents& events);
+  void read_happenings(PipeEvents& events);
+  void lose(ConnectionId id, Connection& connection, PipeEvents& events);
+  void report_stranger_gone(PipeEvents& events);
+  ConnectionId caller(ZmqFrames& frames, PipeEvents& events);
+  void read_dialed(ConnectionId id, Connection& connection, PipeEvents& events);
+  void take(ConnectionId id, ZmqFrames frames, PipeEvents& events);
+  void finish(PipeEvents& events);
+
+  const bool insecure_plaintext_;
+  Bell bell_;
+  zmq::context_t context_;
+  std::unique_ptr<ZmqSocket> listener_;
+  std::vector<std::string> socket_files_;  // ours to remove: libzmq leaves them
+  ConnectionId last_id_ = 0;
+  std::map<ConnectionId, Connection> connections_;
+  std::unordered_map<std::string, ConnectionId> routes_;
+  std::map<int, std::optional<Time>> strangers_;  // that said nothing: fd, and when it went
+};
+
+}  // namespace potluck
