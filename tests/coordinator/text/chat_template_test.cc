@@ -11,7 +11,7 @@ namespace {
 
 const std::vector<ChatTurn> kEssay = {{Role::user, "Write a long essay about Portugal."}};
 
-// The published prompts (model.md §7.4).
+// The published prompts (shard/MODEL.md §7.4).
 TEST(ChatTemplate, ReasoningOffEndsWithAnEmptyThought) {
   EXPECT_EQ(chat_text(kEssay, {false}),
             "<bos><|turn>user\nWrite a long essay about Portugal.<turn|>\n<|turn>model\n"

@@ -92,7 +92,7 @@ struct Session {
     return out;
   }
 
-  // Row t in double over the keys that model.md's masks name.
+  // Row t in double over the keys that shard/MODEL.md §2.7 and §3 name.
   std::vector<double> by_definition(bool denoise, int64_t t, int64_t head) const {
     const int64_t last = denoise ? cached : cached - rows + t + 1;
     const int64_t reach = shape.window ? (denoise ? shape.window - 1 : shape.window) : last;
