@@ -1,10 +1,15 @@
-"""Style as a test: floors, homes of third-party headers, budgets, every source built.
+"""Style as a test: floors, homes of third-party headers, budgets, shapes, words, every source built.
 
 Usage: tidy.py ROOT. Prints a line for each finding, with what to do instead; exit code 1 if any.
 """
 import pathlib
 import re
 import sys
+
+import cpp
+import not_yet
+import shape
+import words
 
 FLOOR = {"topology": 1, "kernels": 2, "transport": 3, "backends": 3, "coordinator": 4, "shard": 4,
          "cluster": 5}
@@ -14,17 +19,18 @@ HOMES = {
     r"(mpi|nccl)\.h": ["transport/mpi", "transport/nccl"],
     r"(capnp|kj)/|protocol\.capnp\.h": ["transport/wire", "tests/transport/wire"],
     r"yaml-cpp/": ["topology/plan/plan_yaml"],
-    r"(cuda|hip)[_a-z]*\.h": ["kernels/gpu", "backends/gpu_backend", "transport/nccl"],
+    r"(cuda|hip)[_a-z]*\.h": ["kernels/gpu", "backends/gpu", "transport/nccl"],
     r"CLI/|spdlog/|histedit\.h|editline/": ["cluster/", "tests/cluster/"],
-    r"nlohmann/": ["topology/", "coordinator/http_api", "cluster/", "tests/"],
-    r"httplib\.h": ["coordinator/http_api"],
+    r"nlohmann/": ["topology/", "coordinator/http", "cluster/", "tests/"],
+    r"httplib\.h": ["coordinator/http"],
     r"xxhash\.h": ["topology/model/fingerprint"],
 }
 FILE_LINES_MAX = 500
-FUNCTION_LINES_MAX = 70
 COLUMNS_MAX = 100
 CLOCK = re.compile(r"(steady|system|high_resolution)_clock::now|\bclock_gettime\b|\bgettimeofday\b")
 CLOCK_HOMES = ("topology/base/clock.h", "transport/", "tests/")
+CODE = (".h", ".cc", ".cu")
+PAGES = (".py", ".md", ".txt", ".capnp")  # name other pages, and are not C++
 
 
 def folder_of(path):
@@ -64,21 +70,6 @@ def check_lines(path, lines):
             yield f"{path}:{number}: a system clock; use topology/base/clock.h"
 
 
-def check_functions(path, lines):
-    """A body opens with a line that ends in '{' at column 0 or in a class, and closes at its indent."""
-    for first, line in enumerate(lines):
-        if not re.match(r"^( {0,2})\S.*\) ?(const|override|noexcept| )*\{$", line):
-            continue
-        indent = len(line) - len(line.lstrip())
-        for last in range(first + 1, len(lines)):
-            if lines[last].startswith(" " * indent + "}"):
-                break
-        length = last - first + 1
-        if length > FUNCTION_LINES_MAX:
-            yield (f"{path}:{first + 1}: a function of {length} lines, at most {FUNCTION_LINES_MAX}; "
-                   f"name its parts")
-
-
 def check_built(root, sources):
     """Every source is listed in the CMakeLists.txt of its folder or of one above."""
     for path in sources:
@@ -88,19 +79,49 @@ def check_built(root, sources):
             yield f"{path}: not built; add it to a CMakeLists.txt, or delete it"
 
 
+def check_code(root, path, text, source):
+    yield from check_lines(path, text.splitlines())
+    yield from shape.check_functions(path, source)
+    yield from shape.check_interfaces(path, source)
+    yield from words.check_words(path, text)
+    yield from words.check_fragments(path, source)
+    if not path.endswith(".h"):
+        yield from words.check_opening(path, text)
+    for comment in source.comments:
+        yield from words.check_pages(root, path, comment.line, comment.text)
+
+
+def check_named_pages(root, path):
+    """Pages, scripts and lists name only pages that are there."""
+    for number, line in enumerate((root / path).read_text().splitlines(), 1):
+        for name in words.PAGE.findall(line):
+            if not words.find_page(root, path, name):
+                yield f"{path}:{number}: there is no page {name}; name it by its path from the root"
+
+
+def files_under(root, suffixes):
+    for folder in list(FLOOR) + ["tests"]:
+        for path in sorted((root / folder).rglob("*")):
+            relative = path.relative_to(root).as_posix()
+            if path.suffix in suffixes and path.is_file() and not relative.startswith(("tests/tidy/", "tests/fuzz/corpus/")):
+                yield relative
+
+
 def check_tree(root):
-    folders = list(FLOOR) + ["tests"]
-    files = [p for f in folders for p in sorted((root / f).rglob("*")) if p.suffix in (".h", ".cc", ".cu")]
-    paths = [p.relative_to(root).as_posix() for p in files]
-    for path in paths:
-        lines = (root / path).read_text().splitlines()
-        yield from check_lines(path, lines)
-        yield from check_functions(path, lines)
-    yield from check_built(root, [p for p in paths if not p.endswith(".h")])
+    texts = {path: (root / path).read_text() for path in files_under(root, CODE)}
+    sources = {path: cpp.read(text) for path, text in texts.items()}
+    for path, text in texts.items():
+        yield from check_code(root, path, text, sources[path])
+    yield from shape.check_homes(sources)
+    yield from shape.check_folders(texts)
+    yield from check_built(root, [path for path in texts if not path.endswith(".h")])
+    pages = [page.name for page in root.glob("*.md")]
+    for path in [*pages, *files_under(root, PAGES)]:
+        yield from check_named_pages(root, path)
 
 
 def main(root):
-    findings = list(check_tree(pathlib.Path(root)))
+    findings = not_yet.held(check_tree(pathlib.Path(root)))
     for finding in findings:
         print(finding)
     print(f"tidy: {len(findings)} findings")
