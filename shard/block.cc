@@ -1,3 +1,4 @@
+// A block's three branches, each a few calls of the backend, and the two sums that join them.
 #include "shard/block.h"
 
 namespace potluck {

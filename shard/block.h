@@ -1,4 +1,4 @@
-// One transformer block of DiffusionGemma (model.md §2.2), straight as the figure.
+// One transformer block of DiffusionGemma (shard/MODEL.md §2.2), straight as the figure.
 #pragma once
 
 #include "backends/backend.h"

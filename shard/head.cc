@@ -1,3 +1,4 @@
+// The head's two passes: ids to x0, and the last hidden state to candidates.
 #include "shard/head.h"
 
 #include "shard/step_params.h"

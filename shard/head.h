@@ -1,6 +1,6 @@
 // Head: the stage that owns the tied table E. It makes x0 from ids and the previous step's soft
-// embedding, and turns the last hidden state into candidates by vocabulary attention. (model.md §4,
-// §5)
+// embedding, and turns the last hidden state into candidates by vocabulary attention
+// (shard/MODEL.md §4, §5).
 #pragma once
 
 #include <cstdint>

@@ -1,3 +1,4 @@
+// Keeps the sessions' slots and lengths; the backend holds K and V themselves.
 #include "shard/kv_cache.h"
 
 #include <algorithm>

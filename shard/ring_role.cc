@@ -1,3 +1,5 @@
+// The two roles of a loaded worker: each checks a message, runs its pass and makes the next
+// message.
 #include "shard/ring_role.h"
 
 #include <array>

@@ -1,3 +1,4 @@
+// Runs one pass through a range of layers, a block a layer.
 #include "shard/stage.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Checks a pass' segments and uploads them.
 #include "shard/step_params.h"
 
 #include "topology/base/check.h"

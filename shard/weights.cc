@@ -1,3 +1,4 @@
+// Loads tensors by their GGUF names, and says how carefully products with each must be computed.
 #include "shard/weights.h"
 
 #include <array>

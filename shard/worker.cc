@@ -1,3 +1,4 @@
+// A worker's life: coordinator and ring links, loading a plan, data in order, sessions, faults.
 #include "shard/worker.h"
 
 #include <algorithm>

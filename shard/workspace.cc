@@ -1,3 +1,4 @@
+// Sizes and allocates the buffers of a pass.
 #include "shard/workspace.h"
 
 #include <algorithm>
@@ -22,7 +23,7 @@ Tensor floats(Backend& backend, int64_t rows, int64_t n) {
   return backend.allocate(static_cast<size_t>(rows * n) * sizeof(float));
 }
 
-// What head and stage share.
+// The buffers that head and stage both need.
 Workspace common_workspace(const ModelSpec& spec, const Plan& plan, Backend& backend) {
   Workspace w;
   w.rows = pass_rows_max(spec, plan);

@@ -1,4 +1,4 @@
-// What a profiled step counts, against arithmetic by hand.
+// A profiled step's counts are checked against arithmetic by hand.
 #include "backends/profiled/profiled_backend.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// What the plan's arithmetic says against what a CPU backend takes, on each instruction set.
+// The plan's arithmetic is checked against what a CPU backend takes, on each instruction set.
 #include <gtest/gtest.h>
 
 #include <memory>

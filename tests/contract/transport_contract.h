@@ -1,4 +1,4 @@
-// What transport.h promises, as one suite: instantiated for each transport by giving a
+// The promises of transport.h as one suite: instantiated for each transport by giving a
 // TransportKind. Two or three parties in one process; none of the tests measures time.
 #pragma once
 

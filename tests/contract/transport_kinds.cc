@@ -1,3 +1,4 @@
+// Each transport as the contract suite sees it: how its parties are made, and on which endpoints.
 #include "tests/contract/transport_kinds.h"
 
 #include <unistd.h>

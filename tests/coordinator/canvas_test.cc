@@ -1,3 +1,4 @@
+// A canvas ends at its first end id, and its noise is a function of its address alone.
 #include "coordinator/canvas.h"
 
 #include <gtest/gtest.h>

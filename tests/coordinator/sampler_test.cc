@@ -1,3 +1,4 @@
+// The entropy-bound sampler is checked on entropies whose sums are exact.
 #include "coordinator/sampler.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// What every fuzz target asks of bad input: a Fault{input}, and nothing else.
+// Bad input must end in a Fault{input} and in nothing else; every fuzz target checks that here.
 #pragma once
 
 #include <functional>

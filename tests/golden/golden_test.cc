@@ -21,7 +21,7 @@ class Golden : public testing::TestWithParam<Trace> {
       open_model(std::string(POTLUCK_GOLDEN "/") + GetParam().model);
 };
 
-// Float32 over other orders of summation: 2e-4 of logits within ±30 (see golden/README.md).
+// Float32 over other orders of summation: 2e-4 of logits within ±30 (tests/golden/README.md).
 TEST_P(Golden, ForcedReplayMeetsEveryLogit) {
   const VerifyReport r = replay();
   EXPECT_GT(r.steps, 0);

@@ -1,3 +1,5 @@
+// The simulated network delivers each link's messages in order after random delays, and breaks
+// links.
 #include "tests/sim/simulated_network.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Wrong command lines are refused in one line that names the word and the way out.
 #include "cluster/cli/usage.h"
 
 #include <gtest/gtest.h>
@@ -12,7 +13,7 @@
 namespace potluck {
 namespace {
 
-// What `potluck WORDS…` says of a wrong command line; empty if it is right.
+// The complaint of `potluck WORDS…` about a wrong command line; empty if it is right.
 std::string complaint(std::vector<std::string> words) {
   CLI::App app("", "potluck");
   app.require_subcommand(1);

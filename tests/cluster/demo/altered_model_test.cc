@@ -1,3 +1,4 @@
+// The control models of bench demo differ from their source in what they say, and in nothing else.
 #include "cluster/demo/altered_model.h"
 
 #include <gtest/gtest.h>

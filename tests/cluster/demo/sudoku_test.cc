@@ -1,3 +1,4 @@
+// Sudoku's split into training and test grids, its puzzles, and the judge of answers.
 #include "cluster/demo/sudoku.h"
 
 #include <gtest/gtest.h>

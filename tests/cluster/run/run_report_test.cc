@@ -1,3 +1,4 @@
+// The report of a run is checked on made-up steps, as text and as JSON.
 #include "cluster/run/run_report.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// Rows of text fit a terminal and cannot drive it, and the canvas is drawn from a step's report.
 #include "cluster/terminal/canvas_view.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// An answer's ids become text piece by piece, with thoughts apart from what is said.
 #include "coordinator/text/answer_text.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// Chat prompts meet the published ones, and a text cannot open a turn.
 #include "coordinator/text/chat_template.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// A conversation's ids are the chat prompt's, and answers stay as they were generated.
 #include "coordinator/text/conversation.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// The tokenizer meets recorded ids in both directions, whole and in pieces.
 #include "coordinator/text/tokenizer.h"
 
 #include <gtest/gtest.h>

@@ -209,7 +209,7 @@ struct Routed {
   }
 };
 
-// What a Routed multiplies: gate_up [count · 2 inner, hidden], down [count · hidden, inner].
+// The operands of a Routed: gate_up [count · 2 inner, hidden], down [count · hidden, inner].
 struct Operands {
   Weights gate_up, down;
   Floats x, weight;

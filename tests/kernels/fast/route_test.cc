@@ -14,7 +14,7 @@
 namespace potluck::cpu {
 namespace {
 
-// A router over a few more rows than a task takes, of a type that is widened and one that lies.
+// A router over a few more rows than a task takes, of a type that is dequantized and one that lies.
 struct Router {
   int64_t rows = 37, hidden = 80, experts = 21;
   int used = 4;

@@ -1,3 +1,5 @@
+// Vocabulary attention in one pass meets two passes in double, and its fast form meets the
+// reference.
 #include "kernels/cpu/reference/vocab_attention.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// What the pool does to its threads; that it runs each index once is in operations_test.cc.
+// The pool pins each thread to a core; operations_test.cc shows that it runs each index once.
 #include "kernels/cpu/machine/thread_pool.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// Philox meets its published answers, and numbers are uniform.
 #include "kernels/noise/philox.h"
 
 #include <gtest/gtest.h>

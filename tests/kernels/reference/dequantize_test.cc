@@ -1,3 +1,4 @@
+// Stored blocks meet recorded values bit for bit, and rounding is to nearest even.
 #include "kernels/cpu/reference/dequantize.h"
 
 #include <gtest/gtest.h>
@@ -56,7 +57,7 @@ TEST(Dequantize, EveryHalfFloatSurvivesTheWayThereAndBack) {
   }
 }
 
-TEST(Dequantize, WidensEveryHalfFloatAsItsScalarFormDoes) {
+TEST(Dequantize, ConvertsEveryHalfFloatAsItsScalarFormDoes) {
   std::vector<uint16_t> bits(65536);
   for (uint32_t i = 0; i < bits.size(); ++i) bits[i] = static_cast<uint16_t>(i);
   std::vector<float> wide(bits.size());

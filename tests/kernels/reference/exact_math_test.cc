@@ -1,3 +1,4 @@
+// The elementary functions are measured against long double, in units of the last place.
 #include "kernels/cpu/reference/exact_math.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// Checkpoints that are damaged in many ways are refused in one line, and nothing crashes.
 #include <nlohmann/json.hpp>
 
 #include "tests/topology/model/damaged_file.h"

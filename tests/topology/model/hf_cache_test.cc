@@ -1,3 +1,4 @@
+// Models are found in a Hugging Face cache by name and quantisation, or their download is named.
 #include "topology/model/hf_cache.h"
 
 #include <gtest/gtest.h>

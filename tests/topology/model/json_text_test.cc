@@ -1,3 +1,4 @@
+// The JSON reader takes every kind of value, has limits, and names what it refuses.
 #include "topology/model/json_text.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// One model is the same model whatever file it comes from.
 #include "topology/model/model_source.h"
 
 #include <gtest/gtest.h>
@@ -32,7 +33,7 @@ TEST(ModelSource, GgufAndSafetensorsOfOneModelAreTheSameModel) {
     const TensorInfo* other = find_tensor(*a, tensor.name);
     ASSERT_NE(other, nullptr) << tensor.name;
     EXPECT_EQ(other->shape, tensor.shape) << tensor.name;
-    if (other->type != tensor.type) continue;  // norms are widened in the GGUF
+    if (other->type != tensor.type) continue;  // norms are converted in the GGUF
     EXPECT_EQ(std::memcmp(a->map(*other).get(), b->map(tensor).get(), tensor.bytes), 0)
         << tensor.name;
     ++compared;

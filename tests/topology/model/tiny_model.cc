@@ -1,3 +1,4 @@
+// Writes a tiny model as GGUF and as safetensors, for tests to damage.
 #include "tests/topology/model/tiny_model.h"
 
 #include <cmath>

@@ -1,3 +1,4 @@
+// Local plans balance bytes, and plans that cannot work are refused by name.
 #include "topology/plan/plan.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// Plan files are read, written and refused with place and fix.
 #include "topology/plan/plan_yaml.h"
 
 #include <gtest/gtest.h>

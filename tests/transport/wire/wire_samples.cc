@@ -1,3 +1,4 @@
+// One message of each kind, with a value in every field.
 #include "tests/transport/wire/wire_samples.h"
 
 #include <string>

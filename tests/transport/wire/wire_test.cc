@@ -23,7 +23,7 @@ Message back(const Message& message) {
   return decode_header(header.data(), header.size(), message.payload.bytes);
 }
 
-// What decoding says of a message made by hand.
+// The refusal that decoding gives for a message made by hand.
 std::string refusal(const std::function<void(wire::Message::Builder)>& make) {
   capnp::MallocMessageBuilder builder;
   auto root = builder.initRoot<wire::Message>();

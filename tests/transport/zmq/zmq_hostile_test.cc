@@ -1,4 +1,4 @@
-// What anybody can send to a worker's port: it ends with one line, and hurts nobody else.
+// Whatever somebody sends to a worker's port ends with one line and hurts nobody else.
 #include <gmock/gmock.h>
 
 #include <thread>

@@ -1,4 +1,4 @@
-// What the tests of transport/zmq share: a transport that keeps its log lines, and verbs to wait
+// The tests of transport/zmq share these: a transport that keeps its log lines, and verbs to wait
 // for what must happen.
 #pragma once
 

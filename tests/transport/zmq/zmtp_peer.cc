@@ -1,3 +1,4 @@
+// A bare TCP peer that speaks as much of ZeroMQ's framing as a test wants, right or wrong.
 #include "tests/transport/zmq/zmtp_peer.h"
 
 #include <arpa/inet.h>
