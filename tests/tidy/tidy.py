@@ -97,6 +97,9 @@ def check_named_pages(root, path):
         for name in words.PAGE.findall(line):
             if not words.find_page(root, path, name):
                 yield f"{path}:{number}: there is no page {name}; name it by its path from the root"
+        for name in words.PATH.findall(line) if path.endswith(".md") else ():
+            if not name.endswith(".md") and not (root / name).exists() and not list(root.glob(name + ".*")):
+                yield f"{path}:{number}: there is no {name}; pages are about what is in the tree"
 
 
 def files_under(root, suffixes):

@@ -72,6 +72,7 @@ one(findings_of("shard/dead.cc", OPENING, built=False), "not built")
 one(findings_of("shard/silent.cc", "int x;\n"), "does not open with a sentence")
 one(findings_of("shard/short.cc", "// Sums.\nint x;\n"), "does not open with a sentence")
 one(findings_of("shard/README.md", "As `shard/SUMS.md` says.\n"), "there is no page shard/SUMS.md")
+one(findings_of("shard/README.md", "Begin with `shard/sum.cc`.\n"), "there is no shard/sum.cc")
 assert findings_of("shard/fine.cc", OPENING + '#include "kernels/noise/philox.h"\n// shard/PAGE.md §2.1\nint x;\n') == []
 assert findings_of("kernels/loop.cc", OPENING + "void f(int a, int b, int c, int d, int e, int g, int h) {}\n") == []
 
@@ -97,4 +98,4 @@ ROOMS = [room for room in rooms.ORDER["kernels"]]
 PAIRS = [(a, b) for i, a in enumerate(ROOMS) for b in ROOMS[:i]][:16]
 one(rooms_of({f"kernels/{a}/x{i}.h": f'#include "kernels/{b}/y.h"\n' for i, (a, b) in enumerate(PAIRS)}),
     "kernels: 16 arrows between rooms, at most 15")
-print(f"{len(FAULTS) + 15} planted faults named")
+print(f"{len(FAULTS) + 16} planted faults named")

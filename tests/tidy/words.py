@@ -17,6 +17,7 @@ AVOID = {
 AVOIDED = [(re.compile(rf"(?<![a-zA-Z])({pattern})(?![a-zA-Z])", re.I), instead) for pattern, instead in AVOID.items()]
 FRAGMENT = re.compile(r"(Of|What)\b")
 PAGE = re.compile(r"(?<![\w/}*-])\w[\w./-]*\.md\b")
+PATH = re.compile(r"`((?:topology|kernels|backends|transport|shard|coordinator|cluster|tests)/[\w./-]*)`")
 SECTION = re.compile(r"§\s*(\d+(?:\.\d+)*)")
 
 

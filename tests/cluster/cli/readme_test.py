@@ -1,8 +1,10 @@
-"""README against the program: every block runs, every flag is documented once."""
-import collections
+"""README against the program: every block runs, and every flag that it names exists."""
+import functools
+import itertools
 import os
 import pathlib
 import re
+import shlex
 import subprocess
 import tempfile
 import unittest
@@ -12,6 +14,7 @@ from rings import NANO, POTLUCK, SOURCE, potluck
 README = (SOURCE / "README.md").read_text()
 SETS_UP = {"cluster/quickstart", "tests/run"}  # each builds potluck: this very test is part of the second
 HUB_FILE = "models--unsloth--diffusiongemma-26B-A4B-it-GGUF/snapshots/1/diffusiongemma-26B-A4B-it-Q4_K_M.gguf"
+COMMANDS = [("run",), ("worker",), ("inspect",), ("tokenize",), ("verify",), ("demo",), ("bench", "demo"), ("bench", "step")]
 OTHER_TEST = "On two machines"  # tests/ring/two_machines_test.py
 
 
@@ -19,6 +22,17 @@ def sections():
     """Heading → text, down to the next heading of any level."""
     parts = re.split(r"^#+ (.*)$", README, flags=re.M)
     return dict(zip(parts[1::2], parts[2::2]))
+
+
+def is_flag(word):
+    return re.fullmatch(r"--?[a-z][-a-z]*", word) is not None
+
+
+@functools.cache
+def flags_of(command):
+    """The flags that the command's --help lists."""
+    return {flag for line in potluck(*command, "--help")[0].splitlines() if (match := re.match(r"  (-[-\w,]+)", line))
+            for flag in match[1].split(",")}
 
 
 class Readme(unittest.TestCase):
@@ -53,16 +67,22 @@ class Readme(unittest.TestCase):
                         ran += 1
         self.assertGreaterEqual(ran, 8)
 
-    def test_every_flag_is_documented_once(self):
-        rows = re.findall(r"^\| (`-.*?) \|", sections()["Flags"], re.M)
-        documented = collections.Counter(flag for row in rows for flag in re.findall(r"`(-[-\w]+)`", row))
-        helped = set()
-        for command in ("run", "worker"):
-            for line in potluck(command, "--help")[0].splitlines():
-                if match := re.match(r"  (-[-\w,]+)", line):
-                    helped.update(match[1].split(","))
-        helped -= {"-h", "--help", "--version"}
-        self.assertEqual({flag: 1 for flag in sorted(helped)}, dict(sorted(documented.items())))
+    def test_every_line_has_flags_of_its_command(self):
+        lines = [line for block in re.findall(r"```sh\n(.*?)```", README, re.S) for line in block.splitlines()
+                 if re.search(r"\bpotluck\b", line)]
+        self.assertGreaterEqual(len(lines), 10)
+        for line in lines:
+            words = shlex.split(line)[shlex.split(line).index("potluck") + 1:]
+            words = words[:words.index(":")] if ":" in words else words
+            command = tuple(itertools.takewhile(lambda word: not word.startswith("-"), words))
+            with self.subTest(line=line):
+                self.assertLessEqual({word for word in words if is_flag(word)}, flags_of(command))
+
+    def test_every_flag_in_the_text_exists(self):
+        text = re.sub(r"```.*?```", "", README, flags=re.S)
+        named = {word for span in re.findall(r"`([^`]+)`", text) for word in span.split() if is_flag(word)}
+        self.assertGreaterEqual(len(named), 5)
+        self.assertLessEqual(named, set().union(*map(flags_of, COMMANDS)))
 
 
 if __name__ == "__main__":
