@@ -10,6 +10,7 @@
 #include <string>
 
 #include "cluster/cli/commands.h"
+#include "cluster/cli/fault_line.h"
 #include "cluster/cli/interrupt.h"
 #include "cluster/cli/usage.h"
 #include "topology/base/fault.h"
@@ -96,7 +97,7 @@ int main(int argc, char** argv) {
   try {
     return run(argc, argv);
   } catch (const potluck::Fault& fault) {
-    std::fprintf(stderr, "potluck: %s\n", fault.what());
+    std::fprintf(stderr, "potluck: %s\n", potluck::fault_line(fault).c_str());
     const int signal = potluck::interrupt_signal();
     return signal ? 128 + signal : potluck::exit_code(fault.kind());
   } catch (const std::exception& error) {

@@ -11,7 +11,7 @@ namespace {
 
 void check_request(const Request& request, int kv_length, const ModelSpec& spec, const Plan& plan) {
   if (request.prompt.empty() && kv_length == 0)
-    throw Fault(FaultKind::input, "the prompt is empty; give at least one token");
+    throw Fault(FaultKind::input, "the prompt is empty", Fix{"give at least one token"});
   if (request.max_tokens < 1)
     throw Fault(FaultKind::input,
                 "cannot generate " + std::to_string(request.max_tokens) + " tokens");
@@ -29,10 +29,11 @@ void check_request(const Request& request, int kv_length, const ModelSpec& spec,
 void check_prompt_fits(size_t prompt, int canvas, int ctx_size) {
   const size_t need = prompt + static_cast<size_t>(canvas);
   if (need <= static_cast<size_t>(ctx_size)) return;
-  throw Fault(FaultKind::input, "the prompt has " + std::to_string(prompt) +
-                                    " tokens; with a canvas of " + std::to_string(canvas) +
-                                    " it needs a context of " + std::to_string(need) +
-                                    ", this one has " + std::to_string(ctx_size) + "; raise -c");
+  throw Fault(FaultKind::input,
+              "the prompt has " + std::to_string(prompt) + " tokens; with a canvas of " +
+                  std::to_string(canvas) + " it needs a context of " + std::to_string(need) +
+                  ", this one has " + std::to_string(ctx_size),
+              Fix{"raise the context", Setting::context});
 }
 
 Generation::Generation(uint64_t id, uint64_t session, int kv_length, Request request,

@@ -100,8 +100,8 @@ void Pipeline::State::peer_up(Time now, const Event& event, Outbox& out) {
   if (theirs != model.spec)
     throw Fault(FaultKind::refused,
                 "its model's fingerprint is " + digest_text(theirs) + ", mine is " +
-                    digest_text(model.spec) + "; give every machine the same file",
-                name);
+                    digest_text(model.spec),
+                Fix{"give every machine the same file"}, name);
   peers[event.peer].up = true;
   if (events.connected) events.connected(event.peer, *event.message.hello);
   if (!std::all_of(peers.begin(), peers.end(), [](const auto& p) { return p.second.up; })) return;
@@ -140,7 +140,7 @@ void Pipeline::State::reply(Time now, const Message& message, Outbox& out) {
   if (h.kind == MessageKind::ready) return worker_ready(now, message);
   if (h.kind == MessageKind::fault) {
     const FaultReport report = message.fault.value_or(FaultReport{});
-    const Fault fault(report.kind, report.what, report.where);
+    const Fault fault(report.kind, report.what, report.fix, report.where);
     if (Generation* generation = find(h)) return fail_request(generation->id(), fault);
     return h.session == 0 ? fail_ring(fault, out) : void();
   }
@@ -265,10 +265,11 @@ void Pipeline::State::check_deadlines(Time now, Outbox& out) {
   for (const auto& [id, generation] : running)
     if (seconds(now - generation->waiting_since()) > limit && generation->waiting_since() != Time{})
       return fail_ring(
-          Fault(FaultKind::lost, "no answer from the ring for " +
-                                     std::to_string(static_cast<int>(limit)) +
-                                     " s while waiting for " + generation->waiting_for() +
-                                     "; raise --step-timeout if the machines are this slow"),
+          Fault(
+              FaultKind::lost,
+              "no answer from the ring for " + std::to_string(static_cast<int>(limit)) +
+                  " s while waiting for " + generation->waiting_for(),
+              Fix{"if the machines are this slow, raise the step timeout", Setting::step_timeout}),
           out);
 }
 

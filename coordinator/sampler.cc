@@ -74,16 +74,18 @@ class EntropyBoundSampler final : public Sampler {
 
 std::unique_ptr<Sampler> make_entropy_bound_sampler(const GenerationSpec& spec) {
   if (spec.max_steps < 1 || spec.max_steps > kStepsMax)
-    throw Fault(FaultKind::input, "--steps is " + std::to_string(spec.max_steps) +
-                                      "; it must be 1 to " + std::to_string(kStepsMax));
+    throw Fault(FaultKind::input,
+                "the number of denoising steps is " + std::to_string(spec.max_steps),
+                Fix{"it must be 1 to " + std::to_string(kStepsMax), Setting::steps});
   if (!(spec.t_min > 0) || !(spec.t_max >= spec.t_min))
-    throw Fault(FaultKind::input, "temperatures run from t_max " + std::to_string(spec.t_max) +
-                                      " to t_min " + std::to_string(spec.t_min) +
-                                      "; both must be positive and t_max the greater");
+    throw Fault(FaultKind::input,
+                "temperatures run from t_max " + std::to_string(spec.t_max) + " to t_min " +
+                    std::to_string(spec.t_min),
+                Fix{"both must be positive and t_max the greater"});
   if (spec.stability_threshold < 0)
-    throw Fault(FaultKind::input, "stability_threshold is " +
-                                      std::to_string(spec.stability_threshold) +
-                                      "; it must be 0 or more");
+    throw Fault(FaultKind::input,
+                "stability_threshold is " + std::to_string(spec.stability_threshold),
+                Fix{"it must be 0 or more"});
   return std::make_unique<EntropyBoundSampler>(spec);
 }
 

@@ -36,8 +36,8 @@ void KvCache::open(uint64_t session) {
   const auto free = std::find(used_.begin(), used_.end(), false);
   if (free == used_.end())
     throw Fault(FaultKind::memory,
-                "all " + std::to_string(used_.size()) +
-                    " sessions of the plan are open; close one, or plan for more");
+                "all " + std::to_string(used_.size()) + " sessions of the plan are open",
+                Fix{"close one, or plan for more"});
   *free = true;
   entries_[session].slot = static_cast<int>(free - used_.begin());
 }

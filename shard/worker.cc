@@ -163,8 +163,8 @@ void Worker::check_model(const Hello& hello, const std::string& who) const {
   throw Fault(FaultKind::refused,
               "my model (" + source_->description() + ", fingerprint " + digest_text(spec_digest_) +
                   ") is not that of " + who + " (fingerprint " + digest_text(hello.model.spec) +
-                  "); start this worker with the same model file",
-              where());
+                  ")",
+              Fix{"start this worker with the same model file", Setting::model}, where());
 }
 
 void Worker::peer_down(const Event& event, Outbox& out) {
@@ -217,8 +217,9 @@ void Worker::load(const Message& message, Outbox& out) {
   options_.name = plan_.worker(self_).name;
   const WorkerPlan& me = plan_.worker(self_);
   if (me.device != options_.device)
-    throw Fault(FaultKind::refused, "the plan wants the device " + me.device + " here; this is " +
-                                        options_.device + " (potluck worker --device)");
+    throw Fault(FaultKind::refused,
+                "the plan wants the device " + me.device + " here; this is " + options_.device,
+                Fix{"start the worker on that device", Setting::device});
   check_memory(order);
   check_contents(order);
   backend_ = new_backend();
@@ -248,8 +249,8 @@ void Worker::check_contents(const Load& order) {
     if (theirs == 0 || theirs == ours) return;
     throw Fault(FaultKind::refused,
                 what + " differs from the coordinator's copy (" + digest_text(ours) + " here, " +
-                    digest_text(theirs) + " there); use the same file on every machine",
-                where());
+                    digest_text(theirs) + " there)",
+                Fix{"use the same file on every machine"}, where());
   };
   if (self_ == kHeadPeer)
     return compare(order.model.head, head_digest(*source_), "the head's tensors");
@@ -280,7 +281,7 @@ void Worker::check_memory(const Load& order) const {
   uint64_t limit = device_.bytes_free;
   if (options_.memory_bytes) limit = std::min(limit, options_.memory_bytes);
   if (me.memory_bytes) limit = std::min(limit, me.memory_bytes);
-  if (need.total() > limit) throw Fault(FaultKind::memory, memory_refusal(me, need, limit));
+  if (need.total() > limit) throw memory_refusal(me, need, limit);
 }
 
 void Worker::report_ready(Outbox& out) {
@@ -306,8 +307,8 @@ void Worker::fail(const Fault& fault, const Header& about, Outbox& out) {
   Message message = to_coordinator(MessageKind::fault);
   message.header.session = about.session;
   message.header.attempt = about.attempt;
-  message.fault =
-      FaultReport{fault.kind(), fault.text(), fault.where().empty() ? where() : fault.where()};
+  message.fault = FaultReport{fault.kind(), fault.text(),
+                              fault.where().empty() ? where() : fault.where(), fault.fix()};
   out.messages.push_back(std::move(message));
 }
 

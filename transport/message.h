@@ -93,6 +93,7 @@ struct FaultReport {
   FaultKind kind = FaultKind::world;
   std::string what;
   std::string where;
+  Fix fix;
 };
 
 struct Heartbeat {

@@ -6,6 +6,7 @@
 #include <random>
 
 #include "cluster/cli/commands.h"
+#include "cluster/cli/fault_line.h"
 #include "cluster/cli/flag_checks.h"
 #include "cluster/cli/interrupt.h"
 #include "cluster/demo/demo_game.h"
@@ -42,7 +43,7 @@ void show_refusal(const std::shared_ptr<const ModelSource>& source) {
     std::printf("one worker alone could hold the model; this demo's limits do not bind\n");
   } catch (const Fault& fault) {
     if (fault.kind() != FaultKind::memory) throw;
-    std::printf("Alone: refused. %s\n", fault.what());
+    std::printf("Alone: refused. %s\n", fault_line(fault).c_str());
   }
 }
 

@@ -85,7 +85,8 @@ Fault WorkerHosts::with_last_words(const Fault& fault) {
     words = processes_->last_words();
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
-  return Fault(fault.kind(), fault.text() + (words.empty() ? "" : "; " + words), fault.where());
+  return Fault(fault.kind(), fault.text() + (words.empty() ? "" : "; " + words), fault.fix(),
+               fault.where());
 }
 
 }  // namespace potluck

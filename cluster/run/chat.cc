@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <optional>
 
+#include "cluster/cli/fault_line.h"
 #include "cluster/cli/interrupt.h"
 #include "cluster/run/run_report.h"
 #include "cluster/terminal/line_editor.h"
@@ -77,7 +78,7 @@ class Chat {
     } catch (const Fault& fault) {
       if (fault.kind() == FaultKind::canceled) return interrupted("stopped");
       if (fault.kind() != FaultKind::input) throw;
-      std::fprintf(stderr, "%s\n", fault.what());
+      std::fprintf(stderr, "%s\n", fault_line(fault).c_str());
     }
   }
 

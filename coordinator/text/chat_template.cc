@@ -81,8 +81,10 @@ void check_chat_tokens(const Tokenizer& tokenizer, const ChatOptions& options) {
   if (options.reasoning) needed.push_back("<|think|>");
   for (const char* token : needed)
     if (const int32_t id = tokenizer.id_of(token); id < 0 || !tokenizer.is_special(id))
-      throw Fault(FaultKind::input, std::string("the vocabulary has no special token ") + token +
-                                        ", which the chat format needs; use --raw");
+      throw Fault(FaultKind::input,
+                  std::string("the vocabulary has no special token ") + token +
+                      ", which the chat format needs",
+                  Fix{"give the prompt without the chat format", Setting::chat_format});
 }
 
 std::vector<int32_t> chat_prompt(const Tokenizer& tokenizer, const std::vector<ChatTurn>& turns,

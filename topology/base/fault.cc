@@ -1,11 +1,26 @@
+// Faults put their parts into one line for people, and know their exit codes.
 #include "topology/base/fault.h"
+
+#include <utility>
 
 #include "topology/base/utf8.h"
 
 namespace potluck {
-Fault::Fault(FaultKind kind, std::string what, std::string where)
-    : kind_(kind), text_(one_line(what)), where_(one_line(where)) {
+
+Fault::Fault(FaultKind kind, std::string text, std::string where)
+    : Fault(kind, std::move(text), Fix{}, std::move(where)) {}
+
+Fault::Fault(FaultKind kind, std::string text, Fix fix, std::string where)
+    : kind_(kind),
+      text_(one_line(text)),
+      where_(one_line(where)),
+      fix_{one_line(fix.text), fix.setting} {
   line_ = where_.empty() ? text_ : where_ + ": " + text_;
+  if (!fix_.text.empty()) line_ += "; " + fix_.text;
+}
+
+Fault Fault::at(const std::string& where) const {
+  return Fault(kind_, text_, fix_, where);
 }
 
 const char* fault_kind_name(FaultKind kind) {

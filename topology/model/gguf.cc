@@ -109,7 +109,7 @@ class GgufSource final : public ModelSource {
     try {
       validate(spec_);
     } catch (const Fault& fault) {
-      throw Fault(fault.kind(), fault.text(), path);
+      throw fault.at(path);
     }
   }
 

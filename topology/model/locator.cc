@@ -52,10 +52,11 @@ std::unique_ptr<ModelSource> open_model(const std::string& locator, const ModelP
   if (is_folder(locator)) return open_safetensors(locator);
   std::error_code none;
   if (!std::filesystem::exists(locator, none))
-    throw Fault(FaultKind::input,
-                "there is no model at " + locator +
-                    "; -m takes a .gguf file, a safetensors folder, hf:OWNER/REPO, "
-                    "synthetic:PRESET, demo or demo9");
+    throw Fault(
+        FaultKind::input, "there is no model at " + locator,
+        Fix{"give a .gguf file, a safetensors folder, hf:OWNER/REPO, synthetic:PRESET, demo "
+            "or demo9",
+            Setting::model});
   return open_gguf(locator);
 }
 

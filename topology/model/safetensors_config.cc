@@ -95,7 +95,7 @@ ModelSpec read_config(const std::string& folder) {
   try {
     validate(spec);
   } catch (const Fault& fault) {
-    throw Fault(fault.kind(), fault.text(), path);
+    throw fault.at(path);
   }
   return spec;
 }

@@ -140,13 +140,15 @@ uint64_t hop_bytes(const ModelSpec& spec, DType hop, int rows) {
   return row_bytes(hop, spec.hidden) * static_cast<uint64_t>(rows);
 }
 
-std::string memory_refusal(const WorkerPlan& worker, const MemoryNeed& need, uint64_t free) {
+Fault memory_refusal(const WorkerPlan& worker, const MemoryNeed& need, uint64_t free) {
   const bool head = worker.layers.size() == 0;  // it has no layers to give away, and no KV
-  return "has " + bytes_text(free) + ", its part needs " + bytes_text(need.total()) + " (weights " +
-         bytes_text(need.weights) + " + KV " + bytes_text(need.kv) + " + workspace " +
-         bytes_text(need.workspace) + "); " +
-         (head ? "give the head to a worker with more memory, or take a smaller file of the model"
-               : "give it fewer layers, a smaller --ctx-size, or more memory");
+  return Fault(
+      FaultKind::memory,
+      "has " + bytes_text(free) + ", its part needs " + bytes_text(need.total()) + " (weights " +
+          bytes_text(need.weights) + " + KV " + bytes_text(need.kv) + " + workspace " +
+          bytes_text(need.workspace) + ")",
+      head ? Fix{"give the head to a worker with more memory, or take a smaller file of the model"}
+           : Fix{"give it fewer layers, more memory, or a smaller context", Setting::context});
 }
 
 std::string bytes_text(uint64_t bytes) {

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "topology/base/fault.h"
 #include "topology/model/model_source.h"
 #include "topology/plan/plan.h"
 
@@ -38,8 +39,8 @@ uint64_t panels_bytes(DType type, int64_t count, int64_t rows, int64_t columns);
 // Bytes of one canvas crossing a link in the hop's dtype: C·H·bytes.
 uint64_t hop_bytes(const ModelSpec& spec, DType hop, int rows);
 
-// What follows the worker's name in one line: what it has, what it needs and why, what to do.
-std::string memory_refusal(const WorkerPlan& worker, const MemoryNeed& need, uint64_t free);
+// Says what the worker has, what it needs and why, and what to do.
+Fault memory_refusal(const WorkerPlan& worker, const MemoryNeed& need, uint64_t free);
 
 std::string bytes_text(uint64_t bytes);  // "1.44 MB" (decimal) for people
 std::string gib_text(uint64_t bytes);    // "9.3 GiB"

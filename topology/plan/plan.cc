@@ -136,12 +136,13 @@ Plan plan_local(const ModelSpec& spec, const std::vector<uint64_t>& layer_bytes,
   const int layers = spec.layer_count();
   const int total = std::accumulate(split.begin(), split.end(), 0);
   if (!split.empty() && total != layers)
-    throw Fault(FaultKind::input, "--split adds up to " + std::to_string(total) +
-                                      " layers; the model has " + std::to_string(layers));
+    throw Fault(FaultKind::input, "the split adds up to " + std::to_string(total) + " layers",
+                Fix{"it must have the model's " + std::to_string(layers), Setting::split});
   if (split.empty() && (stages < 1 || stages > layers))
-    throw Fault(FaultKind::input, "--stages " + std::to_string(stages) +
-                                      " cannot be: the model has " + std::to_string(layers) +
-                                      " layers, so 1 to " + std::to_string(layers) + " stages");
+    throw Fault(FaultKind::input,
+                "a model of " + std::to_string(layers) + " layers cannot be cut into " +
+                    std::to_string(stages) + " stages",
+                Fix{"there must be 1 to " + std::to_string(layers), Setting::stages});
   Plan plan;
   plan.head.name = "head";
   plan.head.local = true;

@@ -267,7 +267,7 @@ Plan read_plan(const std::string& path, const ModelSpec& spec) {
   try {
     validate(plan, spec);
   } catch (const Fault& fault) {
-    throw Fault(fault.kind(), fault.text(), path);
+    throw fault.at(path);
   }
   return plan;
 }

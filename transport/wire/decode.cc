@@ -140,6 +140,9 @@ FaultReport read(wire::FaultReport::Reader in) {
   fault.kind = static_cast<FaultKind>(within<uint8_t>("fault.kind", in.getKind(), 0, most));
   fault.what = text("fault.what", in.getWhat());
   fault.where = text("fault.where", in.getWhere());
+  fault.fix.text = text("fault.fix", in.getFix());
+  if (in.getSetting() <= static_cast<uint8_t>(kLastSetting))
+    fault.fix.setting = static_cast<Setting>(in.getSetting());
   return fault;
 }
 

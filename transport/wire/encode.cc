@@ -78,6 +78,8 @@ void put(wire::FaultReport::Builder out, const FaultReport& fault) {
   out.setKind(static_cast<uint8_t>(fault.kind));
   out.setWhat(one_line(fault.what.substr(0, kTextBytesMax)));
   out.setWhere(one_line(fault.where.substr(0, kTextBytesMax)));
+  out.setFix(one_line(fault.fix.text.substr(0, kTextBytesMax)));
+  out.setSetting(static_cast<uint8_t>(fault.fix.setting));
 }
 
 void put_hops(wire::Message::Builder out, const std::vector<Hop>& hops) {

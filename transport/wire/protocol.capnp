@@ -169,6 +169,11 @@ struct FaultReport {
   what @1 :Text;
   where @2 :Text;
   # Who saw it; of a goodbye: who says it, and its software.
+  fix @3 :Text;
+  # What would help, in words.
+  setting @4 :UInt8;
+  # Which setting it would change: 0 none, 1 model, 2 context, 3 stages, 4 split, 5 steps, 6 step
+  # timeout, 7 chat format, 8 device, 9 plain links. Others are read as none.
 }
 
 struct Heartbeat {

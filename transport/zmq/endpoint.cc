@@ -73,8 +73,9 @@ std::string resolve(const ZmqEndpoint& endpoint) {
   hints.ai_family = endpoint.host == "localhost" ? AF_INET : AF_UNSPEC;
   const int failed = getaddrinfo(endpoint.host.c_str(), nullptr, &hints, &found);
   if (failed)
-    throw Fault(FaultKind::world, "cannot find the host of " + endpoint.text + ": " +
-                                      gai_strerror(failed) + "; check its name");
+    throw Fault(FaultKind::world,
+                "cannot find the host of " + endpoint.text + ": " + gai_strerror(failed),
+                Fix{"check its name"});
   const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owner(found, freeaddrinfo);
   char number[NI_MAXHOST];
   if (getnameinfo(found->ai_addr, found->ai_addrlen, number, sizeof(number), nullptr, 0,
@@ -112,8 +113,9 @@ void clear_socket_file(const ZmqEndpoint& endpoint) {
       errno == ECONNREFUSED;
   close(fd);
   if (!refused)
-    throw Fault(FaultKind::world, "cannot listen at " + endpoint.text +
-                                      ": somebody listens there already; choose another path");
+    throw Fault(FaultKind::world,
+                "cannot listen at " + endpoint.text + ": somebody listens there already",
+                Fix{"choose another path"});
   unlink(endpoint.path.c_str());
 }
 

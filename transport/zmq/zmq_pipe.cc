@@ -30,8 +30,9 @@ void check_reach(const std::string& endpoint, const std::string& resolved, bool 
   if (insecure || is_loopback(resolved)) return;
   throw Fault(FaultKind::input,
               "endpoint " + endpoint +
-                  " can be reached from other machines, and links are not encrypted yet; listen at "
-                  "127.0.0.1, or give --insecure-plaintext if you trust the network");
+                  " can be reached from other machines, and links are not encrypted yet",
+              Fix{"listen at 127.0.0.1, or, if you trust the network, allow plain links",
+                  Setting::plain_links});
 }
 
 // Names are looked up on a thread of their own, which nobody waits for: a name server can take its
@@ -57,8 +58,8 @@ std::string ZmqPipe::listen(const std::string& endpoint) {
   try {
     return bind(wanted, resolved);
   } catch (const zmq::error_t& error) {
-    throw Fault(FaultKind::world, "cannot listen at " + endpoint + ": " + error.what() +
-                                      "; choose another endpoint, or stop what uses it");
+    throw Fault(FaultKind::world, "cannot listen at " + endpoint + ": " + error.what(),
+                Fix{"choose another endpoint, or stop what uses it"});
   }
 }
 

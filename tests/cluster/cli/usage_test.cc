@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "cluster/cli/fault_line.h"
 #include "cluster/cli/flag_checks.h"
 #include "cluster/run/prompt.h"
 #include "cluster/run/run_flags.h"
@@ -141,6 +142,23 @@ TEST(Prompt, InvalidUtf8IsRefusedWithTheByte) {
     } catch (const Fault& fault) {
       EXPECT_EQ(fault.text().rfind("notes.txt is not UTF-8: " + where, 0), 0u) << fault.text();
     }
+}
+
+TEST(FaultLine, AFixNamesTheFlagOfItsSettingAndNothingElse) {
+  const Fault full(FaultKind::input, "the context is full",
+                   Fix{"raise the context", Setting::context}, "stage 1");
+  EXPECT_EQ(fault_line(full), "stage 1: the context is full; raise the context (-c)");
+  EXPECT_STREQ(full.what(), "stage 1: the context is full; raise the context");
+  EXPECT_EQ(fault_line(Fault(FaultKind::world, "it broke", Fix{"mend it"})), "it broke; mend it");
+  EXPECT_EQ(fault_line(Fault(FaultKind::world, "it broke", "head")), "head: it broke");
+}
+
+TEST(FaultLine, EverySettingHasAFlag) {
+  for (int i = 1; i <= static_cast<int>(kLastSetting); ++i) {
+    const Fault fault(FaultKind::input, "text", Fix{"fix", static_cast<Setting>(i)});
+    EXPECT_EQ(fault_line(fault).rfind("text; fix (", 0), 0u) << i;
+    EXPECT_NE(fault_line(fault).find('-'), std::string::npos) << i;
+  }
 }
 
 }  // namespace

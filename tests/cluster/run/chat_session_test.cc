@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <csignal>
 
+#include "cluster/cli/fault_line.h"
 #include "cluster/cli/interrupt.h"
 #include "cluster/ring/ring_plan.h"
 #include "cluster/run/run_flags.h"
@@ -209,7 +210,8 @@ TEST_P(ChatSessionTest, AMessageThatCannotFitIsRefusedAndNothingIsForgotten) {
     FAIL();
   } catch (const Fault& fault) {
     EXPECT_EQ(fault.kind(), FaultKind::input);
-    EXPECT_NE(fault.text().find("this one has 128; raise -c"), std::string::npos) << fault.text();
+    const std::string line = fault_line(fault);
+    EXPECT_NE(line.find("this one has 128; raise the context (-c)"), std::string::npos) << line;
   }
   EXPECT_EQ(session.open("hello").continue_session, first.result.session);
 }

@@ -225,13 +225,13 @@ class WithoutTerminal(unittest.TestCase):
                 (("-m", NANO), "the prompt is empty (stdin)"),
                 (("-m", NANO, "-f", "/nonexistent"), "/nonexistent"),
                 (("-m", NANO, "-f", bad.name), "byte 2 is 0xFF"),
-                (("-m", NANO, "-p", "x" * 100, "-c", "64"), "raise -c"),
+                (("-m", NANO, "-p", "x" * 100, "-c", "64"), "raise the context (-c)"),
                 (("-m", NANO, "-p", "x", "-n", "0"), "0 is not possible"),
                 (("-m", NANO, "-p", "x", "--log-file", "/nonexistent/log"), "/nonexistent/log"),
                 (("-m", NANO, "-p", "x", "-f", "y"), "-p and -f are both given"),
                 (("-m", NANO, "-p", "x", "--promt", "y"), 'did you mean "--prompt"?'),
                 (("--promt", "y"), 'did you mean "--prompt"?'),
-                (("-m", "synthetic:nano?vocab=512", "-p", "x"), "use --raw"),
+                (("-m", "synthetic:nano?vocab=512", "-p", "x"), "without the chat format (--raw)"),
             ]
             for arguments, words in table:
                 with self.subTest(arguments=arguments):

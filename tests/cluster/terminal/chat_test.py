@@ -211,7 +211,7 @@ class Chat(unittest.TestCase):
         with Terminal(*BRIEF, "-c", "128") as chat:
             chat.wait_for("\n>")
             chat.enter("x" * 300)
-            chat.wait_for("raise -c")
+            chat.wait_for("(-c)")
             chat.enter("hello")
             chat.wait_for("tokens/s")
             chat.type(END)
@@ -256,8 +256,8 @@ class Chat(unittest.TestCase):
     def test_a_model_without_the_chat_format_says_what_to_do(self):
         with Terminal("run", "-m", "synthetic:nano?vocab=512") as chat:
             self.assertEqual(chat.end(), 2)
-            self.assertIn("nospecialtoken<|turn>,whichthechatformatneeds;use--raw",
-                          "".join(chat.everything().split()))  # fmt: skip
+            self.assertIn("nospecialtoken<|turn>,whichthechatformatneeds;"
+                          "givethepromptwithoutthechatformat(--raw)", "".join(chat.everything().split()))  # fmt: skip
 
     def test_json_needs_a_prompt(self):
         with Terminal("run", "-m", NANO, "--json") as chat:

@@ -73,7 +73,7 @@ TEST(ChatTemplate, AVocabularyWithoutTheFrameIsRefusedByName) {
     FAIL();
   } catch (const Fault& fault) {
     EXPECT_NE(fault.text().find("<|turn>"), std::string::npos);
-    EXPECT_NE(fault.text().find("--raw"), std::string::npos);
+    EXPECT_EQ(fault.fix().setting, Setting::chat_format);
   }
 }
 

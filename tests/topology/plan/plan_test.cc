@@ -63,12 +63,12 @@ TEST_F(PlanTest, GapsOverlapsAndStrangersAreNamed) {
 
 TEST_F(PlanTest, ARefusalForMemoryShowsTheArithmetic) {
   const MemoryNeed need = stage_need(*source_, plan_, 0);
-  const std::string text = memory_refusal(plan_.stages[0], need, 1000);
+  const std::string text = memory_refusal(plan_.stages[0], need, 1000).what();
   for (const std::string& part :
        {bytes_text(need.weights), bytes_text(need.kv), bytes_text(need.total())})
     EXPECT_NE(text.find(part), std::string::npos) << text;
   EXPECT_NE(text.find("give it fewer layers"), std::string::npos) << text;
-  const std::string head = memory_refusal(plan_.head, head_need(*source_, plan_), 1000);
+  const std::string head = memory_refusal(plan_.head, head_need(*source_, plan_), 1000).what();
   EXPECT_EQ(head.find("layers"), std::string::npos) << head;
   EXPECT_NE(head.find("give the head to a worker with more memory"), std::string::npos) << head;
 }

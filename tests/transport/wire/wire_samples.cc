@@ -71,7 +71,8 @@ Message sample_message(MessageKind kind) {
     message.load = Load{sample_plan(3), stage_peer(1), {1, 2, {3, 4, 5}}};
   if (kind == MessageKind::ready) message.ready = Ready{1, 2, 3, 4.5, {6, 7}, "tcp://h:1"};
   if (kind == MessageKind::fault || kind == MessageKind::goodbye)
-    message.fault = FaultReport{FaultKind::memory, "needs 9 GiB, has 8", "stage 1"};
+    message.fault = FaultReport{
+        FaultKind::memory, "needs 9 GiB, has 8", "stage 1", {"give it less", Setting::context}};
   if (kind == MessageKind::heartbeat) message.heartbeat = Heartbeat{99};
   return message;
 }

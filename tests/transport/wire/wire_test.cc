@@ -144,6 +144,8 @@ TEST(Wire, CarriesReadyFaultAndHeartbeat) {
   EXPECT_EQ(fault.kind, FaultKind::memory);
   EXPECT_EQ(fault.what, "needs 9 GiB, has 8");
   EXPECT_EQ(fault.where, "stage 1");
+  EXPECT_EQ(fault.fix.text, "give it less");
+  EXPECT_EQ(fault.fix.setting, Setting::context);
   EXPECT_EQ(back(sample_message(MessageKind::heartbeat)).heartbeat->taken, 99u);
 }
 
@@ -276,6 +278,7 @@ TEST(Wire, RefusesWhatPassesALimitOrMakesNoSense) {
       {"fault.kind is 6", [](M m) { fault_in(m).setKind(6); }},
       {"fault.what holds the control character 10", [](M m) { fault_in(m).setWhat("a\nb"); }},
       {"fault.where has length", [&](M m) { fault_in(m).setWhere(long_text); }},
+      {"fault.fix has length", [&](M m) { fault_in(m).setFix(long_text); }},
   };
   for (const auto& [why, make] : cases) EXPECT_THAT(refusal(make), HasSubstr(why));
   EXPECT_EQ(refusal([](M) {}), "accepted");
