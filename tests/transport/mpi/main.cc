@@ -1,0 +1,17 @@
+// Rank 0 runs the tests; the other ranks are its parties.
+#include <gtest/gtest.h>
+
+#include "tests/transport/mpi/ranks.h"
+
+int main(int argc, char** argv) {
+  const std::shared_ptr<potluck::MpiJob> job = potluck::join_mpi_job();
+  if (job->rank() > 0) {
+    potluck::serve_rank(job);
+    return 0;
+  }
+  // A death test starts its program again, and mpirun would not know that process.
+  GTEST_FLAG_SET(filter, "-*SendingToAPeerNeverConnectedIsABug*");
+  testing::InitGoogleTest(&argc, argv);
+  potluck::Ranks ranks(job);
+  return RUN_ALL_TESTS();
+}
