@@ -120,10 +120,11 @@ std::string far_endpoint(const std::string& worker) {
 
 RingSetup ring_setup(const Flags& flags, const std::string& program) {
   RingSetup setup;
-  setup.hosting = Hosting::processes;
-  setup.program = program;
-  setup.model = demo_kind(flags.grid).model;
-  setup.insecure_plaintext = flags.insecure_plaintext;
+  setup.hosts.hosting = Hosting::processes;
+  setup.hosts.transport = "zmq";
+  setup.hosts.program = program;
+  setup.hosts.model = demo_kind(flags.grid).model;
+  setup.hosts.insecure_plaintext = flags.insecure_plaintext;
   return setup;
 }
 

@@ -43,7 +43,7 @@ RemoteStages::RemoteStages(std::shared_ptr<const ModelSource> source, Plan plan,
       head_(hosts_.transport()) {
   coordinator_->set_identity(identity_of(kCoordinatorPeer, plan_, incarnation_, *source));
   head_->set_identity(identity_of(kHeadPeer, plan_, incarnation_, *source));
-  plan_.head.endpoint = head_->listen(hosts_.free_endpoint());
+  plan_.head.endpoint = head_->listen(hosts_.free_endpoint(plan_.head.name));
   load(*source);
 }
 

@@ -6,7 +6,7 @@
 #include <optional>
 
 #include "backends/backend.h"
-#include "cluster/ring/worker_hosts.h"
+#include "cluster/ring/hosted_workers.h"
 #include "transport/message.h"
 
 namespace potluck {
@@ -30,7 +30,7 @@ class RemoteStages final {
 
   Plan plan_;
   uint64_t incarnation_;
-  WorkerHosts hosts_;
+  HostedWorkers hosts_;
   std::unique_ptr<Transport> coordinator_, head_;
 };
 

@@ -21,7 +21,7 @@ Ring::Ring(std::shared_ptr<const ModelSource> source, Plan plan, RingSetup setup
     : source_(std::move(source)),
       plan_(checked(std::move(plan), source_->spec())),
       setup_(std::move(setup)),
-      hosts_(source_, plan_, setup_),
+      hosts_(source_, plan_, setup_.hosts),
       transport_(hosts_.transport()) {
   PipelineOptions options;
   options.incarnation = std::random_device{}() | 1u;
@@ -37,6 +37,8 @@ Ring::Ring(std::shared_ptr<const ModelSource> source, Plan plan, RingSetup setup
 Ring::~Ring() {
   pipeline_->shut_down();
   run_until([] { return false; });
+  transport_.reset();
+  hosts_.stop();
   if (setup_.verbose) setup_.log(hosts_.logs());
 }
 

@@ -7,13 +7,14 @@
 #include <optional>
 #include <string>
 
-#include "cluster/ring/worker_hosts.h"
+#include "cluster/ring/hosted_workers.h"
 #include "coordinator/pipeline.h"
 #include "topology/model/model_source.h"
 
 namespace potluck {
 
-struct RingSetup : HostSetup {
+struct RingSetup {
+  HostSetup hosts;
   double step_timeout_seconds = 0;
   bool verbose = false;  // log what each worker loaded, and at the end the logs of processes
   std::function<void(const std::string& line)> log = [](const std::string&) {};
@@ -41,7 +42,7 @@ class Ring final {
   std::shared_ptr<const ModelSource> source_;
   Plan plan_;
   RingSetup setup_;
-  WorkerHosts hosts_;
+  HostedWorkers hosts_;
   std::unique_ptr<Transport> transport_;
   std::unique_ptr<Pipeline> pipeline_;
   bool loaded_ = false, running_ = true;

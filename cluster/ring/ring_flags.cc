@@ -35,6 +35,16 @@ Plan plan_in_file(const ModelSpec& spec, const RingFlags& flags) {
   return plan;
 }
 
+void add_host_flags(CLI::App* command, RingFlags& flags) {
+  one_of(command->add_option("--transport", flags.transport,
+                             "what carries messages: zmq (default with --stages or --plan), or "
+                             "inproc, within this process"),
+         {"zmq", "inproc"});
+  one_of(command->add_option("--host", flags.host,
+                             "what local workers are: processes (default with zmq) or threads"),
+         {"processes", "threads"});
+}
+
 }  // namespace
 
 void add_plan_flags(CLI::App* command, RingFlags& flags) {
@@ -59,10 +69,7 @@ void add_ring_flags(CLI::App* command, RingFlags& flags) {
   whole_number(command->add_option("-t,--threads", flags.threads,
                                    "CPU threads, shared by local workers (default: all cores)"),
                "N", 1, kThreadsMax);
-  one_of(command->add_option(
-             "--transport", flags.transport,
-             "of local stages: processes (zmq; default with --stages) or threads (inproc)"),
-         {"zmq", "inproc"});
+  add_host_flags(command, flags);
   whole_number(
       command->add_option("--chunk", flags.options.chunk, "prompt tokens in one encode message"),
       "N", 1, kMostInt);
@@ -85,9 +92,27 @@ void check_ring_flags(const RingFlags& flags) {
   refuse_both(!flags.plan.empty(), flags.options.stages > 1 || !flags.options.split.empty(),
               "--plan says who runs which layers; leave --stages and --split");
   check_split(flags.options);
-  refuse_both(
-      !flags.plan.empty(), flags.transport == "inproc",
-      "--transport inproc cannot reach the workers of a --plan; leave it, or give --stages");
+  refuse_both(!flags.plan.empty(), flags.transport == "inproc",
+              "--transport inproc cannot reach the workers of a --plan; leave one of them");
+  refuse_both(flags.host == "processes", flags.transport == "inproc",
+              "--transport inproc carries messages within one process and cannot reach --host "
+              "processes; leave one of them");
+}
+
+// Each of --host and --transport follows from the other where only one is given.
+HostSetup host_setup(const RingFlags& flags, int stages) {
+  const bool apart = stages > 1 || !flags.plan.empty();
+  const bool processes = !flags.host.empty()        ? flags.host == "processes"
+                         : !flags.transport.empty() ? flags.transport != "inproc"
+                                                    : apart;
+  HostSetup setup;
+  setup.hosting = processes ? Hosting::processes : Hosting::threads;
+  setup.transport = !flags.transport.empty()           ? flags.transport
+                    : processes || !flags.plan.empty() ? "zmq"
+                                                       : "inproc";
+  setup.threads = flags.threads;
+  setup.insecure_plaintext = flags.insecure_plaintext;
+  return setup;
 }
 
 Plan plan_of(const ModelSource& source, const RingFlags& flags) {

@@ -14,8 +14,9 @@ namespace potluck {
 
 struct RingFlags {
   RingOptions options;
-  std::string plan;  // a file; empty: a plan is made from the options
-  std::string transport, stream, precision;
+  std::string plan;             // a file; empty: a plan is made from the options
+  std::string host, transport;  // empty: host_setup() chooses
+  std::string stream, precision;
   int threads = 0;
   double step_timeout = 0;
   bool insecure_plaintext = false;
@@ -27,6 +28,11 @@ void add_plan_flags(CLI::App* command, RingFlags& flags);
 void add_ring_flags(CLI::App* command, RingFlags& flags);
 // Throws Fault{input} for flags that contradict each other.
 void check_ring_flags(const RingFlags& flags);
+
+// What hosts the workers that are started here, and what carries messages. Without --host and
+// --transport, the workers of one stage are threads linked within this process; of more stages, or
+// of a plan file, they are processes linked by ZeroMQ. The program and the model are left open.
+HostSetup host_setup(const RingFlags& flags, int stages);
 
 // The plan that the flags ask for: the file's with -c and --chunk put in, or a new one.
 Plan plan_of(const ModelSource& source, const RingFlags& flags);

@@ -45,7 +45,7 @@ int run(const Flags& flags, const ModelPlaces& places) {
   transport->set_identity(worker.identity());
   const std::string endpoint = transport->listen(flags.listen);
   if (!flags.local) catch_interrupts();
-  std::printf("listening on %s\n", endpoint.c_str());  // local_workers.cc reads this
+  std::printf("listening on %s\n", endpoint.c_str());  // worker_processes.cc reads this
   std::fflush(stdout);
   while (run_once(worker, *transport))
     if (interrupt_signal()) return 128 + interrupt_signal();

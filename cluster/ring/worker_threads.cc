@@ -1,3 +1,4 @@
+// Runs each worker's loop on a thread of this process until its coordinator is gone.
 #include "cluster/ring/worker_threads.h"
 
 #include <utility>
@@ -6,26 +7,38 @@
 
 namespace potluck {
 
+WorkerThreads::WorkerThreads(std::shared_ptr<const ModelSource> source, NewTransport new_transport)
+    : source_(std::move(source)), new_transport_(std::move(new_transport)) {}
+
 WorkerThreads::~WorkerThreads() {
-  for (std::thread& thread : threads_) thread.join();
+  stop();
 }
 
-void WorkerThreads::start(WorkerPlan& plan, std::shared_ptr<const ModelSource> source,
-                          int threads) {
-  plan.endpoint = "inproc://" + plan.name;
+void WorkerThreads::start(const WorkerOrder& order) {
   WorkerOptions options;
-  options.name = plan.name;
-  options.device = plan.device;
-  options.threads = plan.threads ? plan.threads : threads;
-  options.memory_bytes = plan.memory_bytes;
+  options.name = order.name;
+  options.device = order.device;
+  options.threads = order.threads;
   options.exit_on_shutdown = true;
-  auto worker = std::make_unique<Worker>(std::move(source), std::move(options));
-  std::unique_ptr<Transport> transport = make_inproc_transport(hub_);
+  auto worker = std::make_unique<Worker>(source_, std::move(options));
+  std::shared_ptr<Transport> transport = new_transport_();
   transport->set_identity(worker->identity());
-  transport->listen(plan.endpoint);
-  threads_.emplace_back([worker = std::move(worker), transport = std::move(transport)] {
-    run_loop(*worker, *transport);
+  endpoints_[order.name] = transport->listen(order.listen);
+  transports_.push_back(transport);
+  threads_.emplace_back([this, worker = std::move(worker), transport = std::move(transport)] {
+    while (!stopping_ && run_once(*worker, *transport)) {
+    }
   });
+}
+
+// A worker whose coordinator never came would wait for it for ever.
+void WorkerThreads::stop() {
+  stopping_ = true;
+  for (const auto& each : transports_)
+    if (const std::shared_ptr<Transport> transport = each.lock()) transport->wake();
+  for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
+  transports_.clear();
 }
 
 }  // namespace potluck

@@ -1,28 +1,39 @@
-// WorkerThreads: workers that are threads of this process, linked to it and to each other in
-// process.
+// WorkerThreads: workers that are threads of this process.
 #pragma once
 
+#include <atomic>
+#include <functional>
+#include <map>
 #include <memory>
 #include <thread>
 #include <vector>
 
+#include "cluster/ring/worker_host.h"
 #include "topology/model/model_source.h"
-#include "topology/plan/plan.h"
-#include "transport/inproc/inproc.h"
+#include "transport/transport.h"
 
 namespace potluck {
 
-class WorkerThreads final {
+class WorkerThreads final : public WorkerHost {
  public:
-  WorkerThreads() = default;
-  ~WorkerThreads();  // waits for the workers, which end with their coordinator
+  using NewTransport = std::function<std::unique_ptr<Transport>()>;
 
-  // Starts one and fills in its endpoint. threads: of a worker whose plan says none.
-  void start(WorkerPlan& plan, std::shared_ptr<const ModelSource> source, int threads);
-  std::unique_ptr<Transport> transport() const { return make_inproc_transport(hub_); }
+  // Each worker reads `source` and gets a transport of its own.
+  WorkerThreads(std::shared_ptr<const ModelSource> source, NewTransport new_transport);
+  ~WorkerThreads() override;
+
+  void start(const WorkerOrder& order) override;
+  std::string endpoint(const std::string& name) override { return endpoints_.at(name); }
+  std::string last_words(Time) override { return {}; }  // a thread does not fail by itself
+  std::string logs() const override { return {}; }
+  void stop() override;
 
  private:
-  std::shared_ptr<InprocHub> hub_ = make_inproc_hub();
+  const std::shared_ptr<const ModelSource> source_;
+  const NewTransport new_transport_;
+  std::atomic<bool> stopping_ = false;
+  std::map<std::string, std::string> endpoints_;      // by worker
+  std::vector<std::weak_ptr<Transport>> transports_;  // each dies with its thread
   std::vector<std::thread> threads_;
 };
 

@@ -104,17 +104,11 @@ class RunCommand {
     return most;
   }
 
-  // One stage is this process; more are processes of their own, unless --transport inproc.
   RingSetup ring_setup() const {
     RingSetup setup;
-    const bool processes = flags_.ring.transport.empty()
-                               ? plan_.stage_count() > 1 || !flags_.ring.plan.empty()
-                               : flags_.ring.transport == "zmq";
-    setup.hosting = processes ? Hosting::processes : Hosting::threads;
-    setup.program = program_;
-    setup.model = flags_.model;
-    setup.threads = flags_.ring.threads;
-    setup.insecure_plaintext = flags_.ring.insecure_plaintext;
+    setup.hosts = host_setup(flags_.ring, plan_.stage_count());
+    setup.hosts.program = program_;
+    setup.hosts.model = flags_.model;
     setup.step_timeout_seconds = flags_.ring.step_timeout;
     setup.verbose = flags_.log.verbose;
     setup.log = [](const std::string& line) { spdlog::info(line); };

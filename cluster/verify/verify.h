@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "backends/backend.h"
-#include "cluster/ring/worker_hosts.h"
+#include "cluster/ring/hosted_workers.h"
 #include "topology/model/model_source.h"
 
 namespace potluck {

@@ -4,6 +4,7 @@
 
 #include "cluster/cli/commands.h"
 #include "cluster/cli/flag_checks.h"
+#include "cluster/ring/ring_flags.h"
 #include "cluster/verify/verify.h"
 #include "cluster/verify/verify_released.h"
 #include "cluster/verify/verify_sampler.h"
@@ -57,12 +58,14 @@ int run_sampler(const Flags& flags) {
 // Stages are beside the head unless a transport or a plan puts them at the other end of links.
 std::optional<HostSetup> hosts_of(const Flags& flags, const std::string& program) {
   if (flags.transport.empty() && flags.verify.plan.empty()) return std::nullopt;
-  HostSetup hosts;
-  hosts.hosting = flags.transport == "inproc" ? Hosting::threads : Hosting::processes;
+  RingFlags ring;
+  ring.plan = flags.verify.plan;
+  ring.transport = flags.transport;
+  ring.threads = flags.verify.threads;
+  ring.insecure_plaintext = flags.insecure_plaintext;
+  HostSetup hosts = host_setup(ring, 0);
   hosts.program = program;
   hosts.model = flags.model;
-  hosts.threads = flags.verify.threads;
-  hosts.insecure_plaintext = flags.insecure_plaintext;
   return hosts;
 }
 

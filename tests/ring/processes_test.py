@@ -22,10 +22,11 @@ class SameAnswer(unittest.TestCase):
         self.assertGreaterEqual(min(expected["steps"]), 4)
         self.assertGreaterEqual(len(set(expected["ids"])), 50)
         for stages in (1, 2, 3, 6):
-            for transport in ("inproc", "zmq"):
+            for transport, host in (("inproc", "threads"), ("zmq", "threads"), ("zmq", "processes")):
                 threads = str(stages % 3 + 1)
-                with self.subTest(stages=stages, transport=transport, threads=threads):
-                    found = answer(*settings, "--stages", str(stages), "--transport", transport, "-t", threads)
+                with self.subTest(stages=stages, transport=transport, host=host, threads=threads):
+                    found = answer(*settings, "--stages", str(stages), "--transport", transport, "--host", host,
+                                   "-t", threads)  # fmt: skip
                     self.assertEqual(found["ids"], expected["ids"])
         self.assertNotEqual(answer(*settings, seed=8)["ids"], expected["ids"])
 

@@ -140,6 +140,8 @@ class Messages(unittest.TestCase):
         split = ("--stages", "3", "--split", "2,2")
         self.refused(USAGE, ["--stages 3 contradicts --split 2,2"], *RUN, "-m", TINY, "-p", "hello", *split)
         self.refused(USAGE, ["--stages 3 contradicts --split 2,2"], "inspect", "-m", TINY, *split)
+        apart = ("--transport", "inproc", "--host", "processes")
+        self.refused(USAGE, ["--transport inproc", "--host processes"], *RUN, "-m", TINY, "-p", "hello", *apart)
 
     def test_far_workers(self):
         for address in ("nowhere", "tcp://nowhere", "ipc:///tmp/x", "host:0"):

@@ -1,4 +1,5 @@
-#include "cluster/ring/local_workers.h"
+// Starts `potluck worker` processes, reads where they listen, and ends them.
+#include "cluster/ring/worker_processes.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -22,9 +23,9 @@
 namespace potluck {
 namespace {
 
-constexpr double kHelloSeconds = 60;    // mapping a model from a slow disk
-constexpr double kGoodbyeSeconds = 1;   // after which a worker is killed
-constexpr off_t kLastWordsBytes = 600;  // of a log that a fault shows
+constexpr double kHelloSeconds = 60;    // a model may be mapped from a slow disk
+constexpr double kGoodbyeSeconds = 1;   // then a worker is killed
+constexpr off_t kLastWordsBytes = 600;  // the most of a log that a fault shows
 constexpr char kListening[] = "listening on ";
 
 [[noreturn]] void failed(const char* what) {
@@ -32,7 +33,7 @@ constexpr char kListening[] = "listening on ";
               std::string("cannot start a local worker: ") + what + ": " + std::strerror(errno));
 }
 
-// In the child: nothing but async-signal-safe calls.
+// Runs in the child, where only async-signal-safe calls are allowed.
 [[noreturn]] void become_worker(const char* program, char* const* arguments, int out, int log,
                                 pid_t parent) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -72,17 +73,25 @@ std::string last_lines(int file) {
 
 }  // namespace
 
-LocalWorkers::~LocalWorkers() {
-  end_all();
+WorkerProcesses::~WorkerProcesses() {
+  stop();
   for (const Child& child : children_) {
     close(child.out);
     close(child.log);
   }
 }
 
-void LocalWorkers::start(const std::string& name, const std::vector<std::string>& arguments) {
-  std::vector<std::string> words = {"potluck", "worker"};
-  words.insert(words.end(), arguments.begin(), arguments.end());
+std::vector<std::string> WorkerProcesses::command_line(const WorkerOrder& order) const {
+  std::vector<std::string> words = {"potluck",  "worker",     "--listen", order.listen,
+                                    "-m",       setup_.model, "--name",   order.name,
+                                    "--device", order.device, "--local"};
+  if (order.threads) words.insert(words.end(), {"-t", std::to_string(order.threads)});
+  if (setup_.insecure_plaintext) words.push_back("--insecure-plaintext");
+  return words;
+}
+
+void WorkerProcesses::start(const WorkerOrder& order) {
+  std::vector<std::string> words = command_line(order);
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
@@ -92,12 +101,12 @@ void LocalWorkers::start(const std::string& name, const std::vector<std::string>
   if (log < 0) failed("memfd_create");
   const pid_t parent = getpid(), pid = fork();
   if (pid < 0) failed("fork");
-  if (pid == 0) become_worker(program_.c_str(), argv.data(), out[1], log, parent);
+  if (pid == 0) become_worker(setup_.program.c_str(), argv.data(), out[1], log, parent);
   close(out[1]);
-  children_.push_back({name, pid, out[0], log});
+  children_.push_back({order.name, pid, out[0], log});
 }
 
-std::string LocalWorkers::endpoint(const std::string& name) {
+std::string WorkerProcesses::endpoint(const std::string& name) {
   const Child& child = find(name);
   const Time deadline = now() + from_seconds(kHelloSeconds);
   std::string line;
@@ -121,8 +130,17 @@ std::string LocalWorkers::endpoint(const std::string& name) {
   return line.substr(std::strlen(kListening), line.find('\n') - std::strlen(kListening));
 }
 
-std::string LocalWorkers::last_words() {
-  look();
+std::string WorkerProcesses::last_words(Time deadline) {
+  std::string words = words_of_failed();
+  while (words.empty() && now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    words = words_of_failed();
+  }
+  return words;
+}
+
+std::string WorkerProcesses::words_of_failed() {
+  reap();
   std::string text;
   for (const Child& child : children_) {
     if (!child.ended || child.status == 0) continue;
@@ -133,28 +151,28 @@ std::string LocalWorkers::last_words() {
   return text;
 }
 
-std::string LocalWorkers::logs() const {
+std::string WorkerProcesses::logs() const {
   std::string text;
   for (const Child& child : children_)
     text += "log of " + child.name + ":\n" + read_from(child.log, 0);
   return text;
 }
 
-const LocalWorkers::Child& LocalWorkers::find(const std::string& name) const {
+const WorkerProcesses::Child& WorkerProcesses::find(const std::string& name) const {
   const auto found = std::find_if(children_.begin(), children_.end(),
                                   [&](const Child& child) { return child.name == name; });
   CHECK(found != children_.end(), name);
   return *found;
 }
 
-void LocalWorkers::look() {
+void WorkerProcesses::reap() {
   for (Child& child : children_)
     if (!child.ended && waitpid(child.pid, &child.status, WNOHANG) == child.pid) child.ended = true;
 }
 
-void LocalWorkers::end_all() {
+void WorkerProcesses::stop() {
   const auto alive = [&] {
-    look();
+    reap();
     return std::any_of(children_.begin(), children_.end(), [](const Child& c) { return !c.ended; });
   };
   for (const Time deadline = now() + from_seconds(kGoodbyeSeconds); alive() && now() < deadline;)

@@ -1,0 +1,53 @@
+// HostedWorkers: the workers of a plan that are started here, and ends of links to all of the
+// plan's workers. Two choices meet here and stay apart: what hosts the workers, and what carries
+// messages between them.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "cluster/ring/worker_host.h"
+#include "topology/base/fault.h"
+#include "topology/model/model_source.h"
+#include "topology/plan/plan.h"
+#include "transport/transport.h"
+
+namespace potluck {
+
+enum class Hosting { threads, processes };  // of this process, or of this machine
+
+struct HostSetup {
+  Hosting hosting = Hosting::threads;
+  std::string transport = "inproc";  // or "zmq"
+  std::string program;               // Hosting::processes: the potluck executable
+  std::string model;                 // Hosting::processes: the model as -m names it
+  int threads = 0;                   // of each worker whose plan does not say; 0: all cores
+  bool insecure_plaintext = false;
+};
+
+class HostedWorkers final {
+ public:
+  // Starts the plan's local workers and fills in their endpoints. Throws Fault{world}. The
+  // transport inproc needs Hosting::threads.
+  HostedWorkers(std::shared_ptr<const ModelSource> source, Plan& plan, const HostSetup& setup);
+
+  // A new end of links in this process.
+  std::unique_ptr<Transport> transport() const { return new_transport_(); }
+  // Where the end called `name` can listen, so that all of the plan's workers reach it.
+  std::string free_endpoint(const std::string& name) const;
+
+  // The fault of a lost worker with the worker's last words; any other fault as it is.
+  Fault with_last_words(const Fault& fault);
+  std::string logs() const { return host_->logs(); }
+  void stop() { host_->stop(); }
+
+ private:
+  std::string place_of(const WorkerPlan& worker) const;
+
+  const std::string tcp_endpoint_;  // with the port *; empty: inproc
+  const std::function<std::unique_ptr<Transport>()> new_transport_;
+  std::unique_ptr<WorkerHost> host_;
+};
+
+}  // namespace potluck
