@@ -137,7 +137,7 @@ Matrix CpuBackend::load_matrix(std::shared_ptr<const std::byte> blocks, DType ty
 bool CpuBackend::stores_panels(const Matrix& matrix) const {
   if (!fast() || matrix.care == Care::raw) return false;
   const cpu::PackedProduct& product = cpu::packed_product(isa_, matrix.type, use_of(matrix));
-  return product.open_panel || (product.store_panel && matrix.count > 1);
+  return product.unpack_panel || (product.store_panel && matrix.count > 1);
 }
 
 // Reads the file's blocks and touches the panels' pages for the first time in all threads at once.
@@ -237,8 +237,9 @@ void CpuBackend::reserve_fast(const Limits& limits) {
       need_scratch(cpu::fast_vocab_scratch(isa_, w.view.type, limits.rows, spec.hidden, threads));
     for (const cpu::Use use : {cpu::Use::many, cpu::Use::fine, cpu::Use::finest}) {
       const cpu::PackedProduct& product = cpu::packed_product(isa_, w.view.type, use);
-      const auto scratch = w.panel_bytes > 0 && product.open_panel ? cpu::fast_stored_matmul_scratch
-                                                                   : cpu::fast_matmul_scratch;
+      const auto scratch = w.panel_bytes > 0 && product.unpack_panel
+                               ? cpu::fast_stored_matmul_scratch
+                               : cpu::fast_matmul_scratch;
       need_scratch(scratch(product, w.view.columns, limits.rows, threads));
     }
     if (w.view.rows != gate_up_rows) continue;

@@ -1,3 +1,4 @@
+// Measures products in cache, and memory as operations and loads use it.
 #include "kernels/cpu/peaks.h"
 
 #include <algorithm>
@@ -22,11 +23,11 @@
 namespace potluck::cpu {
 namespace {
 
-constexpr double kEachSeconds = 0.03;  // of a shape
+constexpr double kEachSeconds = 0.03;  // for each shape
 constexpr int kBatch = 32;             // calls: long for a clock, short for the system's scheduler
 constexpr size_t kCacheLine = 64;
 constexpr size_t kReadTask = 1u << 20;
-constexpr size_t kReadTasks = 32;  // of a round, which threads share
+constexpr size_t kReadTasks = 32;  // in a round, which threads share
 constexpr size_t kReadPasses = 6;
 constexpr uint64_t kWord = 0x0101010101010101;  // what memory is filled with
 // A canvas' activations, which are copied row by row.
@@ -66,7 +67,7 @@ class Operands {
         w_(static_cast<size_t>(kPanelRows * shape.columns), 0.25f),
         out_(static_cast<size_t>(shape.rows * kPanelRows)) {}
 
-  // A call multiplies once.
+  // Returns a function that multiplies once.
   std::function<void()> product(const ProductKind& kind) {
     if (kind.isa == Isa::portable)
       return [this, products = kind.fused ? fused_dot_products : dot_products] {
@@ -115,7 +116,7 @@ double calls_per_second(const std::vector<std::function<void()>>& each, int batc
   return std::accumulate(best.begin(), best.end(), 0.0);
 }
 
-// Of whole lines. Asking ahead is worth a third: 17 GB/s instead of 13 (Xeon, 2 threads,
+// Sums whole lines. Prefetching is worth a third: 17 GB/s instead of 13 (Xeon, 2 threads,
 // 2026-11-26; memchr the same 13).
 uint64_t sum_of_words(const std::byte* bytes, size_t count) {
   constexpr int64_t kLine = 8, kAhead = 512;  // words

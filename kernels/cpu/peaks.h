@@ -1,6 +1,6 @@
-// What this machine can do at best, measured: what benches divide by. All threads of a pool work at
-// once, and the best of many short rounds counts, so a neighbour's slice spoils some rounds and not
-// the result.
+// The peaks of this machine, measured, for benches to divide by. All threads of a pool work at
+// once, and the best of many short rounds counts, so that a neighbour's slice spoils some rounds
+// and not the result.
 #pragma once
 
 #include <compare>
@@ -13,7 +13,8 @@
 
 namespace potluck::cpu {
 
-// A product that some operation is made of. Isa::portable: of f32, the reference's, or fused.
+// A product that some operation is made of. Isa::portable stands for those of f32, the reference's
+// or fused.
 struct ProductKind {
   Isa isa = Isa::portable;
   DType type = DType::f32;

@@ -1,7 +1,8 @@
 // Each kernel at the released model's shapes: GFLOP/s (or GB/s), and its share of a peak measured
-// in the same run: the packed product of its own family on a panel in cache.
+// in the same run, which is the packed product of its own family on a panel in cache.
 //
-// One thread, and its CPU time: so figures hold on a machine that others use.
+// Kernels run on one thread and are timed by its CPU time, so that figures hold on a machine that
+// others use.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -60,13 +61,12 @@ std::vector<std::byte> random_blocks(DType type, int64_t values) {
   return bytes;
 }
 
-// On one thread.
 double peak_of(DType type, Use use) {
   ThreadPool pool(1);
   return product_peak({chosen_isa, type, use}, pool);
 }
 
-// `operations` an iteration, beside the peak of their product.
+// Reports `operations` an iteration, beside the peak of their product.
 void report(benchmark::State& state, double operations, DType type, Use use) {
   const double peak = peak_of(type, use);
   state.counters["GFLOP/s"] =

@@ -1,4 +1,5 @@
-// Peaks within what any machine that can run this could do; not how fast this one is.
+// Peaks lie within what any machine that can run this could do; how fast this one is does not
+// matter.
 #include "kernels/cpu/peaks.h"
 
 #include <gtest/gtest.h>

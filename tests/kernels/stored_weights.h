@@ -103,7 +103,7 @@ inline Floats multiply(Isa isa, const Floats& x, int64_t rows, const WeightView&
   return out;
 }
 
-// A chunk of int16 on AMX has x = step · (q + e), |e| ≤ ½, so |x·w − step_x·step_w·q_x·q_w| ≤
+// The tolerance of int16 on AMX: x = step · (q + e), |e| ≤ ½, so |x·w − step_x·step_w·q_x·q_w| ≤
 // (step_x·|w| + step_w·|x|)/2 + both halves' product, and |low_x · low_w| ≤ 128² is left out.
 inline double chunk_tolerance(int64_t columns, const float* x, const float* w) {
   double bound = 0;
@@ -123,10 +123,10 @@ inline double chunk_tolerance(int64_t columns, const float* x, const float* w) {
   return bound * 1.01;
 }
 
-// The most that packing may change Σ x·w, plus the float sums' own rounding. int8: half a step of
-// each block of x, step = max/127, times its |w| sum; two terms: 1/256 of that, as are int16 ones
-// with integer blocks. int16 of floats, which has no stored panels: max/8191, and as much of w; of
-// AMX: chunk_tolerance. bf16: 2⁻⁸ of x (two terms: 2⁻¹⁶) and of w, unless w is bf16 anyway.
+// How much packing may change Σ x·w, plus the float sums' own rounding. int8: half a step of each
+// block of x, step = max/127, times its |w| sum; two terms: 1/256 of that, as are int16 ones with
+// integer blocks. int16 of floats, which has no stored panels: max/8191, and as much of w; on AMX:
+// chunk_tolerance. bf16: 2⁻⁸ of x (two terms: 2⁻¹⁶) and of w, unless w is bf16 anyway.
 inline double tolerance(Isa isa, const Weights& w, const float* x, const float* row, Use use) {
   const bool fine = use == Use::fine || use == Use::finest;
   double packed = 0, both = 0, magnitude = 0;

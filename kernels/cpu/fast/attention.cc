@@ -1,4 +1,4 @@
-// Attention in tiles of keys with an online softmax: a task takes one KV head and a block of rows
+// Attention in tiles of keys with an online softmax. A task takes one KV head and a block of rows
 // whose query heads share it; K, V and the weights are bf16, q two terms of it (scores are not
 // scaled: with one term the golden model of 4 bits loses 1.3 times what the reference loses in
 // bf16, so 0.9); softmax and sums are f32.
@@ -36,8 +36,8 @@ int64_t rows_per_block(const AttentionShape& shape) {
 }
 
 struct Products {
-  const PackedProduct& scores;   // fine
-  const PackedProduct& weights;  // of V
+  const PackedProduct& scores;   // of q and K, fine
+  const PackedProduct& weights;  // of weights and V
 };
 
 Products products_of(Isa isa) {
@@ -50,7 +50,7 @@ struct Scratch {
   float *scores, *sums;         // [M, kTile], [M, D]
   float *most, *mass, *keep;    // [M]
   uint16_t* rows;               // [kTile, D] of K or V, bf16
-  float* sizes;                 // [kTile]: what rows of V were divided by
+  float* sizes;                 // [kTile]: the factors that rows of V were divided by
   std::byte* panel;
 };
 
@@ -79,7 +79,7 @@ struct Tile {
   bool fresh;
   int64_t first, begin, end;
 
-  // Whole panels of them: what is multiplied. The others weigh nothing, and add it.
+  // Whole panels of them are multiplied. The other keys weigh nothing, and add it.
   int64_t low() const { return begin / kPanelRows * kPanelRows; }
   int64_t high() const { return panel_count(end) * kPanelRows; }
 };
@@ -109,7 +109,7 @@ void load_rows(const Block& b, const Tile& tile, const KvView& from, const void*
     const int64_t row = (tile.first + j) % from.capacity;
     const auto slot = static_cast<size_t>(row * b.shape.kv_heads + b.kv_head);
     const std::byte* at = static_cast<const std::byte*>(values) + slot * bytes;
-    widen_bf16(b.isa, b.shape.kv_type, at, dim, b.s.rows + j * dim);
+    dequantize_bf16(b.isa, b.shape.kv_type, at, dim, b.s.rows + j * dim);
   }
 }
 
@@ -123,8 +123,8 @@ void score(const Block& b, const Tile& tile) {
   }
 }
 
-// x · 2^k in bf16, k = −exponent of the greatest |x|: all within ±1, exactly but for what is 2⁻¹¹⁸
-// of the greatest. Returns 2^−k.
+// x = x · 2^k in bf16, k = −exponent of the greatest |x|: all are within ±1, and exact but for
+// those under 2⁻¹¹⁸ of the greatest. Returns 2^−k.
 POTLUCK_CLONES float level_row(uint16_t* x, int64_t n) {
   int most = 0;
   for (int64_t i = 0; i < n; ++i) most = std::max(most, x[i] & 0x7fff);
@@ -137,7 +137,7 @@ POTLUCK_CLONES float level_row(uint16_t* x, int64_t n) {
   return std::bit_cast<float>((down + 127) << 23);
 }
 
-// V's rows of the tile, levelled where they are multiplied as integers.
+// Loads V's rows of the tile, levelled where they are multiplied as integers.
 void load_values(const Block& b, const Tile& tile, const KvView& from) {
   load_rows(b, tile, from, from.v);
   if (b.products.weights.numbers != Numbers::integers) return;
@@ -146,9 +146,10 @@ void load_values(const Block& b, const Tile& tile, const KvView& from) {
     b.s.sizes[j] = level_row(b.s.rows + j * b.shape.head_dim, b.shape.head_dim);
 }
 
-// The tile's weights of one query vector, which sees keys [begin, end) of it; what the sums so far
-// are to be kept by. The mass is that of the weights as rounded.
-void soften(const Block& b, const Tile& tile, int64_t m, int64_t begin, int64_t end) {
+// Takes the online softmax of the tile's scores of one query vector, which sees keys [begin, end)
+// of it: writes its weights and the factor `keep` for its sums so far. The mass is that of the
+// weights as rounded.
+void softmax_row(const Block& b, const Tile& tile, int64_t m, int64_t begin, int64_t end) {
   const int64_t low = tile.low(), high = tile.high(), n = high - low;
   float* scores = b.s.scores + m * kTile;
   if (begin >= end) {
@@ -169,13 +170,13 @@ void soften(const Block& b, const Tile& tile, int64_t m, int64_t begin, int64_t 
   b.products.weights.pack_row(scores + low, n, b.s.weights[m]);
 }
 
-void soften_all(const Block& b, const Tile& tile) {
+void softmax_rows(const Block& b, const Tile& tile) {
   for (int64_t t = b.row_begin; t < b.row_end; ++t) {
     const Visible own = visible_keys(b.segment, t, b.shape.window);
     const int64_t begin = tile.fresh ? 0 : std::max(tile.begin, own.first - tile.first);
     const int64_t end = tile.fresh ? tile.end : std::min(tile.end, own.last - tile.first);
     for (int64_t h = 0; h < b.per_kv(); ++h)
-      soften(b, tile, (t - b.row_begin) * b.per_kv() + h, begin, end);
+      softmax_row(b, tile, (t - b.row_begin) * b.per_kv() + h, begin, end);
   }
 }
 
@@ -196,7 +197,7 @@ void run_tile(const Block& b, const Tile& tile) {
   load_rows(b, tile, from, from.k);
   score(b, tile);
   load_values(b, tile, from);
-  soften_all(b, tile);
+  softmax_rows(b, tile);
   add_values(b, tile);
 }
 

@@ -1,5 +1,6 @@
-// Experts in three passes over all of them, so that threads meet three times a layer and not three
-// times an expert: gate and up with GELU, packing for down, down. Then each token sums its own.
+// The experts run in three passes over all of them, so that threads meet three times a layer and
+// not three times an expert: gate and up with GELU, packing for down, down. Then each token sums
+// its own.
 #include "kernels/cpu/fast/experts.h"
 
 #include <algorithm>
@@ -14,7 +15,8 @@
 namespace potluck::cpu {
 namespace {
 
-// Of one expert, one after another, so that a thread knows which it takes next.
+// A task's panels belong to one expert and follow one another, so that a thread knows which it
+// takes next.
 constexpr int64_t kPanelsATask = 4;
 
 struct Scratch {
@@ -51,7 +53,8 @@ Scratch take_scratch(const Products& p, const ExpertsView& view, int64_t rows, i
   return s;
 }
 
-// What one pass multiplies: W [experts · outputs, K], grouped rows x [slots], out [slots, outputs].
+// One pass multiplies W [experts · outputs, K] by the grouped rows x [slots], to out [slots,
+// outputs].
 struct Pass {
   const PackedProduct& product;
   const WeightView& w;
@@ -67,14 +70,14 @@ struct Task {
   int64_t expert, begin, end, after;
 };
 
-// The stored panel, or past the last none.
+// Returns the stored panel; past the last there is none.
 const std::byte* stored_panel(const Pass& pass, int64_t panel, int64_t panels) {
   if (panel >= panels) return nullptr;
   return static_cast<const std::byte*>(pass.w.blocks) +
          static_cast<size_t>(panel) * pass.product.stored_bytes(pass.w.columns);
 }
 
-// One expert's rows against some of its panels, by one thread.
+// Multiplies one expert's rows by some of its panels, in one thread.
 void run_task(const Pass& pass, int experts, const Task& task, const Scratch& s,
               std::byte* unpacked) {
   const int64_t panels = panel_count(pass.outputs), row = s.groups.begin[task.expert];
@@ -105,7 +108,7 @@ void run_task(const Pass& pass, int experts, const Task& task, const Scratch& s,
   }
 }
 
-// Every expert hit against each of its panels.
+// Multiplies the rows of every expert by each of its panels.
 void run(const Pass& pass, int experts, const Scratch& s, ThreadPool& pool) {
   const int64_t panels = panel_count(pass.outputs);
   const int64_t tasks = (panels + kPanelsATask - 1) / kPanelsATask;

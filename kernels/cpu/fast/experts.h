@@ -10,7 +10,7 @@
 
 namespace potluck::cpu {
 
-// Which matrices' blocks are stored panels; these lie expert by expert.
+// Says which matrices' blocks are stored panels; these lie expert by expert.
 struct StoredPanels {
   bool gate_up = false, down = false;
 };

@@ -1,4 +1,4 @@
-// Rows are packed by all threads, then each task takes panels of W and all rows against them.
+// Rows are packed by all threads, then each task takes panels of W and multiplies all rows by them.
 #include "kernels/cpu/fast/matmul.h"
 
 #include <algorithm>
@@ -8,7 +8,7 @@
 namespace potluck::cpu {
 namespace {
 
-// What a task keeps in an L2 of 1 or 2 MB: panels, and the rows of x that meet them next.
+// A task keeps this in an L2 of 1 or 2 MB: panels, and the rows of x that meet them next.
 constexpr size_t kPanelsBytes = 640 << 10, kRowsBytes = 400 << 10;
 constexpr int64_t kPanelsMax = 8, kRowStep = 32;
 
@@ -31,7 +31,7 @@ Scratch take_scratch(const PackedProduct& product, int64_t columns, int64_t rows
   return s;
 }
 
-// As many as leave every thread some tasks.
+// A task has as many panels as leave every thread some tasks.
 int64_t panels_a_task(const PackedProduct& product, const WeightView& w, int threads) {
   return std::clamp<int64_t>(panel_count(w.rows) / (4 * threads), 1,
                              panels_max(product, w.columns));
@@ -41,7 +41,7 @@ int64_t rows_a_block(const PackedRows& x) {
   return std::max(kRowStep, static_cast<int64_t>(kRowsBytes / x.stride) / kRowStep * kRowStep);
 }
 
-// One of `parts` of what is to be prefetched.
+// Takes one of `parts` of what is to be prefetched.
 void take_part(int64_t part, int64_t parts, PanelProduct& p) {
   const size_t bytes = p.next_bytes / static_cast<size_t>(parts);
   p.next += static_cast<size_t>(part) * bytes;
@@ -57,7 +57,8 @@ struct Task {
   float* out;
 };
 
-// Panels [begin, end) of W; the panels that this thread takes next begin `ahead` further.
+// Multiplies panels [begin, end) of W; the panels that this thread takes next begin `ahead`
+// further.
 void run(const Task& t, int64_t begin, int64_t end, int64_t ahead) {
   const size_t panel_bytes = t.product.panel_bytes(t.w.columns);
   const auto rows_of = [&](int64_t panel) {

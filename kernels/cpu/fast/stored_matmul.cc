@@ -1,7 +1,7 @@
 // Stored panels met by many rows. A task is some panels of W and, kRows at a time, all rows of x:
 // for one slice of columns after another, each panel's slice is multiplied while the next is
-// opened. So a slice of x stays in L2 while the task's panels pass by, and is read from afar once a
-// task; sums of a task's panels, 32 KB each, wait in L2 from slice to slice.
+// unpacked. So a slice of x stays in L2 while the task's panels meet it, and is read from beyond L2
+// once a task; sums of a task's panels, 32 KB each, wait in L2 from slice to slice.
 //
 // Reading is what decides: beyond L2 a core gets 13 to 17 GB/s here, and two terms of 256 rows of
 // 2816 columns are 2.9 MB (Xeon with AMX, 2026-11-26).
@@ -61,12 +61,12 @@ class Task final {
        PanelRange panels, int thread)
       : product_(product), a_(a), slices_(slices), s_(s), panels_(panels) {
     for (int i = 0; i < 2; ++i)
-      open_[i] = s.panels + static_cast<size_t>(2 * thread + i) * s.panel_bytes;
+      unpacked_[i] = s.panels + static_cast<size_t>(2 * thread + i) * s.panel_bytes;
   }
 
   void run() {
     for (int64_t first = 0; first < a_.rows; first += kRows) {
-      product_.open_panel(slice(0), open_[0]);
+      product_.unpack_panel(slice(0), unpacked_[0]);
       const int64_t pieces = slices_.count * panels_.count();
       for (int64_t piece = 0; piece < pieces; ++piece) {
         const StoredSlice next = piece + 1 < pieces ? slice(piece + 1) : StoredSlice{};
@@ -90,14 +90,14 @@ class Task final {
     const int64_t i = slice_of(piece), column = panel_of(piece) * kPanelRows, outputs = a_.w.rows;
     PanelProduct p{s_.x[i].from(first),
                    std::min(kRows, a_.rows - first),
-                   open_[piece % 2],
+                   unpacked_[piece % 2],
                    slices_.width(i),
                    a_.out + first * outputs + column,
                    outputs,
                    std::min(kPanelRows, outputs - column)};
     p.keep = i > 0 ? s_.ones : nullptr;
-    p.work = open_[(piece + 1) % 2];
-    product_.multiply_open(p, slice(piece), next);
+    p.work = unpacked_[(piece + 1) % 2];
+    product_.multiply_unpacked(p, slice(piece), next);
   }
 
   const PackedProduct& product_;
@@ -105,7 +105,7 @@ class Task final {
   const Slices& slices_;
   const Scratch& s_;
   const PanelRange panels_;
-  std::byte* open_[2];
+  std::byte* unpacked_[2];
 };
 
 }  // namespace
@@ -128,7 +128,7 @@ void fast_stored_matmul(const PackedProduct& product, const FastMatmul& a, void*
     for (int64_t i = 0; i < slices.count; ++i)
       product.pack_row(a.x + t * w.columns + slices.first(i), slices.width(i), s.x[i][t]);
   });
-  // Tasks of one size, as many for each thread.
+  // Tasks have one size, and each thread gets as many as the others.
   const int64_t panels = panel_count(w.rows), threads = pool.threads();
   const int64_t rounds = (panels + kPanelsMax * threads - 1) / (kPanelsMax * threads);
   const int64_t each = (panels + rounds * threads - 1) / (rounds * threads);

@@ -1,6 +1,6 @@
 // One pass over E in groups of kGroup rows, each read from memory once: packed for the logits,
-// then, still in the last cache, widened to bf16 for Σ p·E, which contracts over rows with scales
-// of their own and so fits bf16 better than int8.
+// then, still in the last cache, dequantized to bf16 for Σ p·E, which contracts over rows with
+// scales of their own and so fits bf16 better than int8.
 //
 // Threads meet three times a group: rows of the canvas are folded; weights are packed by rows; sums
 // by columns of E, beside the logits of the next group by panels.
@@ -24,14 +24,15 @@
 namespace potluck::cpu {
 namespace {
 
-// A group: soft, 2.9 MB of a canvas, comes from afar once for so many rows of E. A part of it: its
-// panel of values stays in L1, its slice of them, 256 KB, in L2. (Best of three: 34.7 ms, groups in
-// one part 36.3; groups of 512 33.2, but threads meet twice as often and share tasks less evenly.)
+// soft, 2.9 MB of a canvas, is read from beyond L2 once a group of so many rows of E. A group has
+// parts: a part's panel of values stays in L1, its slice of them, 256 KB, in L2. (Best of three:
+// 34.7 ms, groups in one part 36.3; groups of 512 33.2, but threads meet twice as often and share
+// tasks less evenly.)
 constexpr int64_t kTiles = 4, kGroup = kTiles * kSampleTile;
 constexpr int64_t kParts = 2, kPart = kGroup / kParts;
-constexpr int64_t kStride = kGroup + 16;  // of a row's logits: an odd number of lines
+constexpr int64_t kStride = kGroup + 16;  // logits from row to row: an odd number of lines
 constexpr int64_t kRowsPerTask = 16;      // folded by one task
-constexpr int64_t kSlice = 256;           // columns of E a task sums: a block of any type
+constexpr int64_t kSlice = 256;           // columns of E that a task sums: a block of any type
 constexpr int64_t kAhead = 8;  // rows of E prefetched, which come from L3: 35.8 ms, 40.1 without
 constexpr float kLeastShare = 0x1p-24f;
 
@@ -78,7 +79,8 @@ Scratch take_scratch(const Shape& shape, int threads, Arena& arena) {
   return s;
 }
 
-// Weights for a max that has risen, less those under `least`; used[j] where one is left.
+// Scales weights for a max that has risen and drops those under `least`; used[j] is set where one
+// is left.
 POTLUCK_CLONES void drop_least(float* weights, int64_t n, float scale, float least, uint8_t* used) {
   for (int64_t j = 0; j < n; ++j) {
     const float weight = weights[j] * scale;
@@ -169,7 +171,7 @@ class Pass final {
   int64_t stride(int64_t first) const { return request_.tap ? ids_of(first) : kStride; }
   float* row(int64_t first, int64_t t) const { return s_.logits + t * stride(first); }
 
-  // Of all rows on one panel of the group, packed and used by the same thread.
+  // Takes the logits of all rows on one panel of the group, packed and used by the same thread.
   void logits(int64_t first, int64_t panel, int thread) const {
     const WeightView& table = request_.table;
     const int64_t column = panel * kPanelRows, count = std::min(kPanelRows, ids_of(first) - column);
@@ -224,8 +226,8 @@ class Pass final {
                  exact_exp(max[tile] - p.max), p.mass * kLeastShare, used + at);
   }
 
-  // The ids that any row uses, in whole runs that stay together in Σ p·E: so what is left out
-  // changes no other bit. Returns how many.
+  // Collects the ids that any row uses, in whole runs that stay together in Σ p·E: so what is left
+  // out changes no other bit. Returns how many.
   int64_t collect_used(int64_t ids) {
     for (int64_t task = 1; task < shape_.tasks(); ++task)
       for (int64_t j = 0; j < kGroup; ++j) s_.used[j] |= s_.used[task * kGroup + j];
@@ -265,7 +267,7 @@ class Pass final {
     std::byte* panel = work_of(thread);
     auto* values = reinterpret_cast<uint16_t*>(panel + shape_.value_panel_bytes());
     const int64_t width = std::min(kSlice, request_.hidden - column), terms = used_[part].count;
-    widen_used(first, used_[part], column, width, values);
+    dequantize_used(first, used_[part], column, width, values);
     for (int64_t i = 0; i < width; i += kPanelRows) {
       const int64_t count = std::min(kPanelRows, width - i);
       pack_value_panel(isa_, {values + i, kSlice, terms, count}, panel);
@@ -279,8 +281,8 @@ class Pass final {
     }
   }
 
-  void widen_used(int64_t first, const UsedIds& used, int64_t column, int64_t width,
-                  uint16_t* values) const {
+  void dequantize_used(int64_t first, const UsedIds& used, int64_t column, int64_t width,
+                       uint16_t* values) const {
     const WeightView& table = request_.table;
     const BlockShape block = block_shape(table.type);
     const size_t row = row_bytes(table.type, table.columns);
@@ -294,7 +296,7 @@ class Pass final {
         if (id + kAhead < used.span[i].end)
           for (size_t line = 0; line < piece; line += 64)
             __builtin_prefetch(from + kAhead * row + line);
-        widen_bf16(isa_, table.type, from, width, values);
+        dequantize_bf16(isa_, table.type, from, width, values);
       }
   }
 

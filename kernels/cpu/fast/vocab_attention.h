@@ -10,11 +10,11 @@
 
 namespace potluck::cpu {
 
-// As vocab_attention(): logits by packed products of E's type, Σ p·E in bf16. A row of E whose
+// As vocab_attention(): logits are packed products of E's type, Σ p·E is in bf16. A row of E whose
 // weight is under 2⁻²⁴ of a canvas row's mass so far adds nothing there that f32 could hold, and is
 // left out (of Σ p·E alone, by 2⁻²⁴·V of it at most; mass, entropy, argmax and sample count every
 // id). Returns how many rows of E, in runs of the product, Σ p·E read: late, confident steps need
-// few.
+// few. scratch is 64-byte aligned.
 size_t fast_vocab_scratch(Isa isa, DType type, int64_t rows, int64_t hidden, int threads);
 int64_t fast_vocab_attention(Isa isa, const VocabRequest& request, VocabPartial* partial,
                              float* soft, void* scratch, ThreadPool& pool);

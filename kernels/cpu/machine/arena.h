@@ -1,4 +1,4 @@
-// Arena: carves one reserved block into aligned pieces. With no block it only counts.
+// Arena hands out aligned pieces of one reserved block. Without a block it only counts bytes.
 #pragma once
 
 #include <cstddef>

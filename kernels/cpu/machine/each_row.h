@@ -1,4 +1,4 @@
-// Rows shared among threads, enough a task to be worth one.
+// each_row shares rows among the threads of a pool, enough in a task to be worth one.
 #pragma once
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Maps anonymous memory, from a huge page's address on where it is large enough for one.
 #include "kernels/cpu/machine/pages.h"
 
 #include <sys/mman.h>
@@ -25,8 +26,8 @@ size_t round_up(size_t bytes, size_t unit) {
   return (bytes + unit - 1) / unit * unit;
 }
 
-// From a huge page's address on, which the system sees to for whole numbers of them only: of 2.9 MB
-// it would give none. Huge pages are a wish; 4 KB pages serve too.
+// The mapping begins at a huge page's address. By itself the system aligns only whole numbers of
+// huge pages: it would give none to 2.9 MB. Huge pages are a wish; 4 KB pages serve too.
 std::byte* map_huge(size_t bytes) {
   const size_t length = round_up(bytes, static_cast<size_t>(sysconf(_SC_PAGESIZE)));
   std::byte* all = map_bytes(length + Pages::kHugePage);

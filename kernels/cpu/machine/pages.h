@@ -1,5 +1,5 @@
-// Host memory straight from the system: zeroed, and from one huge page's worth on, on huge pages
-// where it allows them.
+// Pages: host memory straight from the system, which zeroes it. From the size of one huge page on
+// it lies on huge pages, where the system allows them.
 #pragma once
 
 #include <cstddef>
@@ -10,7 +10,8 @@ namespace potluck::cpu {
 
 class Pages final {
  public:
-  // Throws Fault{memory}. Nothing is touched yet: a page is zeroed by the system when it first is.
+  // Throws Fault{memory}. The system zeroes a page when it is first touched; the constructor
+  // touches none.
   explicit Pages(size_t bytes);
   ~Pages();
   Pages(Pages&& other) noexcept;
@@ -18,7 +19,7 @@ class Pages final {
 
   std::byte* data() const { return data_; }
   size_t bytes() const { return bytes_; }
-  void touch(ThreadPool& pool);  // all of them, by all threads: zeroing takes a while
+  void touch(ThreadPool& pool);  // touches every page, by all threads: zeroing takes a while
 
   static constexpr size_t kHugePage = size_t{2} << 20;
 

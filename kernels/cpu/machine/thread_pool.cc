@@ -1,3 +1,5 @@
+// Threads wait for a round and take its indices from one counter; the last to finish wakes the
+// caller.
 #include "kernels/cpu/machine/thread_pool.h"
 
 #include <pthread.h>
@@ -51,7 +53,7 @@ struct ThreadPool::State {
 
 namespace {
 
-// The calling thread to one core; a wish, which a container may refuse.
+// Binds the calling thread to one core. This is a wish, which a container may refuse.
 void pin_to(const std::vector<int>& cores, int thread) {
   if (cores.empty()) return;
   cpu_set_t one;

@@ -1,4 +1,5 @@
-// Threads of one backend. Blocking, no spinning: neighbours on the same host are not starved.
+// ThreadPool: the threads of one backend. They block while they wait and never spin, so that
+// neighbours on the same host are not starved.
 #pragma once
 
 #include <cstdint>
@@ -8,12 +9,12 @@
 
 namespace potluck::cpu {
 
-std::vector<int> allowed_cores();  // those that this process may use; none if it cannot be told
+std::vector<int> allowed_cores();  // that this process may use; empty if the system does not tell
 
 class ThreadPool final {
  public:
-  // threads ≥ 1; the caller is one of them. pin: each, the caller too, to a core of its own among
-  // those that this process may use, as far as they go.
+  // threads ≥ 1; the caller is one of them. With `pin` each of them, the caller too, is bound to a
+  // core of its own among those that this process may use, as long as there are enough.
   explicit ThreadPool(int threads, bool pin = false);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;

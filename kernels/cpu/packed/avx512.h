@@ -1,4 +1,4 @@
-// The packed products of AVX-512 (choose.h chooses).
+// The packed products of AVX-512; choose.h chooses among them.
 #pragma once
 
 #include <cstdint>
@@ -7,10 +7,11 @@
 
 namespace potluck::cpu::avx512 {
 
-const PackedProduct* int8_product(DType type, bool fine);  // nullptr: no integer format
-const PackedProduct& int16_product();                      // any type
+// nullptr for a type that has no integer blocks.
+const PackedProduct* int8_product(DType type, bool fine);
+const PackedProduct& int16_product();  // for any type
 
-void widen_bf16(DType type, const void* blocks, int64_t values, uint16_t* out);
+void dequantize_bf16(DType type, const void* blocks, int64_t values, uint16_t* out);
 void pack_value_panel(const ValueRows& values, std::byte* panel);
 
 }  // namespace potluck::cpu::avx512

@@ -38,11 +38,11 @@ const PackedProduct& packed_product(Isa isa, DType type, Use use) {
   return avx2_product(type, use);
 }
 
-void widen_bf16(Isa isa, DType type, const void* blocks, int64_t values, uint16_t* out) {
-  if (isa == Isa::amx) return amx::widen_bf16(type, blocks, values, out);
-  if (isa == Isa::avx512) return avx512::widen_bf16(type, blocks, values, out);
+void dequantize_bf16(Isa isa, DType type, const void* blocks, int64_t values, uint16_t* out) {
+  if (isa == Isa::amx) return amx::dequantize_bf16(type, blocks, values, out);
+  if (isa == Isa::avx512) return avx512::dequantize_bf16(type, blocks, values, out);
   CHECK(isa == Isa::avx2, isa_name(isa), dtype_name(type));
-  avx2::widen_bf16(type, blocks, values, out);
+  avx2::dequantize_bf16(type, blocks, values, out);
 }
 
 void pack_value_panel(Isa isa, const ValueRows& values, std::byte* panel) {

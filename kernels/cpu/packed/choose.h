@@ -11,19 +11,20 @@
 
 namespace potluck::cpu {
 
-// What a product is for: many rows a panel (a dense matrix), few (an expert: about 16); fine and
-// finest as packed_product.h has them, for many rows.
+// Use says what a product is for: many rows a panel (a dense matrix), few (an expert: about 16);
+// fine and finest as packed_product.h has them, for many rows.
 enum class Use : uint8_t { many, few, fine, finest };
 
 const PackedProduct& packed_product(Isa isa, DType type, Use use = Use::many);
 
-// Stored blocks to bf16, as dequantize_row and a rounding would; `values`: a multiple of the
-// block's.
-void widen_bf16(Isa isa, DType type, const void* blocks, int64_t values, uint16_t* out);
+// out = the values of stored blocks in bf16, as dequantize_row and a rounding make them; `values`
+// is a multiple of the block's.
+void dequantize_bf16(Isa isa, DType type, const void* blocks, int64_t values, uint16_t* out);
 
-// Their panel for the product of DType::bf16: out[r, c] = Σ_j x_r[j] · values[j, c]. Where it is of
-// integers, values of a column in rows that stay `together` share a scale, and a row's rounding
-// depends on those beside it, unless `most` is given: then all of them have that one's.
+// Packs values as a panel for the product of DType::bf16: out[r, c] = Σ_j x_r[j] · values[j, c].
+// Where that is a product of integers, a column's values in rows that stay `together` share a
+// scale, so that a row's rounding depends on those beside it, unless `most` is given: then all of
+// them have that one's.
 void pack_value_panel(Isa isa, const ValueRows& values, std::byte* panel);
 
 }  // namespace potluck::cpu

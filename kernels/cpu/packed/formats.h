@@ -1,6 +1,6 @@
 // The stored integer blocks as unsigned bytes with a scale, and a minimum or a zero point, for each
-// group of values:  x = scale · (q − kZero) − minimum.  Formats:
-// kernels/cpu/reference/dequantize.cc, which they meet value for value. For AVX2 and above.
+// group of values:  x = scale · (q − kZero) − minimum.  kernels/cpu/reference/dequantize.cc defines
+// the formats, and the values here are the same to the bit. All of it needs AVX2.
 //
 // All of it has internal linkage: each source compiles it for its own instruction set, and the
 // linker must not choose one for all.
@@ -12,7 +12,7 @@
 #include <cstring>
 
 #include "kernels/cpu/packed/packed_product.h"
-#include "kernels/cpu/reference/dequantize.h"  // for types that have no integer blocks
+#include "kernels/cpu/reference/dequantize.h"  // for types without integer blocks
 
 namespace potluck::cpu {
 namespace {
@@ -213,8 +213,8 @@ struct Stage {
   alignas(64) float minimum[kGroups][kPanelRows];
 };
 
-// In a panel, behind the values of a group: f32 scale[32], then f32 minimum[32] where the format
-// has one.
+// Behind the values of a group a panel has f32 scale[32], then f32 minimum[32] where the format has
+// one: so many bytes.
 template <typename Format>
 constexpr size_t kScaleBytes = kPanelRows * 4 * (Format::kMinimum ? 2 : 1);
 
@@ -226,8 +226,8 @@ inline void write_scales(const Stage<Format>& stage, int group, std::byte* to) {
                 sizeof(stage.minimum[group]));
 }
 
-// Unpacks the blocks of w's rows, one of each row at a time; write(stage, panel) lays their groups
-// out, kGroupBytes each.
+// Unpacks the blocks of w's rows, one of each row at a time; write(stage, panel) lays out their
+// groups, kGroupBytes each.
 template <typename Format, size_t kGroupBytes, typename Write>
 inline void pack_blocks(const WeightView& w, std::byte* panel, const Write& write) {
   Stage<Format> stage;
@@ -245,11 +245,11 @@ inline void pack_blocks(const WeightView& w, std::byte* panel, const Write& writ
   }
 }
 
-// Where a block of a stored panel, kValues columns of 32 rows, has what: values in runs of kRun
-// columns, of eight bits a byte each, of fewer a nibble and then bit 4, and bit 5, of each; then
-// f16 halves [kHalves][32 rows] and bytes factors [kFactors][groups][32 rows]. How values lie
-// within a run is each instruction set's own. At most 3 % more bytes than the file's blocks (Q4_K
-// and Q5_K; the others take the same).
+// The layout of a block of a stored panel, kValues columns of 32 rows. Its values lie in runs of
+// kRun columns: eight bits are a byte each; fewer are a nibble, and then bit 4, and bit 5, of each.
+// Behind them are f16 halves [kHalves][32 rows] and bytes factors [kFactors][groups][32 rows]. How
+// values lie within a run is each instruction set's own. A block takes at most 3 % more bytes than
+// the file's (Q4_K and Q5_K; the others take the same).
 inline constexpr int kRun = 32;
 
 template <typename Format>
@@ -270,7 +270,7 @@ size_t stored_bytes(int64_t columns) {
   return static_cast<size_t>(columns / Format::kValues) * StoredBlock<Format>::kBytes;
 }
 
-// body<Format>() for the format of a stored type; false if it has no integer blocks.
+// Calls body<Format>() for the format of a stored type; false if it has no integer blocks.
 template <typename Body>
 inline bool with_format(DType type, const Body& body) {
   switch (type) {
@@ -295,7 +295,7 @@ inline bool with_format(DType type, const Body& body) {
   }
 }
 
-// product<Format>() of the format of a stored type; none of one without integer blocks.
+// Returns product<Format>() for the format of a stored type; nullptr if it has no integer blocks.
 template <typename Product>
 inline const PackedProduct* product_of_format(DType type, const Product& product) {
   const PackedProduct* found = nullptr;

@@ -19,7 +19,7 @@ const PackedProduct& packed_product(Isa isa, DType type, Use) {
   __builtin_unreachable();
 }
 
-void widen_bf16(Isa isa, DType type, const void*, int64_t, uint16_t*) {
+void dequantize_bf16(Isa isa, DType type, const void*, int64_t, uint16_t*) {
   CHECK(false, isa_name(isa), dtype_name(type));
 }
 

@@ -16,8 +16,8 @@ size_t store_bytes(const PackedProduct& product, const WeightView& w, int64_t co
   return static_cast<size_t>(count * panel_count(w.rows / count)) * product.stored_bytes(w.columns);
 }
 
-// A task stores panels that lie side by side and fill huge pages: two threads that meet in a
-// page that nobody has touched both zero one, and one of the two is thrown away.
+// A task stores panels that lie side by side and fill huge pages: when two threads meet in a page
+// that nobody has touched, both zero one, and one of the two is thrown away.
 void store_panels(const PackedProduct& product, const WeightView& w, int64_t count, std::byte* to,
                   ThreadPool& pool) {
   const int64_t rows = w.rows / count, panels = panel_count(rows);

@@ -1,22 +1,23 @@
-// Packed products: how the fast path multiplies stored weights. Rows of x are packed once a
-// product (quantised to integers in blocks of 32, or rounded to bf16); 32 rows of W are unpacked at
-// a time into a panel that stays in L2, and all rows of x meet it there. So weights are read once,
-// as they are stored, and are never expanded in memory.
+// Packed products are how the fast path multiplies stored weights. Rows of x are packed once a
+// product (quantised to integers in blocks of 32, or rounded to bf16). 32 rows of W are packed at a
+// time into a panel that stays in L2 (the B panel of a GEMM), where the micro-kernel multiplies all
+// rows of x by it. So weights are read once, as they are stored, and are never expanded in memory.
 //
-// Fine products keep 16 bits of x, for twice the multiplications: two terms (int8 of 1 and of
-// 1/256, or bf16 and the bf16 of what it left), or on AVX2 int16. Q, K and V take them because
+// Fine products keep 16 bits of x, for twice the multiplications: as two terms (int8 of 1 and of
+// 1/256, or bf16 and the bf16 of what it left), or on AVX2 as int16. Q, K and V take them because
 // scores are not scaled by 1/√d, self-conditioning because a step hands its rounding on: with one
 // term everywhere the golden model of 4 bits loses 1.6 times what the reference loses in bf16
-// (worst step 5.5), so 0.7 (1.2). The finest do not round W either, as bf16 does: self-conditioning
-// again, which would turn that model's worst step to 3.2 by one other expert.
+// (worst step 5.5), with fine products there 0.7 (1.2). Finest products do not round W either, as
+// bf16 does; self-conditioning takes them, because rounding W would turn that model's worst step to
+// 3.2 by one other expert.
 //
-// Two ways to a panel. From the file's blocks: its pages need no loading and may be shared by
-// processes. Or from stored panels, reordered as the model is loaded, for what meets few rows, or
-// is read in slices: experts meet some 16 rows each, where unpacking took as long as multiplying
-// and 32 rows read side by side left the memory waiting (one layer on a core, Q8_0: 141 ms before,
-// 82 after, of 48 that reading takes); AMX multiplies so fast that unpacking took a third of a
-// dense product too (4.1 GFLOP: 5.9 ms before, 5.0 after; two terms 9.7 and 8.0. Xeon with AMX,
-// 2026-11-26).
+// A panel comes from the file's blocks or from a stored panel. The file's pages need no loading and
+// may be shared by processes. Stored panels are reordered as the model is loaded, for matrices that
+// meet few rows or are read in slices. Experts meet some 16 rows each: there unpacking the file's
+// blocks took as long as multiplying, and 32 rows read side by side left the memory waiting (one
+// layer on a core, Q8_0: 141 ms before, 82 after, of 48 that reading takes). AMX multiplies so fast
+// that unpacking took a third of a dense product too (4.1 GFLOP: 5.9 ms before, 5.0 after; two
+// terms 9.7 and 8.0. Xeon with AMX, 2026-11-26).
 //
 // Each out[r, c] is a sum in an order fixed by the columns of W alone: on one instruction set a
 // row's bits do not depend on the rows beside it, on threads, or on how a product is cut.
@@ -38,7 +39,7 @@ constexpr int64_t panel_count(int64_t rows) {
   return (rows + kPanelRows - 1) / kPanelRows;
 }
 
-// Packed rows, `stride` bytes apart.
+// Packed rows lie `stride` bytes apart.
 struct PackedRows {
   std::byte* data;
   size_t stride;
@@ -47,10 +48,10 @@ struct PackedRows {
   PackedRows from(int64_t r) const { return {(*this)[r], stride}; }
 };
 
-// out[r · out_stride + c] = Σ_i x_r[i] · w[c, i] for the packed rows x[0, rows), c < count; with
-// `keep` it starts at keep[r] · out[r · out_stride + c].
+// The operands of the micro-kernel: out[r · out_stride + c] = Σ_i x_r[i] · w[c, i] for the packed
+// rows x[0, rows), c < count; with `keep` it starts at keep[r] · out[r · out_stride + c].
 // Meanwhile `next`, the stored bytes of the panel that this thread will most likely pack next, are
-// brought into L2: no hardware prefetcher follows 32 rows read side by side. (Experts, Q8_0: 60 ms
+// prefetched to L2: no hardware prefetcher follows 32 rows read side by side. (Experts, Q8_0: 60 ms
 // a layer on one core, 116 without.)
 struct PanelProduct {
   PackedRows x;
@@ -62,8 +63,8 @@ struct PanelProduct {
   const float* keep = nullptr;
   const std::byte* next = nullptr;
   size_t next_bytes = 0;
-  std::byte* work = nullptr;      // for stored panels: panel_bytes
-  const float* factor = nullptr;  // [count]: sums are multiplied by, before they are added
+  std::byte* work = nullptr;      // for stored panels: panel_bytes of room
+  const float* factor = nullptr;  // [count]: each sum is multiplied by its own, then added
 };
 
 // Columns [first, first + count) of a stored panel of `columns`.
@@ -72,13 +73,13 @@ struct StoredSlice {
   int64_t columns = 0, first = 0, count = 0;
 };
 
-// What x and W are multiplied as.
+// x and W are multiplied as these.
 enum class Numbers : uint8_t { integers, bf16, f32 };
 
-// Products with W of one stored type on one instruction set. K = columns of W.
+// The products with W of one stored type on one instruction set. K is the number of W's columns.
 struct PackedProduct {
-  const char* name;                      // "int8", "bf16"
-  int64_t together;                      // terms summed in one go: left out, if at all, as one
+  const char* name;  // "int8", "bf16"
+  int64_t together;  // terms summed in one go: they are left out together or not at all
   size_t (*row_bytes)(int64_t columns);  // of a packed row of x: an odd number of cache lines
   void (*pack_row)(const float* x, int64_t columns, std::byte* packed);
   size_t (*panel_bytes)(int64_t columns);
@@ -86,20 +87,20 @@ struct PackedProduct {
   void (*multiply)(const PanelProduct& product);
   Numbers numbers;
 
-  // The same with panels that were reordered when the model was loaded (PanelProduct::panel is a
-  // stored one, without `keep`, and with `work`); nullptr where there are none.
+  // The same with stored panels: PanelProduct::panel is one, `work` is given and `keep` is not.
+  // nullptr where there are none.
   size_t (*stored_bytes)(int64_t columns) = nullptr;
   void (*store_panel)(const WeightView& w, std::byte* stored) = nullptr;  // w.rows ≤ kPanelRows
   void (*multiply_stored)(const PanelProduct& product) = nullptr;
 
-  // For many rows a stored panel is opened, `slice` columns at a time, into what pack_panel would
-  // have made of W. multiply_open's p.panel is `own`, opened, and p.x are packed rows of its
-  // columns alone; meanwhile it opens `next`, unless that is empty, into p.work. nullptr where
+  // For many rows a stored panel is unpacked, `slice` columns at a time, into what pack_panel would
+  // have made of W. multiply_unpacked's p.panel is `own`, unpacked, and p.x are packed rows of its
+  // columns alone; meanwhile it unpacks `next`, unless that is empty, into p.work. nullptr where
   // stored panels are for few rows alone.
   int64_t slice = 0;
-  void (*open_panel)(const StoredSlice& own, std::byte* panel) = nullptr;
-  void (*multiply_open)(const PanelProduct& p, const StoredSlice& own,
-                        const StoredSlice& next) = nullptr;
+  void (*unpack_panel)(const StoredSlice& own, std::byte* panel) = nullptr;
+  void (*multiply_unpacked)(const PanelProduct& p, const StoredSlice& own,
+                            const StoredSlice& next) = nullptr;
 };
 
 inline PackedRows take_rows(const PackedProduct& product, int64_t columns, int64_t rows,
@@ -108,7 +109,8 @@ inline PackedRows take_rows(const PackedProduct& product, int64_t columns, int64
   return {arena.take<std::byte>(static_cast<size_t>(rows) * stride), stride};
 }
 
-// The stored bytes of W's panel that begins at row `first`; none past the end.
+// Has `product` prefetch the stored bytes of W's panel that begins at row `first`; past the end
+// there are none.
 inline void set_next(const WeightView& w, int64_t first, PanelProduct& product) {
   if (first >= w.rows) return;
   const WeightView panel =
@@ -117,19 +119,20 @@ inline void set_next(const WeightView& w, int64_t first, PanelProduct& product) 
   product.next_bytes = row_bytes(w.type, w.columns) * static_cast<size_t>(panel.rows);
 }
 
-// The stored panels of W [count · rows, columns], matrix by matrix, by all threads: `to` has
-// store_bytes and is touched nowhere twice. (Loading 2.7 GB, Q8_0, by 2
-// threads, in turns: 0.81 s with one panel a task and values unpacked, 0.39 now, of which zeroing
-// takes half; Xeon with AMX, 2026-11-26.)
+// Stores W [count · rows, columns] as panels, matrix by matrix, by all threads: `to` has
+// store_bytes bytes, and no page of it is touched twice. (Loading 2.7 GB, Q8_0, by 2 threads, in
+// turns: 0.81 s with one panel a task and values unpacked, 0.39 now, of which zeroing takes half;
+// Xeon with AMX, 2026-11-26.)
 size_t store_bytes(const PackedProduct& product, const WeightView& w, int64_t count);
 void store_panels(const PackedProduct& product, const WeightView& w, int64_t count, std::byte* to,
                   ThreadPool& pool);
 
-// Rows of bf16 values to be weighted: [terms, count], `stride` elements apart, count ≤ kPanelRows.
+// Rows of bf16 values that are to be weighted and summed: [terms, count], `stride` elements apart,
+// count ≤ kPanelRows.
 struct ValueRows {
   const uint16_t* data;
   int64_t stride, terms, count;
-  float most = 0;  // of any |value|, if known
+  float most = 0;  // the greatest |value|, if known
 };
 
 }  // namespace potluck::cpu

@@ -1,4 +1,4 @@
-// How tiles are cut and panels filled: what the packed products share.
+// The packed products share how tiles are cut and panels filled.
 //
 // All of it has internal linkage: each source compiles it for its own instruction set, and the
 // linker must not choose one for all.
@@ -12,7 +12,7 @@
 namespace potluck::cpu {
 namespace {
 
-// Up to an odd number of cache lines, so that rows side by side fall into different sets.
+// Rounds up to an odd number of cache lines, so that rows side by side fall into different sets.
 constexpr size_t odd_lines(size_t bytes) {
   return (((bytes + 63) / 64) | 1) * 64;
 }
@@ -33,7 +33,7 @@ class Prefetch final {
   size_t bytes_;
 };
 
-// The packed rows of a tile, where a loop finds them.
+// The addresses of a tile's packed rows, where a loop finds them.
 template <int kRows>
 struct TileRows {
   const std::byte* at[kRows];
@@ -46,7 +46,8 @@ constexpr int64_t tile_count(int64_t rows, int rows_max) {
   return (rows + rows_max - 1) / rows_max;
 }
 
-// Cuts rows into tiles of at most kRowsMax, as even as can be; body<tile rows>(first row).
+// Cuts rows into tiles of at most kRowsMax, as even as can be, and calls body<tile rows>(first
+// row).
 template <int kRowsMax, typename Body>
 inline __attribute__((always_inline)) void each_tile(int64_t rows, const Body& body) {
   int64_t first = 0;
@@ -61,18 +62,20 @@ inline __attribute__((always_inline)) void each_tile(int64_t rows, const Body& b
   }
 }
 
-// Stored values [first, first + n) of each row of w, by widen(blocks, n, to), in `stage`
-// [kPanelRows][stride]; zeros behind them up to `padded`.
-template <typename Value, typename Widen>
+constexpr int64_t kStaged = 256;  // values of a row dequantized at a time: a block of any type
+
+// Dequantizes values [first, first + n) of each row of w, by dequantize(blocks, n, to), to `stage`
+// [kPanelRows][kStaged], with zeros behind them up to `padded`.
+template <typename Value, typename Dequantize>
 inline void stage_rows(const WeightView& w, int64_t first, int64_t n, int64_t padded, Value* stage,
-                       int64_t stride, const Widen& widen) {
+                       const Dequantize& dequantize) {
   const BlockShape shape = block_shape(w.type);
   const size_t row = row_bytes(w.type, w.columns);
   const auto offset = static_cast<size_t>(first / shape.values * shape.bytes);
   const auto* bytes = static_cast<const std::byte*>(w.blocks);
   for (int64_t c = 0; c < w.rows; ++c) {
-    Value* to = stage + c * stride;
-    widen(bytes + static_cast<size_t>(c) * row + offset, n, to);
+    Value* to = stage + c * kStaged;
+    dequantize(bytes + static_cast<size_t>(c) * row + offset, n, to);
     std::memset(to + n, 0, static_cast<size_t>(padded - n) * sizeof(*to));
   }
 }

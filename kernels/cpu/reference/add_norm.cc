@@ -41,7 +41,7 @@ BranchRow branch_row(const Branch& branch, int64_t t, int64_t n, float eps) {
   return {h, branch.norm ? inverse_rms(h, n, eps) : 1.0f, branch.norm};
 }
 
-// The row of h: one branch as it lies, or in `out`.
+// Returns the row of h: one branch as it lies, or what was summed in `out`.
 const float* sum_of_branches(const AddNorm& a, int64_t t, int64_t n, float* out) {
   if (!a.second.h && !a.first.norm) return a.first.h + t * n;
   const BranchRow first = branch_row(a.first, t, n, a.eps);

@@ -1,4 +1,5 @@
-// A residual sum behind a norm, the end of each half of a layer (shard/MODEL.md §2.1).
+// add_norm adds a normed branch, or the norm of a sum of two, to the residual: the end of each half
+// of a layer (shard/MODEL.md §2.1).
 #pragma once
 
 #include <cstdint>
@@ -8,14 +9,15 @@
 
 namespace potluck::cpu {
 
-// h, [rows, n], or with a norm's weight [n] rms(h[t,:]) ⊙ norm; h may be nullptr: nothing.
+// A branch is h, [rows, n], or with a norm's weight [n] rms(h[t,:]) ⊙ norm; without h it is
+// nothing.
 struct Branch {
   const float* h = nullptr;
   const float* norm = nullptr;
 };
 
 // out[t,:] = (x1[t,:] + rms(h[t,:]) ⊙ weight) · scale, rounded to `stream`; h[t,:] is the sum of
-// the branches, of which the second needs a first. out is none of the others.
+// the branches, of which the second needs a first. out is none of the operands.
 struct AddNorm {
   const float* x1;
   Branch first, second;

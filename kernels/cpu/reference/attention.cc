@@ -1,7 +1,7 @@
-// Attention of one segment: scores over the visible keys in order, softmax, weighted sum of V in
-// the same order. A task takes one KV head and a block of rows whose query heads share it, so that
-// each tile of K and V is widened once for all of them. Scores are kept whole (two passes), so that
-// a row's bits depend on its keys alone.
+// Attention of one segment: scores over the visible keys in order, softmax, then the weighted sum
+// of V in the same order. A task takes one KV head and a block of rows whose query heads share it,
+// so that each tile of K and V is dequantized once for all of them. Scores are kept whole (two
+// passes), so that a row's bits depend on its keys alone.
 #include "kernels/cpu/reference/attention.h"
 
 #include <algorithm>
@@ -40,15 +40,15 @@ struct Block {
 
   int64_t per_kv() const { return heads_per_kv(shape); }
   int64_t vectors() const { return (row_end - row_begin) * per_kv(); }
-  // Where row t's query heads begin in q or out.
+  // The place where row t's query heads begin in q or out.
   int64_t offset(int64_t t) const {
     return (t * shape.heads + kv_head * per_kv()) * shape.head_dim;
   }
 };
 
-// tile[j, :] = key or value first + j of the union, widened.
-void widen_tile(const Block& b, const void* cache, const void* fresh, int64_t first,
-                int64_t count) {
+// tile[j, :] = key or value first + j of the union, dequantized.
+void dequantize_tile(const Block& b, const void* cache, const void* fresh, int64_t first,
+                     int64_t count) {
   const int64_t cached = b.keys.last - b.keys.first;
   const size_t head_bytes = row_bytes(b.shape.kv_type, b.shape.head_dim);
   for (int64_t j = 0; j < count; ++j) {
@@ -67,7 +67,7 @@ void each_tile(const Block& b, const void* cache, const void* fresh, const Body&
   const int64_t n = b.keys.count();
   for (int64_t first = 0; first < n; first += kKeyTile) {
     const int64_t count = std::min(kKeyTile, n - first);
-    widen_tile(b, cache, fresh, first, count);
+    dequantize_tile(b, cache, fresh, first, count);
     body(first, count);
   }
 }
@@ -80,7 +80,8 @@ void softmax_scores(float* scores, int64_t n) {
   for (int64_t i = 0; i < n; ++i) scores[i] *= inverse;
 }
 
-// Softmax of each row over the keys that it sees; keys that only its neighbours see weigh nothing.
+// Takes the softmax of each row over the keys that it sees; keys that only its neighbours see weigh
+// nothing.
 void softmax_block(const Block& b) {
   const int64_t n = b.keys.count();
   for (int64_t t = b.row_begin; t < b.row_end; ++t) {

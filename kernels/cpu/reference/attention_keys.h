@@ -1,4 +1,5 @@
-// Which keys a row of a segment sees: what the reference and the fast attention share.
+// visible_keys says which keys a row of a segment sees, for the reference and the fast attention
+// alike.
 #pragma once
 
 #include <algorithm>
@@ -8,7 +9,7 @@
 
 namespace potluck::cpu {
 
-// Cached positions [first, last), then `fresh` rows of the canvas.
+// Cached positions [first, last) are visible, then `fresh` rows of the canvas.
 struct Visible {
   int64_t first, last, fresh;
   int64_t count() const { return last - first + fresh; }

@@ -1,3 +1,4 @@
+// One function a stored format, each with its layout and formula, and loops that become vectors.
 #include "kernels/cpu/reference/dequantize.h"
 
 #include <algorithm>
@@ -11,8 +12,9 @@
 namespace potluck::cpu {
 namespace {
 
-// f32_from_f16 (topology/base/dtype.h) where loops over it become vectors: the bits 13 places up
-// are the value by 2⁻¹¹², subnormals included; infinities and NaNs keep the greatest exponent.
+// f32_from_f16 (topology/base/dtype.h), written so that loops over it become vectors: the bits 13
+// places up are the value by 2⁻¹¹², subnormals included; infinities and NaNs keep the greatest
+// exponent.
 POTLUCK_INLINE float f16_value(uint16_t half) {
   const uint32_t bits = static_cast<uint32_t>(half & 0x7fff) << 13;
   const auto value = std::bit_cast<uint32_t>(std::bit_cast<float>(bits) * 0x1p112f);
@@ -139,7 +141,7 @@ struct ScaleMin {
   float scale, min;
 };
 
-// 6-bit scale and min of group g of q4_k and q5_k, out of 12 bytes.
+// Reads the 6-bit scale and min of group g of q4_k and q5_k, out of 12 bytes.
 ScaleMin scale_min(const uint8_t* s, int g) {
   if (g < 4) return {static_cast<float>(s[g] & 63), static_cast<float>(s[g + 4] & 63)};
   return {static_cast<float>((s[g + 4] & 15) | ((s[g - 4] >> 6) << 4)),
@@ -273,7 +275,7 @@ void to_q4_0(const float* x, uint8_t* b) {
     b[2 + j] = static_cast<uint8_t>(level(x[j]) | (level(x[j + 16]) << 4));
 }
 
-// bf16_from_f32 (topology/base/dtype.h) where loops over it become vectors.
+// bf16_from_f32 (topology/base/dtype.h), written so that loops over it become vectors.
 POTLUCK_INLINE uint32_t bf16_bits(float x) {
   const auto bits = std::bit_cast<uint32_t>(x);
   const uint32_t rounded = bits + 0x7fff + ((bits >> 16) & 1);
@@ -288,7 +290,7 @@ POTLUCK_CLONES void quantize_bf16(const float* x, uint16_t* out, int64_t values)
   for (int64_t i = 0; i < values; ++i) out[i] = static_cast<uint16_t>(bf16_bits(x[i]));
 }
 
-// All ones where it is so.
+// Returns all ones where it is so.
 POTLUCK_INLINE int32_t mask_of(bool so) {
   return -static_cast<int32_t>(so);
 }

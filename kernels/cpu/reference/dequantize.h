@@ -1,4 +1,5 @@
-// Stored blocks to f32, bit for bit as ggml defines them (formats: each function's comment).
+// Converts stored blocks to f32, bit for bit as ggml defines them (each function of dequantize.cc
+// has its format), and back.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +11,8 @@ namespace potluck::cpu {
 // out[0..values) = the values of the blocks at `blocks`. values: a multiple of the block's.
 void dequantize_row(DType type, const void* blocks, float* out, int64_t values);
 
-// The way back, for hops (q8_0), caches (bf16) and synthetic models: f32, f16, bf16, q8_0, q4_0 by
-// rounding to nearest; other types CHECK.
+// quantize_row goes the way back, for hops (q8_0), caches (bf16) and synthetic models: f32, f16,
+// bf16, q8_0 and q4_0 by rounding to nearest; other types CHECK.
 bool can_quantize(DType type);
 void quantize_row(DType type, const float* in, void* blocks, int64_t values);
 

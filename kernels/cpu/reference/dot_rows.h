@@ -1,5 +1,5 @@
-// How dot products are blocked: tiles of accumulators of 16 lanes, which fill 16 of AVX-512's 32
-// registers or 12 of AVX2's 16. Compiled twice: with a product and a sum rounded apart
+// Dot products are blocked in tiles of accumulators of 16 lanes, which fill 16 of AVX-512's 32
+// registers or 12 of AVX2's 16. This is compiled twice: with a product and a sum rounded apart
 // (row_products.cc), and as one (fused_dot_products.cc).
 //
 // All of it has internal linkage: the linker must not choose one for both.
@@ -26,7 +26,7 @@ struct TileOf<WideLanes> {
 // terms are 32 KB. (With whole rows of 2816 terms everything came from L2, at half the speed.)
 constexpr int64_t kBlockRows = 32, kBlockColumns = 16, kPiece = 512;
 
-// Of this processor, where functions have clones.
+// Whether this processor has wide lanes; false where functions have no clones.
 POTLUCK_INLINE bool wide_lanes() {
 #if POTLUCK_HAS_CLONES
   return __builtin_cpu_supports("avx512f");
@@ -35,7 +35,7 @@ POTLUCK_INLINE bool wide_lanes() {
 #endif
 }
 
-// sums[r][c] += x[r, i …] · w[c, i …] of what load takes.
+// sums[r][c] += x[r, i …] · w[c, i …], of as many values as load takes.
 template <typename AnyLanes, int kRows, int kColumns, typename Load>
 POTLUCK_INLINE void add_lanes(ConstRows x, ConstRows w, int64_t i, const Load& load,
                               AnyLanes (&sums)[kRows][kColumns]) {
@@ -69,7 +69,7 @@ POTLUCK_INLINE void add_tile(ConstRows x, ConstRows w, int64_t terms, AnyLanes* 
     for (int c = 0; c < kColumns; ++c) block[r * kBlockColumns + c] = sums[r][c];
 }
 
-// kRows rows of x against the columns of a block.
+// Multiplies kRows rows of x by the columns of a block.
 template <int kRows, typename AnyLanes>
 POTLUCK_INLINE void add_strip(ConstRows x, ConstRows w, int64_t columns, int64_t terms,
                               AnyLanes* block) {
@@ -80,7 +80,7 @@ POTLUCK_INLINE void add_strip(ConstRows x, ConstRows w, int64_t columns, int64_t
   for (; c < columns; ++c) add_tile<kRows, 1>(x, from(c), terms, block + c);
 }
 
-// body<n>() for n = rows, of at most kMost.
+// Calls body<n>() for n = rows, of at most kMost.
 template <int kMost, typename Body>
 POTLUCK_INLINE void with_rows(int64_t rows, const Body& body) {
   if constexpr (kMost > 1)

@@ -5,7 +5,8 @@
 
 namespace potluck::cpu {
 
-// out = x · scale ⊙ weight, weight may be nullptr; out = a + b.  [n]; out may be x, a or b.
+// scale_row: out = x · scale ⊙ weight; weight may be nullptr. add_row: out = a + b. All are [n],
+// and out may be x, a or b.
 void scale_row(const float* x, float scale, const float* weight, int64_t n, float* out);
 void add_row(const float* a, const float* b, int64_t n, float* out);
 

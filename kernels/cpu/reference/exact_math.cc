@@ -1,3 +1,4 @@
+// Series and exact splits whose every rounding is the same on every machine.
 #include "kernels/cpu/reference/exact_math.h"
 
 #include <bit>
@@ -27,7 +28,7 @@ POTLUCK_INLINE double exp_reduced(double r) {
   return 1.0 + (r + r * r * sum);
 }
 
-// For −708.39… ≤ x < 709.78…. The sum with the magic number holds n in its low bits as well: no
+// e^x for −708.39… ≤ x < 709.78…. The sum with the magic number holds n in its low bits as well: no
 // conversion, so that loops over this become vectors.
 POTLUCK_INLINE double exp_within(double x) {
   const double rounded = x * kLog2E + kRoundMagic, n = rounded - kRoundMagic;

@@ -1,3 +1,4 @@
+// Groups slots by counting, and sums a token's outputs in registers.
 #include "kernels/cpu/reference/expert_groups.h"
 
 #include <algorithm>
@@ -51,7 +52,7 @@ ExpertGroups take_groups(size_t slots, int experts, Arena& arena) {
   return g;
 }
 
-// A counting sort.
+// Sorts by counting.
 void group_by_expert(const int32_t* expert, int experts, const ExpertGroups& g) {
   std::fill(g.begin, g.begin + experts + 1, 0);
   for (int64_t i = 0; i < g.slots; ++i) ++g.begin[expert[i] + 1];

@@ -1,5 +1,5 @@
-// The (row, k) slots of a routed pass, grouped by expert: what the reference and the fast experts
-// share.
+// The (row, k) slots of a routed pass, grouped by expert, for the reference and the fast experts
+// alike.
 #pragma once
 
 #include <cstddef>

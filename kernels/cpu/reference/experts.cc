@@ -1,4 +1,4 @@
-// Experts (model.md §2.4).
+// Rows are gathered by expert, pass through it together, and are summed a token at a time.
 #include "kernels/cpu/reference/experts.h"
 
 #include <algorithm>

@@ -1,6 +1,6 @@
-// Sixteen f32 lanes: the one order in which every long sum of the reference runs. Lane j takes the
-// terms j, j + 16, …; the lanes are then added pairwise. Vector extensions keep that order on any
-// instruction set (contraction is off), so the bits are the same everywhere.
+// Sixteen f32 lanes are the one order in which every long sum of the reference runs. Lane j takes
+// the terms j, j + 16, …; the lanes are then added pairwise. Vector extensions keep that order on
+// any instruction set (contraction is off), so the bits are the same everywhere.
 //
 // They are two vectors of eight, because a vector that the instruction set does not have lives in
 // memory: with one of sixteen the same code was up to twelve times slower on AVX2 (Zen 3,
@@ -19,7 +19,7 @@
 #define POTLUCK_HAS_CLONES 0
 #define POTLUCK_CLONES
 #endif
-// What a clone calls must be inlined into it to be compiled for its level.
+// A clone's callees must be inlined into it to be compiled for its level.
 #define POTLUCK_INLINE inline __attribute__((always_inline))
 
 namespace potluck::cpu {
@@ -54,7 +54,7 @@ POTLUCK_INLINE void operator*=(Lanes& a, float b) {
   a = a * b;
 }
 
-// The greater of each; a's beside what is not a number.
+// a = the greater of each lane; a's beside what is not a number.
 POTLUCK_INLINE void raise_lanes(Lanes& a, const Lanes& b) {
   a.low = b.low > a.low ? b.low : a.low;
   a.high = b.high > a.high ? b.high : a.high;
@@ -69,7 +69,7 @@ POTLUCK_INLINE void load_lanes(const float* p, WideLanes& lanes) {
   std::memcpy(&lanes, p, sizeof(lanes));
 }
 
-// The first n < 16 values; the other lanes are zero.
+// Loads the first n < 16 values; the other lanes are zero.
 template <typename AnyLanes>
 POTLUCK_INLINE void load_lanes_part(const float* p, int64_t n, AnyLanes& lanes) {
   float values[kLanes] = {};
@@ -93,7 +93,7 @@ POTLUCK_INLINE void store_lanes_part(float* p, int64_t n, const AnyLanes& lanes)
   std::memcpy(p, values, static_cast<size_t>(n) * sizeof(float));
 }
 
-// What loads all sixteen values, or the first `count` of them.
+// Loads all sixteen values, or the first `count` of them.
 struct LoadWhole {
   template <typename AnyLanes>
   POTLUCK_INLINE void operator()(const float* p, AnyLanes& lanes) const {
@@ -108,7 +108,7 @@ struct LoadPart {
   }
 };
 
-// step(i, load) for i = 0, 16, … < n; load(p, lanes) takes what there is of 16 values at p.
+// Calls step(i, load) for i = 0, 16, … < n; load(p, lanes) takes what there is of 16 values at p.
 template <typename Step>
 POTLUCK_INLINE void each_lanes(int64_t n, const Step& step) {
   const int64_t whole = n / kLanes * kLanes;

@@ -1,4 +1,4 @@
-// out = x · Wᵀ. Panels of kPanel weight rows are widened to f32 once for all rows of x.
+// Panels of kPanel weight rows are dequantized to f32 once for all rows of x.
 #include "kernels/cpu/reference/matmul.h"
 
 #include <algorithm>
@@ -21,10 +21,10 @@ void matmul(ConstRows x, int64_t rows, const WeightView& w, Rows out, float* scr
             ThreadPool& pool) {
   const int64_t panels = (w.rows + kPanel - 1) / kPanel;
   pool.for_each(panels, [&](int64_t panel, int thread) {
-    float* wide = scratch + static_cast<size_t>(thread) * matmul_scratch(w.columns);
+    float* values = scratch + static_cast<size_t>(thread) * matmul_scratch(w.columns);
     const int64_t first = panel * kPanel, count = std::min(kPanel, w.rows - first);
-    dequantize_row(w.type, w.slice(first, count).blocks, wide, count * w.columns);
-    dot_products(x, rows, {wide, w.columns}, count, w.columns, {out.data + first, out.stride});
+    dequantize_row(w.type, w.slice(first, count).blocks, values, count * w.columns);
+    dot_products(x, rows, {values, w.columns}, count, w.columns, {out.data + first, out.stride});
   });
 }
 

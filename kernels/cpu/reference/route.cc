@@ -1,4 +1,4 @@
-// Router (model.md §2.4): a task takes some rows all the way, while they are in its caches.
+// A task takes some rows all the way from norm to choice, while they are in its caches.
 #include "kernels/cpu/reference/route.h"
 
 #include <algorithm>
@@ -14,7 +14,7 @@ namespace potluck::cpu {
 namespace {
 
 constexpr int64_t kRowsATask = 32;  // 32 · 2816 · 4 B = 360 KB beside a panel: within L2
-constexpr int64_t kPanel = 16;      // experts whose weights are widened at a time, as matmul's
+constexpr int64_t kPanel = 16;      // experts whose weights are dequantized at a time, as matmul's
 
 // The k largest of p (ties: lowest index) in falling order, normalised and scaled.
 void choose(float* p, int64_t experts, const RouterView& router, int32_t* expert, float* weight) {

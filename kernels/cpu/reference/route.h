@@ -32,7 +32,7 @@ size_t route_scratch(int64_t rows, int64_t hidden, int64_t experts, int threads)
 // lowest index), each divided by their sum and multiplied by per_expert_scale.
 void route(const RouteRows& rows, const RouterView& router, float* scratch, ThreadPool& pool);
 
-// The same by other products than dot_products: the fast kernels' own.
+// Routes by other products than dot_products, for the fast kernels.
 using DotProducts = void(ConstRows x, int64_t rows, ConstRows w, int64_t columns, int64_t terms,
                          Rows out);
 void route_by(DotProducts* products, const RouteRows& rows, const RouterView& router,

@@ -1,3 +1,4 @@
+// Tiles of E are dequantized one after another; threads share a tile's rows, then the canvas' rows.
 #include "kernels/cpu/reference/vocab_attention.h"
 
 #include <algorithm>
@@ -14,7 +15,7 @@ namespace {
 constexpr int64_t kRowsPerTask = 16;  // 16 · 2816 · 4 B = 180 KB of h stay in L2 over a tile
 
 struct TileScratch {
-  float* wide;    // [kSampleTile, H] the tile of E
+  float* e;       // [kSampleTile, H] the tile of E
   float* logits;  // [rows, kSampleTile], then e^(z − max)
 };
 
@@ -23,9 +24,10 @@ TileScratch take_scratch(void* scratch, int64_t hidden) {
   return {p, p + kSampleTile * hidden};
 }
 
-void widen(const WeightView& table, int64_t first, int64_t ids, float* wide, ThreadPool& pool) {
+void dequantize_rows(const WeightView& table, int64_t first, int64_t ids, float* e,
+                     ThreadPool& pool) {
   pool.for_each(ids, [&](int64_t j, int) {
-    dequantize_row(table.type, table.slice(first + j, 1).blocks, wide + j * table.columns,
+    dequantize_row(table.type, table.slice(first + j, 1).blocks, e + j * table.columns,
                    table.columns);
   });
 }
@@ -38,17 +40,17 @@ void each_rows(int64_t rows, ThreadPool& pool, const Body& body) {
   });
 }
 
-// One tile of E, widened, and the rows' logits on it.
+// One tile of E in f32, and the rows' logits on it.
 struct Tile {
   int64_t first_id, ids;
-  const float* wide;  // [ids, H]
-  float* logits;      // [rows, ids], then e^(z − max)
+  const float* e;  // [ids, H]
+  float* logits;   // [rows, ids], then e^(z − max)
 };
 
 void capped_logits(const VocabRequest& request, const Tile& tile, int64_t begin, int64_t count) {
   const int64_t hidden = request.hidden;
   float* logits = tile.logits + begin * tile.ids;
-  dot_products({request.h + begin * hidden, hidden}, count, {tile.wide, hidden}, tile.ids, hidden,
+  dot_products({request.h + begin * hidden, hidden}, count, {tile.e, hidden}, tile.ids, hidden,
                {logits, tile.ids});
   exact_softcaps(logits, count * tile.ids, request.softcap);
 }
@@ -62,7 +64,7 @@ void fold_rows(const VocabRequest& request, const Tile& tile, int64_t begin, int
     if (keep == 1.0f) continue;
     for (int64_t i = t * hidden; i < (t + 1) * hidden; ++i) soft[i] *= keep;
   }
-  add_weighted_sums({tile.logits + begin * ids, ids}, count, {tile.wide, hidden}, ids, hidden,
+  add_weighted_sums({tile.logits + begin * ids, ids}, count, {tile.e, hidden}, ids, hidden,
                     {soft + begin * hidden, hidden});
 }
 
@@ -81,8 +83,8 @@ void vocab_attention(const VocabRequest& request, VocabPartial* partial, float* 
   std::fill(soft, soft + rows * hidden, 0.0f);
   for (int64_t first = 0; first < request.table.rows; first += kSampleTile) {
     const int64_t ids = std::min<int64_t>(kSampleTile, request.table.rows - first);
-    const Tile tile{request.first_id + first, ids, s.wide, s.logits};
-    widen(request.table, first, ids, s.wide, pool);
+    const Tile tile{request.first_id + first, ids, s.e, s.logits};
+    dequantize_rows(request.table, first, ids, s.e, pool);
     each_rows(rows, pool, [&](int64_t begin, int64_t count) {
       capped_logits(request, tile, begin, count);
       if (!request.tap) fold_rows(request, tile, begin, count, partial, soft);
@@ -138,12 +140,12 @@ void soft_from_logits(const float* z, int64_t rows, const WeightView& table, flo
   for (int64_t t = 0; t < rows; ++t) max[t] = *std::max_element(z + t * vocab, z + (t + 1) * vocab);
   for (int64_t first = 0; first < vocab; first += kSampleTile) {
     const int64_t ids = std::min<int64_t>(kSampleTile, vocab - first);
-    widen(table, first, ids, s.wide, pool);
+    dequantize_rows(table, first, ids, s.e, pool);
     each_rows(rows, pool, [&](int64_t begin, int64_t count) {
       for (int64_t t = begin; t < begin + count; ++t)
         for (int64_t j = 0; j < ids; ++j)
           s.logits[t * ids + j] = exact_exp(z[t * vocab + first + j] - max[t]);
-      add_weighted_sums({s.logits + begin * ids, ids}, count, {s.wide, hidden}, ids, hidden,
+      add_weighted_sums({s.logits + begin * ids, ids}, count, {s.e, hidden}, ids, hidden,
                         {soft + begin * hidden, hidden});
     });
   }

@@ -2,8 +2,8 @@
 // the tied table E, with Q = h and K = V = E. Logits live a tile at a time and are never stored.
 //
 // Sampling is an exponential race: vocabulary tiles of fixed width kSampleTile each draw e = −ln u;
-// the tile with the least e / mass wins, a second uniform picks inside it. Exact, associative, free
-// of order.
+// the tile with the least e / mass wins, and a second uniform picks an id inside it. It is exact
+// and associative, and no order changes it.
 #pragma once
 
 #include <cstddef>
@@ -18,9 +18,10 @@ namespace potluck::cpu {
 
 inline constexpr int kSampleTile = 256;  // part of the definition, whatever a kernel's blocking
 
-// What one range of E's rows says of one canvas row. Mergeable, ranges in any order.
+// The result of one range of E's rows for one canvas row. Results can be merged, ranges in any
+// order.
 struct VocabPartial {
-  float max;       // of z = softcap(logit) / t over the range
+  float max;       // the greatest z = softcap(logit) / t of the range
   float mass;      // Σ e^(z − max)
   float moment;    // Σ (z − max) · e^(z − max): small where the row is sure
   float best;      // the greatest z (equals max) …
@@ -33,9 +34,8 @@ struct VocabRequest {
   const float* h = nullptr;  // [rows, H], after the final norm
   int64_t rows = 0;
   int64_t hidden = 0;
-  WeightView
-      table;  // rows [first_id, first_id + table.rows) of E; first_id: multiple of kSampleTile
-  int64_t first_id = 0;
+  WeightView table;      // rows [first_id, first_id + table.rows) of E
+  int64_t first_id = 0;  // a multiple of kSampleTile
   float softcap = 30.0f;
   // Per row, because rows of several canvases may share a pass:
   const float* inverse_temperature = nullptr;  // [rows]
@@ -45,7 +45,7 @@ struct VocabRequest {
   std::function<void(int64_t first_id, int64_t ids, const float* logits)> tap;
 };
 
-// Shape-only sizes, for reserving: bytes of scratch.
+// Bytes of scratch, which depend on shapes alone.
 size_t vocab_scratch(int64_t rows, int64_t hidden, int threads);
 
 // partial: [rows]; soft: [rows, H] = Σ e^(z − max)·E over the range (not yet divided by mass).
@@ -59,8 +59,8 @@ void merge(VocabPartial* into, float* soft_into, const VocabPartial* from, const
 // entropy = ln Σe^z − Σ z·p (nats, ≥ 0); soft[t,:] /= mass.
 void finish(const VocabPartial* partial, int64_t rows, int64_t hidden, float* entropy, float* soft);
 
-// One pass of a recorded distribution: soft = Σ softmax(z)·E for given z [rows, V] (verify's forced
-// replay; tests). z = logits / t.
+// soft = Σ softmax(z)·E for a recorded distribution z [rows, V], z = logits / t (verify's forced
+// replay; tests).
 void soft_from_logits(const float* z, int64_t rows, const WeightView& table, float* soft,
                       float* scratch, ThreadPool& pool);
 

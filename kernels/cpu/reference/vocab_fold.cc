@@ -1,3 +1,4 @@
+// Reduces a tile, lets it race for the sample, and adds its sums to the row's.
 #include "kernels/cpu/reference/vocab_fold.h"
 
 #include <algorithm>
@@ -11,13 +12,13 @@
 namespace potluck::cpu {
 namespace {
 
-// What one tile says of one row: weights e^(z − max) replace z.
+// The sums of one tile for one row; weights e^(z − max) replace z.
 struct TileSums {
   float max, mass, moment;
   int32_t argmax;  // within the tile
 };
 
-// The index of the first of the greatest; 0 if z[0] is not a number.
+// Returns the index of the first of the greatest; 0 if z[0] is not a number.
 int32_t greatest(const float* z, int64_t n) {
   const float* first = std::find(z, z + n, max_of(z, n));
   return first < z + n ? static_cast<int32_t>(first - z) : 0;
@@ -36,7 +37,7 @@ POTLUCK_CLONES TileSums reduce_tile(float* z, int64_t ids, float inverse_tempera
   return t;
 }
 
-// The id within the tile by inverse CDF; u in (0, 1).
+// Picks the id within the tile by inverse CDF; u in (0, 1).
 int64_t pick(const float* weights, int64_t ids, double u) {
   double total = 0;
   for (int64_t j = 0; j < ids; ++j) total += weights[j];
@@ -53,10 +54,11 @@ int64_t pick(const float* weights, int64_t ids, double u) {
 }
 
 // The exponential race: ln(−ln u) − ln(mass of the tile), least wins; ties: the earlier tile.
-void race_tile(const VocabRequest& request, int64_t row, int64_t first_id, const TileSums& tile,
-               const float* weights, int64_t ids, VocabPartial& partial) {
+void race_tile(const VocabRequest& request, int64_t row, const LogitTile& weights,
+               const TileSums& tile, VocabPartial& partial) {
   noise::NoiseAddress at{request.noise[row], static_cast<uint32_t>(request.position[row]),
-                         noise::Purpose::tile, static_cast<uint32_t>(first_id / kSampleTile)};
+                         noise::Purpose::tile,
+                         static_cast<uint32_t>(weights.first_id / kSampleTile)};
   const double u = noise::uniform(at);
   const double log_mass = exact_log(static_cast<double>(tile.mass)) + tile.max;
   const double race = exact_log(-exact_log(u)) - log_mass;
@@ -64,7 +66,7 @@ void race_tile(const VocabRequest& request, int64_t row, int64_t first_id, const
   at.purpose = noise::Purpose::pick;
   const double inside = noise::uniform(at);
   partial.race = race;
-  partial.sample = static_cast<int32_t>(first_id + pick(weights, ids, inside));
+  partial.sample = static_cast<int32_t>(weights.first_id + pick(weights.z, weights.ids, inside));
 }
 
 }  // namespace
@@ -83,7 +85,7 @@ float fold_tile(const VocabRequest& request, int64_t row, const LogitTile& logit
                 VocabPartial& p) {
   const auto [first_id, ids, z, exps] = logits;
   const TileSums tile = reduce_tile(z, ids, request.inverse_temperature[row], exps);
-  race_tile(request, row, first_id, tile, z, ids, p);
+  race_tile(request, row, logits, tile, p);
   const float max = std::max(p.max, tile.max);
   const float keep = exact_exp(p.max - max), add = exact_exp(tile.max - max);
   if (tile.max > p.best) {

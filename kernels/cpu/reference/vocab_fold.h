@@ -1,5 +1,5 @@
-// What vocabulary attention does with one row's logits of one tile, given them: shared by the
-// reference and the fast kernel.
+// Folds one row's logits of one tile into its results, for the reference and the fast vocabulary
+// attention alike.
 #pragma once
 
 #include <cstdint>
@@ -20,8 +20,7 @@ struct LogitTile {
 };
 
 // Folds a tile into a row's running sums, its argmax and its race. Afterwards z holds the weights
-// e^(z/t − max). Returns what the row's weighted sums so far are to be multiplied by, since max may
-// have risen.
+// e^(z/t − max). Returns the factor for the row's weighted sums so far, since max may have risen.
 float fold_tile(const VocabRequest& request, int64_t row, const LogitTile& tile,
                 VocabPartial& partial);
 

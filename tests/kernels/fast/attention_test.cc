@@ -1,4 +1,5 @@
-// Attention against a loop in double, and a row's bits whatever is computed beside it.
+// Attention is held to a loop in double, and a row has the same bits whatever is computed beside
+// it.
 #include "kernels/cpu/fast/attention.h"
 
 #include <gtest/gtest.h>
@@ -92,7 +93,7 @@ struct Session {
     return out;
   }
 
-  // Row t in double over the keys that shard/MODEL.md §2.7 and §3 name.
+  // Row t in double over the keys that shard/MODEL.md's masks name.
   std::vector<double> by_definition(bool denoise, int64_t t, int64_t head) const {
     const int64_t last = denoise ? cached : cached - rows + t + 1;
     const int64_t reach = shape.window ? (denoise ? shape.window - 1 : shape.window) : last;

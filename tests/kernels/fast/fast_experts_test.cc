@@ -1,4 +1,4 @@
-// The fast experts against the reference: odd counts, one expert hit by all rows, some by none.
+// The fast experts are held to the reference: odd counts, one expert hit by all rows, some by none.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -67,7 +67,7 @@ struct Routed {
     return out;
   }
 
-  // With the file's blocks, or with stored panels where the product has them.
+  // Runs with the file's blocks, or with stored panels where the product has them.
   Floats fast(Isa isa, int64_t first, int64_t n, int threads, bool stored = false) const {
     ThreadPool pool(threads);
     const PackedProduct& product = packed_product(isa, DType::q8_0, Use::few);

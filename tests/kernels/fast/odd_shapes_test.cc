@@ -1,5 +1,5 @@
-// The fast products and experts on shapes drawn from fixed seeds: what nobody thought of. A draw
-// that fails prints itself; the bounds are those of the hand-picked shapes.
+// The fast products and experts run on shapes drawn from fixed seeds, which nobody thought of. A
+// draw that fails prints itself; the bounds are those of the hand-picked shapes.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -162,7 +162,7 @@ TEST_P(OddShapes, StoredPanelsGiveTheProducts) {
   EXPECT_GT(stored, 0);
 }
 
-// A routed pass of any two types. Of the experts, some serve nobody; one, every other time, all.
+// A routed pass of any two types. Some experts serve nobody; every other time one serves all.
 struct Routed {
   uint32_t seed;
   DType gate_up_type, down_type;
@@ -244,7 +244,7 @@ Floats fast(Isa isa, const Routed& r, const Operands& o, bool stored) {
 }
 
 // out[t] = Σ_k weight[t, k] · down(gelu(gate) ⊙ up), an expert's rows at a time by fast_matmul;
-// bound: what the order of a row's sum may change, used · 2⁻²³ of Σ |its terms|.
+// `bound` is how much the order of a row's sum may change, used · 2⁻²³ of Σ |its terms|.
 struct Composed {
   std::vector<double> out, bound;
 

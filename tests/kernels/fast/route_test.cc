@@ -1,4 +1,4 @@
-// The router, reference and fast, against a loop in double.
+// The router, reference and fast, is held to a loop in double.
 #include "kernels/cpu/fast/route.h"
 
 #include <gtest/gtest.h>
@@ -14,7 +14,8 @@
 namespace potluck::cpu {
 namespace {
 
-// A router over a few more rows than a task takes, of a type that is dequantized and one that lies.
+// A router over a few more rows than a task takes, of a type that is dequantized and of one that is
+// used as it lies.
 struct Router {
   int64_t rows = 37, hidden = 80, experts = 21;
   int used = 4;
@@ -45,7 +46,7 @@ struct Router {
     return chosen;
   }
 
-  // Σ |terms| of the largest logit: what its rounding is measured by.
+  // Also finds Σ |terms| of the largest logit, by which its rounding is measured.
   std::vector<double> probabilities(int64_t t, double* magnitude) const {
     double squares = 0, sum = 0;
     for (int64_t i = 0; i < hidden; ++i)

@@ -1,5 +1,4 @@
-// Vocabulary attention in one pass meets two passes in double, and its fast form meets the
-// reference.
+// Vocabulary attention, reference and fast, against a softmax over all logits in double.
 #include "kernels/cpu/reference/vocab_attention.h"
 
 #include <gtest/gtest.h>
@@ -45,7 +44,7 @@ struct Case {
     for (int64_t t = 0; t < rows; ++t) position.push_back(static_cast<int32_t>(t));
   }
 
-  // By the reference, or by an instruction set's fast kernel.
+  // Runs the reference, or an instruction set's fast kernel.
   Answer run(int64_t first, int64_t count, int threads, Isa isa = Isa::portable,
              decltype(VocabRequest::tap) tap = {}) const {
     Answer a{std::vector<VocabPartial>(static_cast<size_t>(rows)), std::vector<float>(h.size()),

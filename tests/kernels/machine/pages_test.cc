@@ -1,4 +1,4 @@
-// Memory of a system's own pages: where it begins, what is in it, and whose it is.
+// Pages begin where huge pages do, are zero, and belong to one owner at a time.
 #include "kernels/cpu/machine/pages.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// The pool pins each thread to a core; operations_test.cc shows that it runs each index once.
+// The pool pins its threads; operations_test.cc tests that it runs each index once.
 #include "kernels/cpu/machine/thread_pool.h"
 
 #include <gtest/gtest.h>
@@ -12,7 +12,7 @@
 namespace potluck::cpu {
 namespace {
 
-// On a thread of its own, for the caller is pinned too.
+// The owner is a thread of its own, because the caller is pinned too.
 TEST(ThreadPool, PinsEachThreadToACore) {
   cpu_set_t allowed;
   ASSERT_EQ(sched_getaffinity(0, sizeof(allowed), &allowed), 0);

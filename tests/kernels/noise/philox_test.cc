@@ -1,4 +1,4 @@
-// Philox meets its published answers, and numbers are uniform.
+// Philox gives its published answers, and numbers without a pattern.
 #include "kernels/noise/philox.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,5 @@
-// AMX's product on plain loops in the place of tiles: what a machine without AMX can hold it to.
+// AMX's product runs on plain loops in the place of tiles, so that a machine without AMX can test
+// it.
 #include <gtest/gtest.h>
 
 #include <array>

@@ -1,4 +1,4 @@
-// Packed products, on every instruction set that this machine has, against the reference: each
+// Packed products are held to the reference on every instruction set that this machine has: each
 // stored type, odd shapes, with a tolerance out of what packing rounds.
 #include <gtest/gtest.h>
 
@@ -142,7 +142,7 @@ TEST_P(PackedProducts, StoredMatricesMeetTheReference) {
   for (DType type : kTypes)
     for (Use use : {Use::many, Use::fine}) {
       const PackedProduct& product = packed_product(isa, type, use);
-      if (!product.open_panel) continue;
+      if (!product.unpack_panel) continue;
       for (const auto [rows, outputs, columns] : kShapes) {
         const Weights w(type, outputs, columns, 12);
         const Floats x = random_floats(rows * columns, 13);

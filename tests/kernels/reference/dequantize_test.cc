@@ -1,4 +1,4 @@
-// Stored blocks meet recorded values bit for bit, and rounding is to nearest even.
+// Stored blocks are dequantized as ggml does, and rounding to them errs by half a step at most.
 #include "kernels/cpu/reference/dequantize.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// The elementary functions are measured against long double, in units of the last place.
+// Functions of our own against the long double ones of the system.
 #include "kernels/cpu/reference/exact_math.h"
 
 #include <gtest/gtest.h>
@@ -59,8 +59,8 @@ TEST(ExactMath, TanhIsWithinTwoUlps) {
         << reach;
 }
 
-// Over all that vocabulary attention can hand them: roundings of 2⁻²⁴, three of an exponential,
-// five of a soft cap.
+// The inputs are all that vocabulary attention can hand over. The errors are roundings of 2⁻²⁴:
+// three of an exponential, five of a soft cap.
 TEST(ExactMath, FastFormsAreWithinTheirFewRoundings) {
   std::mt19937_64 random(11);
   double exp_worst = 0, cap_worst = 0;
@@ -141,7 +141,8 @@ TEST(ExactMath, LogIsWithinFourUlps) {
   EXPECT_EQ(exact_log(1.0), 0.0);
 }
 
-// Absolute: near a zero of sine the angle's own reduction decides; 2^20·2⁻⁵³ is its error at most.
+// The error is absolute: near a zero of sine the angle's own reduction decides; 2^20·2⁻⁵³ is its
+// error at most.
 TEST(ExactMath, SineAndCosineHoldOverAMillionPositions) {
   std::mt19937_64 random(9);
   std::uniform_real_distribution<double> angle(0, 1 << 20);
@@ -154,7 +155,7 @@ TEST(ExactMath, SineAndCosineHoldOverAMillionPositions) {
   }
 }
 
-// Whatever vectors the compiler makes of the array forms.
+// The array forms have the same bits, whatever vectors the compiler makes of them.
 TEST(ExactMath, ArraysHaveTheBitsOfTheirScalars) {
   std::vector<float> x;
   for (float v = -120; v < 100; v += 0.0137f) x.push_back(v);

@@ -1,4 +1,4 @@
-// Each operation against a naive loop in double, on odd shapes.
+// Each operation is held to a naive loop in double, on odd shapes.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -89,7 +89,7 @@ TEST(RmsNorm, DividesByTheRootOfTheMeanSquare) {
   }
 }
 
-// In place is what rows are normed as most often; 35 and 257 are no whole vectors.
+// Rows are normed in place most often; 35 and 257 are not whole vectors.
 TEST(RmsNorm, HasTheSameBitsInPlace) {
   for (int64_t n : {1, 16, 35, 257}) {
     Floats x = random_floats(static_cast<size_t>(n), 7), apart(x.size());

@@ -1,4 +1,4 @@
-// The blocked products against their definition, bit for bit, on odd shapes.
+// The blocked products meet their definition bit for bit, on odd shapes.
 #include "kernels/cpu/reference/row_products.h"
 
 #include <gtest/gtest.h>

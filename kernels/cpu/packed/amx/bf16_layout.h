@@ -1,4 +1,4 @@
-// How bf16 rows and the panels that they meet are laid out for TDPBF16PS: a step of a panel, 16
+// The layout of bf16 rows, and of the panels that they meet, for TDPBF16PS: a step of a panel, 16
 // pairs of 32 columns, is two tiles as it lies.
 //
 // All of it has internal linkage: each source compiles it for its own instruction set, and the
@@ -8,21 +8,20 @@
 #include <cstring>
 
 #include "kernels/cpu/packed/amx/bf16_multiply.h"
+#include "kernels/cpu/packed/avx512/dequantize.h"
 #include "kernels/cpu/packed/avx512/tiles.h"
 #include "kernels/cpu/packed/avx512/transpose.h"
-#include "kernels/cpu/packed/avx512/widen.h"
 
 namespace potluck::cpu::amx {
 namespace {
 
-constexpr int64_t kStep = 16;   // columns of W that are transposed at a time
-constexpr int64_t kWide = 256;  // values widened at a time: a block of any format
+constexpr int64_t kStep = 16;  // columns of W that are transposed at a time
 
 int64_t padded_columns(int64_t columns) {
   return tile_count(columns, kValues) * kValues;
 }
 
-// Between the terms of a row.
+// The bytes from one term of a row to the next.
 size_t term_bytes(int64_t columns) {
   return static_cast<size_t>(padded_columns(columns)) * 2;
 }
@@ -46,9 +45,9 @@ template <int kTerms>
 void pack_row(const float* x, int64_t columns, std::byte* packed) {
   round_row(x, columns, padded_columns(columns), packed);
   if constexpr (kTerms == 2)
-    for (int64_t i = 0; i < columns; i += kWide) {
-      const int64_t n = columns - i < kWide ? columns - i : kWide;
-      float left[kWide];
+    for (int64_t i = 0; i < columns; i += kStaged) {
+      const int64_t n = columns - i < kStaged ? columns - i : kStaged;
+      float left[kStaged];
       dequantize_row(DType::bf16, packed + i * 2, left, n);
       for (int64_t j = 0; j < n; ++j) left[j] = x[i + j] - left[j];
       round_row(left, n, padded_columns(n), packed + term_bytes(columns) + i * 2);
@@ -60,7 +59,7 @@ inline size_t panel_bytes(int64_t columns) {
   return static_cast<size_t>(padded_columns(columns)) * kColumns * 2;
 }
 
-// 16 columns of W of 32 rows, `stride` bytes apart.
+// Writes 16 columns of W of 32 rows, `stride` bytes apart.
 POTLUCK_INLINE_512 void write_pairs(const std::byte* rows, size_t stride, std::byte* panel) {
   for (int side = 0; side < 2; ++side) {
     __m512i pairs[8];
@@ -70,16 +69,16 @@ POTLUCK_INLINE_512 void write_pairs(const std::byte* rows, size_t stride, std::b
 }
 
 inline void pack_panel(const WeightView& w, std::byte* panel) {
-  alignas(64) uint16_t stage[kColumns * kWide];
+  alignas(64) uint16_t stage[kColumns * kStaged];
   if (w.rows < kColumns) std::memset(stage, 0, sizeof(stage));
-  for (int64_t first = 0; first < w.columns; first += kWide) {
-    const int64_t n = w.columns - first < kWide ? w.columns - first : kWide;
-    stage_rows(w, first, n, padded_columns(n), stage, kWide,
+  for (int64_t first = 0; first < w.columns; first += kStaged) {
+    const int64_t n = w.columns - first < kStaged ? w.columns - first : kStaged;
+    stage_rows(w, first, n, padded_columns(n), stage,
                [&](const std::byte* blocks, int64_t count, uint16_t* to) {
-                 avx512::widen(w.type, blocks, count, to);
+                 avx512::dequantize(w.type, blocks, count, to);
                });
     for (int64_t i = 0; i < padded_columns(n); i += kStep)
-      write_pairs(reinterpret_cast<const std::byte*>(stage + i), kWide * 2,
+      write_pairs(reinterpret_cast<const std::byte*>(stage + i), kStaged * 2,
                   panel + (first + i) * kColumns * 2);
   }
 }

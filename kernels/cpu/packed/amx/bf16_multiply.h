@@ -1,5 +1,5 @@
-// The product of packed bf16 rows and a panel on tiles of sums, two rows of tiles by two columns of
-// them, whoever multiplies tiles: the processor (bf16_product.cc) or a test's plain loops.
+// Multiplies packed bf16 rows by a panel on tiles of sums, two rows of tiles by two columns of
+// them, whoever multiplies tiles: the processor (hardware_tiles.h) or a test's plain loops.
 //
 // Tiles: clear() zeroes the sums; panel(b) takes the step's [16 pairs][32 columns][2] of W;
 // sum<kPair>(a0, a1, stride) adds the product with `height` rows of 32 values, bf16, from a0 on
@@ -16,8 +16,8 @@ constexpr int64_t kColumns = kPanelRows;
 constexpr int64_t kValues = 32;  // columns of W a step
 constexpr int kStepBytes = kValues * 2;
 
-// Rows [skip, height) of a tile that begins at row `first`, `count` columns: a constant where it
-// can be, for vectors.
+// Writes rows [skip, height) of a tile that begins at row `first`, and `count` columns, which is a
+// constant where it can be, for vectors.
 inline __attribute__((always_inline)) void write_columns(const PanelProduct& p, int64_t first,
                                                          int64_t skip, int64_t height,
                                                          int64_t count, const float* sums) {
@@ -42,7 +42,7 @@ inline void write_sums(const PanelProduct& p, int64_t first, int64_t skip, int64
 
 namespace {
 
-// A panel of bf16 tiles.
+// The steps of a panel of bf16 tiles.
 class PanelSteps final {
  public:
   PanelSteps(const PanelProduct& p, const RowCut& cut)
@@ -60,7 +60,7 @@ class PanelSteps final {
 
 }  // namespace
 
-// One tile of rows, or a pair.
+// Multiplies one tile of rows, or a pair.
 template <int kTerms, bool kPair, typename Steps, typename Tiles>
 void multiply_tiles(const PanelProduct& p, size_t term_bytes, const RowCut& cut, int64_t tile,
                     Steps& steps, Tiles& tiles) {

@@ -1,5 +1,5 @@
-// Products in bf16 by TDPBF16PS: x and W rounded to bf16, sums in f32. Integer weights are widened
-// as their panel is packed (stored_product.cc: as a stored one is multiplied).
+// Products in bf16 by TDPBF16PS: x and W are rounded to bf16, sums are f32. Integer weights are
+// dequantized as their panel is packed (in stored_product.cc as a stored one is multiplied).
 #include <immintrin.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -31,7 +31,7 @@ constexpr PackedProduct kProduct = {kTerms == 2 ? "bf16 fine (AMX)" : "bf16 (AMX
                                     multiply<kTerms>,
                                     Numbers::bf16};
 
-// Row j of values, zeros past the last.
+// Returns row j of values; past the last row there are zeros.
 __m512i value_row(const ValueRows& values, __mmask32 columns, int64_t j) {
   return j < values.terms ? _mm512_maskz_loadu_epi16(columns, values.data + j * values.stride)
                           : _mm512_setzero_si512();
@@ -72,8 +72,8 @@ const PackedProduct& bf16_product(bool fine) {
   return fine ? kProduct<2> : kProduct<1>;
 }
 
-void widen_bf16(DType type, const void* blocks, int64_t values, uint16_t* out) {
-  avx512::widen(type, blocks, values, out);
+void dequantize_bf16(DType type, const void* blocks, int64_t values, uint16_t* out) {
+  avx512::dequantize(type, blocks, values, out);
 }
 
 // Pairs of rows are interleaved: dword c = {row j, row j + 1} of column c.

@@ -1,3 +1,4 @@
+// Loads a tile configuration only when it differs from the thread's last.
 #include "kernels/cpu/packed/amx/configure_tiles.h"
 
 namespace potluck::cpu::amx {

@@ -1,4 +1,4 @@
-// The tiles of the processor.
+// Configures the tiles of the processor for a thread.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// The tiles of the processor, for multiply_bf16.
+// HardwareTiles: the tiles of the processor, for multiply_bf16.
 //
 // All of it has internal linkage: each source compiles it for its own instruction set, and the
 // linker must not choose one for all.

@@ -3,39 +3,40 @@
 //   Σ q_x · q_w ≈ 65536 · Σ high · high + 256 · (Σ high · low + Σ low · high),
 // in two tiles of int32 sums, which leave them once a chunk and meet its scales dx · dw in AVX-512
 // registers. Σ low · low, left out, is under 2⁻¹⁶ of a chunk's Σ max|x| · max|w|: as much as the
-// rounding to 16 bits. W of any type: as its f32 values are, 16 bits of a chunk's greatest.
+// rounding to 16 bits. W may be of any type: its f32 values are rounded to 16 bits of a chunk's
+// greatest.
 //
 // Three products of 64 values take the tile unit as long as one and a half in bf16, and 4 bytes of
-// x and w pass where bf16 with two terms of each would move 8. A panel's chunk (16 KB) stays in L1
-// for all rows of x, which come from L2. (Scaling a tile's sums while the next one's are multiplied
-// gained nothing, two apart neither.) Best: 0.90 TFLOP/s a core, as fast as bf16 with two terms of
-// x alone; int8 of two terms by VPDPBUSD 0.28 (Xeon with AMX, 2026-11-26).
+// x and w are moved where bf16 with two terms of each would move 8. A panel's chunk (16 KB) stays
+// in L1 for all rows of x, which come from L2. (Scaling a tile's sums while the next one's are
+// multiplied gained nothing, two apart neither.) Best: 0.90 TFLOP/s a core, as fast as bf16 with
+// two terms of x alone; int8 of two terms by VPDPBUSD 0.28 (Xeon with AMX, 2026-11-26).
 #include <immintrin.h>
 
 #include "kernels/cpu/packed/amx.h"
 #include "kernels/cpu/packed/amx/configure_tiles.h"
 #include "kernels/cpu/packed/amx/tiles.h"
+#include "kernels/cpu/packed/avx512/dequantize.h"
 #include "kernels/cpu/packed/avx512/quantize.h"
 #include "kernels/cpu/packed/avx512/tiles.h"
 #include "kernels/cpu/packed/avx512/transpose.h"
-#include "kernels/cpu/packed/avx512/widen.h"
 
 namespace potluck::cpu::amx {
 namespace {
 
-constexpr int64_t kStep = 64;    // values of a tile's row
+constexpr int64_t kStep = 64;    // values in a tile's row
 constexpr int64_t kChunk = 256;  // values that share a scale
-constexpr int kSide = 16;        // columns of a tile of sums
+constexpr int kSide = 16;        // columns in a tile of sums
 constexpr float kReach = 127.0f * 256.0f;
 constexpr int64_t kTileBytes = 16 * kStep;
-constexpr int64_t kStepBytes = 4 * kTileBytes;  // of a panel: [term][side][16 · 4 values of 16]
+constexpr int64_t kStepBytes = 4 * kTileBytes;  // in a panel: [term][side][16 · 4 values of 16]
 constexpr size_t kScaleBytes = kPanelRows * sizeof(float);
 
 int64_t padded_columns(int64_t columns) {
   return tile_count(columns, kStep) * kStep;
 }
 
-// A packed row: for each step int8 high[64], low[64]; then f32 scale · 16 of each chunk.
+// A packed row is, for each step, int8 high[64], low[64]; then f32 scale · 16 of each chunk.
 int64_t scales_at(int64_t columns) {
   return 2 * padded_columns(columns);
 }
@@ -44,7 +45,7 @@ size_t row_bytes(int64_t columns) {
   return odd_lines(static_cast<size_t>(scales_at(columns) + tile_count(columns, kChunk) * 4));
 }
 
-// A panel: for each chunk its steps, then f32 scale · 16 of 32 columns.
+// A panel is, for each chunk, its steps, then f32 scale · 16 of 32 columns.
 size_t panel_bytes(int64_t columns) {
   return static_cast<size_t>(padded_columns(columns) / kStep * kStepBytes) +
          static_cast<size_t>(tile_count(columns, kChunk)) * kScaleBytes;
@@ -59,8 +60,8 @@ POTLUCK_INLINE_512 float most_of(const float* x, int64_t n) {
   return _mm512_reduce_max_ps(most);
 }
 
-// The terms of round(x · kReach / max|x|) of a chunk's n values and zeros up to a whole step, where
-// high(i) and low(i) say; returns the scale.
+// Writes the terms of round(x · kReach / max|x|) of a chunk's n values, and zeros up to a whole
+// step, where high(i) and low(i) say; returns the scale.
 template <typename High, typename Low>
 POTLUCK_INLINE_512 float write_terms(const float* x, int64_t n, const High& high, const Low& low) {
   const float most = most_of(x, n);
@@ -75,7 +76,7 @@ POTLUCK_INLINE_512 float write_terms(const float* x, int64_t n, const High& high
   return most / kReach;
 }
 
-// Sums are of 1/256 of what they stand for: 16 of it in each of the two scales.
+// A sum is 1/256 of what it stands for; each of its two scales makes up for 16 of that.
 float scale_of_sums(float scale) {
   return scale * 16.0f;
 }
@@ -102,11 +103,11 @@ void stage_chunk(const WeightView& w, int64_t first, int64_t n, Stage& stage) {
   const size_t row = potluck::row_bytes(w.type, w.columns);
   const auto* blocks = static_cast<const std::byte*>(w.blocks) +
                        static_cast<size_t>(first / shape.values * shape.bytes);
-  alignas(64) float wide[kChunk];
+  alignas(64) float part[kChunk];
   for (int64_t c = 0; c < w.rows; ++c) {
-    avx512::widen(w.type, blocks + static_cast<size_t>(c) * row, n, wide);
+    avx512::dequantize(w.type, blocks + static_cast<size_t>(c) * row, n, part);
     stage.scale[c] = scale_of_sums(write_terms(
-        wide, n, [&](int64_t i) { return stage.q[0][c] + i; },
+        part, n, [&](int64_t i) { return stage.q[0][c] + i; },
         [&](int64_t i) { return stage.q[1][c] + i; }));
   }
 }
@@ -130,7 +131,7 @@ void pack_panel(const WeightView& w, std::byte* panel) {
   }
 }
 
-// The sums of a tile's rows: of high · high and of the mixed ones, of 16 columns and the other 16.
+// The sums of a tile's rows: high · high and the mixed ones, over 16 columns and the other 16.
 struct Sums {
   alignas(64) int32_t of[4][kHeightMax][kSide];
 };
@@ -142,7 +143,7 @@ struct Chunk {
   const std::byte* scales() const { return panel + steps * kStepBytes; }
 };
 
-// Sums of a chunk of the rows at `x`.
+// Multiplies a chunk of the rows at `x`.
 POTLUCK_INLINE_512 void multiply_chunk(const Chunk& chunk, const PackedRows& x, Sums& sums) {
   _tile_zero(0);
   _tile_zero(1);
@@ -170,7 +171,8 @@ POTLUCK_INLINE_512 void multiply_chunk(const Chunk& chunk, const PackedRows& x, 
   _tile_stored(3, sums.of[3], kSide * 4);
 }
 
-// A tile of rows' part of out, and what its sums are multiplied by. keep: of the first chunk alone.
+// The part of out of a tile of rows, and what its sums are multiplied by. `keep` counts for the
+// first chunk alone.
 struct Target {
   const std::byte* dx;
   size_t dx_stride;

@@ -1,20 +1,20 @@
-// Panels as AMX keeps them in memory: 32 rows of W reordered once, when a model loads, so that a
-// step of TDPBF16PS, 32 columns, becomes bf16 tiles in a few instructions on 32 values each.
+// Stored panels of AMX: 32 rows of W reordered once, when a model loads, so that a step of
+// TDPBF16PS, 32 columns, becomes bf16 tiles in a few instructions on 32 values each.
 //
 // A value becomes bf16 by way of f16, where scales are applied: h = scale · 2^k · (q − kZero) or
-// scale · 2^k · q − minimum · 2^k, k chosen for each row of W so that none exceeds 2¹⁵. With five
-// bits of exponent widened to eight by three constant ones, h becomes the bf16 of 2⁻¹⁶ · h, rounded
-// to nearest; what is under 2⁻²⁹ of the greatest, and zero, becomes about 2⁻³⁰ of it. Sums are
-// multiplied by factor = 2^(16 − k) in the end. Error of a weight: 2⁻⁹ of it for bf16 as anywhere,
-// 2⁻¹¹ at most for scale and product.
+// scale · 2^k · q − minimum · 2^k, with k chosen for each row of W so that none exceeds 2¹⁵. With
+// its five bits of exponent extended to eight by three constant ones, h becomes the bf16 of 2⁻¹⁶ ·
+// h, rounded to nearest; what is under 2⁻²⁹ of the greatest, and zero, becomes about 2⁻³⁰ of it.
+// Sums are multiplied by factor = 2^(16 − k) in the end. The error of a weight is 2⁻⁹ of it for
+// bf16 as anywhere, and 2⁻¹¹ at most for scale and product.
 //
 // A block of kValues columns of the 32 rows:
 //   values, in runs of 32 columns: 16 lines of 64 bytes, of two columns of each row. Eight bits:
-//   [16][32 rows][2], signed. Fewer: 8 lines whose low nibbles are line i, the high ones line
-//   i + 8, the lines' eights of bytes in the order 0, 4, 1, 5, …; then bit 4, and bit 5, of all 16
+//   [16][32 rows][2], signed. Fewer: 8 lines whose low nibbles are line i, the high ones line i +
+//   8, the lines' eights of bytes in the order 0, 4, 1, 5, …; then bit 4, and bit 5, of all 16
 //   lines: 64-bit masks [16] each.
 //   scales: f16 2^k · halves [kHalves][32 rows], then a byte [kFactors][groups][32 rows].
-// Behind the last block f32 factor[32 rows].
+// Behind the last block lies f32 factor[32 rows].
 //
 // All of it has internal linkage: each source compiles it for its own instruction set, and the
 // linker must not choose one for all.
@@ -30,11 +30,11 @@
 namespace potluck::cpu::amx {
 namespace {
 
-constexpr int kLines = 16;           // of a run: two columns of 32 rows
+constexpr int kLines = 16;           // in a run: two columns of 32 rows
 constexpr size_t kLineBytes = 64;    // as it is stored
 constexpr size_t kTilesBytes = 128;  // of a line in bf16, in both tiles
 
-// In a run of less than eight bits: bit 4 + `bit` of line i.
+// The place, in a run of fewer bits than eight, of bit 4 + `bit` of line i.
 constexpr int64_t masks_at(int bit, int line) {
   return 8 * kLineBytes + 8 * (kLines * bit + line);
 }
@@ -71,7 +71,7 @@ POTLUCK_INLINE_512 TwoLines crossed_lines_of(__m512i low, __m512i high) {
           _mm512_permutexvar_epi64(eights, lines.odd)};
 }
 
-// How avx512/store_panel.h writes this layout.
+// The layout by which avx512/store_panel.h writes.
 template <typename Format>
 struct LinesLayout {
   static inline __attribute__((always_inline)) void bytes(const avx512::Quads& q,
@@ -104,7 +104,7 @@ struct LinesLayout {
   }
 };
 
-// What |scale · (q − kZero)|, or |scale · q| + |minimum|, is at most for halves of 1.
+// The most that |scale · (q − kZero)|, or |scale · q| + |minimum|, can be for halves of 1.
 template <typename Format>
 constexpr float kMostOfHalf = (Format::kZero > 0 ? Format::kZero : (1 << Format::kBits) - 1) *
                               (Format::kFactors == 0   ? 1.0f
@@ -117,7 +117,7 @@ POTLUCK_INLINE_512 __m512 load_halves(const std::byte* p) {
   return _mm512_cvtph_ps(_mm256_load_si256(reinterpret_cast<const __m256i*>(p)));
 }
 
-// Of 16 rows: scales by 2^k, behind the panel the factors that undo it.
+// Multiplies the scales of 16 rows by 2^k and writes, behind the panel, the factors that undo it.
 template <typename Format>
 POTLUCK_INLINE_512 void level_side(std::byte* panel, int64_t columns, int side) {
   using Block = StoredBlock<Format>;
@@ -152,7 +152,7 @@ POTLUCK_INLINE_512 void level_side(std::byte* panel, int64_t columns, int side) 
   _mm512_store_ps(panel + blocks_bytes<Format>(columns) + 64 * side, factor);
 }
 
-// W's rows, at most 32, as a stored panel.
+// Stores W's rows, at most 32, as a stored panel.
 template <typename Format>
 void store_panel(const WeightView& w, std::byte* panel) {
   avx512::store_blocks<Format, LinesLayout<Format>>(w, panel);
@@ -171,7 +171,7 @@ POTLUCK_INLINE_512 __m512h twice(__m256h v) {
       _mm512_permutexvar_epi16(each, _mm512_castsi256_si512(_mm256_castph_si256(v))));
 }
 
-// halves [16] times a byte each if there is one.
+// Returns halves [16], each times its byte of `factors` where the format has some.
 template <typename Format>
 POTLUCK_INLINE_512 __m256h scale_of(const std::byte* halves, const std::byte* factors) {
   const __m256h half = _mm256_load_ph(halves);
@@ -196,7 +196,7 @@ POTLUCK_INLINE_512 LineScales scales_of(const std::byte* block, int group, int s
   return {scale, _mm512_mul_ph(scale, _mm512_set1_ph(static_cast<_Float16>(-Format::kZero)))};
 }
 
-// 2⁻¹⁶ · h in bf16.
+// Returns 2⁻¹⁶ · h in bf16.
 POTLUCK_INLINE_512 __m512i bf16_of(__m512h h) {
   constexpr int kAndThenOr = 0xEA;
   const __m512i rounded = _mm512_add_epi16(_mm512_castph_si512(h), _mm512_set1_epi16(4));
@@ -212,7 +212,7 @@ POTLUCK_INLINE_512 void write_line(__m512i q0, __m512i q1, const LineScales (&s)
                      bf16_of(_mm512_fmadd_ph(_mm512_cvtepi16_ph(q1), s[1].scale, s[1].offset)));
 }
 
-// The line of eight bits.
+// Converts a line of eight bits.
 POTLUCK_INLINE_512 void convert_line(const std::byte* line, const LineScales (&s)[2],
                                      std::byte* to) {
   const auto signed_words = [line](int side) __attribute__((always_inline)) {
@@ -224,7 +224,7 @@ POTLUCK_INLINE_512 void convert_line(const std::byte* line, const LineScales (&s
                                                              s[side].scale)));
 }
 
-// Line i of fewer.
+// Converts line i of fewer bits.
 template <typename Format>
 POTLUCK_INLINE_512 void convert_line(const std::byte* run, int i, const LineScales (&s)[2],
                                      std::byte* to) {
@@ -239,14 +239,14 @@ POTLUCK_INLINE_512 void convert_line(const std::byte* run, int i, const LineScal
   write_line(_mm512_unpacklo_epi8(q, zero), _mm512_unpackhi_epi8(q, zero), s, to);
 }
 
-// Stored bytes before a step.
+// Counts the stored bytes before a step.
 template <typename Format>
 constexpr size_t bytes_before(int64_t step) {
   return static_cast<size_t>(step) * StoredBlock<Format>::kBytes / StoredBlock<Format>::kRuns;
 }
 
-// Step `step` of a stored panel as bf16 tiles, [16 pairs][32 columns][2]. A step's bytes from
-// `ahead` on are asked for, line after line.
+// Converts step `step` of a stored panel to bf16 tiles, [16 pairs][32 columns][2]. A step's bytes
+// from `ahead` on are prefetched, line after line.
 template <typename Format>
 POTLUCK_INLINE_512 void convert_step(const std::byte* panel, int64_t step, std::byte* to,
                                      const std::byte* ahead = nullptr) {

@@ -1,13 +1,13 @@
 // Products in bf16 by TDPBF16PS with panels stored as integers: out = factor · Σ x · bf16(scale ·
-// (q − zero) − minimum), x rounded to bf16, sums in f32.
+// (q − zero) − minimum), where x is rounded to bf16 and sums are f32.
 //
 // A step of the panel is converted some steps before its tiles are read, between multiplications:
 // AVX-512 and the tile unit work side by side, and memory brings the panel after this one. Up to 32
 // rows, sums stay in tiles to the end and converted steps in L1; with more rows the bf16 panel is
 // kept, in L2, for those that follow.
 //
-// For few rows memory is asked for line by line as values are converted, straight to L1 (Q8_0's
-// experts on one core, in turns: 102 to 125 ms when it was asked in bursts, to L2; 91 to 116
+// For few rows memory is prefetched line by line as values are converted, straight to L1 (Q8_0's
+// experts on one core, in turns: 102 to 125 ms when it was prefetched in bursts, to L2; 91 to 116
 // since).
 //
 // Converting takes the same for any number of rows, 3.2 µs for 32 rows of 2816 columns (Xeon with
@@ -23,11 +23,11 @@ namespace potluck::cpu::amx {
 namespace {
 
 constexpr int64_t kAhead = 3;  // steps: what was just stored is not read from L1 yet
-constexpr int64_t kFar = 8;    // steps: memory is asked that long before
+constexpr int64_t kFar = 8;    // steps: memory is prefetched that long before
 constexpr int64_t kNear = 8;   // converted steps kept of a product of one pair of tiles: 16 KB
 
-// Columns of an opened slice, of two terms half as many: 256 rows of x are 720 KB then and stay in
-// L2 from panel to panel.
+// Columns of an unpacked slice; two terms have half as many: 256 rows of x are 720 KB then and stay
+// in L2 from panel to panel.
 constexpr int64_t kSlice = 1536;
 
 template <typename Format>
@@ -55,7 +55,7 @@ class StoredSteps final {
     ++next_;
   }
 
-  // Where a step lies, of the panel after this one too.
+  // The place of a step, in the panel after this one too.
   const std::byte* ahead(int64_t step) const {
     if (step < steps_) return panel_ + bytes_before<Format>(step);
     return after_ ? after_ + bytes_before<Format>(step - steps_) : nullptr;
@@ -82,13 +82,13 @@ void multiply_stored(const PanelProduct& product) {
   multiply_bf16<kTerms>(p, term_bytes(p.columns), cut, StoredSteps<Format>(p, cut), tiles);
 }
 
-// Steps of an opened slice; another is opened meanwhile, as evenly as can be, and what comes next
-// is asked for: of the other slice, kFar steps ahead, and of the sums, those of the next pair of
+// The steps of an unpacked slice. Another is unpacked meanwhile, as evenly as can be, and what
+// comes next is prefetched: the other slice kFar steps ahead, and the sums of the next pair of
 // tiles.
 template <typename Format>
-class OpenSteps final {
+class UnpackedSteps final {
  public:
-  OpenSteps(const PanelProduct& p, const RowCut& cut, const StoredSlice& next)
+  UnpackedSteps(const PanelProduct& p, const RowCut& cut, const StoredSlice& next)
       : panel_(p.panel),
         next_(next.stored),
         to_(p.work),
@@ -98,19 +98,19 @@ class OpenSteps final {
         asked_((cut.tiles + 1) / 2 * steps_),
         due_(end_ - at_),
         sums_(p, cut, steps_) {}
-  ~OpenSteps() {
-    while (at_ < end_) open_one();
+  ~UnpackedSteps() {
+    while (at_ < end_) unpack_one();
   }
-  OpenSteps(const OpenSteps&) = delete;
+  UnpackedSteps(const UnpackedSteps&) = delete;
 
   const std::byte* operator[](int64_t step) {
-    for (opened_ += due_; opened_ >= asked_ && at_ < end_; opened_ -= asked_) open_one();
+    for (progress_ += due_; progress_ >= asked_ && at_ < end_; progress_ -= asked_) unpack_one();
     sums_.step();
     return panel_ + step * kColumns * kStepBytes;
   }
 
  private:
-  // Rows of out, one pair of tiles ahead.
+  // Prefetches rows of out, one pair of tiles ahead.
   class SumsAhead final {
    public:
     SumsAhead(const PanelProduct& p, const RowCut& cut, int64_t steps)
@@ -132,7 +132,7 @@ class OpenSteps final {
     int64_t stride_, rows_, due_, steps_, done_ = 0;
   };
 
-  void open_one() {
+  void unpack_one() {
     for (size_t i = bytes_before<Format>(at_ + kFar); i < bytes_before<Format>(at_ + kFar + 1);
          i += 64)
       __builtin_prefetch(next_ + i, 0, 2);
@@ -142,23 +142,24 @@ class OpenSteps final {
 
   const std::byte *panel_, *next_;
   std::byte* to_;
-  int64_t at_, end_, steps_, asked_, due_, opened_ = 0;
+  int64_t at_, end_, steps_, asked_, due_, progress_ = 0;
   SumsAhead sums_;
 };
 
 template <typename Format>
-void open_panel(const StoredSlice& own, std::byte* panel) {
+void unpack_panel(const StoredSlice& own, std::byte* panel) {
   for (int64_t i = 0; i < own.count; i += kValues)
     convert_step<Format>(own.stored, (own.first + i) / kValues, panel + i * kColumns * 2);
 }
 
 template <typename Format, int kTerms>
-void multiply_open(const PanelProduct& product, const StoredSlice& own, const StoredSlice& next) {
+void multiply_unpacked(const PanelProduct& product, const StoredSlice& own,
+                       const StoredSlice& next) {
   PanelProduct p = product;
   p.factor = factors_of<Format>(own.stored, own.columns);
   const RowCut cut{p.rows};
   HardwareTiles tiles(cut.height);
-  multiply_bf16<kTerms>(p, term_bytes(p.columns), cut, OpenSteps<Format>(p, cut, next), tiles);
+  multiply_bf16<kTerms>(p, term_bytes(p.columns), cut, UnpackedSteps<Format>(p, cut, next), tiles);
 }
 
 template <typename Format, int kTerms>
@@ -168,8 +169,8 @@ PackedProduct product() {
   p.store_panel = store_panel<Format>;
   p.multiply_stored = multiply_stored<Format, kTerms>;
   p.slice = kSlice / kTerms;
-  p.open_panel = open_panel<Format>;
-  p.multiply_open = multiply_open<Format, kTerms>;
+  p.unpack_panel = unpack_panel<Format>;
+  p.multiply_unpacked = multiply_unpacked<Format, kTerms>;
   return p;
 }
 

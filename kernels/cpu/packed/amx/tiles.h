@@ -1,4 +1,4 @@
-// What AMX's products share: how rows are cut into tiles.
+// AMX's products share how rows are cut into tiles.
 #pragma once
 
 #include <algorithm>
@@ -10,8 +10,9 @@ namespace potluck::cpu::amx {
 
 constexpr int kHeightMax = 16;  // rows of a tile
 
-// Rows in tiles of one height, for a product costs as much as its tile is high. The last ends with
-// the last row: rows that it shares with the tile before are computed twice and written once.
+// Cuts rows into tiles of one height, because a product costs as much as its tile is high. The last
+// ends with the last row: rows that it shares with the tile before are computed twice and written
+// once.
 struct RowCut {
   int64_t rows;
   int64_t tiles = tile_count(rows, kHeightMax);

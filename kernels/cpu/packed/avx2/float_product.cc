@@ -1,11 +1,10 @@
-// Products of floats by VPMADDWD: out = Σ_groups dx · dw · Σ xq · wq.
+// Products of floats by VPMADDWD: out = Σ_groups dx · dw · Σ xq · wq. They serve weights without an
+// integer form (BF16, F16, F32 and the rest), attention, and Σ p·E.
 //
-// x and W: int16 of 14 bits in groups of 32 along K with a scale each, a row of x, a column of the
-// panel: 32 · 8191² fits 32 bits. An error of 2⁻¹⁵ of a group's largest value is less than bf16's
-// 2⁻⁹ of each value wherever those count, so this serves fine products as well; and a quarter
-// faster than FMA in f32 (int16_product.cc).
-//
-// For weights without an integer form (BF16, F16, F32 and the rest), for attention, and for Σ p·E.
+// x and W are int16 of 14 bits in groups of 32 along K with a scale each, a row of x, a column of
+// the panel: 32 · 8191² fits 32 bits. An error of 2⁻¹⁵ of a group's largest value is less than
+// bf16's 2⁻⁹ of each value wherever those count, so this serves fine products as well; and it is a
+// quarter faster than FMA in f32 (int16_product.cc).
 #include "kernels/cpu/packed/avx2.h"
 #include "kernels/cpu/packed/avx2/int16.h"
 
@@ -13,7 +12,6 @@ namespace potluck::cpu::avx2 {
 namespace {
 
 constexpr int kReach = 8191;
-constexpr int64_t kWide = 256;  // values widened at a time: a block of any format
 
 struct Floats {
   static constexpr int kGroup = kBlock;
@@ -25,12 +23,12 @@ size_t panel_bytes(int64_t columns) {
   return static_cast<size_t>(blocks_of(columns)) * Kernel::kGroupBytes;
 }
 
-// One group of the panel out of [32 rows of W][kWide] floats.
+// Quantizes one group of the panel out of [32 rows of W][kStaged] floats.
 void write_group(const float* stage, std::byte* group) {
   alignas(32) int16_t q[kPanelRows][kBlock];
   float scales[kPanelRows];
   for (int c = 0; c < kPanelRows; ++c) {
-    const QuantizedBlock block = quantize_block(stage + c * kWide, kBlock, kReach);
+    const QuantizedBlock block = quantize_block(stage + c * kStaged, kBlock, kReach);
     for (int half = 0; half < 2; ++half)
       _mm256_store_si256(reinterpret_cast<__m256i*>(q[c]) + half,
                          to_int16(block.values[2 * half], block.values[2 * half + 1]));
@@ -51,11 +49,11 @@ void write_group(const float* stage, std::byte* group) {
 }
 
 void pack_panel(const WeightView& w, std::byte* panel) {
-  alignas(32) float stage[kPanelRows * kWide];
+  alignas(32) float stage[kPanelRows * kStaged];
   if (w.rows < kPanelRows) std::memset(stage, 0, sizeof(stage));
-  for (int64_t first = 0; first < w.columns; first += kWide) {
-    const int64_t n = w.columns - first < kWide ? w.columns - first : kWide;
-    stage_rows(w, first, n, blocks_of(n) * kBlock, stage, kWide,
+  for (int64_t first = 0; first < w.columns; first += kStaged) {
+    const int64_t n = w.columns - first < kStaged ? w.columns - first : kStaged;
+    stage_rows(w, first, n, blocks_of(n) * kBlock, stage,
                [&](const std::byte* blocks, int64_t count, float* to) {
                  dequantize_row(w.type, blocks, to, count);
                });
@@ -67,12 +65,11 @@ void pack_panel(const WeightView& w, std::byte* panel) {
 constexpr PackedProduct kProduct = {"int16",     kBlock,     Kernel::row_bytes, Kernel::pack_row,
                                     panel_bytes, pack_panel, multiply<Kernel>,  Numbers::integers};
 
-// 8 columns of values, in f32; zeros past the last row, and column.
+// 8 columns of values, in f32; past the last row and column they are zero.
 struct ValueSide {
   const ValueRows& rows;
   int first;
 
-  // values: [32][count ≤ 32] of a group.
   __m256 row(int64_t j) const {
     alignas(16) uint16_t part[kSide] = {};
     const int64_t count = rows.count - first;
@@ -86,7 +83,7 @@ struct ValueSide {
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
   }
 
-  // Of each column in a group's rows.
+  // The greatest |value| of each column in a group's rows.
   __m256 most(int64_t begin) const {
     __m256 most = _mm256_set1_ps(rows.most);
     if (rows.most == 0)
@@ -96,7 +93,7 @@ struct ValueSide {
   }
 };
 
-// One group of rows.
+// Quantizes one group of rows.
 POTLUCK_INLINE_256 void write_values(const ValueSide& side, int64_t begin, std::byte* values,
                                      std::byte* scales) {
   const __m256 most = side.most(begin);

@@ -1,7 +1,7 @@
-// Rows of int16 and their products by VPMADDWD, of integer blocks and of floats alike.
+// Rows of int16 and their products by VPMADDWD, for integer blocks and for floats alike.
 //
-// A packed row: int16 q[K], filled up to whole blocks of 32, f32 scale[K / 32], then f32 scale · Σ
-// q of each block, for formats with a minimum. A panel: for each group int16 [kGroup / 2][32
+// A packed row is int16 q[K], filled up to whole blocks of 32, f32 scale[K / 32], then for formats
+// with a minimum f32 scale · Σ q of each block. A panel is, for each group, int16 [kGroup / 2][32
 // columns][2], then its scales.
 //
 // All of it has internal linkage: each source compiles it for its own instruction set, and the
@@ -15,7 +15,7 @@ namespace {
 
 constexpr size_t kPairBytes = kPanelRows * 2 * sizeof(int16_t);
 
-// kReach: of x, so that the sums of a group fit 32 bits.
+// kReach is what x reaches, so that the sums of a group fit 32 bits.
 template <typename Format_, int kReach>
 struct Int16Kernel {
   using Format = Format_;

@@ -1,12 +1,12 @@
-// Products of integer blocks by VPMADDWD: out = Σ_groups dx · scale · Σ (q − zero) · xq.
+// Products of integer blocks by VPMADDWD: out = Σ_groups dx · scale · Σ (q − zero) · xq. They serve
+// fine products, and blocks of 8 bits: as bytes those would need VPMADDUBSW, whose 16-bit sums
+// overflow on them; its way around that (signs moved to x) costs as many instructions as this,
+// which keeps 16 bits of x.
 //
-// x: int16 in blocks of 32 with a scale each; W: q − zero as int16. For fine products, and for
-// blocks of 8 bits: as bytes they would need VPMADDUBSW, whose 16-bit sums overflow on them; its
-// way around that (signs moved to x) costs as many instructions as this, which keeps 16 bits of x.
-//
-// Tiles: 4 rows × 16 columns = 8 accumulators of int32 of the 16 registers; the float sums live in
-// L1. 32 · 128 · 32767 fits 32 bits. Best in cache: 135 GOP/s a core, where FMA in f32 reaches 100
-// (Zen 3, 2026-11-27); 207 and 143 (Zen 5, 2026-11-24).
+// x is int16 in blocks of 32 with a scale each, W is q − zero as int16. A tile is 4 rows × 16
+// columns = 8 accumulators of int32 of the 16 registers; the float sums live in L1. 32 · 128 ·
+// 32767 fits 32 bits. Best in cache: 135 GOP/s a core, where FMA in f32 reaches 100 (Zen 3,
+// 2026-11-27); 207 and 143 (Zen 5, 2026-11-24).
 #include "kernels/cpu/packed/avx2.h"
 #include "kernels/cpu/packed/avx2/int16.h"
 #include "kernels/cpu/packed/avx2/stored_panel.h"
@@ -17,7 +17,8 @@ namespace {
 template <typename Format>
 using Kernel = Int16Kernel<Format, 32767>;
 
-// Arranged: columns 0 and 1 of 8 rows, then columns 2 and 3; eight bits with their sign.
+// A quad is arranged as columns 0 and 1 of 8 rows, then columns 2 and 3; eight bits with their
+// sign.
 template <typename Format_>
 struct PairLayout {
   using Format = Format_;
@@ -38,10 +39,10 @@ struct PairLayout {
 
  private:
   static POTLUCK_INLINE_256 void store_pair(__m128i bytes, std::byte* to) {
-    _mm256_store_si256(reinterpret_cast<__m256i*>(to), widen(bytes));
+    _mm256_store_si256(reinterpret_cast<__m256i*>(to), int16_from(bytes));
   }
 
-  static POTLUCK_INLINE_256 __m256i widen(__m128i bytes) {
+  static POTLUCK_INLINE_256 __m256i int16_from(__m128i bytes) {
     if constexpr (Format::kBits == 8) return _mm256_cvtepi8_epi16(bytes);
     return _mm256_sub_epi16(_mm256_cvtepu8_epi16(bytes), _mm256_set1_epi16(Format::kZero));
   }

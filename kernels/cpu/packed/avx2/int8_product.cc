@@ -1,13 +1,13 @@
 // Products of integer blocks of 4, 5 and 6 bits by VPMADDUBSW: out = Σ_groups dx · scale · Σ (q −
 // zero) · xq.
 //
-// x: int8 in blocks of 32 with a scale each. W: unsigned bytes q; the zero point costs nothing, as
-// the 32-bit sums start at −zero · Σ xq. Sums of two products are of 16 bits and wait there for
+// x is int8 in blocks of 32 with a scale each. W is unsigned bytes q; the zero point costs nothing,
+// as the 32-bit sums start at −zero · Σ xq. Sums of two products have 16 bits and wait there for
 // others: 16 · 15 · 127, 8 · 31 · 127 and 4 · 63 · 127 fit, a whole group of 4 bits, a half of one
 // of 5 or of 6.
 //
-// Tiles: 4 rows × 16 columns = 8 accumulators of int16. Best in cache: 218 GOP/s a core for 4 bits,
-// 201 for 5, 147 for 6, where VPMADDWD reaches 135 (Zen 3, 2026-11-27).
+// A tile is 4 rows × 16 columns = 8 accumulators of int16. Best in cache: 218 GOP/s a core for 4
+// bits, 201 for 5, 147 for 6, where VPMADDWD reaches 135 (Zen 3, 2026-11-27).
 #include "kernels/cpu/packed/avx2.h"
 #include "kernels/cpu/packed/avx2/multiply.h"
 #include "kernels/cpu/packed/avx2/stored_panel.h"
@@ -17,8 +17,8 @@ namespace {
 
 constexpr float kReach = 127.0f;
 
-// A packed row: int8 q[K], f32 scale[K / 32], then for each group f32 scale · Σ q where the format
-// has a minimum, else i32 −zero · Σ q, where its sums start.
+// A packed row is int8 q[K], f32 scale[K / 32], then for each group f32 scale · Σ q where the
+// format has a minimum, else i32 −zero · Σ q, where its sums start.
 template <typename Format_>
 struct Kernel {
   using Format = Format_;

@@ -1,11 +1,9 @@
-// How AVX2's products lay out what they multiply, and how it comes there.
-//
-// Bytes of W travel as quads: 4 columns of 8 rows are a vector, eight quads a run of 32 columns. A
-// Layout says how quads become a group of a panel:
-//   kValueBytes: of a group of the format;
+// AVX2's products lay out their operands in quads: 4 columns of 8 rows of W are a vector, eight
+// quads a run of 32 columns. A Layout says how quads become a group of a panel:
+//   kValueBytes: how many bytes the values of a group take;
 //   arrange(quad): its bytes in the order in which they are stored and put;
-//   put(arranged, quad of the group, rows / 8, group): in the group's values.
-// Behind them lie f32 scale[32], then f32 minimum[32] where the format has one.
+//   put(arranged, quad of the group, rows / 8, group): writes them to the group's values.
+// Behind the values lie f32 scale[32], then f32 minimum[32] where the format has one.
 //
 // All of it has internal linkage: each source compiles it for its own instruction set, and the
 // linker must not choose one for all.
@@ -19,11 +17,11 @@
 namespace potluck::cpu::avx2 {
 namespace {
 
-constexpr int kQuads = 8;                   // of a run
+constexpr int kQuads = 8;                   // in a run
 constexpr int kSide = 8;                    // rows of a quad
-constexpr int kSides = kPanelRows / kSide;  // of a panel
+constexpr int kSides = kPanelRows / kSide;  // in a panel
 constexpr int kBlock = 32;                  // values of x that share a scale
-constexpr int kQuadBytes = 32 * kSides;     // of a panel's 32 rows
+constexpr int kQuadBytes = 32 * kSides;     // quad j of all 32 rows
 
 template <typename Layout>
 constexpr size_t kGroupBytes = Layout::kValueBytes + kScaleBytes<typename Layout::Format>;
@@ -33,13 +31,13 @@ size_t panel_bytes(int64_t columns) {
   return static_cast<size_t>(columns / Layout::Format::kGroup) * kGroupBytes<Layout>;
 }
 
-// The quads of 8 rows of 32 bytes, `stride` apart.
+// Loads the quads of 8 rows of 32 bytes, `stride` apart.
 POTLUCK_INLINE_256 void take_quads(const uint8_t* rows, size_t stride, __m256i (&quads)[kQuads]) {
   for (int r = 0; r < kSide; ++r) quads[r] = load_32(rows + static_cast<size_t>(r) * stride);
   transpose_8x8(quads);
 }
 
-// Quad j of a run of a panel's block.
+// Puts quad j of a run of a block into its panel.
 template <typename Layout>
 POTLUCK_INLINE_256 void put_quad(__m256i arranged, int run, int j, int side, std::byte* panel) {
   constexpr int kOfGroup = Layout::Format::kGroup / 4;
@@ -66,7 +64,7 @@ void pack_panel(const WeightView& w, std::byte* panel) {
   });
 }
 
-// Groups of a panel, and the first of them among all.
+// Some groups of a panel; `first` is the index of the first among all.
 struct Chunk {
   const std::byte* panel;
   int64_t first, groups;
@@ -78,7 +76,7 @@ struct QuantizedBlock {
   float scale;
 };
 
-// n < 32 values are filled up with zeros.
+// Fewer than 32 values are filled up with zeros.
 POTLUCK_INLINE_256 QuantizedBlock quantize_block(const float* x, int64_t n, float reach) {
   __m256 parts[4], most = _mm256_setzero_ps();
   for (int i = 0; i < 4; ++i) {
@@ -96,7 +94,7 @@ POTLUCK_INLINE_256 QuantizedBlock quantize_block(const float* x, int64_t n, floa
   return block;
 }
 
-// Of one of a block's equal parts, of which there are one or two.
+// The sum of one of a block's equal parts, of which there are one or two.
 POTLUCK_INLINE_256 int32_t sum_of(const QuantizedBlock& block, int part, int parts) {
   __m256i eight = _mm256_add_epi32(block.values[2 * part], block.values[2 * part + 1]);
   if (parts == 1)

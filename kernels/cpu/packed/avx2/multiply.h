@@ -1,10 +1,10 @@
-// How AVX2's products walk a panel: tiles of 4 rows × 16 columns, group after group, the float sums
-// in L1 where they find no register. A product is a Kernel:
+// AVX2's micro-kernel walks a panel in tiles of 4 rows × 16 columns, group after group; the float
+// sums wait in L1 where they find no register. A product is a Kernel:
 //   Format: kGroup, kMinimum;
-//   kGroupBytes: of a panel's group, kValueBytes of them before its scales;
-//   dots<rows>(values, x, group, dots): the integer sums of a group over 16 columns.
-//   scales_at(columns): where in a packed row of x f32 scale[K / 32] are, and behind them, where
-//   the format has a minimum, f32 scale · Σ q of each block.
+//   kGroupBytes: what a group of a panel takes, with kValueBytes of them before its scales;
+//   dots<rows>(values, x, group, dots): the integer sums of a group over 16 columns;
+//   scales_at(columns): the place in a packed row of x of f32 scale[K / 32], behind which, where
+//   the format has a minimum, lie f32 scale · Σ q of each block.
 //
 // All of it has internal linkage: each source compiles it for its own instruction set, and the
 // linker must not choose one for all.
@@ -15,7 +15,7 @@
 namespace potluck::cpu::avx2 {
 namespace {
 
-constexpr int kRowsMax = 4;      // of a tile
+constexpr int kRowsMax = 4;      // in a tile
 constexpr int kColumnBytes = 4;  // from one column of a panel's vector to the next
 
 constexpr int64_t blocks_of(int64_t columns) {
@@ -46,7 +46,7 @@ POTLUCK_INLINE_256 void add_group(const PanelProduct& p, const std::byte* const*
   }
 }
 
-// A chunk behind the first goes on from the sums in out. (Not inlined: within another loop GCC 12
+// Each chunk but the first goes on from the sums in out. (Not inlined: within another loop GCC 12
 // gives the registers to the float sums, and half of the speed goes.)
 template <typename Kernel, int kRows>
 __attribute__((noinline)) void multiply_tile(const PanelProduct& p, const Chunk& chunk,

@@ -1,10 +1,11 @@
-// Panels as AVX2 keeps them in memory: StoredBlock (formats.h), for products that meet few rows. A
-// panel is opened a chunk at a time, in L1, into what its product takes.
+// Stored panels of AVX2: StoredBlock (formats.h), for products that meet few rows. A panel is
+// unpacked a chunk at a time, in L1, into what its product takes.
 //
-// A run of 32 columns of the 32 rows, in arranged quads (layout.h). Eight bits: [8][4 sides].
+// A run of 32 columns of the 32 rows lies in arranged quads (layout.h). Eight bits: [8][4 sides].
 // Fewer: [4][4 sides] bytes whose low nibbles are quads 0 to 3 and whose high ones are quads 4 to
-// 7; then [extra][4 sides] bytes with the higher bits of the same byte of every quad: of five bits,
-// bit j is quad j's; of six, the first have quads 0 to 3, the second 4 to 7, two bits each.
+// 7; then [extra][4 sides] bytes with the higher bits of the same byte of every quad. With five
+// bits, bit j is quad j's; with six, the first bytes have quads 0 to 3, the second 4 to 7, two bits
+// each.
 //
 // All of it has internal linkage: each source compiles it for its own instruction set, and the
 // linker must not choose one for all.
@@ -17,26 +18,26 @@
 namespace potluck::cpu::avx2 {
 namespace {
 
-constexpr int64_t kChunk = 256;  // columns opened at a time: the largest block
+constexpr int64_t kChunk = 256;  // columns unpacked at a time: the largest block
 
 POTLUCK_INLINE_256 __m256i shift_bits(__m256i v, int left) {
   return left >= 0 ? _mm256_slli_epi16(v, left) : _mm256_srli_epi16(v, -left);
 }
 
-// Where the bits above a nibble of a run's quad j are, beside the nibbles.
+// The place of the bits above the nibbles of a run's quad j.
 template <typename Format>
 struct HighBits {
   static constexpr int kBits = StoredBlock<Format>::kExtraBits;
-  static constexpr int kQuadsABytes = kQuads / (kBits ? kBits : 1);  // that share bytes
+  static constexpr int kQuadsABytes = kQuads / (kBits ? kBits : 1);  // quads that share bytes
   static constexpr uint8_t kMask = (16 << kBits) - 16;
 
   static constexpr int at(int j) { return (kQuads / 2 + j / kQuadsABytes) * kQuadBytes; }
-  static constexpr int left(int j) { return 4 - j % kQuadsABytes * kBits; }  // to bit 4
+  static constexpr int left(int j) { return 4 - j % kQuadsABytes * kBits; }  // from there to bit 4
 };
 
 // Arranged quad j of one side of a run.
 template <typename Format>
-POTLUCK_INLINE_256 __m256i open_quad(const uint8_t* from, int j) {
+POTLUCK_INLINE_256 __m256i unpack_quad(const uint8_t* from, int j) {
   if constexpr (Format::kBits == 8) return load_32(from + j * kQuadBytes);
   const __m256i pair = load_32(from + j % 4 * kQuadBytes);
   const __m256i nibble = j < 4 ? low_nibbles(pair) : high_nibbles(pair);
@@ -47,7 +48,7 @@ POTLUCK_INLINE_256 __m256i open_quad(const uint8_t* from, int j) {
                          _mm256_and_si256(high, _mm256_set1_epi8(static_cast<char>(High::kMask))));
 }
 
-// f16 [8] at `halves`, times a byte each if there is one.
+// Returns f16 [8] at `halves`, each times its byte of `factors` where the format has some.
 template <typename Format>
 POTLUCK_INLINE_256 __m256 scale_of(const std::byte* halves, const std::byte* factors) {
   const __m256 half = _mm256_cvtph_ps(_mm_load_si128(reinterpret_cast<const __m128i*>(halves)));
@@ -59,7 +60,7 @@ POTLUCK_INLINE_256 __m256 scale_of(const std::byte* halves, const std::byte* fac
 }
 
 template <typename Layout>
-POTLUCK_INLINE_256 void open_scales(const std::byte* block, std::byte* panel) {
+POTLUCK_INLINE_256 void unpack_block_scales(const std::byte* block, std::byte* panel) {
   using Format = typename Layout::Format;
   using Block = StoredBlock<Format>;
   for (int g = 0; g < Block::kGroups; ++g)
@@ -80,7 +81,7 @@ POTLUCK_INLINE_256 void open_scales(const std::byte* block, std::byte* panel) {
 }
 
 template <typename Layout>
-POTLUCK_INLINE_256 void open_block(const std::byte* block, std::byte* panel) {
+POTLUCK_INLINE_256 void unpack_block(const std::byte* block, std::byte* panel) {
   using Format = typename Layout::Format;
   using Block = StoredBlock<Format>;
   for (int run = 0; run < Block::kRuns; ++run)
@@ -89,12 +90,12 @@ POTLUCK_INLINE_256 void open_block(const std::byte* block, std::byte* panel) {
           reinterpret_cast<const uint8_t*>(block + run * Block::kRunBytes) + 32 * side;
 #pragma GCC unroll 8
       for (int j = 0; j < kQuads; ++j)
-        put_quad<Layout>(open_quad<Format>(from, j), run, j, side, panel);
+        put_quad<Layout>(unpack_quad<Format>(from, j), run, j, side, panel);
     }
-  open_scales<Layout>(block, panel);
+  unpack_block_scales<Layout>(block, panel);
 }
 
-// body(chunk) for one part of a stored panel after another, opened in `work`.
+// Calls body(chunk) for one part of a stored panel after another, unpacked in `work`.
 template <typename Layout, typename Body>
 POTLUCK_INLINE_256 void each_chunk(const std::byte* stored, int64_t columns, std::byte* work,
                                    const Body& body) {
@@ -105,8 +106,8 @@ POTLUCK_INLINE_256 void each_chunk(const std::byte* stored, int64_t columns, std
   for (int64_t b = 0; b < blocks; b += kBlocks) {
     const int64_t count = std::min(kBlocks, blocks - b);
     for (int64_t i = 0; i < count; ++i)
-      open_block<Layout>(stored + static_cast<size_t>(b + i) * Block::kBytes,
-                         work + static_cast<size_t>(i * Block::kGroups) * kGroupBytes<Layout>);
+      unpack_block<Layout>(stored + static_cast<size_t>(b + i) * Block::kBytes,
+                           work + static_cast<size_t>(i * Block::kGroups) * kGroupBytes<Layout>);
     body(Chunk{work, b * Block::kGroups, count * Block::kGroups});
   }
 }
@@ -143,7 +144,7 @@ POTLUCK_INLINE_256 void store_run(const __m256i (&quads)[kQuads], uint8_t* to) {
   }
 }
 
-// The halves and factors of a block of row c.
+// Stores the halves and factors of a block of row c.
 template <typename Format>
 void store_scales(const uint8_t* block, int64_t c, std::byte* stored) {
   using Block = StoredBlock<Format>;
@@ -156,7 +157,7 @@ void store_scales(const uint8_t* block, int64_t c, std::byte* stored) {
     factors[i * kPanelRows] = static_cast<std::byte>(Format::factor(block, i));
 }
 
-// W's rows, at most 32; zeros in the place of the others.
+// Stores W's rows, at most 32, with zeros in the place of the others.
 template <typename Layout>
 void store_panel(const WeightView& w, std::byte* stored) {
   using Format = typename Layout::Format;

@@ -1,4 +1,4 @@
-// What the tiles of AVX2's products share.
+// The tiles of AVX2's products begin, continue and end with these.
 #pragma once
 
 #include <immintrin.h>
@@ -22,7 +22,7 @@ POTLUCK_INLINE_256 __m256i first_lanes(int64_t n) {
   return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
 
-// Columns [column, column + 16) of row r, those under p.count.
+// The first sums of columns [column, column + 16) of row r, those under p.count.
 POTLUCK_INLINE_256 void start_columns(const PanelProduct& p, int64_t r, int64_t column,
                                       __m256 (&sums)[2]) {
   const float* out = p.out + r * p.out_stride + column;
@@ -34,7 +34,7 @@ POTLUCK_INLINE_256 void start_columns(const PanelProduct& p, int64_t r, int64_t 
                : _mm256_setzero_ps();
 }
 
-// As they are in out.
+// The sums that are in out already.
 POTLUCK_INLINE_256 void load_columns(const PanelProduct& p, int64_t r, int64_t column,
                                      __m256 (&sums)[2]) {
   const float* out = p.out + r * p.out_stride + column;

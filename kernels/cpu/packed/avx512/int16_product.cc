@@ -1,14 +1,13 @@
-// Products of floats by VPDPWSSD: out = Σ_groups dx · dw · Σ xq · wq.
+// Products of floats by VPDPWSSD: out = Σ_groups dx · dw · Σ xq · wq. They serve weights without an
+// integer form (BF16, F16, F32 and the rest), attention, and Σ p·E.
 //
-// x and W: int16 of 14 bits in groups of 32 along K with a scale each, a row of x, a column of the
-// panel: 32 · 8191² fits 32 bits. An error of 2⁻¹⁵ of a group's largest value is less than bf16's
-// 2⁻⁹ of each value wherever those count, so this serves fine products as well. It asks for no
-// instruction beyond VNNI, and where a processor has VDPBF16PS too it is as fast (Zen) or slower
+// x and W are int16 of 14 bits in groups of 32 along K with a scale each, a row of x, a column of
+// the panel: 32 · 8191² fits 32 bits. An error of 2⁻¹⁵ of a group's largest value is less than
+// bf16's 2⁻⁹ of each value wherever those count, so this serves fine products as well. It asks for
+// no instruction beyond VNNI, and where a processor has VDPBF16PS too it is as fast (Zen) or slower
 // (Xeon: half of this).
 //
-// For weights without an integer form (BF16, F16, F32 and the rest), for attention, and for Σ p·E.
-//
-// Tiles: as int8_product.cc's, 6 rows × 32 columns in 12 accumulators and 12 float sums.
+// Tiles are as int8_product.cc's, 6 rows × 32 columns in 12 accumulators and 12 float sums.
 #include <cstring>
 
 #include "kernels/cpu/packed/avx512.h"
@@ -24,7 +23,6 @@ constexpr int kRowsMax = 6;
 constexpr int kColumns = kPanelRows;
 constexpr int64_t kGroup = kBlock;
 constexpr float kReach = 8191.0f;
-constexpr int64_t kWide = 256;  // values widened at a time: a block of any format
 constexpr size_t kPairBytes = kColumns * 2 * sizeof(int16_t);
 constexpr size_t kValueBytes = kGroup / 2 * kPairBytes;
 constexpr size_t kGroupBytes = kValueBytes + kColumns * sizeof(float);
@@ -33,7 +31,7 @@ int64_t groups_of(int64_t columns) {
   return (columns + kGroup - 1) / kGroup;
 }
 
-// A packed row: int16 q[K], filled up to whole groups, then f32 scale[groups].
+// A packed row is int16 q[K], filled up to whole groups, then f32 scale[groups].
 int64_t scales_at(int64_t columns) {
   return groups_of(columns) * kGroup * 2;
 }
@@ -57,17 +55,17 @@ void pack_row(const float* x, int64_t columns, std::byte* packed) {
   }
 }
 
-// A panel: for each group int16 [16 pairs][32 columns][2], then f32 scale[32].
+// A panel is, for each group, int16 [16 pairs][32 columns][2], then f32 scale[32].
 size_t panel_bytes(int64_t columns) {
   return static_cast<size_t>(groups_of(columns)) * kGroupBytes;
 }
 
-// One group of the panel out of [32 rows of W][kWide] floats.
+// Quantizes one group of the panel out of [32 rows of W][kStaged] floats.
 void write_group(const float* stage, std::byte* group) {
   alignas(64) std::byte q[kColumns][kGroup * 2];
   float scales[kColumns];
   for (int c = 0; c < kColumns; ++c) {
-    const QuantizedBlock block = quantize_block(stage + c * kWide, kReach);
+    const QuantizedBlock block = quantize_block(stage + c * kStaged, kReach);
     store_int16(q[c], block);
     scales[c] = block.scale;
   }
@@ -83,11 +81,11 @@ void write_group(const float* stage, std::byte* group) {
 }
 
 void pack_panel(const WeightView& w, std::byte* panel) {
-  alignas(64) float stage[kColumns * kWide];
+  alignas(64) float stage[kColumns * kStaged];
   if (w.rows < kColumns) std::memset(stage, 0, sizeof(stage));
-  for (int64_t first = 0; first < w.columns; first += kWide) {
-    const int64_t n = w.columns - first < kWide ? w.columns - first : kWide;
-    stage_rows(w, first, n, groups_of(n) * kGroup, stage, kWide,
+  for (int64_t first = 0; first < w.columns; first += kStaged) {
+    const int64_t n = w.columns - first < kStaged ? w.columns - first : kStaged;
+    stage_rows(w, first, n, groups_of(n) * kGroup, stage,
                [&](const std::byte* blocks, int64_t count, float* to) {
                  dequantize_row(w.type, blocks, to, count);
                });
@@ -157,7 +155,7 @@ void multiply(const PanelProduct& p) {
 constexpr PackedProduct kProduct = {"int16",     kGroup,     row_bytes, pack_row,
                                     panel_bytes, pack_panel, multiply,  Numbers::integers};
 
-// 16 columns of values, in f32; zeros past the last row.
+// 16 columns of values, in f32; past the last row they are zero.
 struct ValueSide {
   const ValueRows& rows;
   int first;
@@ -169,7 +167,7 @@ struct ValueSide {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));
   }
 
-  // Of each column in a group's rows.
+  // The greatest |value| of each column in a group's rows.
   __m512 most(int64_t group_begin) const {
     __m512 most = _mm512_set1_ps(rows.most);
     if (rows.most == 0)
@@ -179,7 +177,7 @@ struct ValueSide {
   }
 };
 
-// One group of rows.
+// Quantizes one group of rows.
 POTLUCK_INLINE_512 void write_values(const ValueSide& side, int64_t begin, std::byte* values,
                                      std::byte* scales) {
   const __m512 most = side.most(begin);

@@ -1,4 +1,4 @@
-// How int8 rows and the panels that they meet are laid out for VPDPBUSD.
+// The layout of int8 rows, and of the panels that they meet, for VPDPBUSD.
 //
 // All of it has internal linkage: each source compiles it for its own instruction set, and the
 // linker must not choose one for all.
@@ -13,10 +13,10 @@
 namespace potluck::cpu::avx512 {
 namespace {
 
-constexpr int kColumns = kPanelRows;  // of a tile: a panel's
+constexpr int kColumns = kPanelRows;  // in a tile: a panel's
 
-// A packed row: int8 q[kTerms][K], f32 scale[K / 32], then for each group i32 where its sums start,
-// or f32 scale · Σ q where the format has a minimum; of one term then f32 lift[K / 32]
+// A packed row is int8 q[kTerms][K], f32 scale[K / 32], then for each group i32 where its sums
+// start, or f32 scale · Σ q where the format has a minimum; with one term then f32 lift[K / 32]
 // (int8_product.cc). Two terms are q = 256 · q[0] + q[1].
 template <int kTerms>
 int64_t scales_at(int64_t columns) {
@@ -33,8 +33,8 @@ int64_t lifts_at(int64_t columns) {
   return extras_at<kTerms>(columns) + columns / Format::kGroup * 4;
 }
 
-// A panel: for each group the bytes [kGroup / 4][32 columns][4], then f32 scale[32], then f32
-// minimum[32] where the format has one. The bytes are q.
+// A panel is, for each group, the bytes q [kGroup / 4][32 columns][4], then f32 scale[32], then f32
+// minimum[32] where the format has one.
 template <typename Format>
 constexpr size_t kGroupBytes = Format::kGroup* kColumns + kScaleBytes<Format>;
 
@@ -67,7 +67,7 @@ void pack_panel(const WeightView& w, std::byte* panel) {
       w, panel, [](const Stage<Format>& stage, std::byte* to) { write_groups<Format>(stage, to); });
 }
 
-// A part of a panel: its first group, and how many.
+// A part of a panel; `first` is the index of its first group.
 template <typename Format>
 struct PanelChunk {
   const std::byte* panel;

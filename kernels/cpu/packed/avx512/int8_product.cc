@@ -1,16 +1,16 @@
 // Products of integer blocks by VPDPBUSD: out = Σ_groups dx · scale · Σ (q − zero) · xq.
 //
-// x: int8 in blocks of 32 with a scale each (scales a row wide would let one outlier spoil 2,816
-// values). W: unsigned bytes, so the zero point costs nothing: the 32-bit sums start at
-// −zero · Σ xq. A minimum costs one more fused multiply-add a group. Nor does making floats of the
-// sums: they start 3 · 2²² higher, whose bits as a float count ones, so that they are floats
-// already; dx · (lift + Σ) − dx · lift is one fused operation, exact since dx keeps 22 bits. (Two
-// terms have sums too long for that.)
+// x is int8 in blocks of 32 with a scale each (one scale for a row would let one outlier spoil
+// 2,816 values). W is unsigned bytes, so the zero point costs nothing: the 32-bit sums start at
+// −zero · Σ xq. A minimum costs one more fused multiply-add a group. Nor does it cost anything to
+// make floats of the sums: they start 3 · 2²² higher, whose bits as a float count ones, so that
+// they are floats already; dx · (lift + Σ) − dx · lift is one fused operation, exact since dx keeps
+// 22 bits. (Two terms have sums too long for that.)
 //
-// Tiles: 6 rows × 32 columns = 12 accumulators of int32 and 12 float sums in registers; a k step is
-// 2 loads of W and 6 broadcasts of x for 12 products. Rows are cut evenly (17 = 6 + 6 + 5), since a
-// thin tile waits for its own sums. Best, Q8_0 in cache: 0.91 of 1.16 TOP/s a core, Q4_K 0.82
-// (Zen 5, 2026-11-24); 8 rows spill and reach 0.83.
+// A tile is 6 rows × 32 columns = 12 accumulators of int32 and 12 float sums in registers; a k step
+// is 2 loads of W and 6 broadcasts of x for 12 products. Rows are cut evenly (17 = 6 + 6 + 5),
+// since a thin tile waits for its own sums. Best, Q8_0 in cache: 0.91 of 1.16 TOP/s a core, Q4_K
+// 0.82 (Zen 5, 2026-11-24); 8 rows spill and reach 0.83.
 #include <bit>
 #include <cstring>
 
@@ -24,7 +24,7 @@
 namespace potluck::cpu::avx512 {
 namespace {
 
-constexpr int kRowsMax = 6;     // of a tile
+constexpr int kRowsMax = 6;     // in a tile
 constexpr int64_t kPiece = 16;  // groups of a stored panel that stay in L1 for all rows: 17 KB
 constexpr float kLift = 0x1.8p23f;
 
@@ -38,7 +38,7 @@ POTLUCK_INLINE_512 void store_int8(std::byte* to, __m512i q) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtepi32_epi8(q));
 }
 
-// The terms of 16 values, `columns` bytes apart.
+// Stores the terms of 16 values, `columns` bytes apart.
 template <int kTerms>
 POTLUCK_INLINE_512 void store_terms(std::byte* to, int64_t columns, __m512i q) {
   if constexpr (kTerms == 1) return store_int8(to, q);
@@ -47,7 +47,7 @@ POTLUCK_INLINE_512 void store_terms(std::byte* to, int64_t columns, __m512i q) {
   store_int8(to + columns, _mm512_sub_epi32(q, _mm512_slli_epi32(high, 8)));
 }
 
-// Where integer sums start, but for the zero point.
+// Integer sums start there, but for the zero point.
 template <int kTerms>
 constexpr int32_t kStart = kTerms == 1 ? std::bit_cast<int32_t>(kLift) : 0;
 
@@ -62,7 +62,7 @@ void write_extra(int32_t sum, float scale, std::byte* extra) {
   }
 }
 
-// In 22 bits, so that times kLift it is exact.
+// Cuts a scale to 22 bits, so that times kLift it is exact.
 float short_scale(float scale) {
   return std::bit_cast<float>(std::bit_cast<uint32_t>(scale) & ~3u);
 }
@@ -116,7 +116,8 @@ POTLUCK_INLINE_512 void add_term(const std::byte* panel, const std::byte* const*
   }
 }
 
-// The integer sums of one group. Two terms: the high ones first, then all by 256, then the low.
+// dots[r][·] = the integer sums of one group. With two terms the high ones are summed first, then
+// multiplied by 256, then the low ones are added.
 template <typename Format, int kRows, int kTerms>
 POTLUCK_INLINE_512 void group_dots(const PanelProduct& p, const std::byte* const* x, int64_t group,
                                    const std::byte* panel, __m512i (&dots)[kRows][2]) {
@@ -138,7 +139,7 @@ POTLUCK_INLINE_512 void group_dots(const PanelProduct& p, const std::byte* const
   add_term<Format>(panel, x, offset + (kTerms - 1) * p.columns, dots);
 }
 
-// dx · dots.
+// Returns dx · dots.
 template <typename Format, int kTerms>
 POTLUCK_INLINE_512 __m512 scale_dots(const PanelProduct& p, const std::byte* x, int64_t group,
                                      __m512i dots) {
@@ -171,7 +172,7 @@ POTLUCK_INLINE_512 void add_group(const PanelProduct& p, const std::byte* const*
   }
 }
 
-// A chunk behind the first goes on from the sums in out.
+// Each chunk but the first goes on from the sums in out.
 template <typename Format, int kRows, int kTerms, typename Chunk>
 void multiply_tile(const PanelProduct& p, const Chunk& chunk, int64_t first, Prefetch& prefetch) {
   __m512 sums[kRows][2];

@@ -1,5 +1,5 @@
-// Values of x in blocks of 32 that share a scale: what the rows of every integer product are made
-// of.
+// Quantizes values of x in blocks of 32 that share a scale, of which the rows of every integer
+// product are made.
 //
 // All of it has internal linkage: each source compiles it for its own instruction set, and the
 // linker must not choose one for all.
@@ -35,7 +35,7 @@ POTLUCK_INLINE_512 QuantizedBlock quantize_block(const float* x, float reach) {
   return quantize(_mm512_loadu_ps(x), _mm512_loadu_ps(x + 16), reach);
 }
 
-// The first n values of a block; the others are zero.
+// Takes the first n values of a block; the others are zero.
 POTLUCK_INLINE_512 QuantizedBlock quantize_part(const float* x, int64_t n, float reach) {
   return quantize(_mm512_maskz_loadu_ps(first_lanes(n), x),
                   _mm512_maskz_loadu_ps(first_lanes(n - 16), x + 16), reach);

@@ -1,12 +1,12 @@
-// Rows of W to a stored panel: bytes change places as they are stored, and no value is unpacked.
-// 16 rows of 16 or 32 bytes are transposed at a time, in registers, so that it takes as long as
-// copying. 32 rows side by side are more streams than the hardware follows: the panel that lies
-// behind this one is asked for from end to end meanwhile.
+// Stores rows of W as a stored panel: bytes change places, and no value is unpacked. 16 rows of 16
+// or 32 bytes are transposed at a time, in registers, so that it takes as long as copying. 32 rows
+// side by side are more streams than the hardware follows: meanwhile the panel that lies behind
+// this one is prefetched from end to end.
 //
-// GB/s of the file's bytes on one core, to pages touched before, against values unpacked one row
-// at a time: Q8_0 5.8 (3.9), Q4_K 11 (1.9), Q5_0 11 (2.8), Q6_K 5.7 (2.8); memcpy of as much 6.5
-// (Xeon with AMX, 2026-11-26). Tried, and no faster: streaming stores, mapping a task's pages of
-// the file by MADV_POPULATE_READ, lines to be written asked for ahead.
+// GB/s of the file's bytes on one core, to pages touched before, against values unpacked one row at
+// a time: Q8_0 5.8 (3.9), Q4_K 11 (1.9), Q5_0 11 (2.8), Q6_K 5.7 (2.8); memcpy of as much 6.5 (Xeon
+// with AMX, 2026-11-26). Streaming stores, mapping a task's pages of the file by
+// MADV_POPULATE_READ, and prefetching the lines to be written were tried and were no faster.
 //
 // All of it has internal linkage: each source compiles it for its own instruction set, and the
 // linker must not choose one for all.
@@ -19,7 +19,7 @@
 namespace potluck::cpu::avx512 {
 namespace {
 
-// Bytes of 32 rows: dword j of 16 rows, of each side.
+// Bytes of 32 rows: [side][j] is dword j of 16 rows.
 using Quads = __m512i[2][kQuads];
 using HalfQuads = __m512i[2][kQuads / 2];
 
@@ -33,25 +33,26 @@ struct BlockRows {
   }
 };
 
-// 32 bytes a row.
+// Loads 32 bytes of each row.
 POTLUCK_INLINE_512 void take_quads(BlockRows rows, int offset, Quads& q) {
   for (int side = 0; side < 2; ++side)
     transpose_16x8(rows.side(side, offset), rows.stride, q[side]);
 }
 
-// A dword a row.
+// Loads a dword of each row of one side.
 POTLUCK_INLINE_512 __m512i take_dwords(BlockRows rows, int side, int offset) {
   const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
   const __m512i stride = _mm512_set1_epi32(static_cast<int>(rows.stride));
   return _mm512_i32gather_epi32(_mm512_mullo_epi32(lane, stride), rows.side(side, offset), 1);
 }
 
-// Where `mask` is set a's bits, else b's.
+// Takes a's bits where `mask` is set, else b's.
 POTLUCK_INLINE_512 __m512i select_bits(__m512i mask, __m512i a, __m512i b) {
   return _mm512_ternarylogic_epi32(mask, a, b, 0xca);
 }
 
-// Of 32 columns in the low nibbles of q, or in the high ones: bytes of columns i and i + 16.
+// Takes 32 columns out of the low nibbles of q, or out of the high ones, as bytes of columns i and
+// i + 16.
 POTLUCK_INLINE_512 void low_nibbles_of(const Quads& q, HalfQuads& nibbles) {
   for (int side = 0; side < 2; ++side)
     for (int j = 0; j < kQuads / 2; ++j)
@@ -66,7 +67,7 @@ POTLUCK_INLINE_512 void high_nibbles_of(const Quads& q, HalfQuads& nibbles) {
                                      q[side][j + kQuads / 2]);
 }
 
-// 32 bits a row as a byte each, all ones where the bit is set.
+// Expands 32 bits a row to a byte each, all ones where the bit is set.
 POTLUCK_INLINE_512 void bytes_of_bits(__m512i dwords, __m512i (&q)[kQuads]) {
   const __m128i first = _mm_setr_epi8(0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12);
 #pragma GCC unroll 8
@@ -78,12 +79,13 @@ POTLUCK_INLINE_512 void bytes_of_bits(__m512i dwords, __m512i (&q)[kQuads]) {
   }
 }
 
-// How a layout writes one block's values; all have its scales in the same places.
-//   bytes(q, block): of eight bits, 32 columns, as they are in the file;
-//   nibbles(nibbles, block, run): of a run of fewer bits, columns i and i + 16;
-//   bit(q, mask, block, run, bit): bit 4 + `bit` of a run: is any of `mask` set in a byte?
+// A layout says how one block's values are written; all layouts have its scales in the same places.
+//   bytes(q, block): writes eight bits, 32 columns, as they are in the file;
+//   nibbles(nibbles, block, run): writes a run of fewer bits, columns i and i + 16;
+//   bit(q, mask, block, run, bit): writes bit 4 + `bit` of a run: whether any of `mask` is set in a
+//   byte.
 
-// Blocks of one run: halves, 32 fifth bits where there are such, nibbles as a run has them.
+// Stores blocks of one run: halves, 32 fifth bits where there are such, nibbles as a run has them.
 template <typename Format, typename Layout>
 POTLUCK_INLINE_512 void store_short_values(BlockRows rows, std::byte* block) {
   HalfQuads nibbles;
@@ -98,7 +100,7 @@ POTLUCK_INLINE_512 void store_short_values(BlockRows rows, std::byte* block) {
   }
 }
 
-// Runs `run` and `run` + `apart`, in the low and the high nibbles of 32 bytes.
+// Stores runs `run` and `run` + `apart`, the low and the high nibbles of 32 bytes.
 template <typename Layout>
 POTLUCK_INLINE_512 void store_two_runs(BlockRows rows, int offset, std::byte* block, int run,
                                        int apart) {
@@ -111,7 +113,7 @@ POTLUCK_INLINE_512 void store_two_runs(BlockRows rows, int offset, std::byte* bl
   Layout::nibbles(nibbles, block, run + apart);
 }
 
-// Q4_K and Q5_K: bit r of fifth byte i is column i's of run r.
+// Stores Q4_K and Q5_K: bit r of fifth byte i is column i's of run r.
 template <typename Format, typename Layout>
 POTLUCK_INLINE_512 void store_k_values(BlockRows rows, std::byte* block) {
   for (int chunk = 0; chunk < 4; ++chunk)
@@ -123,8 +125,8 @@ POTLUCK_INLINE_512 void store_k_values(BlockRows rows, std::byte* block) {
   }
 }
 
-// Q6_K: of each half of 128 columns, 32 bytes of runs 0 and 2, 32 of runs 1 and 3, and 32 with
-// bits 4 and 5 of run r at 2r.
+// Stores Q6_K. Each half of 128 columns has 32 bytes of runs 0 and 2, 32 of runs 1 and 3, and 32
+// with bits 4 and 5 of run r at 2r.
 template <typename Layout>
 POTLUCK_INLINE_512 void store_q6_values(BlockRows rows, std::byte* block) {
   for (int half = 0; half < 2; ++half) {
@@ -152,12 +154,12 @@ POTLUCK_INLINE_512 void store_values(BlockRows rows, std::byte* block) {
   }
 }
 
-// The low halves of 16 dwords.
+// Stores the low halves of 16 dwords.
 POTLUCK_INLINE_512 void store_halves(__m512i dwords, std::byte* to) {
   _mm256_store_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtepi32_epi16(dwords));
 }
 
-// 16 rows of 4 bytes to 4 groups of 16 rows.
+// Stores 16 rows of 4 bytes as 4 groups of 16 rows.
 POTLUCK_INLINE_512 void store_four_factors(__m512i rows, std::byte* to) {
   const __m128i bytes = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
   const __m512i fours = _mm512_shuffle_epi8(rows, _mm512_broadcast_i32x4(bytes));
@@ -171,7 +173,8 @@ POTLUCK_INLINE_512 void store_four_factors(__m512i rows, std::byte* to) {
   store(3, _mm512_extracti32x4_epi32(groups, 3));
 }
 
-// 16 bytes: f16 d, f16 m, and S [12] with 8 scales and 8 minima of 6 bits (SixBitScales).
+// Stores 16 bytes a row: f16 d, f16 m, and S [12] with 8 scales and 8 minima of 6 bits
+// (SixBitScales).
 POTLUCK_INLINE_512 void store_k_scales(BlockRows rows, int side, std::byte* halves,
                                        std::byte* factors) {
   __m512i s[4];  // d and m, S[0, 4), S[4, 8), S[8, 12)
@@ -189,7 +192,7 @@ POTLUCK_INLINE_512 void store_k_scales(BlockRows rows, int side, std::byte* halv
   store_four_factors(later(_mm512_srli_epi16(s[3], 4), s[2]), minima + 4 * kPanelRows);
 }
 
-// 16 int8, and f16 d at the block's end.
+// Stores 16 int8, and f16 d at the block's end.
 template <typename Format>
 POTLUCK_INLINE_512 void store_q6_scales(BlockRows rows, int side, std::byte* halves,
                                         std::byte* factors) {
@@ -223,7 +226,7 @@ POTLUCK_INLINE_512 void store_block(BlockRows rows, std::byte* block) {
   store_scales<Format>(rows, block);
 }
 
-// Fewer rows than a panel has: zeros in the place of the others.
+// Stores fewer rows than a panel has, with zeros in the place of the others.
 template <typename Format, typename Layout>
 void store_partial_panel(const WeightView& w, std::byte* panel) {
   std::byte rows[kPanelRows * Format::kBytes] = {};
@@ -237,7 +240,7 @@ void store_partial_panel(const WeightView& w, std::byte* panel) {
   }
 }
 
-// W's rows, at most 32, as the blocks of a stored panel.
+// Stores W's rows, at most 32, as the blocks of a stored panel.
 template <typename Format, typename Layout>
 void store_blocks(const WeightView& w, std::byte* panel) {
   if (w.rows < kPanelRows) return store_partial_panel<Format, Layout>(w, panel);

@@ -1,9 +1,9 @@
-// Panels as they are kept in memory: 32 rows of W reordered once, when a model loads, so that a
-// product reads them as one stream and turns no row again: StoredBlock (formats.h).
+// Stored panels of AVX-512: 32 rows of W reordered once, when a model loads, so that a product
+// reads them as one stream and transposes nothing again: StoredBlock (formats.h).
 //
-// A run of 32 columns of the 32 rows. Eight bits: [8][32 rows][4], as a product takes them. Fewer:
-// for each 16 rows, bytes [4][16 rows][4] whose low nibbles are columns 0 to 15 of the run, the
-// high ones 16 to 31; then bit 4, and bit 5, of all 32 columns: 64-bit masks [8] each.
+// A run of 32 columns of the 32 rows lies so. Eight bits: [8][32 rows][4], as a product takes them.
+// Fewer: for each 16 rows, bytes [4][16 rows][4] whose low nibbles are columns 0 to 15 of the run,
+// the high ones 16 to 31; then bit 4, and bit 5, of all 32 columns: 64-bit masks [8] each.
 //
 // Fewer bits than eight become a panel in L1, a chunk at a time, with scales in f32
 // (int8_layout.h).
@@ -21,14 +21,15 @@
 namespace potluck::cpu::avx512 {
 namespace {
 
-constexpr int kQuads = 8;        // of a run: 4 columns of 16 rows are a vector
+constexpr int kQuads = 8;        // in a run: 4 columns of 16 rows are a vector
 constexpr int kSide = 16;        // rows of a vector
 constexpr int64_t kChunk = 256;  // columns unpacked at a time: the largest block
 
 template <typename Format>
-constexpr int kSideBytes = 256 + 64 * StoredBlock<Format>::kExtraBits;  // of a run of fewer bits
+constexpr int kSideBytes =
+    256 + 64 * StoredBlock<Format>::kExtraBits;  // in a run of fewer bits than eight
 
-// One side of a run; vector j goes to to(j).
+// Unpacks one side of a run; vector j goes to to(j).
 template <typename Format, typename To>
 POTLUCK_INLINE_512 void unpack_side(const std::byte* from, const To& to) {
   const __m512i low = _mm512_set1_epi8(15);
@@ -45,7 +46,7 @@ POTLUCK_INLINE_512 void unpack_side(const std::byte* from, const To& to) {
   }
 }
 
-// Where the 4-byte columns j of a panel's run begin.
+// The place where the 4-byte columns j of a panel's run begin.
 template <typename Format>
 POTLUCK_INLINE_512 std::byte* quad_at(std::byte* panel, int run, int j) {
   constexpr int kQuadsOfGroup = Format::kGroup / 4;
@@ -62,7 +63,7 @@ POTLUCK_INLINE_512 void unpack_values(const std::byte* block, std::byte* panel) 
                           [&](int j) { return quad_at<Format>(panel, run, j) + 64 * side; });
 }
 
-// f16 [16] at `halves`, times a byte each if there is one.
+// Returns f16 [16] at `halves`, each times its byte of `factors` where the format has some.
 template <typename Format>
 POTLUCK_INLINE_512 __m512 scale_of(const std::byte* halves, const std::byte* factors) {
   const __m512 half = _mm512_cvtph_ps(_mm256_load_si256(reinterpret_cast<const __m256i*>(halves)));
@@ -123,8 +124,8 @@ POTLUCK_INLINE_512 void each_unpacked_chunk(const std::byte* stored, int64_t col
   }
 }
 
-// Hands a stored panel to body(chunk) in pieces: of eight bits as it lies, `piece` groups at a
-// time; of fewer unpacked.
+// Hands a stored panel to body(chunk) in pieces: eight bits as they lie, `piece` groups at a time;
+// fewer are unpacked.
 template <typename Format, typename Body>
 POTLUCK_INLINE_512 void each_chunk(const std::byte* stored, int64_t columns, int64_t piece,
                                    const Body& body) {

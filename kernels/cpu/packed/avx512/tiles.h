@@ -1,4 +1,4 @@
-// What the tiles of AVX-512's products share.
+// The tiles of AVX-512's products begin, continue and end with these.
 #pragma once
 
 #include <immintrin.h>
@@ -24,7 +24,7 @@ POTLUCK_INLINE_512 __m512 broadcast(const std::byte* p) {
   return _mm512_set1_ps(value);
 }
 
-// Columns [0, count) of a panel's 32, of row r.
+// The first sums of columns [0, count) of a panel's 32, for row r.
 inline void start_columns(const PanelProduct& p, int64_t r, __m512 (&sums)[2]) {
   for (int side = 0; side < 2; ++side)
     sums[side] = p.keep ? _mm512_mul_ps(_mm512_set1_ps(p.keep[r]),

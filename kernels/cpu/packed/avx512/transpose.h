@@ -1,6 +1,6 @@
-// 16 rows of 16 or 32 bytes become 4 or 8 vectors of 16 dwords, a row a lane: how weights (4 int8
-// or 2 bf16 a dword) come to lie beside one another for VPDPBUSD and VDPBF16PS. 16 loads and 8
-// shuffles for each 16 bytes.
+// Transposes 16 rows of 16 or 32 bytes to 4 or 8 vectors of 16 dwords, a row a lane: so weights (4
+// int8 or 2 bf16 a dword) come to lie beside one another for VPDPBUSD and VDPBF16PS. It takes 16
+// loads and 8 shuffles for each 16 bytes.
 #pragma once
 
 #include <immintrin.h>
@@ -12,9 +12,9 @@
 
 namespace potluck::cpu::avx512 {
 
-// The 16 bytes at `p` of rows r, r + 4, r + 8 and r + 12. The compiler must take each address from
-// `p` (it may be added to in the load): left alone it keeps one for every row, and more in memory
-// than in registers.
+// Loads the 16 bytes at `p` of rows r, r + 4, r + 8 and r + 12. The compiler must take each address
+// from `p` (it may be added to in the load): left alone it keeps one for every row, and more in
+// memory than in registers.
 POTLUCK_INLINE_512 __m512i load_four_rows(const std::byte* p, size_t stride) {
   asm("" : "+r"(p));
   const auto load = [ p, stride ](int row) __attribute__((always_inline)) {
@@ -39,7 +39,7 @@ POTLUCK_INLINE_512 void transpose_16x4(const std::byte* rows, size_t stride, __m
   out[3] = _mm512_unpackhi_epi64(ab_high, cd_high);
 }
 
-// The same of dwords 0 … 7.
+// Does the same with dwords 0 … 7.
 POTLUCK_INLINE_512 void transpose_16x8(const std::byte* rows, size_t stride, __m512i out[8]) {
   transpose_16x4(rows, stride, out);
   transpose_16x4(rows + 16, stride, out + 4);

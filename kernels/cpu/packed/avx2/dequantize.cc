@@ -1,4 +1,5 @@
-// Stored blocks to bf16: what formats.h unpacks, scaled in f32 and rounded once.
+// Converts stored blocks to bf16: formats.h unpacks them, then they are scaled in f32 and rounded
+// once.
 #include <cstring>
 
 #include "kernels/cpu/packed/avx2.h"
@@ -8,9 +9,9 @@
 namespace potluck::cpu::avx2 {
 namespace {
 
-constexpr int64_t kPart = 256;  // values widened at a time where there is no integer form
+constexpr int64_t kPart = 256;  // values converted at a time where there are no integer blocks
 
-// 8 values' upper halves as dwords: rounded to nearest, ties to even. Not for NaN.
+// 8 values' upper halves as dwords, rounded to nearest, ties to even. NaN is not kept.
 POTLUCK_INLINE_256 __m256i rounded(__m256 x) {
   const __m256i bits = _mm256_castps_si256(x);
   const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
@@ -23,7 +24,7 @@ POTLUCK_INLINE_256 void store_bf16(__m256 low, __m256 high, uint16_t* out) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm256_permute4x64_epi64(packed, 0xd8));
 }
 
-// 8 values of a group.
+// 8 values of a group in f32.
 template <typename Format>
 POTLUCK_INLINE_256 __m256 values_of(const uint8_t* q, float scale, float minimum) {
   const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(q));
@@ -34,7 +35,7 @@ POTLUCK_INLINE_256 __m256 values_of(const uint8_t* q, float scale, float minimum
 }
 
 template <typename Format>
-void widen_block(const uint8_t* block, uint16_t* out) {
+void dequantize_block(const uint8_t* block, uint16_t* out) {
   constexpr int kGroups = Format::kValues / Format::kGroup;
   alignas(32) uint8_t q[Format::kValues];
   float scale[kGroups * kPanelRows], minimum[kGroups * kPanelRows];
@@ -48,30 +49,30 @@ void widen_block(const uint8_t* block, uint16_t* out) {
   }
 }
 
-void widen_other(DType type, const void* blocks, int64_t values, uint16_t* out) {
+void dequantize_other(DType type, const void* blocks, int64_t values, uint16_t* out) {
   if (type == DType::bf16) {
     std::memcpy(out, blocks, static_cast<size_t>(values) * sizeof(*out));
     return;
   }
   const BlockShape shape = block_shape(type);
-  float wide[kPart];
+  float part[kPart];
   for (int64_t i = 0; i < values; i += kPart) {
     const int64_t n = values - i < kPart ? values - i : kPart;
     dequantize_row(type, static_cast<const std::byte*>(blocks) + i / shape.values * shape.bytes,
-                   wide, n);
-    quantize_row(DType::bf16, wide, out + i, n);
+                   part, n);
+    quantize_row(DType::bf16, part, out + i, n);
   }
 }
 
 }  // namespace
 
-void widen_bf16(DType type, const void* blocks, int64_t values, uint16_t* out) {
+void dequantize_bf16(DType type, const void* blocks, int64_t values, uint16_t* out) {
   const auto* b = static_cast<const uint8_t*>(blocks);
   const bool integers = with_format(type, [&]<typename Format>() {
     for (int64_t i = 0; i < values; i += Format::kValues, b += Format::kBytes)
-      widen_block<Format>(b, out + i);
+      dequantize_block<Format>(b, out + i);
   });
-  if (!integers) widen_other(type, blocks, values, out);
+  if (!integers) dequantize_other(type, blocks, values, out);
 }
 
 }  // namespace potluck::cpu::avx2

@@ -1,4 +1,5 @@
-// Stored blocks to bf16 or f32: what formats.h unpacks, scaled in f32 and, for bf16, rounded once.
+// Converts stored blocks to bf16 or f32: formats.h unpacks them, then they are scaled in f32 and,
+// for bf16, rounded once.
 //
 // All of it has internal linkage: each source compiles it for its own instruction set, and the
 // linker must not choose one for all.
@@ -13,9 +14,9 @@
 namespace potluck::cpu::avx512 {
 namespace {
 
-constexpr int64_t kPart = 256;  // values widened at a time where there is no integer form
+constexpr int64_t kPart = 256;  // values converted at a time where there are no integer blocks
 
-// Rounded to nearest, ties to even. Where there is no instruction for it, not for NaN.
+// Rounds to nearest, ties to even. Where there is no instruction for it, NaN is not kept.
 POTLUCK_INLINE_512 __m256i to_bf16(__m512 x) {
 #ifdef __AVX512BF16__
   return (__m256i)_mm512_cvtneps_pbh(x);
@@ -31,9 +32,9 @@ inline void store_bf16(__m512 x, uint16_t* out) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), to_bf16(x));
 }
 
-// store(i, values i … i + 16) of a block.
+// Calls store(i, values i … i + 16) for a block.
 template <typename Format, typename Store>
-POTLUCK_INLINE_512 void widen_block(const uint8_t* block, const Store& store) {
+POTLUCK_INLINE_512 void dequantize_block(const uint8_t* block, const Store& store) {
   constexpr int kGroups = Format::kValues / Format::kGroup;
   alignas(64) uint8_t q[Format::kValues];
   float scale[kGroups * kPanelRows], minimum[kGroups * kPanelRows];
@@ -50,9 +51,9 @@ POTLUCK_INLINE_512 void widen_block(const uint8_t* block, const Store& store) {
   }
 }
 
-// Signed bytes as they lie.
+// Converts signed bytes as they lie.
 template <typename Store>
-POTLUCK_INLINE_512 void widen_signed(const uint8_t* block, const Store& store) {
+POTLUCK_INLINE_512 void dequantize_signed(const uint8_t* block, const Store& store) {
   const __m512 scale = _mm512_set1_ps(read_f16(block));
   for (int i = 0; i < Q8_0::kValues; i += 16) {
     const __m128i q = _mm_loadu_si128(reinterpret_cast<const __m128i*>(block + 2 + i));
@@ -68,16 +69,16 @@ inline void store_values(__m512 x, float* out) {
 }
 
 template <typename Format, typename Value>
-void widen_blocks(const void* blocks, int64_t values, Value* out) {
+void dequantize_blocks(const void* blocks, int64_t values, Value* out) {
   const auto* b = static_cast<const uint8_t*>(blocks);
   for (; values > 0; values -= Format::kValues, b += Format::kBytes, out += Format::kValues) {
     const auto store = [out](int i, __m512 x) __attribute__((always_inline)) {
       store_values(x, out + i);
     };
     if constexpr (std::is_same_v<Format, Q8_0>)
-      widen_signed(b, store);
+      dequantize_signed(b, store);
     else
-      widen_block<Format>(b, store);
+      dequantize_block<Format>(b, store);
   }
 }
 
@@ -85,7 +86,7 @@ inline void store_part(__m512 x, int64_t n, uint16_t* out) {
   _mm256_mask_storeu_epi16(out, first_lanes(n), to_bf16(x));
 }
 
-inline void widen_f16(const void* blocks, int64_t values, uint16_t* out) {
+inline void convert_f16(const void* blocks, int64_t values, uint16_t* out) {
   const auto* halves = static_cast<const uint16_t*>(blocks);
   for (int64_t i = 0; i < values; i += 16) {
     const __m256i some = _mm256_maskz_loadu_epi16(first_lanes(values - i), halves + i);
@@ -93,42 +94,43 @@ inline void widen_f16(const void* blocks, int64_t values, uint16_t* out) {
   }
 }
 
-inline void widen_f32(const float* x, int64_t values, uint16_t* out) {
+inline void convert_f32(const float* x, int64_t values, uint16_t* out) {
   for (int64_t i = 0; i < values; i += 16)
     store_part(_mm512_maskz_loadu_ps(first_lanes(values - i), x + i), values - i, out + i);
 }
 
-inline void widen_parts(DType type, const void* blocks, int64_t values, uint16_t* out) {
+inline void dequantize_parts(DType type, const void* blocks, int64_t values, uint16_t* out) {
   const BlockShape shape = block_shape(type);
-  float wide[kPart];
+  float part[kPart];
   for (int64_t i = 0; i < values; i += kPart) {
     const int64_t n = values - i < kPart ? values - i : kPart;
     dequantize_row(type, static_cast<const std::byte*>(blocks) + i / shape.values * shape.bytes,
-                   wide, n);
-    widen_f32(wide, n, out + i);
+                   part, n);
+    convert_f32(part, n, out + i);
   }
 }
 
-// Of formats that have no integer form here.
-inline void widen_other(DType type, const void* blocks, int64_t values, uint16_t* out) {
+// Converts formats without integer blocks.
+inline void dequantize_other(DType type, const void* blocks, int64_t values, uint16_t* out) {
   if (type == DType::bf16)
     std::memcpy(out, blocks, static_cast<size_t>(values) * sizeof(*out));
   else if (type == DType::f16)
-    widen_f16(blocks, values, out);
+    convert_f16(blocks, values, out);
   else if (type == DType::f32)
-    widen_f32(static_cast<const float*>(blocks), values, out);
+    convert_f32(static_cast<const float*>(blocks), values, out);
   else
-    widen_parts(type, blocks, values, out);
+    dequantize_parts(type, blocks, values, out);
 }
 
-inline void widen_other(DType type, const void* blocks, int64_t values, float* out) {
+inline void dequantize_other(DType type, const void* blocks, int64_t values, float* out) {
   dequantize_row(type, blocks, out, values);
 }
 
 template <typename Value>
-void widen(DType type, const void* blocks, int64_t values, Value* out) {
-  if (!with_format(type, [&]<typename Format>() { widen_blocks<Format>(blocks, values, out); }))
-    widen_other(type, blocks, values, out);
+void dequantize(DType type, const void* blocks, int64_t values, Value* out) {
+  if (!with_format(type,
+                   [&]<typename Format>() { dequantize_blocks<Format>(blocks, values, out); }))
+    dequantize_other(type, blocks, values, out);
 }
 
 }  // namespace
