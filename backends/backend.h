@@ -20,7 +20,7 @@
 // method may throw Fault{world} when the device itself fails. An operand that does not fit its
 // tensor is a bug and ends in a CHECK.
 //
-// One thread owns a Backend.
+// A Backend belongs to one thread, which makes all calls.
 #pragma once
 
 #include <cstddef>
@@ -111,9 +111,10 @@ class Backend {
   // out = (x + rms(a + b) ⊙ weight) · scale, rounded to stream.
   virtual void add_norm(const AddNorm& op) = 0;
 
-  // The head's. out[t,:] = E[ids[t],:] · embed_scale; ids: [rows] i32.
+  // out[t,:] = E[ids[t],:] · embed_scale; ids: [rows] i32. The head alone calls this and those that
+  // follow.
   virtual void embed(Tensor ids, const Matrix& table, float embed_scale, int rows, Tensor out) = 0;
-  // out = rms₀(x + s) on denoise rows, x on encode rows, rounded to stream. (model.md §4)
+  // out = rms₀(x + s) on denoise rows, x on encode rows, rounded to stream. (shard/MODEL.md §4)
   virtual void canvas_input(const CanvasInput& op) = 0;
   // Vocabulary attention (kernels/cpu/reference/vocab_attention.h): a candidate for each row, and
   // soft = Σ p·E · soft_scale. The tap is called on this thread, within this call or wait(), for

@@ -97,7 +97,7 @@ struct CanvasInput {
 // Soft-capped logits before temperature, [rows, ids] of the ids from first_id on.
 using LogitTap = std::function<void(int64_t first_id, int64_t ids, const float* logits)>;
 
-// One canvas row's answer of the head.
+// The head answers one row of a canvas with these.
 struct RowCandidate {
   int32_t argmax;
   int32_t sample;

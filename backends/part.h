@@ -11,7 +11,7 @@ enum class Part : uint8_t {
   router,
   experts,
   dense,         // the dense MLP of each layer
-  norms,         // and RoPE, rounding K and V, residual sums, looking ids up in E
+  norms,         // with RoPE, rounding K and V, residual sums, looking ids up in E
   conditioning,  // the head's self-conditioning MLP
   head,          // vocabulary attention: logits, softmax, the draw, Σ p·E
   sampling,      // the coordinator's: accept, renoise, stop?

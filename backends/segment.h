@@ -11,14 +11,14 @@ inline constexpr int kMaxSegments = 64;
 
 enum class Mode : int32_t { encode = 0, denoise = 1 };
 
-// One session's rows within a pass; a pass runs several. Row ranges are consecutive and disjoint.
+// The rows of one session within a pass, which may run several. Row ranges follow one another.
 struct Segment {
   Mode mode = Mode::encode;
   int32_t slot = 0;       // the session's KV slot on this worker
   int32_t position = 0;   // of the first row = tokens cached before it
   int32_t row_begin = 0;  // within the pass
   int32_t rows = 0;
-  // denoise on the head only:
+  // These two are read on the head alone, when a canvas is denoised.
   float inverse_temperature = 1.0f;
   StepKey key;
 };

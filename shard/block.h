@@ -1,4 +1,4 @@
-// One transformer block of DiffusionGemma (shard/MODEL.md §2.2), straight as the figure.
+// Runs one transformer block of DiffusionGemma (shard/MODEL.md §2.2), a call a line.
 #pragma once
 
 #include "backends/backend.h"

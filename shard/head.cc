@@ -58,8 +58,8 @@ void Head::embed(std::span<const Segment> segments, std::span<const int32_t> ids
                          .out = w.x});
 }
 
-// soft_ = the segments' soft embeddings side by side; zero where a segment has none (its first
-// step).
+// Lays the segments' soft embeddings side by side in soft_, zeros for a segment that has none (in
+// its first step). Returns whether any segment has one.
 bool Head::gather_soft(std::span<const Segment> segments, std::span<const Tensor> soft_before) {
   bool any = false;
   for (const Tensor& soft : soft_before) any = any || !soft.empty();

@@ -1,6 +1,6 @@
-// KvCache: K and V of a stage's layers for many sessions, reserved when the plan loads. Full layers
-// keep every position; sliding ones keep a ring of W − 1 + max(chunk, canvas), which is what a
-// canvas may see plus what one pass may write or a truncate may take back.
+// KvCache holds K and V of a stage's layers for many sessions, reserved when the plan loads. Full
+// layers keep every position; sliding ones keep a ring of W − 1 + max(chunk, canvas): as many as a
+// canvas may see, and as many as one pass may write or a truncate may take back.
 #pragma once
 
 #include <cstdint>
@@ -19,9 +19,10 @@ class KvCache final {
 
   // Throws Fault{memory} when plan.sessions are open already, Fault{refused} for a known session.
   void open(uint64_t session);
-  // A copy of another session's tokens. Throws as open(), and Fault{refused} if `from` is unknown.
+  // Opens a session with a copy of another's tokens. Throws as open(), and Fault{refused} if `from`
+  // is unknown.
   void fork(uint64_t from, uint64_t session);
-  void close(uint64_t session);  // unknown: nothing
+  void close(uint64_t session);  // does nothing if it is unknown
   bool has(uint64_t session) const { return entries_.count(session) != 0; }
   int slot(uint64_t session) const { return entry(session).slot; }
   int length(uint64_t session) const { return entry(session).length; }
@@ -31,7 +32,7 @@ class KvCache final {
   // window before it.
   void truncate(uint64_t session, int length);
 
-  const KvLayer& layer(int index) const;  // of the model's numbering
+  const KvLayer& layer(int index) const;  // as the model numbers them
   uint64_t bytes() const;
 
  private:
@@ -47,7 +48,7 @@ class KvCache final {
   int ctx_size_, window_, slack_;
   bool sliding_ = false;
   std::vector<KvLayer> kv_;
-  std::vector<size_t> slot_bytes_;  // of K (and of V) of one session, a layer
+  std::vector<size_t> slot_bytes_;  // for each layer: K of one session, and V
   std::vector<bool> used_;
   std::map<uint64_t, Entry> entries_;
 };

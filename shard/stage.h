@@ -1,4 +1,5 @@
-// Stage: a range of layers on one device: weights, KV of many sessions, and one pass over them.
+// Stage holds a range of layers on one device, with the KV of many sessions, and runs passes over
+// them.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Segments to StepParams in device memory.
+// Writes the segments of a pass to StepParams in device memory.
 #pragma once
 
 #include <span>

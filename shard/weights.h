@@ -1,4 +1,4 @@
-// Weights: the tensors of a layer or of the head, loaded to a device; a shape beside each.
+// Weights are the tensors of a layer or of the head on a device, with a shape beside each.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Workspace: the device buffers of one pass, reserved when a plan loads and reused by every layer.
+// Workspace holds the device buffers of a pass, reserved when a plan loads, reused by every layer.
 #pragma once
 
 #include "backends/backend.h"
@@ -7,7 +7,7 @@
 
 namespace potluck {
 
-// Rows of a pass at most: one encode chunk or one canvas.
+// A pass has at most so many rows: those of an encode chunk or of a canvas.
 int pass_rows_max(const ModelSpec& spec, const Plan& plan);
 
 struct Workspace {
@@ -16,7 +16,7 @@ struct Workspace {
   Tensor x;               // [rows, H] the residual stream
   Tensor x1;              // [rows, H] after attention
   Tensor normed;          // [rows, H]
-  Tensor projected;       // [rows, H] what a branch gives back
+  Tensor projected;       // [rows, H] the result of a branch
   Tensor dense, moe;      // [rows, H] the two branches after their own norms
   Tensor q, attended;     // [rows, heads · head_dim]
   Tensor k, v;            // [rows, kv_heads · head_dim]
@@ -27,7 +27,7 @@ struct Workspace {
 
 Workspace stage_workspace(const ModelSpec& spec, const Plan& plan, LayerRange layers,
                           Backend& backend);
-// The head's: x, normed, projected, dense (E[ids]·s), gate, up and params only.
+// The head has x, normed, projected, dense (E[ids]·s), gate, up and params only.
 Workspace head_workspace(const ModelSpec& spec, const Plan& plan, Backend& backend);
 uint64_t workspace_bytes(const Workspace& workspace);
 

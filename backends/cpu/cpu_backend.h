@@ -1,4 +1,4 @@
-// CpuBackend: kernels/cpu on host memory. Operations run at once, so wait() has nothing to wait
+// CpuBackend runs kernels/cpu on host memory. Operations run at once, so wait() has nothing to wait
 // for. With Isa::portable every operation is the reference's (exact); with another, the heavy ones
 // are the fast kernels of that instruction set.
 #pragma once
@@ -19,13 +19,13 @@ namespace potluck {
 
 // The memory that a CpuBackend has taken from the system.
 struct ReservedBytes {
-  uint64_t tensors = 0;  // scratch among them
-  uint64_t panels = 0;   // experts reordered
+  uint64_t tensors = 0;  // scratch is one of them
+  uint64_t panels = 0;   // stored panels of experts and other matrices
 };
 
 class CpuBackend final : public Backend {
  public:
-  // threads 0: one for each core this process may use.
+  // With 0 threads it takes one for each core that this process may use.
   explicit CpuBackend(int threads, cpu::Isa isa = cpu::Isa::portable, bool pin = false);
   ~CpuBackend() override;
 
@@ -89,8 +89,8 @@ class CpuBackend final : public Backend {
   std::vector<cpu::Pages> pages_;
   std::vector<Stored> matrices_;
   size_t scratch_bytes_ = 0;
-  Tensor scratch_;               // of the largest operation
-  size_t attention_stride_ = 0;  // floats of attention's scratch a thread
+  Tensor scratch_;               // enough for the largest operation
+  size_t attention_stride_ = 0;  // floats that attention needs for a thread
 };
 
 }  // namespace potluck

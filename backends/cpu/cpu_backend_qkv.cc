@@ -19,7 +19,7 @@ struct Own {
 
 struct Scratch {
   float* frequency;  // [pairs]
-  float* threads;    // Own, of each
+  float* threads;    // an Own for each
   int64_t kv_width, pairs;
 
   int64_t each() const { return kv_width + 2 * pairs; }

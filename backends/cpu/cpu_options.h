@@ -1,4 +1,4 @@
-// How a CPU is to be used as a device.
+// Options of a CPU as a device: threads, instruction set, cores.
 #pragma once
 
 #include <string>

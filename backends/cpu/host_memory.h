@@ -1,4 +1,4 @@
-// What a CpuBackend's tensors point at: its device memory is the host's own.
+// Reads a tensor of CpuBackend, whose device memory is the host's own.
 #pragma once
 
 #include <cstddef>

@@ -2,12 +2,12 @@
 // It computes nothing itself: results are the other's, bit for bit. It waits before and after each
 // operation that it times, so that what was enqueued before is not counted.
 //
-// operations: a multiplication and an addition of a product are two; all else (norms, softmax,
-// GELU) counts none. Only keys that a row sees count, only ids that Σ p·E reads.
-// bytes: what a part reads and writes, each once. Stored bytes are weights, K and V, without the
-// experts that no row hits; they come from memory. Activations come from memory too where weights
-// and the operations between have driven them out of the caches (memory_bytes: those of norms), and
-// from a cache where one operation hands them to the next (cache_bytes).
+// A multiplication and an addition of a product are two operations; all else (norms, softmax, GELU)
+// counts none. Keys count if a row sees them, ids if Σ p·E reads them.
+// Bytes are those that a part reads and writes, each once. Stored bytes are weights, K and V,
+// without the experts that no row hits; they come from memory. Activations come from memory too
+// where weights and the operations between have driven them out of the caches (memory_bytes: those
+// of norms), and from a cache where one operation hands them to the next (cache_bytes).
 #pragma once
 
 #include <array>

@@ -1,5 +1,6 @@
-// Compares a real checkpoint with the logits that transformers' own test records for it (model.md
-// §12.2): a thinking-off prompt of 20 ids, the canvas 0, 1, …, 255, no self-conditioning.
+// Compares a real checkpoint with the logits that transformers' own test records for it
+// (shard/MODEL.md §12.2): a thinking-off prompt of 20 ids, the canvas 0, 1, …, 255, no
+// self-conditioning.
 #pragma once
 
 #include <memory>

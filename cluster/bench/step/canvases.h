@@ -18,14 +18,14 @@ struct TimedStep {
   StepWork work;
 };
 
-// Every step that is timed is the canvases' second, from the same ids and soft embeddings, so all
-// do the same work: self-conditioned, and sure of little.
+// Every step that is timed is the second of its canvas and begins with the same ids and soft
+// embeddings, so all do the same work: they are self-conditioned, and sure of little.
 class BenchCanvases final {
  public:
-  // Loads head and stages. chunk: rows of a pass of encode(), at most the plan's.
+  // Loads head and stages. A pass of encode() has `chunk` rows, at most the plan's.
   BenchCanvases(const ModelSource& source, const Plan& plan, int chunk, ProfiledBackend& backend);
 
-  double encode(int tokens);  // the prompt, once for all canvases; seconds
+  double encode(int tokens);  // encodes the prompt once for all canvases; returns seconds
   void first_step();
   TimedStep second_step();
 
@@ -33,7 +33,7 @@ class BenchCanvases final {
   int count() const { return static_cast<int>(samplers_.size()); }
   void pass(std::span<const Segment> segments, std::span<const int32_t> ids,
             std::span<const Tensor> soft);
-  // The ids of the step after.
+  // Returns the ids of the step after it.
   std::vector<int32_t> step(int index, std::span<const int32_t> ids, std::span<const Tensor> before,
                             std::span<const Tensor> after);
   std::vector<Segment> segments(int step) const;
@@ -44,7 +44,7 @@ class BenchCanvases final {
   ProfiledBackend& backend_;
   Head head_;
   StagesBeside stages_;
-  std::vector<std::unique_ptr<Sampler>> samplers_;  // one a canvas, as all that follow
+  std::vector<std::unique_ptr<Sampler>> samplers_;  // for each canvas, as all that follow
   std::vector<Tensor> none_, first_, second_;       // soft embeddings before and after each step
   std::vector<int32_t> next_;                       // [canvases, C]
   int length_ = 0;                                  // of the prompt

@@ -12,7 +12,7 @@ struct Read {
   double bytes = 0, seconds = 0;
 };
 
-// The first tensors, kLoadBytes of them.
+// Reads the first tensors, kLoadBytes of them.
 Read read_tensors(const ModelSource& source, cpu::ThreadPool& pool) {
   Read read;
   for (const TensorInfo& tensor : source.tensors()) {

@@ -1,5 +1,5 @@
-// What loading is measured against: the rates at which this machine reads the model's file and
-// touches fresh memory.
+// Measures how fast this machine reads the model's file and touches fresh memory, as a yardstick of
+// loading.
 #pragma once
 
 #include "topology/model/model_source.h"
@@ -10,12 +10,12 @@ struct LoadRates {
   double file_gb_per_s = 0, touch_gb_per_s = 0;
 };
 
-// By `threads` at once, each once from end to end, so that a load that follows at once finds the
-// same state: the file's tensors mapped anew with their pages in memory (they are read before, not
-// timed); and as many bytes of Pages as the tensors have, which were in use a moment before, so
-// that a host has given them (they are touched and given back before, not timed). At most
-// kLoadBytes of each, and of memory half of bytes_free. Cold: the file is read from where it lies,
-// not from what the system has cached of it, before and after. Throws Fault{memory | world}.
+// Reads the file's tensors and touches as many bytes of fresh Pages, with all threads at once, each
+// once from end to end. Both are done once before they are timed, so that the file's pages are in
+// memory, and a virtual machine's host has given the memory: a load that follows finds the same
+// state. At most kLoadBytes of each, and half of bytes_free, are used. With `cold` the file is read
+// from where it lies, and what the system has cached of it is dropped before and after. Throws
+// Fault{memory | world}.
 inline constexpr uint64_t kLoadBytes = uint64_t{4} << 30;
 LoadRates load_rates(const ModelSource& source, int threads, uint64_t bytes_free, bool cold);
 

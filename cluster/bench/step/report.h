@@ -1,4 +1,4 @@
-// A step bench as text: a row a run to paste beside others.
+// Writes a step bench as text, with a row for each run to paste beside others.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -14,13 +14,13 @@ struct BenchLabel {
   std::string model;     // what -m said
 };
 
-// Markdown: a table with a row a run, one of the parts of each run, and the peaks.
+// Markdown with a table of the runs, one of the parts of each run, and the peaks.
 std::string step_bench_markdown(const StepBench& bench, const StepBenchOptions& options,
                                 const BenchLabel& label);
-// RFC 4180: a header, then a row a run.
+// RFC 4180, with a header and a row for each run.
 std::string step_bench_csv(const StepBench& bench, const StepBenchOptions& options,
                            const BenchLabel& label);
-// An array with an object a run.
+// An array with an object for each run.
 nlohmann::ordered_json step_bench_json(const StepBench& bench, const StepBenchOptions& options,
                                        const BenchLabel& label);
 

@@ -34,7 +34,7 @@ Plan plan_of(const ModelSource& source, const StepBenchOptions& options) {
   return make_plan(source, ring);
 }
 
-// The median step itself (of two in the middle the faster), so that its parts add up.
+// Returns a step itself, the faster of two in the middle, so that its parts add up.
 const TimedStep& median_step(std::vector<TimedStep>& steps) {
   std::sort(steps.begin(), steps.end(),
             [](const TimedStep& a, const TimedStep& b) { return a.ms < b.ms; });
@@ -57,7 +57,7 @@ StepRun measure(BenchCanvases& canvases, int prompt, int repetitions, TimedStep&
   return run;
 }
 
-// Operations a second by product, each measured once.
+// Measures each product that ran, once, in operations a second.
 class Peaks {
  public:
   Peaks(const CpuBackend& backend, uint64_t bytes_free)

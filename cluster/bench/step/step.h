@@ -1,5 +1,5 @@
-// What a denoising step costs, part by part, beside what this machine can do: head and stages in
-// one process, hops in their wire form between them.
+// Measures a denoising step part by part, beside the peaks of this machine. Head and stages are in
+// one process, with hops in their wire form between them.
 #pragma once
 
 #include <array>
@@ -14,13 +14,13 @@
 namespace potluck {
 
 struct StepBenchOptions {
-  std::vector<int> prompts;  // tokens encoded before the canvas, a run each
+  std::vector<int> prompts;  // for each run, tokens that are encoded before the canvas
   int canvases = 1;          // in one pass
   int repetitions = 5;       // of each encode and step; the median counts
-  int threads = 0;           // 0: one for each core allowed
+  int threads = 0;           // 0: one for each core that it may use
   int stages = 1;
   Precision precision = Precision::fast;
-  std::string isa;    // of fast; empty: the best here
+  std::string isa;    // of fast products; empty: the best of this machine
   bool cold = false;  // loaded from where the file lies, not from what the system has cached
 };
 
@@ -30,7 +30,7 @@ struct StepBenchOptions {
 // that is counted.
 struct PartFigures {
   double ms = 0, operations = 0, bytes = 0, limit_ms = 0;
-  std::string bound;  // what sets the limit: a product's name, "memory", "cache copy" …
+  std::string bound;  // that sets the limit: a product's name, "memory", "cache copy" …
   double gflop_per_s() const { return ms > 0 ? operations / ms * 1e-6 : 0; }
   double gb_per_s() const { return ms > 0 ? bytes / ms * 1e-6 : 0; }
   double share() const { return ms > 0 ? limit_ms / ms : 0; }
@@ -41,7 +41,7 @@ struct StepRun {
   double encode_tokens_per_s = 0;                 // of the median encode; 0: no prompt
   double step_ms = 0, least_ms = 0, most_ms = 0;  // the median step, the fastest, the slowest
   std::array<PartFigures, kParts> parts;          // of the median step
-  double rest_ms() const;                         // of it, what no part took
+  double rest_ms() const;                         // of the median step, beside all parts
   double limit_ms() const;                        // Σ over parts
   double share() const { return limit_ms() / step_ms; }
 };
@@ -57,11 +57,11 @@ struct StepBench {
   int threads = 0;
   double weight_bytes = 0;
   double load_s = 0;         // until head and stages are ready
-  double first_step_ms = 0;  // which also reads what loading left in its file
-  // weight_bytes over load_s and what the first step took beyond a later one.
+  double first_step_ms = 0;  // which also reads weights that loading left in their file
+  // weight_bytes over load_s and over the time that the first step took beyond a later one.
   double load_gb_per_s = 0;
   LoadRates load_rates;       // measured just before the load
-  double panel_bytes = 0;     // that the load stored: experts reordered
+  double panel_bytes = 0;     // stored panels that the load made
   double load_share() const;  // of the slower rate; 0: nothing was stored, and steps read the file
   std::vector<Peak> peaks;    // of the products that ran
   double read_gb_per_s = 0, memory_copy_gb_per_s = 0, cache_copy_gb_per_s = 0;

@@ -1,4 +1,4 @@
-// What backends/backend.h promises, as one suite of checks for every kind of backend. A check
+// The promises of backends/backend.h as one suite of checks for every kind of backend. A check
 // returns what it found wrong instead of failing a test, so that a test can also demand that a
 // broken backend is found out.
 #pragma once

@@ -24,7 +24,7 @@ constexpr char kModel[] = "synthetic:nano?layers=3&canvas=19&type=";
 constexpr int kPrefixes[] = {0, 5, 23, 40, 131};
 constexpr int kCanvases = static_cast<int>(std::size(kPrefixes));
 
-// What a pass makes of one canvas.
+// One canvas after a pass.
 struct Result {
   std::vector<float> x, soft;
   Candidates candidates;

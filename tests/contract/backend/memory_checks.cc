@@ -1,4 +1,4 @@
-// What a backend promises of device memory and of host buffers: order, lifetimes, waits, refusal.
+// Checks device memory and host buffers: order, lifetimes, waits, refusal.
 #include <algorithm>
 #include <numeric>
 
