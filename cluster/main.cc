@@ -1,4 +1,5 @@
-// potluck: one program with subcommands.
+// potluck is one program with subcommands. main reads the environment, and turns faults into lines
+// and exit codes.
 #include <CLI/CLI.hpp>
 #include <clocale>
 #include <csignal>
@@ -21,7 +22,7 @@ namespace {
 constexpr int kBadUsage = 2;
 constexpr int kBroken = 3;
 
-// In ../share beside the program, where a build has a link to them.
+// The demo models are in ../share beside the program; a build has a link to them there.
 std::string demo_models() {
   std::error_code none;
   const auto program = std::filesystem::read_symlink("/proc/self/exe", none);
@@ -51,7 +52,7 @@ bool dumb_terminal() {
   return !value || !*value || std::strcmp(value, "dumb") == 0;
 }
 
-// Throws Fault{world} when what was printed could not be written.
+// Throws Fault{world} if the output could not be written.
 void flush_stdout() {
   if (std::fflush(stdout) != 0 || std::ferror(stdout))
     throw potluck::Fault(potluck::FaultKind::world,

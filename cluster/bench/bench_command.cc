@@ -6,7 +6,8 @@
 namespace potluck {
 
 void add_bench(CommandLine& line) {
-  CLI::App* bench = line.app.add_subcommand("bench", "what it reaches");
+  CLI::App* bench =
+      line.app.add_subcommand("bench", "measure how well it answers, and how fast it computes");
   bench->require_subcommand(1);
   add_bench_demo(bench, line);
   add_bench_step(bench, line);

@@ -14,7 +14,7 @@ class App;
 
 namespace potluck {
 
-// What the environment says of the person's wishes and terminal.
+// The environment tells these of the person's wishes and terminal.
 struct Surroundings {
   bool no_color = false;       // NO_COLOR is set
   bool dumb_terminal = false;  // TERM names no terminal whose cursor can be moved

@@ -1,3 +1,4 @@
+// Checks single flags, with messages that name what is allowed and the value found.
 #include "cluster/cli/flag_checks.h"
 
 #include <fmt/format.h>
@@ -12,7 +13,7 @@ namespace {
 
 constexpr char kRandomSeed[] = "-1";
 
-// All of the text as a number, without a sign, spaces or zeros in front of a whole one.
+// Reads all of the text as a number; a sign or a space in front makes it none.
 template <typename Number>
 std::errc read_number(const std::string& text, Number& number) {
   const char* end = text.data() + text.size();
@@ -29,7 +30,15 @@ bool is_negative(const std::string& text) {
   return text.size() > 1 && text[0] == '-' && is_whole(text.substr(1));
 }
 
-// An empty word would not be seen.
+// "a, b or c".
+std::string listed(const std::vector<std::string>& words) {
+  std::string text;
+  for (size_t i = 0; i < words.size(); ++i)
+    text += (i == 0 ? "" : i + 1 < words.size() ? ", " : " or ") + words[i];
+  return text;
+}
+
+// Nobody would see an empty word.
 std::string shown(const std::string& value) {
   return value.empty() ? "\"\"" : value;
 }
@@ -43,9 +52,10 @@ void whole_number(CLI::Option* option, const char* type, uint64_t least, uint64_
     const bool whole = is_whole(value), fits = read_number(value, number) == std::errc();
     const bool other = !also.empty() && value == also;
     if (other || (whole && fits && number >= least && number <= most)) return "";
-    return fmt::format("{} is not {}; give {} to {}{}", shown(value),
-                       whole || is_negative(value) ? "possible" : "a whole number in plain decimal",
-                       least, most, also.empty() ? "" : ", or " + also);
+    const bool decimal = whole || is_negative(value);
+    return fmt::format("must be {}{} to {}{}, not {}",
+                       decimal ? "" : "a whole number in plain decimal, ", least, most,
+                       also.empty() ? "" : ", or " + also, shown(value));
   };
   option->type_name(type)->check(CLI::Validator(check, ""));
 }
@@ -55,7 +65,7 @@ void real_number(CLI::Option* option, const char* type, double least, double mos
     double number = 0;
     const bool fits = read_number(value, number) == std::errc();
     if (fits && number >= least && number <= most) return "";
-    return fmt::format("{} is not possible; give {:g} to {:g}", shown(value), least, most);
+    return fmt::format("must be {:g} to {:g}, not {}", least, most, shown(value));
   };
   option->type_name(type)->check(CLI::Validator(check, ""));
 }
@@ -63,14 +73,14 @@ void real_number(CLI::Option* option, const char* type, double least, double mos
 void one_of(CLI::Option* option, const std::vector<std::string>& words) {
   const auto check = [words](std::string& value) -> std::string {
     if (std::find(words.begin(), words.end(), value) != words.end()) return "";
-    return fmt::format("{} is not possible; give {}", shown(value), fmt::join(words, ", "));
+    return fmt::format("must be {}, not {}", listed(words), shown(value));
   };
   option->type_name(fmt::format("{}", fmt::join(words, "|")))->check(CLI::Validator(check, ""));
 }
 
 void file_name(CLI::Option* option) {
   const auto check = [](std::string& value) {
-    return value.empty() ? std::string("the name is empty; give that of a file") : "";
+    return value.empty() ? std::string("the name of the file is empty") : "";
   };
   option->type_name("FILE")->check(CLI::Validator(check, ""));
 }

@@ -1,4 +1,4 @@
-// What a flag may be given, said in the same words by all commands.
+// Checks of what a flag may be given. All commands refuse a value in the same words.
 #pragma once
 
 #include <cstdint>
@@ -16,18 +16,18 @@ namespace potluck {
 
 inline constexpr uint64_t kMostInt = std::numeric_limits<int>::max();
 
-// A whole number from least to most in plain decimal, in the help as TYPE; `also`: one more value
-// that is allowed.
+// Allows a whole number from least to most in plain decimal, and the value `also` if it is given.
+// The help shows `type`.
 void whole_number(CLI::Option* option, const char* type, uint64_t least, uint64_t most,
                   const std::string& also = "");
-// A number from least to most.
+// Allows a number from least to most.
 void real_number(CLI::Option* option, const char* type, double least, double most);
-// One of some words.
+// Allows one of some words.
 void one_of(CLI::Option* option, const std::vector<std::string>& words);
-// A name that is not empty.
+// Allows any name that is not empty.
 void file_name(CLI::Option* option);
 
-// -s, --seed: any 64-bit number; -1: none, a random one.
+// -s, --seed: any 64-bit number, or -1 for none, which means a random one.
 void add_seed_flag(CLI::App* command, std::optional<uint64_t>& seed, const std::string& help);
 uint64_t seed_or_random(const std::optional<uint64_t>& seed);
 

@@ -1,3 +1,4 @@
+// Remembers the signal that came, in a handler that does nothing else.
 #include "cluster/cli/interrupt.h"
 
 #include <csignal>

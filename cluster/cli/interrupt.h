@@ -1,12 +1,13 @@
-// Ctrl-C, Ctrl-\ and TERM as something to look at between events, instead of a death in the middle.
+// Ctrl-C, Ctrl-\ and TERM are remembered and looked at between events, so that none of them ends
+// the program in the middle of one.
 #pragma once
 
 namespace potluck {
 
-// From now on INT, QUIT and TERM are remembered; the same signal a second time ends the process at
+// From now on INT, QUIT and TERM are remembered. The same signal a second time ends the process at
 // once.
 void catch_interrupts();
-int interrupt_signal();  // the signal that came; 0: none
-void clear_interrupt();  // forget it and catch again (chat: it stopped an answer, not the program)
+int interrupt_signal();  // the signal that came; 0 if none did
+void clear_interrupt();  // forgets it and catches the next: in a chat it stops an answer alone
 
 }  // namespace potluck

@@ -1,3 +1,4 @@
+// Sets up spdlog: lines for people go to stderr, and everything to a file if one is named.
 #include "cluster/cli/log.h"
 
 #include <spdlog/sinks/basic_file_sink.h>
@@ -20,7 +21,7 @@ namespace {
 spdlog::sink_ptr file_sink(const std::string& file) {
   const std::filesystem::path folder = std::filesystem::path(file).parent_path();
   try {
-    // spdlog would make it.
+    // spdlog would make the folder.
     if (!folder.empty() && !std::filesystem::is_directory(folder))
       throw spdlog::spdlog_ex("there is no folder " + folder.string());
     const auto sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(file);
@@ -32,7 +33,7 @@ spdlog::sink_ptr file_sink(const std::string& file) {
   }
 }
 
-// A log that cannot be written costs one line, and not the answer.
+// A log that cannot be written costs one line on stderr, and not the answer.
 void warn_once(const std::string& error) {
   static std::once_flag warned;
   std::call_once(warned, [&error] {
@@ -45,7 +46,8 @@ void warn_once(const std::string& error) {
 
 void add_log_flags(CLI::App* command, LogOptions& options) {
   command->add_flag("-v,--verbose", options.verbose, "say more on stderr");
-  file_name(command->add_option("--log-file", options.file, "write the log there too, with times"));
+  file_name(command->add_option("--log-file", options.file,
+                                "write the log to this file too, with times"));
 }
 
 void set_up_log(const LogOptions& options) {

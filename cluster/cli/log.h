@@ -1,4 +1,5 @@
-// What a person may want to know beside the answer: to stderr, and with times to a file.
+// The log holds what a person may want to know beside the answer. It goes to stderr, and with times
+// to a file.
 #pragma once
 
 #include <string>
@@ -12,12 +13,12 @@ namespace potluck {
 struct LogOptions {
   bool verbose = false;
   std::string file;
-  bool quiet = false;  // people are told nothing
+  bool quiet = false;  // nothing goes to stderr
 };
 
 void add_log_flags(CLI::App* command, LogOptions& options);
-// After this spdlog's default logger is ours: info for people, debug only with -v. A file has both,
-// and trace. Throws Fault{input} when the file cannot be written.
+// Makes spdlog's default logger: stderr gets info, and debug with -v; a file gets all, trace
+// included. Throws Fault{input} when the file cannot be written.
 void set_up_log(const LogOptions& options);
 
 }  // namespace potluck

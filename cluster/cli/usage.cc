@@ -1,3 +1,4 @@
+// Turns CLI11's errors into one line each, with a suggestion where a word is misspelt.
 #include "cluster/cli/usage.h"
 
 #include <CLI/CLI.hpp>
@@ -9,11 +10,11 @@
 namespace potluck {
 namespace {
 
-constexpr size_t kLongFlag = 4;  // "--" and two letters; shorter ones resemble all others
+constexpr size_t kLongFlag = 4;  // "--" and two letters; a shorter flag resembles all others
 
 constexpr char kTwice[] = ": At Most 1 required";  // CLI11's words
 
-// The deepest command that was named.
+// Finds the innermost command that was named.
 const CLI::App& chosen(const CLI::App& app) {
   const std::vector<CLI::App*> named = app.get_subcommands();
   return named.empty() ? app : chosen(*named[0]);
@@ -45,11 +46,11 @@ std::string unknown(const CLI::App& command, const std::string& word) {
   const std::string help = "; see " + full_name(command) + " --help";
   const bool flag = word.size() > 1 && word[0] == '-';
   if (!flag && !command_names(command).empty())
-    return "there is no command " + word + did_you_mean(word, command_names(command));
-  if (!flag) return "\"" + word + "\" belongs to no flag" + help;
+    return "unknown command " + word + did_you_mean(word, command_names(command));
+  if (!flag) return "\"" + word + "\" follows no flag" + help;
   const std::string name = word.substr(0, word.find('='));
   const std::string meant = name.size() >= kLongFlag ? did_you_mean(name, flag_names(command)) : "";
-  return "there is no flag " + name + (meant.rfind("; did", 0) == 0 ? meant : help);
+  return "unknown flag " + name + (meant.rfind("; did", 0) == 0 ? meant : help);
 }
 
 // CLI11 names a flag by its long name; people know -n better than --predict.
@@ -65,8 +66,8 @@ std::string usage_line(const CLI::App& app, const CLI::ParseError& error) {
   const std::string who = "potluck: ";
   const std::vector<std::string> strangers = app.remaining(true);
   if (!strangers.empty()) return who + unknown(command, strangers[0]);
-  const bool no_command = !command_names(command).empty() && command.get_subcommands().empty();
-  if (no_command) return who + "a command is missing" + did_you_mean("", command_names(command));
+  const bool unfinished = !command_names(command).empty() && command.get_subcommands().empty();
+  if (unfinished) return who + "a command is missing" + did_you_mean("", command_names(command));
   std::string what = error.what();
   if (const size_t at = what.find(kTwice); at != std::string::npos)
     what = what.substr(0, at) + " is given more than once";

@@ -1,4 +1,4 @@
-// A wrong command line in one line: what is wrong, where, and what to do.
+// Says in one line what is wrong with a command line, where, and what to do.
 #pragma once
 
 #include <string>
@@ -10,8 +10,8 @@ class ParseError;
 
 namespace potluck {
 
-// `potluck: there is no flag --promt; did you mean "--prompt"?` What nobody knows is named
-// before what is missing, for it may be the missing one misspelt.
+// `potluck: unknown flag --promt; did you mean "--prompt"?` An unknown word is named before a
+// missing one, because it may be the missing one misspelt.
 std::string usage_line(const CLI::App& app, const CLI::ParseError& error);
 
 }  // namespace potluck

@@ -1,3 +1,4 @@
+// Copies each tensor as it is mapped, and alters the copy.
 #include "cluster/demo/altered_model.h"
 
 #include <cstring>

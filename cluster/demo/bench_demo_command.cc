@@ -1,5 +1,5 @@
-// potluck bench demo: the share of fresh puzzles that the demo model solves, by band of givens; and
-// beside it, on the same puzzles, what is left under controls.
+// potluck bench demo: measures the share of fresh puzzles that the demo model solves, by band of
+// givens, and beside it what is left of that under controls, on the same puzzles.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
@@ -37,7 +37,7 @@ struct Tally {
   int played = 0, solved = 0, steps = 0;
 };
 
-// The model, or what a control makes of it, as workers that are threads of this process.
+// The model, or what a control makes of it, in a ring of threads of this process.
 struct Contender {
   Contender(std::string control_name, const std::shared_ptr<const ModelSource>& model,
             Precision precision, int steps_max)
@@ -50,7 +50,7 @@ struct Contender {
     return plan;
   }
 
-  std::string control;  // empty: none
+  std::string control;  // empty: the model itself
   Game game;
   std::array<Tally, 3> bands;
   std::map<int, int> steps;  // puzzles by K
@@ -64,7 +64,7 @@ std::shared_ptr<const ModelSource> controlled(const std::string& control,
   return model;
 }
 
-// Wilson's 95 % interval of a share.
+// Wilson's 95 % interval of a share of solved puzzles.
 std::pair<double, double> wilson(int solved, int played) {
   constexpr double kZ = 1.959964;
   const double n = played, p = solved / n, z2 = kZ * kZ;
@@ -83,7 +83,7 @@ void play_in_band(Contender& contender, const SudokuPuzzle& puzzle, uint64_t see
   ++contender.steps[steps];
 }
 
-// "steps K: 2×15 3×6 …", on as many lines as it takes.
+// Prints "steps K: 2×15 3×6 …", on as many lines as it takes.
 void print_steps(const std::map<int, int>& puzzles_by_steps) {
   const std::string name = "steps K:", indent(name.size(), ' ');
   std::printf("%s", name.c_str());
@@ -143,19 +143,22 @@ int run(const Flags& flags, const ModelPlaces& places) {
 void add_bench_demo(CLI::App* bench, CommandLine& line) {
   const auto flags = std::make_shared<Flags>();
   CLI::App* sub =
-      bench->add_subcommand("demo", "the demo model on fresh puzzles, by band of givens");
+      bench->add_subcommand("demo", "measure how many fresh puzzles the demo model solves");
   add_grid_flag(sub, flags->grid);
-  whole_number(sub->add_option("--puzzles", flags->puzzles, "in all, a third in each band"), "N", 1,
-               kMostInt);
-  whole_number(sub->add_option("--steps", flags->steps, "denoising steps at most"), "N", 1,
-               kStepsMax);
+  whole_number(sub->add_option("--puzzles", flags->puzzles,
+                               "how many puzzles, a third in each band of givens (default: 1000)"),
+               "N", 1, kMostInt);
+  whole_number(sub->add_option("--steps", flags->steps,
+                               "the most denoising steps of a puzzle (default: the model's)"),
+               "N", 1, kStepsMax);
   one_of(sub->add_option("--control", flags->controls,
-                         "also the same puzzles with less than the model; several: A,B")
+                         "solve the same puzzles with less than the model too; A,B for several")
              ->delimiter(','),
          {kOneStep, kNoSelfConditioning, kShuffledWeights});
-  one_of(sub->add_option("--precision", flags->precision, "of products: fast (default) or exact"),
-         {"fast", "exact"});
-  add_seed_flag(sub, flags->seed, "of puzzles and noise (default: 1; -1: a random one)");
+  one_of(
+      sub->add_option("--precision", flags->precision, "matrix products: fast (default) or exact"),
+      {"fast", "exact"});
+  add_seed_flag(sub, flags->seed, "seed of puzzles and noise; -1: a random one (default: 1)");
   sub->callback([&line, flags] {
     line.chosen = [flags, places = line.places] { return run(*flags, places); };
   });

@@ -1,4 +1,4 @@
-// potluck demo: a ring of unlike workers solves fresh puzzles on screen.
+// potluck demo: lets a ring of unlike workers solve fresh puzzles on the screen.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
@@ -32,7 +32,7 @@ struct Flags {
   bool insecure_plaintext = false;
 };
 
-// One worker that should hold all layers within the largest limit of the ring.
+// Shows that one worker cannot hold all layers within the largest limit of the ring.
 void show_refusal(const std::shared_ptr<const ModelSource>& source) {
   Plan alone = make_plan(*source, demo_options(source->spec()));
   alone.stages[0].name = "one worker for all layers";
@@ -58,7 +58,7 @@ void show_ring(const Plan& plan) {
   for (const WorkerPlan& stage : plan.stages) print(stage, "layers " + range_text(stage.layers));
 }
 
-// The answered grid; a broken cell stands in brackets, an altered given in braces.
+// Prints the answered grid, with broken cells in brackets and altered givens in braces.
 void show_grid(const Round& round) {
   if (!round.verdict.readable) {
     std::printf("not a grid\n");
@@ -109,12 +109,13 @@ int play_all(Game& game, const Flags& flags, uint64_t seed, const Display& displ
   return flags.check && solved != flags.puzzles + 1 ? 1 : 0;
 }
 
-// The endpoint that HOST:PORT or tcp://HOST:PORT names; empty if there is none.
+// The endpoint that HOST:PORT or tcp://HOST:PORT names; empty if `worker` is.
 std::string far_endpoint(const std::string& worker) {
   if (worker.empty()) return "";
   const std::string endpoint = worker.rfind(kTcp, 0) == 0 ? worker : kTcp + worker;
   if (!parse_endpoint(endpoint))
-    throw Fault(FaultKind::input, "--worker " + worker + " is not HOST:PORT; give 10.0.0.7:7000");
+    throw Fault(FaultKind::input,
+                "--worker " + worker + " is not HOST:PORT, such as 10.0.0.7:7000");
   return endpoint;
 }
 
@@ -149,18 +150,19 @@ int run(const Flags& flags, const CommandLine& line) {
 
 void add_demo(CommandLine& line) {
   const auto flags = std::make_shared<Flags>();
-  CLI::App* sub = line.app.add_subcommand("demo", "a ring of unlike workers solves fresh puzzles");
+  CLI::App* sub =
+      line.app.add_subcommand("demo", "let a ring of unlike workers solve fresh puzzles");
   add_grid_flag(sub, flags->grid);
-  whole_number(sub->add_option("--puzzles", flags->puzzles, "puzzles after the first"), "N", 0,
-               kMostInt - 1);
-  add_seed_flag(sub, flags->seed, "of puzzles and noise (default: -1, a random one)");
-  sub->add_flag("--check", flags->check, "exit 1 if one was not solved");
-  sub->add_option(
-      "--worker", flags->worker,
-      "HOST:PORT of `potluck worker -m demo` (--grid 9: demo9) on another machine: runs the "
-      "last stage");
+  whole_number(sub->add_option("--puzzles", flags->puzzles,
+                               "how many puzzles after the first (default: 20)"),
+               "N", 0, kMostInt - 1);
+  add_seed_flag(sub, flags->seed, "seed of puzzles and noise (default: -1, a random one)");
+  sub->add_flag("--check", flags->check, "exit with code 1 if a puzzle was not solved");
+  sub->add_option("--worker", flags->worker,
+                  "a `potluck worker -m demo` (--grid 9: demo9) that runs the last stage")
+      ->type_name("HOST:PORT");
   sub->add_flag("--insecure-plaintext", flags->insecure_plaintext,
-                "with --worker: listen beyond this machine though links are not encrypted");
+                "with --worker: listen beyond this machine, though links are not encrypted");
   sub->callback([&line, flags] { line.chosen = [&line, flags] { return run(*flags, line); }; });
 }
 

@@ -1,3 +1,4 @@
+// Makes the demo's plan, and plays a puzzle over its ring.
 #include "cluster/demo/demo_game.h"
 
 #include <utility>
@@ -10,9 +11,9 @@ namespace {
 
 constexpr DemoKind kKinds[] = {{6, "demo", {12, 20}, {{{8, 11}, {12, 17}, {18, 33}}}},
                                {9, "demo9", {36, 50}, {{{24, 30}, {31, 39}, {40, 77}}}}};
-// Layers of each stage: unlike shares.
+// The layers of each stage, in unlike shares.
 const std::vector<int> kSplit = {1, 2, 3};
-// Limits are the need, rounded up to this.
+// Limits are needs, rounded up to a multiple of this.
 constexpr uint64_t kMemoryStep = 256 * 1024;
 
 uint64_t limit_for(const MemoryNeed& need) {
@@ -36,7 +37,7 @@ const DemoKind& demo_kind(int size) {
   return kKinds[size == 9];
 }
 
-// The puzzle's characters are the answer's, and less than a canvas.
+// A puzzle has as many characters as its answer, fewer than a canvas holds.
 RingOptions demo_options(const ModelSpec& spec) {
   RingOptions options;
   options.ctx_size = 2 * spec.canvas;

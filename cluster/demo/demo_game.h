@@ -1,4 +1,5 @@
-// One game of the demo: a fresh puzzle through the ring of unlike workers, judged by the rules.
+// Plays the demo: fresh puzzles go through a ring of unlike workers, and the rules judge the
+// answers.
 #pragma once
 
 #include <array>
@@ -13,25 +14,25 @@
 
 namespace potluck {
 
-// Givens of a puzzle, both included.
+// The fewest and the most givens of a puzzle.
 struct Band {
   int least, most;
 };
 
 struct DemoKind {
   int size;                   // of the grid
-  const char* model;          // what -m calls the model
-  Band shown;                 // what `demo` plays
-  std::array<Band, 3> bands;  // what `bench demo` plays
+  const char* model;          // its name for -m
+  Band shown;                 // `demo` plays puzzles with so many givens
+  std::array<Band, 3> bands;  // `bench demo` plays these
 };
 // size: 6 or 9
 const DemoKind& demo_kind(int size);
 
-// Head and three stages, each with just the memory that its own part needs. far: the endpoint of a
-// worker on another machine that takes the last stage; empty: all four are started here.
+// Head and three stages, each with just the memory that its own part needs. `far` is the endpoint
+// of a worker on another machine that takes the last stage; empty: all four are started here.
 Plan demo_plan(const ModelSource& source, const std::string& far = {});
 
-// For one puzzle and its answer.
+// A context for one puzzle and its answer.
 RingOptions demo_options(const ModelSpec& spec);
 
 struct Game {
@@ -41,7 +42,7 @@ struct Game {
   std::shared_ptr<const ModelSource> source;
   Tokenizer tokenizer;
   Ring ring;
-  int steps = 0;  // at most; 0: the model's own
+  int steps = 0;  // the most of a puzzle; 0: the model's own
 };
 
 struct Round {
@@ -49,7 +50,7 @@ struct Round {
   SudokuVerdict verdict;
   RequestResult result;
 };
-// One attempt with the product's sampler. view, if any, draws each step.
+// Makes one attempt, and draws each step if there is a view.
 Round play(Game& game, SudokuPuzzle puzzle, uint64_t seed, CanvasView* view);
 
 }  // namespace potluck

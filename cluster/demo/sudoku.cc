@@ -1,3 +1,4 @@
+// Reads a grid from an answer and judges it by the rules.
 #include "cluster/demo/sudoku.h"
 
 #include <algorithm>
@@ -8,7 +9,7 @@ namespace {
 
 constexpr char kEnd[] = "<eos>";
 
-// The grid that an answer shows; nothing if it shows none.
+// Reads the grid that an answer shows; none if it shows none.
 std::optional<SudokuGrid> read_grid(const std::string& answer, int size) {
   const int line = size + 1;
   const size_t characters = static_cast<size_t>(size * line);

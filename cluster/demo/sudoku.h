@@ -24,10 +24,10 @@ struct SudokuGrid {
   bool operator==(const SudokuGrid&) const = default;
 };
 
-// `size` lines of digits or '.', each ended by a newline.
+// The grid as `size` lines of digits or '.', each ended by a newline.
 std::string sudoku_text(const SudokuGrid& grid);
 
-// An answer by the rules alone: nothing here knows the solution.
+// The verdict on an answer by the rules alone: nothing here knows the solution.
 struct SudokuVerdict {
   bool readable = false;  // `size` lines of digits, and the end token after them
   SudokuGrid grid;
@@ -35,7 +35,7 @@ struct SudokuVerdict {
   std::vector<bool> altered;  // givens that were changed
   bool solved() const;
 };
-// answer: what was said up to the end token, which is kept: "123456\n…\n<eos>".
+// The answer includes its end token: "123456\n…\n<eos>".
 SudokuVerdict judge(const SudokuGrid& givens, const std::string& answer);
 
 }  // namespace potluck

@@ -1,3 +1,4 @@
+// Fills grids by search and digs puzzles out of them.
 #include "cluster/demo/sudoku_puzzle.h"
 
 #include <algorithm>
@@ -15,7 +16,7 @@ constexpr int kScattered9 = 2;  // rows from one scattered digit to the next
 
 using Order = std::vector<int8_t>;  // all digits
 
-// A grid that is being filled, with the digits used in each row, column and box, as bits.
+// A grid that is being filled, and the digits used in each row, column and box, as bits.
 class Search {
  public:
   explicit Search(int size) : grid_{size} {}
@@ -27,8 +28,8 @@ class Search {
     toggle(cell, digit);
   }
 
-  // Fills the empty cell with the fewest digits left, in the order of `digits`; counts up to limit
-  // and leaves the last filled grid found.
+  // Fills the empty cells, that with the fewest digits left first, with `digits` in their order.
+  // Counts filled grids up to `limit` and leaves the last one.
   int fill(const Order& digits, int limit) {
     const int cell = tightest_cell();
     if (cell < 0) return 1;
@@ -73,8 +74,8 @@ Order ordered_digits(int size) {
   return digits;
 }
 
-// A digit by chance into every second row under the first: false if one cannot stand there. Without
-// them, a first row and an order of digits would lead to few of the 9×9 grids.
+// Places a random digit into every second row under the first; returns false if one is not allowed
+// there. Without these, a first row and an order of digits would lead to few of the 9×9 grids.
 bool scatter(Search& search, std::mt19937_64& random) {
   const int size = search.grid().size;
   for (int row = 1; row < size; row += kScattered9) {
@@ -86,7 +87,8 @@ bool scatter(Search& search, std::mt19937_64& random) {
   return true;
 }
 
-// A random first row (9×9: and some cells below), then a search with randomly ordered digits.
+// Fills a random first row, for 9×9 some cells below it, and the rest by a search with digits in
+// random order.
 SudokuGrid random_grid(int size, std::mt19937_64& random) {
   for (;;) {
     Order digits = ordered_digits(size);
@@ -106,7 +108,7 @@ SudokuGrid random_test_grid(int size, std::mt19937_64& random) {
   }
 }
 
-// Empties the puzzle's cells in this order, each whose loss leaves one solution, down to `wanted`.
+// Empties cells in this order, each only if one solution is left, down to `wanted` givens.
 void dig(SudokuPuzzle& puzzle, const std::vector<int>& order, int wanted) {
   for (int cell : order) {
     if (puzzle.given_count == wanted) return;

@@ -1,4 +1,4 @@
-// Fresh Sudoku puzzles of the test side with one solution.
+// Makes fresh Sudoku puzzles with one solution, from grids that no model was trained on.
 #pragma once
 
 #include <random>
@@ -7,16 +7,16 @@
 
 namespace potluck {
 
-// How many ways there are to fill the empty cells; counting stops at `limit`.
+// Counts the ways to fill the empty cells, up to `limit`.
 int count_solutions(const SudokuGrid& grid, int limit);
 
 struct SudokuPuzzle {
   SudokuGrid givens;
   int given_count = 0;
 };
-// A puzzle with exactly one solution, dug out of a random grid of the test side. Where digging
-// sticks above `givens` for 50 grids, one more given is allowed. The same `random` gives the same
-// puzzle on every machine.
+// Makes a puzzle with exactly one solution, dug out of a random grid of the test side. Each time
+// that 50 grids could not be dug down to `givens`, one more given is allowed. The same `random`
+// gives the same puzzle on every machine.
 SudokuPuzzle fresh_puzzle(int size, int givens, std::mt19937_64& random);
 
 }  // namespace potluck

@@ -1,3 +1,4 @@
+// Finds a grid's smallest form under its symmetries, which decides its side of the split.
 #include "cluster/demo/sudoku_split.h"
 
 #include <algorithm>
@@ -13,7 +14,8 @@ constexpr uint64_t kTestModulus = 3;
 using Digits = std::array<int8_t, kSudokuCellsMost>;
 using Labels = std::array<int8_t, kSudokuSizeMost + 1>;  // by digit
 
-// All orders of `lines` lines in groups of three: groups among each other, lines within each.
+// All orders of `lines` lines that keep groups of three together: groups may change places, and
+// lines within each.
 std::vector<std::vector<int>> arrangements(int lines) {
   std::vector<int> order(static_cast<size_t>(lines));
   std::iota(order.begin(), order.end(), 0);

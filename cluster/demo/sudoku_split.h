@@ -1,5 +1,5 @@
-// The split between the solved grids that a demo model was trained on and those it is tested on, by
-// classes of grids that are the same puzzle in disguise (demo/README.md).
+// Splits the solved grids into those that a demo model was trained on and those it is tested on.
+// Grids that are the same puzzle in disguise are on the same side (cluster/demo/README.md).
 #pragma once
 
 #include <string>
@@ -8,7 +8,7 @@
 
 namespace potluck {
 
-// The smallest relabelled reading over the grid's symmetries, as digits.
+// The smallest reading of the grid, relabelled, over its symmetries, as digits.
 std::string canonical_form(const SudokuGrid& solved);
 bool is_test_grid(const SudokuGrid& solved);
 

@@ -1,3 +1,4 @@
+// potluck inspect: prints what a model file holds and what each worker of a plan would need.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <map>
@@ -147,7 +148,8 @@ int run(const Flags& flags, const ModelPlaces& places) {
   if (flags.json) {
     nlohmann::json all = describe(*source, plan);
     if (flags.tensors) all["tensors"] = describe_tensors(*source);
-    const auto replace = nlohmann::json::error_handler_t::replace;  // names are the file's own
+    const auto replace =
+        nlohmann::json::error_handler_t::replace;  // the file may hold any bytes as names
     std::puts(all.dump(-1, ' ', false, replace).c_str());
     return 0;
   }
@@ -161,11 +163,14 @@ int run(const Flags& flags, const ModelPlaces& places) {
 
 void add_inspect(CommandLine& line) {
   const auto flags = std::make_shared<Flags>();
-  CLI::App* sub = line.app.add_subcommand("inspect", "what a model file holds, and what it needs");
-  sub->add_option("-m,--model", flags->model, "the model")->required();
+  CLI::App* sub = line.app.add_subcommand(
+      "inspect", "say what a model file holds, and what each worker would need");
+  sub->add_option("-m,--model", flags->model, "the model (see run --help)")
+      ->required()
+      ->type_name("MODEL");
   add_plan_flags(sub, flags->ring);
-  sub->add_flag("--tensors", flags->tensors, "each tensor with its type, shape and bytes");
-  sub->add_flag("--json", flags->json, "one JSON object on stdout");
+  sub->add_flag("--tensors", flags->tensors, "list each tensor with its type, shape and bytes");
+  sub->add_flag("--json", flags->json, "print one JSON object");
   sub->callback([&line, flags] {
     line.chosen = [flags, places = line.places] { return run(*flags, places); };
   });

@@ -1,3 +1,4 @@
+// potluck tokenize: turns the text on stdin into ids, or ids back into text.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -16,7 +17,7 @@
 namespace potluck {
 namespace {
 
-// The ids of {"ids":[…]}. Throws Fault{input} that names the value which is none.
+// Reads the ids of {"ids":[…]}. Throws Fault{input} that names the first value that is no id.
 std::vector<int32_t> read_ids(const std::string& input, int vocab) {
   const nlohmann::json root = nlohmann::json::parse(input, nullptr, false);
   if (root.is_discarded()) throw Fault(FaultKind::input, "stdin is not JSON; give {\"ids\":[1,2]}");
@@ -51,10 +52,12 @@ int run(const std::string& model, bool decode, const ModelPlaces& places) {
 void add_tokenize(CommandLine& line) {
   const auto model = std::make_shared<std::string>();
   const auto decode = std::make_shared<bool>(false);
-  CLI::App* sub =
-      line.app.add_subcommand("tokenize", "stdin, verbatim and without BOS, to {\"ids\":[…]}");
-  sub->add_option("-m,--model", *model, "the model")->required();
-  sub->add_flag("--decode", *decode, "{\"ids\":[…]} on stdin back to text");
+  CLI::App* sub = line.app.add_subcommand(
+      "tokenize", "turn the text on stdin into {\"ids\":[…]}, verbatim and without BOS");
+  sub->add_option("-m,--model", *model, "the model (see run --help)")
+      ->required()
+      ->type_name("MODEL");
+  sub->add_flag("--decode", *decode, "turn {\"ids\":[…]} on stdin back into text");
   sub->callback([&line, model, decode] {
     line.chosen = [model, decode, places = line.places] { return run(*model, *decode, places); };
   });

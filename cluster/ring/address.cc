@@ -1,3 +1,4 @@
+// Asks the kernel which local address leads to an endpoint.
 #include "cluster/ring/address.h"
 
 #include <fmt/format.h>

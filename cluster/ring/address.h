@@ -1,4 +1,4 @@
-// This machine's address as another one sees it.
+// Finds the address of this machine that another one can reach.
 #pragma once
 
 #include <string>
@@ -6,7 +6,7 @@
 namespace potluck {
 
 // The local address that packets to `endpoint` (tcp://HOST:PORT) leave from; nothing is sent.
-// Throws Fault{world} when there is no way there.
+// Throws Fault{world} if no route leads there.
 std::string address_towards(const std::string& endpoint);
 
 }  // namespace potluck

@@ -1,3 +1,4 @@
+// Passes activations through all stages of a plan, one after another, on one backend.
 #include "cluster/ring/local_stages.h"
 
 namespace potluck {

@@ -1,5 +1,6 @@
-// StagesBeside: all stages of a plan on one backend, with the hops between them in their wire form.
-// Segment i of a pass is of session i, which exists from fork() on; the first always does.
+// StagesBeside: runs all stages of a plan beside the head, on one backend, with the hops between
+// them in their wire form. Segment i of a pass belongs to session i. The first session always
+// exists, the others from fork() on.
 #pragma once
 
 #include <memory>
@@ -16,10 +17,10 @@ class StagesBeside final {
   // Loads all stages and opens the first session. Throws Fault{memory | input | world}.
   StagesBeside(const ModelSource& source, const Plan& plan, Backend& backend);
 
-  void restart();           // the first session anew, without tokens; no other
-  void fork(int sessions);  // from the first session: so many in all, the others its copies
-  // x [rows, H] f32 → x after the last stage (denoise), or into the KV (encode). tap sees each
-  // layer's output.
+  void restart();           // leaves the first session alone, without tokens
+  void fork(int sessions);  // makes so many sessions in all, as copies of the first
+  // Replaces x [rows, H] f32 with the last stage's output (denoise), or puts it into the KV
+  // (encode). `tap` sees the output of each layer.
   void through(std::span<const Segment> segments, Tensor x, const Stage::LayerTap& tap);
 
  private:

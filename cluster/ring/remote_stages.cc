@@ -1,3 +1,4 @@
+// Loads stages at the other end of links and sends them one segment at a time.
 #include "cluster/ring/remote_stages.h"
 
 #include <optional>
@@ -11,8 +12,8 @@ namespace potluck {
 namespace {
 
 constexpr uint64_t kSession = 1;
-constexpr double kPatienceSeconds = 1800;  // a real-shape step of slow machines
-constexpr double kTurnSeconds = 0.002;     // at one of the two transports before the other's turn
+constexpr double kPatienceSeconds = 1800;  // a step of the released model on slow machines
+constexpr double kTurnSeconds = 0.002;     // waits at one of the two transports, then the other
 
 Plan with_head_elsewhere(Plan plan) {
   plan.head.local = false;
@@ -102,7 +103,7 @@ Message RemoteStages::await(MessageKind kind) {
                                    std::to_string(static_cast<int>(kPatienceSeconds)) + " s");
 }
 
-// One event: what is awaited is given back, trouble is thrown.
+// Takes one event: returns the awaited message, throws a failure.
 std::optional<Message> RemoteStages::take(Transport& transport, MessageKind kind) {
   std::optional<Event> event = transport.wait(now() + from_seconds(kTurnSeconds));
   if (!event) return std::nullopt;

@@ -1,5 +1,5 @@
 // RemoteStages: the stages of a plan at the other end of links, driven by a head in this process.
-// What verify uses to send a recorded trace through a real ring.
+// verify sends recorded traces through a real ring with it.
 #pragma once
 
 #include <memory>
@@ -13,13 +13,13 @@ namespace potluck {
 
 class RemoteStages final {
  public:
-  // Starts local stages, loads all, opens one session. The plan's head is this process. Throws the
-  // first Fault.
+  // Starts the local stages, loads all and opens one session. The head of the plan is this process.
+  // Throws the first Fault.
   RemoteStages(std::shared_ptr<const ModelSource> source, Plan plan, const HostSetup& setup);
   ~RemoteStages();
 
-  // Sends one segment's activations, [rows, H] in `hop`, round the stages and waits: a canvas comes
-  // back as its last hidden state, an encode without a payload. Throws Fault.
+  // Sends the activations of one segment, [rows, H] in `hop`, through the stages and waits. A
+  // canvas comes back as its last hidden state, an encode without a payload. Throws Fault.
   Message through(const Segment& segment, DType hop, Payload payload);
 
  private:

@@ -1,3 +1,4 @@
+// Drives the pipeline of a loaded ring until a request has its result.
 #include "cluster/ring/ring.h"
 
 #include <random>

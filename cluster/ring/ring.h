@@ -1,5 +1,5 @@
 // Ring: a loaded ring and the pipeline over it, kept for many requests. Its workers are threads of
-// this process, processes of this machine, or whatever listens at the plan's endpoints.
+// this process, processes of this machine, or others that listen at the plan's endpoints.
 #pragma once
 
 #include <functional>
@@ -16,7 +16,7 @@ namespace potluck {
 struct RingSetup {
   HostSetup hosts;
   double step_timeout_seconds = 0;
-  bool verbose = false;  // log what each worker loaded, and at the end the logs of processes
+  bool verbose = false;  // logs what each worker has loaded, and at the end the workers' own logs
   std::function<void(const std::string& line)> log = [](const std::string&) {};
 };
 
@@ -25,7 +25,7 @@ class Ring final {
   // Starts the plan's local workers, connects and loads all. Throws the first Fault, with the last
   // words of local processes that ended.
   Ring(std::shared_ptr<const ModelSource> source, Plan plan, RingSetup setup);
-  ~Ring();  // ends local workers; nothing of them is left
+  ~Ring();  // ends the local workers
 
   // One request, waited for. events.finished and events.failed are taken. Throws the request's
   // Fault; Fault{canceled} after an interrupt (interrupt.h), with the ring still loaded.

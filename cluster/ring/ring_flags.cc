@@ -21,14 +21,16 @@ void check_split(const RingOptions& options) {
   if (options.stages == 1 || options.split.empty() ||
       static_cast<size_t>(options.stages) == options.split.size())
     return;
-  throw Fault(FaultKind::input, fmt::format("--stages {} contradicts --split {}; leave one of them",
-                                            options.stages, fmt::join(options.split, ",")));
+  throw Fault(FaultKind::input,
+              fmt::format("--stages {} contradicts --split {}; leave one of them out",
+                          options.stages, fmt::join(options.split, ",")));
 }
 
 Plan plan_in_file(const ModelSpec& spec, const RingFlags& flags) {
   if (!flags.stream.empty() || !flags.precision.empty())
-    throw Fault(FaultKind::input,
-                "--plan " + flags.plan + " says what stream and precision are; write them there");
+    throw Fault(
+        FaultKind::input,
+        "--plan " + flags.plan + " already says which stream and precision; change them there");
   Plan plan = read_plan(flags.plan, spec);
   if (flags.options.ctx_size) plan.ctx_size = flags.options.ctx_size;
   if (flags.options.chunk) plan.chunk = flags.options.chunk;
@@ -49,54 +51,60 @@ void add_host_flags(CLI::App* command, RingFlags& flags) {
 
 void add_plan_flags(CLI::App* command, RingFlags& flags) {
   whole_number(
-      command->add_option("-c,--ctx-size", flags.options.ctx_size,
-                          "tokens a session may hold (default: 8192, or the model's most)"),
+      command->add_option(
+          "-c,--ctx-size", flags.options.ctx_size,
+          "tokens that a session may hold (default: 8192, or the model's context if less)"),
       "N", 1, kMostInt);
   whole_number(command->add_option("--stages", flags.options.stages,
-                                   "split the layers over N local stages, by cost"),
+                                   "split the layers over N stages of about the same size"),
                "N", 1, kMaxStages);
-  whole_number(
-      command->add_option("--split", flags.options.split, "the same, layers of each stage: 8,8,14")
-          ->delimiter(','),
-      "N,N", 1, kMostInt);
-  file_name(
-      command->add_option("--plan", flags.plan, "a plan file: who runs which layers, and where"));
+  whole_number(command
+                   ->add_option("--split", flags.options.split,
+                                "split the layers into stages of so many: 8,8,14")
+                   ->delimiter(','),
+               "N,N", 1, kMostInt);
+  file_name(command->add_option("--plan", flags.plan,
+                                "a file that says which worker runs which layers, and where"));
 }
 
 void add_ring_flags(CLI::App* command, RingFlags& flags) {
   command->option_defaults()->group("Ring");
   add_plan_flags(command, flags);
-  whole_number(command->add_option("-t,--threads", flags.threads,
-                                   "CPU threads, shared by local workers (default: all cores)"),
+  whole_number(command->add_option(
+                   "-t,--threads", flags.threads,
+                   "CPU threads of each worker whose plan does not say (default: all cores)"),
                "N", 1, kThreadsMax);
   add_host_flags(command, flags);
   whole_number(
-      command->add_option("--chunk", flags.options.chunk, "prompt tokens in one encode message"),
+      command->add_option("--chunk", flags.options.chunk,
+                          "the most prompt tokens in one message (default: the plan's, or 256)"),
       "N", 1, kMostInt);
-  one_of(command->add_option("--stream", flags.stream,
-                             "residual stream: bf16 (KV f16; default) or f32 (KV too)"),
-         {"bf16", "f32"});
+  one_of(
+      command->add_option("--stream", flags.stream,
+                          "type of the residual stream: bf16 (default; KV is f16) or f32 (KV too)"),
+      {"bf16", "f32"});
   one_of(command->add_option("--precision", flags.precision,
-                             "of products: fast (default) or exact (the reference)"),
+                             "matrix products: fast (default), or exact as in the reference"),
          {"fast", "exact"});
-  real_number(
-      command->add_option("--step-timeout", flags.step_timeout,
-                          "seconds without an answer after which the ring has failed (default: 30, "
-                          "or 5 × the slowest step seen)"),
-      "S", 1e-3, 1e9);
-  command->add_flag("--insecure-plaintext", flags.insecure_plaintext,
-                    "workers started here may listen beyond this machine, unencrypted");
+  real_number(command->add_option(
+                  "--step-timeout", flags.step_timeout,
+                  "seconds of silence after which the ring has failed (default: 30, or 5 times the "
+                  "slowest step)"),
+              "S", 1e-3, 1e9);
+  command->add_flag(
+      "--insecure-plaintext", flags.insecure_plaintext,
+      "let workers started here listen beyond this machine, though links are not encrypted");
 }
 
 void check_ring_flags(const RingFlags& flags) {
   refuse_both(!flags.plan.empty(), flags.options.stages > 1 || !flags.options.split.empty(),
-              "--plan says who runs which layers; leave --stages and --split");
+              "--plan already says who runs which layers; leave out --stages and --split");
   check_split(flags.options);
   refuse_both(!flags.plan.empty(), flags.transport == "inproc",
-              "--transport inproc cannot reach the workers of a --plan; leave one of them");
+              "--transport inproc cannot reach the workers of a --plan; leave one of them out");
   refuse_both(flags.host == "processes", flags.transport == "inproc",
               "--transport inproc carries messages within one process and cannot reach --host "
-              "processes; leave one of them");
+              "processes; leave one of them out");
 }
 
 // Each of --host and --transport follows from the other where only one is given.

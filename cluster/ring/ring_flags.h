@@ -22,16 +22,16 @@ struct RingFlags {
   bool insecure_plaintext = false;
 };
 
-// -c, --stages, --split and --plan: enough to say what each worker would need.
+// -c, --stages, --split and --plan, which suffice to say what each worker would need.
 void add_plan_flags(CLI::App* command, RingFlags& flags);
-// All of them, in the help's group "Ring".
+// All flags, in the help's group "Ring".
 void add_ring_flags(CLI::App* command, RingFlags& flags);
 // Throws Fault{input} for flags that contradict each other.
 void check_ring_flags(const RingFlags& flags);
 
-// What hosts the workers that are started here, and what carries messages. Without --host and
-// --transport, the workers of one stage are threads linked within this process; of more stages, or
-// of a plan file, they are processes linked by ZeroMQ. The program and the model are left open.
+// Chooses what hosts the workers that are started here and what carries messages. Without --host
+// and --transport, the workers of one stage are threads linked within this process; of more stages,
+// or of a plan file, they are processes linked by ZeroMQ. The program and the model are left open.
 HostSetup host_setup(const RingFlags& flags, int stages);
 
 // The plan that the flags ask for: the file's with -c and --chunk put in, or a new one.

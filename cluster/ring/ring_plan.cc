@@ -1,3 +1,4 @@
+// Makes a plan for workers that are all started here, and says what each needs.
 #include "cluster/ring/ring_plan.h"
 
 #include "topology/plan/cost_model.h"

@@ -1,4 +1,4 @@
-// The plan that `run` makes when it is given none, and what a plan costs in words.
+// Makes the plan of a ring that is given none, and says in words what a plan costs.
 #pragma once
 
 #include <string>
@@ -13,21 +13,21 @@ namespace potluck {
 struct RingOptions {
   int stages = 1;
   std::vector<int> split;
-  int ctx_size = 0;  // 0: the plan's default, or the model's context where that is less
+  int ctx_size = 0;  // 0: the plan's default, or the model's context if that is less
   int chunk = 0;     // 0: the plan's default
-  bool f32 = false;  // stream and KV in f32
+  bool f32 = false;  // the stream and the KV are f32
   Precision precision = Precision::fast;
 };
 
-// f32: stream, hops and KV; else bf16, with KV in f16.
+// Makes stream, hops and KV f32; or stream and hops bf16, and KV f16.
 void set_stream(Plan& plan, bool f32);
 
-// Head and stages, all started here.
+// A plan whose head and stages are all started here.
 Plan make_plan(const ModelSource& source, const RingOptions& options);
 
 Fingerprint fingerprint_of(const ModelSource& source);
 
-// What a worker needs, and its part: "stage 0 (layers 0:4): 1.20 GB (weights …, KV …, workspace
+// The part and the need of a worker: "stage 0 (layers 0:4): 1.20 GB (weights …, KV …, workspace
 // …)".
 std::string need_text(const ModelSource& source, const Plan& plan, PeerId worker);
 

@@ -1,4 +1,5 @@
-// potluck worker: one process, one device, waiting for a coordinator.
+// potluck worker: one process with one device that waits for a coordinator and runs a part of a
+// model.
 #include <spdlog/spdlog.h>
 
 #include <CLI/CLI.hpp>
@@ -56,24 +57,29 @@ int run(const Flags& flags, const ModelPlaces& places) {
 
 void add_worker(CommandLine& line) {
   const auto flags = std::make_shared<Flags>();
-  CLI::App* sub =
-      line.app.add_subcommand("worker", "one process, one device: runs a part of a model");
-  sub->add_option("-m,--model", flags->model, "this machine's copy of the model, as for run")
-      ->required();
-  sub->add_option("--listen", flags->listen, "tcp://HOST:PORT (PORT * chooses) or ipc:///PATH")
+  CLI::App* sub = line.app.add_subcommand(
+      "worker", "run a part of a model on this machine's device, for a coordinator");
+  sub->add_option("-m,--model", flags->model, "this machine's copy of the model (see run --help)")
+      ->required()
+      ->type_name("MODEL");
+  sub->add_option("--listen", flags->listen,
+                  "where to listen: tcp://HOST:PORT (* is any free port) or ipc:///PATH")
       ->capture_default_str();
-  sub->add_option("--name", flags->name, "in logs until a plan names it");
-  sub->add_option("--device", flags->device, "cpu")->capture_default_str();
-  sub->add_option("--isa", flags->isa,
-                  "of fast CPU products: amx, avx512, avx2 or portable (default: the best here)");
-  sub->add_option("--memory", flags->memory, "use at most so much: 6GiB (default: what is free)");
-  sub->add_flag("--pin", flags->pin, "each thread to a core of its own (taskset says which)");
+  sub->add_option("--name", flags->name, "its name in logs until a plan gives it one");
+  sub->add_option("--device", flags->device, "the device that computes: cpu")
+      ->capture_default_str();
+  sub->add_option(
+      "--isa", flags->isa,
+      "instruction set of fast products: amx, avx512, avx2 or portable (default: the best here)");
+  sub->add_option("--memory", flags->memory,
+                  "the most memory to use, such as 6GiB (default: what is free)");
+  sub->add_flag("--pin", flags->pin, "bind each thread to a core of its own (taskset says which)");
   whole_number(sub->add_option("-t,--threads", flags->threads,
                                "CPU threads (default: the plan's, or all cores)"),
                "N", 1, kThreadsMax);
   sub->add_flag("--insecure-plaintext", flags->insecure_plaintext,
-                "listen beyond this machine though links are not encrypted");
-  sub->add_flag("--local", flags->local, "end with the coordinator (run starts its own so)");
+                "listen beyond this machine, though links are not encrypted");
+  sub->add_flag("--local", flags->local, "end with the coordinator, as workers do that run starts");
   add_log_flags(sub, flags->log);
   sub->callback([&line, flags] {
     line.chosen = [flags, places = line.places] { return run(*flags, places); };

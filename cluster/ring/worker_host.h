@@ -10,7 +10,7 @@
 
 namespace potluck {
 
-// What a host is told about one worker. Layers and limits come later, with the plan.
+// An order to start one worker. Its layers and limits come later, with the plan.
 struct WorkerOrder {
   std::string name, device;
   std::string listen;  // an endpoint; its port may be *, which means any that is free

@@ -1,3 +1,4 @@
+// Reads messages from a terminal, obeys commands, and shows the answers to the rest.
 #include "cluster/run/chat.h"
 
 #include <fmt/format.h>
@@ -20,8 +21,8 @@ namespace {
 constexpr char kHelp[] =
     "/clear  forget the conversation\n"
     "/bye    end (also /exit, Ctrl-D)\n"
-    "/help   this\n"
-    "Ctrl-C stops an answer. A \\ before Enter, or pasting, makes a message of several lines.";
+    "/help   show this\n"
+    "Ctrl-C stops an answer. End a line with \\, or paste, to send several lines as one message.";
 
 class Chat {
  public:
@@ -29,7 +30,7 @@ class Chat {
       : ring_(ring), session_(session), place_(place) {}
 
   void run() {
-    remark(fmt::format("Chat with {}{}. /help says what there is.", place_.model,
+    remark(fmt::format("Chat with {}{}. /help lists the commands.", place_.model,
                        place_.raw ? ", raw: each message stands alone" : ""));
     LineEditor editor(place_.display.stderr_terminal);
     for (;;) {
@@ -53,12 +54,12 @@ class Chat {
       session_.clear();
       say("forgotten");
     } else {
-      if (text != "/help") say(text + " is no command; begin with a space to send it");
+      if (text != "/help") say("unknown command " + text + "; to send it, begin with a space");
       say(kHelp);
     }
   }
 
-  // A slash and one word.
+  // A command is a slash and one word.
   static bool is_command(const std::string& text) {
     return text.size() > 1 && text[0] == '/' &&
            std::all_of(text.begin() + 1, text.end(), [](char c) { return c >= 'a' && c <= 'z'; });
@@ -95,7 +96,7 @@ class Chat {
     remark(line);
   }
 
-  // What nobody asked for; --show none leaves it away.
+  // Says something that nobody asked for; --show none leaves it out.
   void remark(const std::string& text) {
     if (place_.display.show != Show::none) say(text);
   }
@@ -107,7 +108,7 @@ class Chat {
   Ring& ring_;
   ChatSession& session_;
   const ChatPlace& place_;
-  std::optional<EchoOff> quiet_;  // from a question until the editor has the terminal again
+  std::optional<EchoOff> quiet_;  // holds from a question until the editor has the terminal again
 };
 
 }  // namespace

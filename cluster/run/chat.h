@@ -1,4 +1,4 @@
-// The person's side of a chat on a terminal.
+// Talks with a person at a terminal, over a chat session.
 #pragma once
 
 #include "cluster/run/chat_session.h"
@@ -10,12 +10,12 @@ namespace potluck {
 struct ChatPlace {
   const Tokenizer& tokenizer;
   Display display;
-  std::string model;  // as the greeting names it
+  std::string model;  // its name in the greeting
   int canvas = 0;
   bool raw = false;
 };
 
-// Reads and answers messages until /bye or Ctrl-D. Ctrl-C stops an answer and the ring stays
+// Reads and answers messages until /bye or Ctrl-D. Ctrl-C stops an answer, and the ring stays
 // loaded. Throws Fault when the ring fails, and Fault{canceled} after TERM.
 void chat(Ring& ring, ChatSession& session, const ChatPlace& place);
 

@@ -1,3 +1,4 @@
+// Makes each question's request from the conversation, and remembers its answer.
 #include "cluster/run/chat_session.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Reads a prompt from a flag, a file or stdin, checks it, and turns it into ids.
 #include "cluster/run/prompt.h"
 
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-// The prompt of one answer: where it comes from, and what it is as ids.
+// The prompt of one answer, as text and as ids.
 #pragma once
 
 #include <string>
@@ -10,13 +10,13 @@
 
 namespace potluck {
 
-// -p, -f, or stdin to its end. Throws Fault{input} for an empty one, and for invalid UTF-8 with
-// the offset of the byte.
+// The text of -p, of -f, or of stdin to its end. Throws Fault{input} for an empty one, and for
+// invalid UTF-8 with the offset of the byte.
 std::string read_prompt(const RunFlags& flags);
-// Throws Fault{input}: where is what the text is called.
+// Throws Fault{input} for invalid UTF-8, naming the place `where` and the byte.
 void check_utf8(const std::string& text, const std::string& where);
 
-// BOS and the prompt (--raw), or the chat format.
+// The prompt in the chat format, or behind BOS alone (--raw).
 std::vector<int32_t> prompt_ids(const std::string& prompt, const RunFlags& flags,
                                 const Tokenizer& tokenizer, const ModelSpec& spec);
 

@@ -1,4 +1,4 @@
-// potluck run: one answer, or a chat.
+// potluck run: gives one answer, or holds a chat.
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
@@ -33,7 +33,7 @@ class RunCommand {
         plan_(plan_of(*source_, flags.ring)) {
     for (const std::string& note : source_->notes()) spdlog::info(note);
     if (is_demo(flags_.model) && !flags_.raw)
-      spdlog::warn("the demo model was taught puzzles alone and no chat format; give --raw");
+      spdlog::warn("the demo model has learnt puzzles alone and no chat format; give --raw");
     if (!flags_.seed) spdlog::info("seed {}", seed_);
   }
 
@@ -63,8 +63,6 @@ class RunCommand {
   }
 
   int chat() {
-    if (flags_.display.json)
-      throw Fault(FaultKind::input, "--json is for one answer; give -p TEXT, -f FILE, or stdin");
     std::optional<Conversation> conversation;
     if (!flags_.raw)
       conversation.emplace(tokenizer_, ChatOptions{flags_.reasoning == "on"}, flags_.system_prompt);
@@ -93,14 +91,14 @@ class RunCommand {
     return request;
   }
 
-  // -n, and a word if the context has no room for it.
+  // The limit -n, or what the context has room for, with a warning.
   int limited(int wanted, size_t prompt) const {
     const int most = tokens_at_most(wanted, prompt, spec().canvas, plan_.ctx_size);
     if (wanted > most)
       spdlog::warn(
-          "-n {} behind a prompt of {} tokens is more than the context of {} has room for: the "
-          "answer ends after {} tokens; raise -c",
-          wanted, prompt, plan_.ctx_size, most);
+          "the context of {} has no room for -n {} behind a prompt of {} tokens: the answer ends "
+          "after {} tokens; raise -c",
+          plan_.ctx_size, wanted, prompt, most);
     return most;
   }
 
@@ -138,6 +136,8 @@ int run(RunFlags flags, const CommandLine& line) {
   flags.log.quiet = flags.display.show == "none";
   set_up_log(flags.log);
   check_together(flags);
+  if (flags.display.json && RunCommand::is_chat(flags))
+    throw Fault(FaultKind::input, "--json needs a prompt; give -p TEXT, -f FILE, or stdin");
   check_utf8(flags.system_prompt, "--system-prompt");
   RunCommand command(flags, line);
   return RunCommand::is_chat(flags) ? command.chat() : command.answer();
@@ -147,7 +147,7 @@ int run(RunFlags flags, const CommandLine& line) {
 
 void add_run(CommandLine& line) {
   const auto flags = std::make_shared<RunFlags>();
-  CLI::App* sub = line.app.add_subcommand("run", "one answer, or a chat");
+  CLI::App* sub = line.app.add_subcommand("run", "answer a prompt, or chat");
   add_run_flags(sub, *flags);
   sub->callback([&line, flags] { line.chosen = [&line, flags] { return run(*flags, line); }; });
 }

@@ -1,3 +1,4 @@
+// Formats what a request did, as lines for people and as JSON.
 #include "cluster/run/run_report.h"
 
 #include <fmt/format.h>
@@ -17,7 +18,8 @@ struct Figures {
   double tokens_per_s, steps_a_canvas, step_ms, steady_tokens_per_s;
 };
 
-// Steady: C / ((K + 1)·t), a canvas of C tokens for K steps and one commit of about a step's time.
+// The steady rate is C / ((K + 1)·t): a canvas of C tokens takes K steps and one commit, which
+// takes about a step's time.
 Figures figures_of(const RequestResult& r, int canvas) {
   Figures f{};
   const double steps = std::accumulate(r.steps.begin(), r.steps.end(), 0.0);
@@ -28,7 +30,7 @@ Figures figures_of(const RequestResult& r, int canvas) {
   return f;
 }
 
-// The peer a hop's message came from: the ring in order, the coordinator first.
+// The peer that sent hop i: the coordinator the first, then each peer of the ring in order.
 std::string sender(const std::vector<Hop>& hops, size_t i, const Plan& plan) {
   return plan.name_of(i == 0 ? kCoordinatorPeer : hops[i - 1].peer);
 }
@@ -42,12 +44,12 @@ std::string happened_line(const RequestResult& r, const Figures& f) {
                      f.tokens_per_s);
 }
 
-// Empty if the answer ended by itself.
+// Says why the answer is cut off; empty if it ended by itself.
 std::string cut_line(const RequestResult& r, int wanted) {
   if (r.stopped_by_end_id) return "";
   const bool by_wish = wanted != kUntilTheEnd && static_cast<int>(r.ids.size()) >= wanted;
-  return fmt::format("the answer is cut after {}: {}", tokens_text(r.ids.size()),
-                     by_wish ? "raise -n; -1 lets it end" : "the context is full; raise -c");
+  return fmt::format("the answer is cut off after {}: {}", tokens_text(r.ids.size()),
+                     by_wish ? "raise -n (-1: no limit)" : "the context is full; raise -c");
 }
 
 std::string links_line(const RequestResult& r, const Plan& plan) {

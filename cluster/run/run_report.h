@@ -1,4 +1,4 @@
-// What a run says of itself: figures as they happened, then the steady rate, labelled.
+// Reports a run: the figures as they happened, then the steady rate, labelled.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -9,11 +9,11 @@
 
 namespace potluck {
 
-// Lines for people: what happened; then K, t and the steady rate; then the links; then, if the
-// answer is cut, why. wanted: -n.
+// Lines for people: what happened; K, t and the steady rate; the links; and, if the answer is cut
+// off, why. `wanted` is the value of -n.
 std::vector<std::string> report_lines(const RequestResult& result, const Plan& plan, int canvas,
                                       int wanted);
-// One line after each answer of a chat, and another if it is cut.
+// One line after each answer of a chat, and another if it is cut off.
 std::vector<std::string> chat_report_lines(const RequestResult& result, int wanted);
 nlohmann::json report_json(const RequestResult& result, const Plan& plan, int canvas);
 

@@ -1,3 +1,4 @@
+// Shows an answer while it is made: progress on stderr, the text on stdout.
 #include "cluster/terminal/answer_view.h"
 
 #include <fmt/format.h>
@@ -16,7 +17,7 @@ bool in_place(const Display& display) {
   return display.show == Show::canvas && display.stderr_terminal;
 }
 
-// Beside a canvas that is redrawn, an unfinished line of text is part of the drawing.
+// While a canvas is redrawn, an unfinished line of text is part of the drawing.
 LineWriter::Style answer_style(const Display& display) {
   return {in_place(display) && display.stdout_terminal, false, display.stdout_terminal};
 }
@@ -113,7 +114,8 @@ void AnswerView::show(const AnswerText& text) {
   if (!display_.json) answers_.put(text.answer);
 }
 
-// All steps of all canvases, and an encode of about a step's time between two canvases.
+// Counts all steps of all canvases, and between two canvases an encode, which takes about a step's
+// time.
 std::string AnswerView::time_left(const StepReport& report) const {
   const int steps = report.max_steps - report.step - 1;
   const int canvases = display_.endless ? 0 : canvases_ - report.canvas - 1;

@@ -1,3 +1,4 @@
+// Draws the canvas on stderr with escape codes, over what it drew before.
 #include "cluster/terminal/canvas_view.h"
 
 #include <fmt/format.h>
@@ -10,9 +11,9 @@ namespace {
 
 constexpr char kWrapOff[] = "\x1b[?7l";
 constexpr char kWrapOn[] = "\x1b[?7h";
-constexpr char kClearRest[] = "\x1b[K";          // of the row
-constexpr char kClearBelow[] = "\x1b[J";         // of the screen
-constexpr char kClearAbove[] = "\x1b[A\x1b[2K";  // one row
+constexpr char kClearRest[] = "\x1b[K";          // the rest of the row
+constexpr char kClearBelow[] = "\x1b[J";         // the screen below
+constexpr char kClearAbove[] = "\x1b[A\x1b[2K";  // the row above
 constexpr int kRowsBelow = 2;  // the status line, and the row that the cursor waits in
 
 }  // namespace
@@ -35,7 +36,7 @@ std::string status_line(const StepReport& report, size_t hidden_rows, const std:
                                  report.max_steps, report.decision->mean_entropy, report.step_ms);
   std::vector<std::string> more;
   if (report.canvas > 0) more.push_back(fmt::format("canvas {}", report.canvas + 1));
-  if (hidden_rows) more.push_back(fmt::format("{} rows more", hidden_rows));
+  if (hidden_rows) more.push_back(fmt::format("{} more rows", hidden_rows));
   if (!note.empty()) more.push_back(note);
   for (const std::string& each : more)
     if (line.size() + 2 + each.size() <= static_cast<size_t>(columns)) line += ", " + each;
@@ -63,7 +64,7 @@ void CanvasView::say(const std::string& line) {
   replace({one_row(line, screen.columns)}, screen);
 }
 
-// Row by row: a terminal that keeps what was above would keep a cleared screen too.
+// Clears row by row, because some terminals keep a cleared screen in their history.
 void CanvasView::clear() {
   std::string out = "\r";
   for (int row = rows_drawn(stderr_screen()); row > 0; --row) out += kClearAbove;
@@ -71,7 +72,7 @@ void CanvasView::clear() {
   drawn_.clear();
 }
 
-// One write, so that no half of a drawing is seen.
+// Writes once, so that no half of a drawing is seen.
 void CanvasView::replace(const std::vector<TextRow>& rows, Screen screen) {
   const int up = rows_drawn(screen);
   std::string out = terminal_ ? std::string(kWrapOff) + "\r" : "";
@@ -87,7 +88,7 @@ void CanvasView::replace(const std::vector<TextRow>& rows, Screen screen) {
   std::fwrite(out.data(), 1, out.size(), stderr);
 }
 
-// A terminal that has become narrower has wrapped what was drawn.
+// A terminal that has become narrower has wrapped the rows that were drawn.
 int CanvasView::rows_drawn(Screen screen) const {
   int rows = 0;
   for (int columns : drawn_) rows += std::max(1, (columns + screen.columns - 1) / screen.columns);

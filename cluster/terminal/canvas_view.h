@@ -1,7 +1,7 @@
-// The canvas on stderr while it is denoised: redrawn in place on a terminal, accepted tokens solid
-// and uncertain ones dim, with step, mean entropy and ms a step under it. What is drawn never
-// exceeds the screen: lines are wrapped here, the terminal's own wrapping is off meanwhile, and
-// rows past the screen's height are left away and counted.
+// CanvasView: shows the canvas on stderr while it is denoised. On a terminal it is redrawn in
+// place, with uncertain tokens dim, and with the step, the mean entropy and the ms a step under it.
+// A drawing never exceeds the screen: lines are wrapped here while the terminal's own wrapping is
+// off, and rows past the screen's height are left out and counted.
 #pragma once
 
 #include <span>
@@ -17,12 +17,12 @@ namespace potluck {
 
 class CanvasView final {
  public:
-  // color: escape codes may be written; terminal: the cursor may be moved.
+  // color: whether escape codes may be written; terminal: whether the cursor may be moved.
   CanvasView(const Tokenizer& tokenizer, bool color, bool terminal);
-  // before: text that stands in front of the canvas; note: goes last into the line under it.
+  // before: text in front of the canvas; note: the end of the line under it.
   void draw(const StepReport& report, const std::string& before = {}, const std::string& note = {});
-  void say(const std::string& line);  // instead of a canvas
-  void clear();                       // takes the drawing away, before the answer is printed
+  void say(const std::string& line);  // shows a line instead of a canvas
+  void clear();                       // removes the drawing, before the answer is printed
 
  private:
   void replace(const std::vector<TextRow>& rows, Screen screen);
@@ -33,11 +33,11 @@ class CanvasView final {
   std::vector<int> drawn_;  // columns of each row drawn last time
 };
 
-// Each position's most likely token, the uncertain ones dim.
+// The most likely token of each position; the uncertain ones are dim.
 std::vector<StyledText> canvas_texts(const Tokenizer& tokenizer, const StepReport& report);
 
-// "step 3/48, entropy 0.4123, 12 ms/step" and as much more as fits: the canvas' number from the
-// second on, rows that are hidden, the note.
+// "step 3/48, entropy 0.4123, 12 ms/step", followed by what fits of: the canvas' number from the
+// second on, the count of hidden rows, the note.
 std::string status_line(const StepReport& report, size_t hidden_rows, const std::string& note,
                         int columns);
 

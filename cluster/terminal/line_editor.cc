@@ -1,3 +1,4 @@
+// Reads messages by way of libedit, where a pasted text of many lines is one message.
 #include "cluster/terminal/line_editor.h"
 
 #include <histedit.h>
@@ -24,7 +25,8 @@ constexpr char kPasteOn[] = "\x1b[?2004h";
 constexpr char kPasteOff[] = "\x1b[?2004l";
 constexpr std::wstring_view kPasteEnd = L"\x1b[201~";
 
-// One byte of stdin: 1; 0 at its end, −1 after a signal. Between looks, `idle` is called.
+// Reads one byte of stdin and returns 1; returns 0 at its end and −1 after a signal. While it
+// waits, it calls `idle` every kLookMs.
 template <typename Idle>
 int next_byte(char* byte, const Idle& idle) {
   for (;;) {
@@ -42,7 +44,7 @@ bool continues(char byte) {
   return (byte & 0xC0) == 0x80;
 }
 
-// Bytes of the UTF-8 that begins so.
+// The length of the UTF-8 character that begins with this byte.
 size_t bytes_of(char first) {
   const auto byte = static_cast<uint8_t>(first);
   return byte >= 0xF0 ? 4 : byte >= 0xE0 ? 3 : byte >= 0xC0 ? 2 : 1;
@@ -62,8 +64,8 @@ std::string utf8_of(std::wstring_view text) {
 
 constexpr wchar_t kEscape = 0x1B;
 
-// What keys send after an escape character, and what libedit does then. All other such sequences
-// (page up, F5) do nothing.
+// A key sends `sequence` after an escape character, and libedit then calls `function`. All other
+// such sequences (page up, F5) do nothing.
 struct Key {
   const char* sequence;
   const wchar_t *name, *function;
@@ -85,7 +87,7 @@ bool is_known(const std::string& sequence) {
                      [&](const Key& key) { return sequence == key.sequence; });
 }
 
-// The console's F1 to F5 have a bracket more: ESC [ [ A.
+// F1 to F5 of the Linux console send one more bracket: ESC [ [ A.
 bool is_complete(const std::string& sequence) {
   return sequence.size() > 1 && sequence.back() >= '@' && sequence != "[[";
 }
@@ -99,14 +101,14 @@ wchar_t wide_of(const std::string& glyph) {
 
 }  // namespace
 
-// libedit's objects, and the functions that it calls back.
+// libedit's objects, and the functions that it calls.
 struct LineEditor::Editor {
   EditLine* line = el_init("potluck", stdin, stderr, stderr);
   HistoryW* history = history_winit();
   const wchar_t* prompt = L"> ";
   Screen screen = stderr_screen();
   termios editing{};  // how libedit has set the terminal
-  std::string back;   // bytes that were read too early, the next one first
+  std::string back;   // bytes that were read too early, in their order
 
   Editor() {
     HistEventW event;
@@ -143,7 +145,7 @@ struct LineEditor::Editor {
 
   static wchar_t* give_prompt(EditLine* line) { return const_cast<wchar_t*>(of(line).prompt); }
 
-  // After a stop (Ctrl-Z) the shell has given the terminal back as it has it itself.
+  // After a stop (Ctrl-Z) the shell gives the terminal back with its own settings.
   void follow_terminal() {
     termios now_set{};
     if (tcgetattr(STDIN_FILENO, &now_set) == 0 && (now_set.c_lflag & ICANON)) {
@@ -157,7 +159,7 @@ struct LineEditor::Editor {
     el_wset(line, EL_REFRESH);
   }
 
-  // As next_byte.
+  // As next_byte(), but bytes of `back` come first.
   int next(char* byte) {
     if (back.empty()) return next_byte(byte, [this] { follow_terminal(); });
     *byte = back.front();
@@ -165,12 +167,13 @@ struct LineEditor::Editor {
     return 1;
   }
 
-  // One character: 1; 0 and −1 as next_byte. U+FFFD stands for bytes that are no UTF-8.
+  // Reads one character and returns 1; returns 0 and −1 as next_byte() does. U+FFFD replaces bytes
+  // that are no UTF-8.
   int read_glyph(wchar_t* out) {
     std::string glyph(1, 0);
     do
       if (const int n = next(&glyph[0]); n != 1) return n;
-    while (glyph[0] == 0);  // Ctrl-D that was typed ahead of us
+    while (glyph[0] == 0);  // a Ctrl-D that was typed before we read
     while (glyph.size() < bytes_of(glyph[0])) {
       char byte = 0;
       if (const int n = next(&byte); n != 1) return n;
@@ -184,8 +187,8 @@ struct LineEditor::Editor {
     return 1;
   }
 
-  // What follows an escape character stays in `back`, or goes with it where no key of ours sends
-  // it. 1 if the escape character is to be read, 2 if it is gone; 0 and −1 as next_byte.
+  // Looks at the bytes behind an escape character. If one of our keys sent them, they go to `back`
+  // and 1 is returned; else they are dropped and 2 is returned. 0 and −1 are those of next_byte().
   int look_behind_escape() {
     std::string sequence(1, 0);
     if (const int n = next(&sequence[0]); n != 1) return n;
@@ -194,7 +197,7 @@ struct LineEditor::Editor {
     while (of_key && !is_complete(sequence)) {
       char byte = 0;
       if (const int n = next(&byte); n != 1) return n;
-      if (byte < ' ' || byte > '~') {  // it breaks off
+      if (byte < ' ' || byte > '~') {  // the sequence breaks off
         back.insert(0, 1, byte);
         return 2;
       }

@@ -1,5 +1,5 @@
-// LineEditor: messages from a terminal. On stderr when that is a terminal too, with editing and a
-// history of this run (libedit); else as the terminal gives its lines.
+// LineEditor: reads messages from a terminal. If stderr is a terminal too, lines can be edited
+// there and this run's history recalled (libedit); else lines come as the terminal gives them.
 #pragma once
 
 #include <memory>
@@ -14,13 +14,13 @@ struct TypedMessage {
 
 class LineEditor final {
  public:
-  // edit: stdin and stderr are terminals that can move the cursor.
+  // edit: whether stdin and stderr are terminals that can move the cursor.
   explicit LineEditor(bool edit);
   ~LineEditor();
 
   // Waits for Enter. A pasted text (bracketed paste) is one message however many lines it has, and
-  // a line that ends in a backslash goes on in the next. Ctrl-C, Ctrl-\ or TERM: interrupted, see
-  // interrupt.h. Ctrl-D on an empty line: end.
+  // a line that ends in a backslash goes on in the next. Ctrl-C, Ctrl-\ and TERM interrupt
+  // (interrupt.h); Ctrl-D on an empty line is the end.
   TypedMessage read();
 
  private:

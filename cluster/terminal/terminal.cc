@@ -1,3 +1,4 @@
+// Asks the terminal for its size, and turns its echo off.
 #include "cluster/terminal/terminal.h"
 
 #include <sys/ioctl.h>
@@ -12,13 +13,13 @@ Screen stderr_screen() {
   return {size.ws_col, size.ws_row};
 }
 
-// Only from the foreground: a background process that sets the terminal is stopped.
+// A process in the background must not set the terminal: the kernel would stop it.
 EchoOff::EchoOff(bool wanted) {
   if (!wanted || tcgetpgrp(STDIN_FILENO) != getpgrp() || tcgetattr(STDIN_FILENO, &before_) != 0)
     return;
   termios quiet = before_;
   quiet.c_lflag &= ~static_cast<tcflag_t>(ECHO | ECHONL);
-  quiet.c_lflag |= NOFLSH;  // else Ctrl-C drops what was written, and what counts rows goes astray
+  quiet.c_lflag |= NOFLSH;  // else Ctrl-C drops output, and the rows that were counted are wrong
   quiet.c_cc[VEOF] = _POSIX_VDISABLE;  // Ctrl-D waits with the rest
   changed_ = tcsetattr(STDIN_FILENO, TCSANOW, &quiet) == 0;
 }

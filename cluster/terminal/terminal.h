@@ -8,10 +8,10 @@ namespace potluck {
 struct Screen {
   int columns = 80, rows = 24;
 };
-// Of the terminal that stderr is; 80 × 24 if it is none or does not say.
+// The size of the terminal at stderr; 80 × 24 if stderr is none or does not tell its size.
 Screen stderr_screen();
 
-// While it lives, what is typed does not show (Ctrl-C still works) and waits to be read.
+// While it lives, typed text does not show and waits to be read. Ctrl-C still works.
 class EchoOff final {
  public:
   explicit EchoOff(bool wanted);

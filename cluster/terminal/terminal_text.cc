@@ -1,3 +1,4 @@
+// Breaks text into a terminal's rows by the width of its characters.
 #include "cluster/terminal/terminal_text.h"
 
 #include <cstdint>
@@ -22,7 +23,7 @@ char32_t code_point(std::string_view glyph) {
   return code;
 }
 
-// Marks that reorder what follows them would reach beyond the canvas.
+// A mark that reorders the text behind it would reach beyond the canvas.
 bool reorders(char32_t code) {
   return (code >= 0x200E && code <= 0x200F) || (code >= 0x202A && code <= 0x202E) ||
          (code >= 0x2066 && code <= 0x2069);
@@ -47,7 +48,7 @@ class Rows {
   Rows(int columns, bool color) : columns_(columns), color_(color) {}
 
   void put(Glyph glyph, bool dim) {
-    if (glyph.columns == 0 && row_.columns == 0) return;  // a mark on nothing
+    if (glyph.columns == 0 && row_.columns == 0) return;  // it would combine with nothing
     if (row_.columns + glyph.columns > columns_) end_row();
     if (color_ && dim != dim_) row_.text += dim ? kDim : kPlain;
     dim_ = color_ && dim;

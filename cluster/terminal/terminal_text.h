@@ -1,5 +1,5 @@
-// Text as rows of a terminal: how wide it is, where it wraps, and nothing in it that could move
-// the cursor. Widths are wcwidth's; main has set LC_CTYPE to UTF-8.
+// Turns text into rows of a terminal that contain nothing that could move the cursor. Widths are
+// those of wcwidth(), for which main has set LC_CTYPE to UTF-8.
 #pragma once
 
 #include <span>
@@ -15,18 +15,19 @@ struct StyledText {
 };
 
 struct TextRow {
-  std::string text;  // escape codes included; ends in the plain style
-  int columns = 0;   // that it takes
+  std::string text;  // escape codes included; it ends in the plain style
+  int columns = 0;   // its width
 };
 
-// Breaks at newlines and before what no longer fits; East-Asian and emoji glyphs take two columns.
-// Tabs become spaces and control characters dots. color: dim text may be made so.
+// Breaks text at newlines and before a character that no longer fits; East-Asian characters and
+// emoji take two columns. Tabs become spaces and control characters dots. Dim text is dimmed if
+// `color` is true.
 std::vector<TextRow> wrap(std::span<const StyledText> texts, int columns, bool color);
 
-// What fits into one row; newlines become spaces.
+// The part of the text that fits into one row; newlines become spaces.
 TextRow one_row(const std::string& text, int columns);
 
-// Text for a terminal: all control characters but newline and tab become dots.
+// The text with all control characters but newline and tab as dots.
 std::string harmless(std::string_view text);
 
 }  // namespace potluck

@@ -1,3 +1,4 @@
+// Finds recorded tensors by name and copies their values out.
 #include "cluster/verify/tensor_file.h"
 
 #include <cstring>

@@ -1,4 +1,4 @@
-// Recorded tensors by name, as f32 or i32, out of one safetensors file.
+// TensorFile: the recorded tensors of one safetensors file, by name.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@ class TensorFile final {
  public:
   explicit TensorFile(const std::string& path);
   bool has(const std::string& name) const { return tensors_.count(name) != 0; }
-  // Throw Fault{input} for a missing tensor or another dtype.
+  // These throw Fault{input} for a missing tensor or another dtype.
   std::vector<float> floats(const std::string& name) const { return read<float>(name, "F32"); }
   std::vector<int32_t> ids(const std::string& name) const { return read<int32_t>(name, "I32"); }
   std::vector<uint8_t> bytes(const std::string& name) const { return read<uint8_t>(name, "U8"); }

@@ -1,3 +1,4 @@
+// Runs the recorded ops on head and stages and compares the results with the record.
 #include "cluster/verify/verify.h"
 
 #include <algorithm>
@@ -20,7 +21,7 @@ namespace {
 
 using nlohmann::json;
 constexpr uint64_t kTraceBytesMax = 16u << 20;
-// The recorded x's are float32 of another order of summation: relative RMS of 1e-4 is a fair limit.
+// The recorded x's are float32 sums in another order, for which a relative RMS of 1e-4 is fair.
 constexpr double kLayerRmsMax = 1e-4;
 
 double rms_rel(const std::vector<float>& ours, const std::vector<float>& theirs) {
@@ -61,8 +62,8 @@ bool is_lossy(const Plan& plan) {
   return !all_f32 || plan.precision == Precision::fast;
 }
 
-// The head is in this process; the stages are too, or are workers. The trace's ops run on one
-// session.
+// Runs a trace's ops on one session. The head is in this process; the stages are too, or are
+// workers.
 class Replay {
  public:
   Replay(std::shared_ptr<const ModelSource> source, const VerifyOptions& options, json trace,
@@ -129,7 +130,7 @@ class Replay {
     throw Fault(FaultKind::input, why, options_.trace);
   }
 
-  // The op's ids, which must be the model's.
+  // The ids of an op, which must be ids of the model.
   std::vector<int32_t> ids_of(const json& op) const {
     std::vector<int32_t> ids = tensors_.ids(op.at("ids"));
     for (int32_t id : ids)
@@ -224,7 +225,7 @@ class Replay {
       const double d = std::fabs(static_cast<double>(logits[i]) - recorded_[i]);
       difference += d * d;
       reference += static_cast<double>(recorded_[i]) * recorded_[i];
-      if (!(d <= report_.max_abs)) {  // a NaN is the worst there is
+      if (!(d <= report_.max_abs)) {  // a NaN is worst of all
         report_.max_abs = d;
         report_.worst_op = report_.ops;
         report_.worst_row = static_cast<int>(i) / spec_.vocab;

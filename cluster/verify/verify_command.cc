@@ -1,3 +1,4 @@
+// potluck verify: replays a record and says whether this build agrees with it.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -21,9 +22,9 @@ struct Flags {
   bool json = false, released = false;
 };
 
-constexpr double kStepMax = 2.5;  // of a lossy stream's worst step, against the reference's loss
+constexpr double kStepMax = 2.5;  // the loss of a lossy stream's worst step over the reference's
 
-// An exact f32 stream must meet every logit; a lossy one the reference's own loss in bf16.
+// An exact f32 stream must meet every logit; a lossy one may lose what the reference loses in bf16.
 bool passes(const Flags& flags, const VerifyReport& r) {
   constexpr double kForced = 2e-4, kFree = 2e-3;
   const double limit = flags.tolerance > 0 ? flags.tolerance : flags.verify.free ? kFree : kForced;
@@ -31,7 +32,7 @@ bool passes(const Flags& flags, const VerifyReport& r) {
   return r.max_abs <= limit && r.first_bad_layer.empty();
 }
 
-// What rounding (of a stream in bf16, of fast products) costs.
+// Prints what rounding costs, be it that of a stream in bf16 or of fast products.
 void print_loss(const Flags& flags, const VerifyReport& r) {
   std::printf(
       "loss: %.3g of the logits' RMS, %.3f times the reference's own in bf16 (worst step %.3f)",
@@ -55,7 +56,7 @@ int run_sampler(const Flags& flags) {
   return report.at("passed").get<bool>() ? 0 : 1;
 }
 
-// Stages are beside the head unless a transport or a plan puts them at the other end of links.
+// The stages are beside the head unless a transport or a plan puts them at the other end of links.
 std::optional<HostSetup> hosts_of(const Flags& flags, const std::string& program) {
   if (flags.transport.empty() && flags.verify.plan.empty()) return std::nullopt;
   RingFlags ring;
@@ -85,13 +86,15 @@ int run(Flags flags, const ModelPlaces& places, const std::string& program) {
                 "verify needs -m MODEL with --trace T.json or --released, or --sampler S.json");
   if (!flags.stream.empty()) flags.verify.f32 = flags.stream == "f32";
   if (!flags.verify.plan.empty() && (!flags.verify.cuts.empty() || flags.transport == "inproc"))
-    throw Fault(FaultKind::input,
-                "--plan says where the stages begin and run; leave --cut and --transport inproc");
+    throw Fault(
+        FaultKind::input,
+        "--plan already says where stages begin and run; leave out --cut and --transport inproc");
   if (flags.precision == "fast") flags.verify.precision = Precision::fast;
   flags.verify.hosts = hosts_of(flags, program);
   if (flags.verify.hosts && !flags.verify.isa.empty())
     throw Fault(FaultKind::input,
-                "--isa is this process's; its stages choose theirs (potluck worker --isa)");
+                "--isa concerns this process alone, but the stages are in others; give it to "
+                "potluck worker");
   const VerifyReport report = verify(open_model(flags.model, places), flags.verify);
   const bool passed = passes(flags, report);
   if (flags.json)
@@ -103,13 +106,13 @@ int run(Flags flags, const ModelPlaces& places, const std::string& program) {
 
 void add_place_flags(CLI::App* sub, Flags& flags) {
   one_of(sub->add_option("--transport", flags.transport,
-                         "where the stages run: zmq (processes) or inproc (threads), with real "
-                         "links between (default: beside the head, without)"),
+                         "put links between head and stages: zmq (processes) or inproc (threads) "
+                         "(default: none)"),
          {"zmq", "inproc"});
   sub->add_option("--plan", flags.verify.plan,
-                  "a plan file whose stages run it; the head is this process");
+                  "a file that says which workers run the stages; this process is the head");
   sub->add_flag("--insecure-plaintext", flags.insecure_plaintext,
-                "with --plan: listen beyond this machine though links are not encrypted");
+                "with --plan: listen beyond this machine, though links are not encrypted");
 }
 
 }  // namespace
@@ -118,37 +121,47 @@ void add_verify(CommandLine& line) {
   const auto flags = std::make_shared<Flags>();
   CLI::App* sub =
       line.app.add_subcommand("verify", "replay a recorded trace and compare every number");
-  sub->add_option("-m,--model", flags->model, "the model");
-  sub->add_option("--trace", flags->verify.trace, "the recorded ops (T.json)");
+  sub->add_option("-m,--model", flags->model, "the model (see run --help)")->type_name("MODEL");
+  sub->add_option("--trace", flags->verify.trace, "the recorded ops")->type_name("T.json");
   sub->add_option("--tensors", flags->verify.tensors,
-                  "the recorded tensors (default: beside the trace)");
-  sub->add_option("--sampler", flags->sampler,
-                  "replay recorded draws through the sampler (S.json)");
+                  "the recorded tensors (default: T.safetensors beside the trace)");
+  sub->add_option("--sampler", flags->sampler, "instead: replay recorded draws through the sampler")
+      ->type_name("S.json");
   sub->add_flag("--released", flags->released,
-                "compare the real 26B checkpoint with its published logits");
-  whole_number(sub->add_option("--cut", flags->verify.cuts, "layers at which new stages begin: 2,4")
-                   ->delimiter(','),
-               "N,N", 1, kMostInt);
-  one_of(sub->add_option("--stream", flags->stream,
-                         "residual stream: f32 (KV too) or bf16 (KV f16) (default: the plan's, or "
-                         "f32)"),
-         {"f32", "bf16"});
-  whole_number(sub->add_option("--chunk", flags->verify.chunk, "rows of an encode pass"), "N", 1,
-               kMostInt);
+                "instead: compare the released 26B checkpoint with its published logits");
+  whole_number(
+      sub->add_option("--cut", flags->verify.cuts, "the layers at which new stages begin: 2,4")
+          ->delimiter(','),
+      "N,N", 1, kMostInt);
+  one_of(
+      sub->add_option("--stream", flags->stream,
+                      "type of the residual stream: f32 (KV too) or bf16 (KV is f16) (default: the "
+                      "plan's, or f32)"),
+      {"f32", "bf16"});
+  whole_number(sub->add_option("--chunk", flags->verify.chunk,
+                               "rows of an encode pass (default: each op in one)"),
+               "N", 1, kMostInt);
   sub->add_flag("--free", flags->verify.free,
-                "condition on its own previous step, not the recorded one");
-  sub->add_option("--backend", flags->verify.backend, "cpu");
-  one_of(sub->add_option("--precision", flags->precision, "of products: exact or fast"),
-         {"exact", "fast"});
-  sub->add_option("--isa", flags->verify.isa, "of fast products (default: the best here)");
-  whole_number(sub->add_option("-t,--threads", flags->verify.threads, "CPU threads"), "N", 1,
-               kThreadsMax);
-  real_number(sub->add_option("--tolerance", flags->tolerance, "largest |Δlogit| of an f32 stream"),
-              "X", 0, 1e9);
-  real_number(sub->add_option("--vs-bf16", flags->vs_bf16,
-                              "largest loss against the reference's own in bf16"),
-              "X", 0, 1e9);
-  sub->add_flag("--json", flags->json, "one JSON object on stdout");
+                "let each step follow our own previous one, not the recorded one");
+  sub->add_option("--backend", flags->verify.backend, "the device that computes: cpu");
+  one_of(
+      sub->add_option("--precision", flags->precision, "matrix products: exact (default) or fast"),
+      {"exact", "fast"});
+  sub->add_option("--isa", flags->verify.isa,
+                  "instruction set of fast products (default: the best here)");
+  whole_number(
+      sub->add_option("-t,--threads", flags->verify.threads, "CPU threads (default: all cores)"),
+      "N", 1, kThreadsMax);
+  real_number(
+      sub->add_option(
+          "--tolerance", flags->tolerance,
+          "the largest |Δlogit| of an f32 stream that passes (default: 2e-4; --free: 2e-3)"),
+      "X", 0, 1e9);
+  real_number(
+      sub->add_option("--vs-bf16", flags->vs_bf16,
+                      "the largest loss that passes, over the reference's in bf16 (default: 1.6)"),
+      "X", 0, 1e9);
+  sub->add_flag("--json", flags->json, "print one JSON object");
   add_place_flags(sub, *flags);
   sub->callback([&line, flags] {
     line.chosen = [flags, places = line.places, program = line.program] {

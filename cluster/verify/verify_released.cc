@@ -1,3 +1,4 @@
+// Runs the published prompt on the released checkpoint and compares its logits.
 #include "cluster/verify/verify_released.h"
 
 #include <cmath>
@@ -15,11 +16,11 @@ namespace {
 
 constexpr int kLayers = 30, kHidden = 2816, kVocab = 262144, kCanvas = 256;
 constexpr double kMeanAbsMax = 0.5;
-// "Write a long essay about Portugal." in the chat format, thinking off.
+// "Write a long essay about Portugal." in the chat format, without reasoning.
 constexpr int32_t kPrompt[] = {2,      105, 2364, 107, 6974, 496, 1440, 20494, 1003, 23613,
                                236761, 106, 107,  105, 4368, 107, 100,  45518, 107,  101};
 constexpr int kRows = 10, kIds = 12;
-// Soft-capped logits of canvas rows 0–9 and ids 0–11.
+// The published soft-capped logits of canvas rows 0–9 and ids 0–11.
 constexpr float kPublished[kRows][kIds] = {{4.1299f, 20.6666f, 6.7571f, 4.1605f, 13.1157f, 3.5921f,
                                             3.4688f, 3.8690f, 3.1447f, 2.4787f, 4.4360f, 4.7716f},
                                            {3.2065f, 22.5268f, 7.7865f, 2.7113f, 14.7328f, 4.5582f,
@@ -59,7 +60,7 @@ Plan whole_model(const ModelSpec& spec) {
   return plan;
 }
 
-// Soft-capped logits of the published rows and ids, [kRows][kIds].
+// Our soft-capped logits of the published rows and ids, [kRows][kIds].
 std::vector<float> our_logits(const ModelSource& source, Backend& backend) {
   const Plan plan = whole_model(source.spec());
   Head head(source, plan, backend);

@@ -1,3 +1,4 @@
+// Runs recorded cases through the sampler, and names the first value that differs.
 #include "cluster/verify/verify_sampler.h"
 
 #include <algorithm>
@@ -25,8 +26,8 @@ GenerationSpec spec_of(const json& c) {
   return spec;
 }
 
-// argmax (ties: lowest id) and entropy in nats of softmax(logits / t), in float32 as the reference
-// does.
+// The argmax (the lowest id of a tie) and the entropy in nats of softmax(logits / t), in float32 as
+// in the reference.
 Candidates candidates_of(const std::vector<float>& logits, size_t vocab, double temperature) {
   Candidates c;
   const auto t = static_cast<float>(temperature);
@@ -45,7 +46,7 @@ Candidates candidates_of(const std::vector<float>& logits, size_t vocab, double 
   return c;
 }
 
-// Runs one recorded case; the first thing that differs, or nothing.
+// Runs one recorded case and names the first value that differs; empty if none does.
 std::string replay(const json& c, const TensorFile& tensors, int& steps) {
   const std::string base = std::to_string(c.at("case").get<int>()) + ".";
   const auto sampler = make_entropy_bound_sampler(spec_of(c));

@@ -1,3 +1,4 @@
+// Runs the canvases of a step bench through head and stages in this process.
 #include "cluster/bench/step/canvases.h"
 
 #include <algorithm>

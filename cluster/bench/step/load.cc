@@ -1,3 +1,4 @@
+// Measures reading the model's file and touching fresh memory, which a load does both.
 #include "cluster/bench/step/load.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Prints a step bench as Markdown, CSV or JSON.
 #include "cluster/bench/step/report.h"
 
 #include <fmt/format.h>
@@ -12,7 +13,7 @@
 namespace potluck {
 namespace {
 
-using Row = std::vector<std::pair<std::string, std::string>>;  // column → cell
+using Row = std::vector<std::pair<std::string, std::string>>;  // columns and their cells
 
 std::string cell_of(const nlohmann::ordered_json& value) {
   if (value.is_string()) return value.get<std::string>();

@@ -1,3 +1,4 @@
+// Loads head and stages, times encodes and steps, and sets each part beside this machine's peaks.
 #include "cluster/bench/step/step.h"
 
 #include <algorithm>

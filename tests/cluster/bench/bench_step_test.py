@@ -94,12 +94,12 @@ class BenchStep(unittest.TestCase):
 
     def test_what_cannot_be_is_refused_in_one_line(self):
         for flags, part in ((["--isa", "avx9"], 'isa "avx9" is unknown'),
-                            (["--precision", "exact", "--isa", "avx2"], "leave --isa"),
+                            (["--precision", "exact", "--isa", "avx2"], "leave out --isa"),
                             (["-p", "5000"], "give at most 4080"),
-                            (["-p", "1,x"], "is not a whole number"),
-                            (["-r", "0"], "give 1 to 1000"),
-                            (["--canvases", "65"], "give 1 to 64"),
-                            (["-o", "xml"], "give md, json, csv"),
+                            (["-p", "1,x"], "must be a whole number in plain decimal, "),
+                            (["-r", "0"], "must be 1 to 1000, not 0"),
+                            (["--canvases", "65"], "must be 1 to 64, not 65"),
+                            (["-o", "xml"], "must be md, json or csv, not xml"),
                             (["--stages", "9"], "")):
             done = bench(*flags)
             self.assertEqual((done.returncode, done.stdout), (2, ""), flags)

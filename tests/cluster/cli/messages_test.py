@@ -134,7 +134,7 @@ class Messages(unittest.TestCase):
             (("demo",), "--seed", "010"),
             (("bench", "demo"), "--seed", "-2"),
         ):
-            self.refused(USAGE, [f"{flag}: {value} is not ", "; give "], *arguments, flag, value)
+            self.refused(USAGE, [f"{flag}: must be ", f", not {value};"], *arguments, flag, value)
 
     def test_contradictions(self):
         split = ("--stages", "3", "--split", "2,2")

@@ -38,34 +38,34 @@ TEST(Usage, ARightLineIsNoComplaint) {
 TEST(Usage, EveryComplaintIsOneLineThatNamesTheWordAndTheWayOut) {
   const std::vector<std::pair<std::vector<std::string>, std::string>> table = {
       {{}, "potluck: a command is missing; there are run, inspect"},
-      {{"rum"}, "potluck: there is no command rum; did you mean \"run\"?"},
-      {{"run", "--promt", "x"}, "potluck: there is no flag --promt; did you mean \"--prompt\"?"},
-      {{"run", "-m", "x", "--sed=3"}, "potluck: there is no flag --sed; did you mean \"--seed\"?"},
-      {{"run", "--frobnicate"}, "potluck: there is no flag --frobnicate; see potluck run --help"},
-      {{"run", "-m", "x", "-q"}, "potluck: there is no flag -q; see potluck run --help"},
-      {{"run", "-m", "x", "hello"},
-       "potluck: \"hello\" belongs to no flag; see potluck run --help"},
+      {{"rum"}, "potluck: unknown command rum; did you mean \"run\"?"},
+      {{"run", "--promt", "x"}, "potluck: unknown flag --promt; did you mean \"--prompt\"?"},
+      {{"run", "-m", "x", "--sed=3"}, "potluck: unknown flag --sed; did you mean \"--seed\"?"},
+      {{"run", "--frobnicate"}, "potluck: unknown flag --frobnicate; see potluck run --help"},
+      {{"run", "-m", "x", "-q"}, "potluck: unknown flag -q; see potluck run --help"},
+      {{"run", "-m", "x", "hello"}, "potluck: \"hello\" follows no flag; see potluck run --help"},
       {{"run", "-p", "x"}, "potluck: -m, --model is required; see potluck run --help"},
       {{"run", "-m", "x", "-n", "0"},
-       "potluck: -n, --predict: 0 is not possible; give 1 to 2147483647, or -1; see potluck run "
-       "--help"},
+       "potluck: -n, --predict: must be 1 to 2147483647, or -1, not 0; see potluck run --help"},
       {{"run", "-m", "x", "-n", "99999999999"},
-       "potluck: -n, --predict: 99999999999 is not possible; give 1 to 2147483647, or -1; see "
-       "potluck run --help"},
+       "potluck: -n, --predict: must be 1 to 2147483647, or -1, not 99999999999; see potluck run "
+       "--help"},
       {{"run", "-m", "x", "-n", "1e3"},
-       "potluck: -n, --predict: 1e3 is not a whole number in plain decimal; give 1 to 2147483647, "
-       "or -1; see potluck run --help"},
+       "potluck: -n, --predict: must be a whole number in plain decimal, 1 to 2147483647, or -1, "
+       "not "
+       "1e3; see potluck run --help"},
       {{"run", "-m", "x", "-s", "18446744073709551616"},
-       "potluck: -s, --seed: 18446744073709551616 is not possible; give 0 to "
-       "18446744073709551615, or -1; see potluck run --help"},
+       "potluck: -s, --seed: must be 0 to 18446744073709551615, or -1, not 18446744073709551616; "
+       "see "
+       "potluck run --help"},
       {{"run", "-m", "x", "--temp", "nan"},
-       "potluck: --temp: nan is not possible; give 1e-06 to 1e+06; see potluck run --help"},
+       "potluck: --temp: must be 1e-06 to 1e+06, not nan; see potluck run --help"},
       {{"run", "-m", "x", "-f", ""},
-       "potluck: -f, --file: the name is empty; give that of a file; see potluck run --help"},
+       "potluck: -f, --file: the name of the file is empty; see potluck run --help"},
       {{"run", "-m", "x", "-t", "1025"},
-       "potluck: -t, --threads: 1025 is not possible; give 1 to 1024; see potluck run --help"},
+       "potluck: -t, --threads: must be 1 to 1024, not 1025; see potluck run --help"},
       {{"run", "-m", "x", "--show", "all"},
-       "potluck: --show: all is not possible; give canvas, text, none; see potluck run --help"},
+       "potluck: --show: must be canvas, text or none, not all; see potluck run --help"},
       {{"run", "-m", "x", "-p", "a", "-p", "b"},
        "potluck: -p, --prompt is given more than once; see potluck run --help"},
   };
@@ -113,15 +113,15 @@ TEST(Usage, FlagsThatDoNotGoTogetherAreBothNamed) {
   };
   EXPECT_EQ(refused([](RunFlags&) {}), "");
   EXPECT_EQ(refused([](RunFlags& f) { f.prompt_given = true, f.prompt_file = "x"; }),
-            "-p and -f are both given; the prompt is one of them");
+            "-p and -f both give a prompt; leave one of them out");
   EXPECT_EQ(refused([](RunFlags& f) { f.raw = true, f.system_prompt = "x"; }),
-            "--raw has no place for --system-prompt; leave one of them");
+            "--raw has no place for --system-prompt; leave one of them out");
   EXPECT_EQ(refused([](RunFlags& f) { f.ring.plan = "p.yaml", f.ring.options.stages = 2; }),
-            "--plan says who runs which layers; leave --stages and --split");
+            "--plan already says who runs which layers; leave out --stages and --split");
   EXPECT_EQ(refused([](RunFlags& f) {
               f.ring.options.stages = 3, f.ring.options.split = {2, 3};
             }),
-            "--stages 3 contradicts --split 2,3; leave one of them");
+            "--stages 3 contradicts --split 2,3; leave one of them out");
   EXPECT_EQ(refused([](RunFlags& f) {
               f.ring.options.stages = 2, f.ring.options.split = {2, 3};
             }),

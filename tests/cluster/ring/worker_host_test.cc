@@ -1,4 +1,4 @@
-// What every host of workers promises, over each transport that can reach it.
+// Every host of workers keeps the promises of its interface, over each transport that can reach it.
 #include "cluster/ring/worker_host.h"
 
 #include <gtest/gtest.h>

@@ -53,11 +53,11 @@ TEST(RunReport, ACutAnswerSaysWhy) {
   RequestResult cut = some_result();
   cut.stopped_by_end_id = false;
   EXPECT_EQ(report_lines(cut, two_stages(), 256, 300).back(),
-            "the answer is cut after 300 tokens: raise -n; -1 lets it end");
+            "the answer is cut off after 300 tokens: raise -n (-1: no limit)");
   EXPECT_EQ(report_lines(cut, two_stages(), 256, kUntilTheEnd).back(),
-            "the answer is cut after 300 tokens: the context is full; raise -c");
+            "the answer is cut off after 300 tokens: the context is full; raise -c");
   EXPECT_EQ(report_lines(cut, two_stages(), 256, 5000).back(),
-            "the answer is cut after 300 tokens: the context is full; raise -c");
+            "the answer is cut off after 300 tokens: the context is full; raise -c");
 }
 
 TEST(RunReport, JsonCountsEveryLinkOfAStep) {

@@ -33,7 +33,7 @@ class Watched(Terminal):
         if not status:
             return  # a line of progress
         self.frames += 1
-        self.hidden_rows += "rows more" in rows[status[-1]]
+        self.hidden_rows += "more rows" in rows[status[-1]]
         if len(status) != 1 or self.screen.cursor.y != status[0] + 1:
             self.complaints.append("\n".join(rows))
         if any(re.search(r"step \d+/|t\d+t\d+", row) for row in self.scrolled()):
@@ -171,7 +171,7 @@ class WithoutTerminal(unittest.TestCase):
     def test_n_trims_and_says_so(self):
         done = run("run", "-m", NANO, "-p", "x", "--steps", "3", "-s", "5", "-n", "20", "--json")
         self.assertEqual(len(json.loads(done.stdout)["ids"]), 20)
-        self.assertIn(b"the answer is cut after 20 tokens: raise -n", done.stderr)
+        self.assertIn(b"the answer is cut off after 20 tokens: raise -n", done.stderr)
 
     def test_n_past_the_context_says_so(self):
         done = run("run", "-m", NANO, "-p", "x", "--steps", "3", "-s", "5", "-n", "500", "-c", "64")
@@ -221,14 +221,14 @@ class WithoutTerminal(unittest.TestCase):
             bad.flush()
             table = [
                 (("-m", NANO, "-p", ""), "the prompt is empty (-p)"),
-                (("-m", NANO, "-f", ""), "-f, --file: the name is empty"),
+                (("-m", NANO, "-f", ""), "-f, --file: the name of the file is empty"),
                 (("-m", NANO), "the prompt is empty (stdin)"),
                 (("-m", NANO, "-f", "/nonexistent"), "/nonexistent"),
                 (("-m", NANO, "-f", bad.name), "byte 2 is 0xFF"),
                 (("-m", NANO, "-p", "x" * 100, "-c", "64"), "raise the context (-c)"),
-                (("-m", NANO, "-p", "x", "-n", "0"), "0 is not possible"),
+                (("-m", NANO, "-p", "x", "-n", "0"), "must be 1 to 2147483647, or -1, not 0"),
                 (("-m", NANO, "-p", "x", "--log-file", "/nonexistent/log"), "/nonexistent/log"),
-                (("-m", NANO, "-p", "x", "-f", "y"), "-p and -f are both given"),
+                (("-m", NANO, "-p", "x", "-f", "y"), "-p and -f both give a prompt"),
                 (("-m", NANO, "-p", "x", "--promt", "y"), 'did you mean "--prompt"?'),
                 (("--promt", "y"), 'did you mean "--prompt"?'),
                 (("-m", "synthetic:nano?vocab=512", "-p", "x"), "without the chat format (--raw)"),

@@ -182,7 +182,7 @@ class Chat(unittest.TestCase):
     def test_show_none_answers_commands_all_the_same(self):
         with Terminal(*BRIEF, "-c", "192", "--show", "none") as chat:
             chat.wait_for(">")
-            for command, reply in (("/help", "/clear  forget"), ("/foo", "/foo is no command"), ("/clear", "forgotten")):
+            for command, reply in (("/help", "/clear  forget"), ("/foo", "unknown command /foo"), ("/clear", "forgotten")):
                 chat.enter(command)
                 chat.wait_for(reply)
             for times in range(5):
@@ -200,7 +200,7 @@ class Chat(unittest.TestCase):
             chat.enter("/help")
             chat.wait_for("/clear  forget")
             chat.enter("/frob")
-            chat.wait_for("/frob is no command")
+            chat.wait_for("unknown command /frob")
             chat.enter("/etc/passwd is a file")
             chat.wait_for("tokens/s")
             chat.type(END)
@@ -262,7 +262,7 @@ class Chat(unittest.TestCase):
     def test_json_needs_a_prompt(self):
         with Terminal("run", "-m", NANO, "--json") as chat:
             self.assertEqual(chat.end(), 2)
-            self.assertIn("--json is for one answer", chat.everything())
+            self.assertIn("--json needs a prompt", chat.everything())
 
 
 if __name__ == "__main__":
