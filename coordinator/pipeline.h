@@ -85,6 +85,7 @@ class Pipeline final : public StateMachine {
 
   Outbox handle(Time now, Event event) override;
   Outbox tick(Time now) override;
+  bool idle_work() override { return false; }  // it only ever answers
 
  private:
   struct State;

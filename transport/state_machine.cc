@@ -1,24 +1,56 @@
+// The loop between a state machine and its transport. Whatever peers do, it goes on until the
+// machine has finished: a message that cannot be sent is a lost link, not an exception.
 #include "transport/state_machine.h"
 
-namespace potluck {
+#include <deque>
+#include <set>
 
-void apply(Outbox outbox, Transport& transport) {
+namespace potluck {
+namespace {
+
+std::optional<Event> send(Message message, Transport& transport) {
+  const PeerId to = message.header.destination;
+  try {
+    transport.send(std::move(message));
+    return std::nullopt;
+  } catch (const Fault& fault) {
+    transport.drop(to);
+    Event down;
+    down.kind = Event::Kind::down;
+    down.peer = to;
+    down.reason = fault.text();
+    return down;
+  }
+}
+
+}  // namespace
+
+std::vector<Event> apply(Outbox outbox, Transport& transport) {
+  std::vector<Event> lost;
   if (outbox.identity) transport.set_identity(std::move(*outbox.identity));
   for (const auto& [peer, endpoint] : outbox.connects) transport.connect(peer, endpoint);
-  for (Message& message : outbox.messages) transport.send(std::move(message));
+  for (Message& message : outbox.messages)
+    if (std::optional<Event> down = send(std::move(message), transport))
+      lost.push_back(std::move(*down));
   for (PeerId peer : outbox.drops) transport.drop(peer);
+  return lost;
 }
 
 bool run_once(StateMachine& machine, Transport& transport) {
   const Time deadline = machine.idle_work() ? now() : now() + from_seconds(kTickSeconds);
-  Outbox out;
-  if (std::optional<Event> event = transport.wait(deadline))
-    out = machine.handle(now(), std::move(*event));
-  else
-    out = machine.tick(now());
-  const bool finished = out.finished;
-  apply(std::move(out), transport);
-  return !finished;
+  std::optional<Event> event = transport.wait(deadline);
+  Outbox out = event ? machine.handle(now(), std::move(*event)) : machine.tick(now());
+  std::set<PeerId>
+      told;  // a machine that answers a loss with a message to the lost is not asked twice
+  std::deque<Event> lost;
+  for (;;) {
+    const bool finished = out.finished;
+    for (Event& down : apply(std::move(out), transport))
+      if (told.insert(down.peer).second) lost.push_back(std::move(down));
+    if (finished || lost.empty()) return !finished;
+    out = machine.handle(now(), std::move(lost.front()));
+    lost.pop_front();
+  }
 }
 
 void run_loop(StateMachine& machine, Transport& transport) {

@@ -22,15 +22,14 @@ class StateMachine {
   virtual ~StateMachine() = default;
   virtual Outbox handle(Time now, Event event) = 0;
   virtual Outbox tick(Time now) = 0;  // called at least every kTickSeconds
-  virtual bool idle_work() {
-    return false;
-  }  // true: call tick again at once when no event is waiting
+  virtual bool idle_work() = 0;       // true: call tick again at once when no event is waiting
 };
 
 inline constexpr double kTickSeconds = 0.05;
 
-// Applies an outbox in order: identity, connects, messages, drops.
-void apply(Outbox outbox, Transport& transport);
+// Applies an outbox in order: identity, connects, messages, drops. A link on which a message cannot
+// be sent is dropped; the `down` of each comes back, for the machine to handle.
+std::vector<Event> apply(Outbox outbox, Transport& transport);
 // Waits for one event or tick and handles it; false when the machine has finished.
 bool run_once(StateMachine& machine, Transport& transport);
 // run_once until finished.

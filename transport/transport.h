@@ -51,8 +51,9 @@ class Transport {
   // Dials `endpoint`, to be known as `peer`. Returns at once; `up` or `down` follows.
   virtual void connect(PeerId peer, const std::string& endpoint) = 0;
   // Routes by header.destination; fills in source, protocol and digest. Before `up` it waits with
-  // the link. Dropped with a `down` already reported or on its way if the link is gone; a peer
-  // never connected is a CHECK.
+  // the link. Dropped with a `down` already reported or on its way if the link is gone. Throws
+  // Fault{lost} for a peer that there never was a link with, Fault{input} for a message that passes
+  // a limit of message.h, and Fault{world} when the link's queue is full.
   virtual void send(Message message) = 0;
   // Closes a link after flushing what was sent; neither a `down` nor anything else follows from it.
   virtual void drop(PeerId peer) = 0;

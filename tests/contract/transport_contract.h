@@ -1,5 +1,7 @@
-// The promises of transport.h as one suite: instantiated for each transport by giving a
-// TransportKind. Two or three parties in one process; none of the tests measures time.
+// What transport.h promises, as two suites: what every transport keeps
+// (transport_contract_test.cc), and what those keep that dial and listen while they run
+// (dialing_contract_test.cc). Each runs on every TransportKind that transport_kinds.h lists. A test
+// has two or three parties, which its own thread drives in turn; none measures time.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -18,6 +20,7 @@ struct TransportKind {
   // A maker of transports that can reach each other.
   std::function<std::function<std::unique_ptr<Transport>()>()> make_net;
   std::function<std::string()> fresh_endpoint;  // to listen at; listen() returns the one to dial
+  bool real_time = true;  // wait() lets the clock's time pass, not time that is made up
 };
 
 // For a readable list of tests.

@@ -1,4 +1,4 @@
-// Each transport as the contract suite sees it: how its parties are made, and on which endpoints.
+// The transports of one process and of loopback, each with a way to make endpoints that are free.
 #include "tests/contract/transport_kinds.h"
 
 #include <unistd.h>
@@ -24,7 +24,7 @@ std::string numbered(const std::string& stem) {
 
 }  // namespace
 
-std::vector<TransportKind> transport_kinds() {
+std::vector<TransportKind> dialing_kinds() {
   const auto inproc_net = [] {
     return [hub = make_inproc_hub()] { return make_inproc_transport(hub); };
   };
@@ -33,6 +33,10 @@ std::vector<TransportKind> transport_kinds() {
   const auto on_tcp = [] { return std::string("tcp://127.0.0.1:*"); };
   const auto on_ipc = [] { return numbered("ipc://" + testing::TempDir() + "potluck-contract-"); };
   return {{"Inproc", inproc_net, in_process}, {"Tcp", zmq_net, on_tcp}, {"Ipc", zmq_net, on_ipc}};
+}
+
+std::vector<TransportKind> transport_kinds() {
+  return dialing_kinds();
 }
 
 }  // namespace potluck

@@ -1,4 +1,5 @@
-// Every transport that there is, for suites that run on all of them.
+// The transports that the suites of this folder run on. A transport that needs a program of its own
+// (one that mpirun starts) defines transport_kinds() anew and links transport_contract_test.cc.
 #pragma once
 
 #include <vector>
@@ -7,4 +8,5 @@
 
 namespace potluck {
 std::vector<TransportKind> transport_kinds();
+std::vector<TransportKind> dialing_kinds();  // those of them that dial and listen
 }  // namespace potluck

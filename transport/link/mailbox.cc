@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "topology/base/check.h"
+#include "topology/base/fault.h"
 
 namespace potluck {
 
@@ -69,7 +69,8 @@ std::shared_ptr<LinkEnd> Mailbox::claim(PeerId peer) {
 
 std::shared_ptr<LinkEnd> Mailbox::current(PeerId peer) const {
   const auto found = links_.find(peer);
-  CHECK(found != links_.end(), peer);
+  if (found == links_.end())
+    throw Fault(FaultKind::lost, "there is no link with peer " + std::to_string(peer));
   return found->second;
 }
 

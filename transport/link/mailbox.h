@@ -48,7 +48,7 @@ class Mailbox final {
 
   // The link that messages for `peer` go to, making an end for one if there is none: connect().
   std::shared_ptr<LinkEnd> claim(PeerId peer);
-  // Nothing if it is down. CHECKs that there ever was one.
+  // Nothing if it is down. Throws Fault{lost} if there never was one.
   std::shared_ptr<LinkEnd> current(PeerId peer) const;
   std::shared_ptr<LinkEnd> drop(PeerId peer);
 

@@ -1,6 +1,4 @@
 // Where a transport may listen, and how it says no.
-#include "transport/zmq/endpoint.h"
-
 #include <gmock/gmock.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -11,6 +9,7 @@
 #include <fstream>
 
 #include "tests/transport/zmq/zmq_party.h"
+#include "transport/zmq/endpoint.h"
 
 namespace potluck {
 namespace {

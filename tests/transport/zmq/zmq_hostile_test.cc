@@ -174,6 +174,20 @@ TEST_F(ZmqHostile, GarbageOnALinkEndsThatLinkAlone) {
   }
 }
 
+TEST_F(ZmqHostile, AHelloAndAHangUpAtOnceIsUpAndDown) {
+  for (int round = 0; round < 10; ++round) {
+    {
+      ZmtpPeer raw(endpoint_);
+      ASSERT_TRUE(raw.shake_hands("DEALER"));
+      raw.send(hello_message(kRaw));
+    }
+    head_.expect_up(kRaw);
+    EXPECT_EQ(head_.expect_down(kRaw), "closed by peer");
+    expect_good_link_works();
+  }
+  EXPECT_TRUE(head_.log_lines().empty());
+}
+
 TEST_F(ZmqHostile, HalfAFrameThenAHangUpIsADown) {
   auto raw = raw_link();
   const std::string frame = zmtp_frame(header_of(number_message(kHead, 1)));

@@ -1,0 +1,192 @@
+// How a link comes about, told in made-up time: who dials, who calls, and who is turned away.
+#include "tests/transport/link/links_party.h"
+
+namespace potluck {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+TEST_F(LinksTest, ADialerSaysHelloFirstAndIsUpWithTheirs) {
+  connect(kLower, "there");
+  EXPECT_THAT(said(), ElementsAre("dial 1 at there", "1 < hello"));
+  arrives(1, hello_of(kLower, "them"));
+  EXPECT_THAT(said(), ElementsAre("up 1: them"));
+}
+
+TEST_F(LinksTest, AListenerAnswersAHelloWithItsOwn) {
+  links_.called(kCall, "there");
+  EXPECT_THAT(said(), IsEmpty());
+  arrives(kCall, hello_of(kLower, "them"));
+  EXPECT_THAT(said(), ElementsAre("100 < hello", "up 1: them"));
+}
+
+TEST_F(LinksTest, WhatWasSentBeforeTheHelloFollowsItInOrder) {
+  const auto end = connect(kLower);
+  send(end, 7);
+  send(end, 8);
+  EXPECT_THAT(said(), ElementsAre("dial 1 at x", "1 < hello"));
+  arrives(1, hello_of(kLower, "them"));
+  send(end, 9);
+  EXPECT_THAT(said(), ElementsAre("up 1: them", "1 < denoise 7", "1 < denoise 8", "1 < denoise 9"));
+}
+
+TEST_F(LinksTest, ADialerKnowsThePeerByTheIdThatItGave) {
+  dialed(kHigher);
+  arrives(1, numbered(3));  // whatever its source says
+  EXPECT_THAT(said(), ElementsAre("message 3 from 7"));
+}
+
+TEST_F(LinksTest, AnythingBeforeTheHelloEndsTheDial) {
+  connect(kLower);
+  links_.connected(1);
+  said();
+  arrives(1, numbered(1));
+  EXPECT_THAT(said(), testing::Contains(HasSubstr("down 1: a denoise came out of turn")));
+}
+
+TEST_F(LinksTest, TheFirstClaimToAPeerWins) {
+  accepted(kLower);
+  links_.called(101, "elsewhere");
+  arrives(101, hello_of(kLower, "thief"));
+  const std::string why =
+      "thief says it is peer 1, but me has a link with that peer already (them)";
+  EXPECT_THAT(said(), ElementsAre("log: potluck: turned away a connection from elsewhere: " + why,
+                                  "101 < goodbye: " + why, "hang up 101 when flushed"));
+  arrives(kCall, numbered(4));  // the holder's link is as it was
+  EXPECT_THAT(said(), ElementsAre("message 4 from 1"));
+}
+
+TEST_F(LinksTest, ASecondCoordinatorIsToldToWait) {
+  accepted(kCoordinatorPeer);
+  links_.called(101, "elsewhere");
+  arrives(101, hello_of(kCoordinatorPeer, "c"));
+  EXPECT_THAT(said(), testing::Contains(HasSubstr("goodbye: me works for another coordinator")));
+}
+
+TEST_F(LinksTest, AClaimIsFreeOnceItsHolderHasHungUp) {
+  accepted(kLower);
+  links_.hung_up(kCall);
+  links_.called(101, "there");
+  arrives(101, hello_of(kLower, "them again"));
+  EXPECT_THAT(said(), ElementsAre("down 1: closed by peer", "hang up 100", "101 < hello",
+                                  "up 1: them again"));
+  arrives(kCall, numbered(1));  // late, of the first link
+  links_.ended(now_, kCall);
+  EXPECT_THAT(said(), IsEmpty());
+}
+
+TEST_F(LinksTest, NobodyElseMayBeMe) {
+  links_.called(kCall, "there");
+  arrives(kCall, hello_of(kMe, "impostor"));
+  EXPECT_THAT(said(),
+              testing::Contains("100 < goodbye: impostor says it is peer 2, which is me itself"));
+}
+
+TEST_F(LinksTest, AStrangerWhoBeginsWithAnythingElseIsTurnedAway) {
+  links_.called(kCall, "there");
+  arrives(kCall, goodbye_of("bye"));
+  EXPECT_THAT(said(), testing::Contains(HasSubstr("it begins with a goodbye, not a hello")));
+  arrives(kCall, hello_of(kLower, "them"));  // too late
+  EXPECT_THAT(said(), IsEmpty());
+}
+
+TEST_F(LinksTest, AStrangerWhoCannotBeReadIsTurnedAwayOnce) {
+  links_.called(kCall, "there");
+  links_.broken(kCall, "gibberish");
+  EXPECT_THAT(said(), ElementsAre("log: potluck: turned away a connection from there: gibberish",
+                                  "100 < goodbye: gibberish", "hang up 100 when flushed"));
+  links_.broken(kCall, "gibberish");
+  EXPECT_THAT(said(), IsEmpty());
+}
+
+TEST_F(LinksTest, AStrangerWhoLeavesWithoutAHelloIsALineInTheLog) {
+  links_.called(kCall, "there");
+  links_.ended(now_, kCall);
+  EXPECT_THAT(said(),
+              ElementsAre("log: potluck: a connection to me ended without a hello in potluck's "
+                          "protocol"));
+}
+
+TEST_F(LinksTest, OfTwoDialsTheOneOfTheLowerIdStandsAtTheHigher) {
+  const auto end = connect(kLower);
+  send(end, 7);
+  links_.called(kCall, "there");
+  said();
+  arrives(kCall, hello_of(kLower, "them"));
+  EXPECT_THAT(said(), ElementsAre("hang up 1", "100 < hello", "up 1: them", "100 < denoise 7"));
+}
+
+TEST_F(LinksTest, OfTwoDialsTheOneOfTheLowerIdStandsAtTheLower) {
+  connect(kHigher);
+  links_.called(kCall, "there");
+  said();
+  arrives(kCall, hello_of(kHigher, "them"));
+  EXPECT_THAT(said(), ElementsAre("hang up 100"));
+  arrives(1, hello_of(kHigher, "them"));
+  EXPECT_THAT(said(), ElementsAre("up 7: them"));
+}
+
+TEST_F(LinksTest, ConnectingToAPeerThatHasCalledIsUpAgain) {
+  accepted(kLower);
+  const auto end = connect(kLower);
+  EXPECT_THAT(said(), ElementsAre("up 1: them"));
+  send(end, 5);
+  EXPECT_THAT(said(), ElementsAre("100 < denoise 5"));
+}
+
+TEST_F(LinksTest, AGoodbyeInsteadOfAHelloIsARefusal) {
+  connect(kLower);
+  arrives(1, goodbye_of("not today"));
+  EXPECT_THAT(said(), testing::Contains("down 1: refused by peer: not today"));
+}
+
+TEST_F(LinksTest, ANewDialWaitsForTheLinkThatLeaves) {
+  const auto end = dialed(kLower);
+  links_.drop(now_, end);
+  said();
+  connect(kLower, "again");
+  pass(kTick);
+  EXPECT_THAT(said(), IsEmpty());
+  arrives(1, goodbye_of("closed by peer"));
+  said();
+  pass(kTick);
+  EXPECT_THAT(said(), ElementsAre("dial 2 at again", "2 < hello"));
+}
+
+TEST_F(LinksTest, ADialIsTriedAgainUntilSomebodyIsThere) {
+  connect(kLower);
+  for (ConnectionId attempt = 1; attempt <= 3; ++attempt) {
+    EXPECT_THAT(said(), testing::Contains("dial " + std::to_string(attempt) + " at x"));
+    links_.ended(now_, attempt);
+    pass(0.15);
+  }
+  arrives(4, hello_of(kLower, "them"));
+  EXPECT_THAT(said(), ElementsAre("dial 4 at x", "4 < hello", "up 1: them"));
+}
+
+TEST_F(LinksTest, ADialThatReachesNobodySaysHowOftenItTried) {
+  connect(kLower);
+  links_.ended(now_, 1);
+  pass(11);
+  EXPECT_THAT(said(), testing::Contains(
+                          "down 1: connection refused or no answer at x in 2 tries within 10 s; is "
+                          "the worker started there?"));
+}
+
+TEST_F(LinksTest, ADialThatIsTakenButNotAnsweredSaysSo) {
+  connect(kLower);
+  links_.connected(1);
+  pass(11);
+  EXPECT_THAT(said(), testing::Contains(HasSubstr("takes connections but said no hello")));
+}
+
+TEST_F(LinksTest, ADialThatCannotBeIsDownAtOnce) {
+  connect(kLower);
+  links_.unreachable(1, "no such host");
+  EXPECT_THAT(said(), testing::Contains("down 1: no such host"));
+}
+
+}  // namespace
+}  // namespace potluck
