@@ -123,8 +123,6 @@ void Worker::run(Queued work, Outbox& out) {
   hop.compute_us = microseconds(now() - start);
   hop.payload_bytes = in.payload.bytes;
   hop.header_bytes = in.wire_header_bytes;
-  hop.in_digest = in.header.digest;
-  hop.out_digest = digest_bytes(next.payload.data, next.payload.bytes);
   next.header.hops.push_back(hop);
   out.messages.push_back(std::move(next));
 }

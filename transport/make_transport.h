@@ -1,5 +1,5 @@
-// Chooses what carries the messages. Where the workers run (threads, processes, other machines) is
-// another question.
+// make_transport() chooses by name what carries the messages. It does not matter to it where the
+// workers run: in threads, processes or on other machines.
 #pragma once
 
 #include <functional>
@@ -12,7 +12,7 @@
 namespace potluck {
 
 struct TransportOptions {
-  std::shared_ptr<InprocHub> hub;   // inproc: who can be reached
+  std::shared_ptr<InprocHub> hub;   // inproc: the transports that can reach each other share it
   bool insecure_plaintext = false;  // zmq: see ZmqOptions
 };
 

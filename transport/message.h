@@ -63,8 +63,6 @@ struct Hop {
   uint32_t compute_us = 0;
   uint64_t payload_bytes = 0;  // of the message received
   uint32_t header_bytes = 0;   // everything else of it in application bytes
-  uint64_t in_digest = 0;
-  uint64_t out_digest = 0;
 };
 
 struct Hello {

@@ -1,4 +1,5 @@
-// What a state machine (Worker, Pipeline) asks of the loop that drives it, and that loop.
+// A state machine (Worker, Pipeline) answers each event with an outbox; the loop here waits for the
+// events and sends what is in the outbox.
 #pragma once
 
 #include <string>

@@ -59,6 +59,8 @@ class Transport {
   virtual void drop(PeerId peer) = 0;
   // The next event, or nothing at the deadline.
   virtual std::optional<Event> wait(Time deadline) = 0;
+  // Makes wait() return with `woken`. It is for owners that take orders from other threads, as a
+  // server will; a loop that ticks (state_machine.h) looks for itself.
   virtual void wake() = 0;
 };
 

@@ -65,6 +65,8 @@ TEST_F(Loop, AMessageThatPassesALimitIsADown) {
   machine_.next.messages[0].header.hops.resize(kHopsMax + 1);
   EXPECT_TRUE(run_once(machine_, *transport_));
   EXPECT_THAT(machine_.downs, ElementsAre(HasSubstr("hops has length 261")));
+  EXPECT_EQ(other_->wait(now()).value().kind, Event::Kind::up);
+  EXPECT_EQ(other_->wait(now()).value().reason, "closed by peer");
 }
 
 TEST_F(Loop, AMachineThatAnswersALossToTheLostIsNotAskedForEver) {

@@ -89,7 +89,7 @@ class InprocHost final : public LinkHost, private LinkActions {
       throw Fault(FaultKind::input, "endpoint " + endpoint + " is not inproc://NAME");
     const std::lock_guard lock(hub_->mutex);
     if (!hub_->listeners.emplace(endpoint, &links_).second)
-      throw Fault(FaultKind::world, "endpoint " + endpoint + " is in use; choose another");
+      throw Fault(FaultKind::world, "endpoint " + endpoint + " is in use", Fix{"choose another"});
     return endpoint;
   }
 

@@ -1,4 +1,4 @@
-// LinkHost: where a transport's Links live and run: on an I/O thread above a pipe, or between
+// A LinkHost owns the Links of a transport and runs them: on an I/O thread above a pipe, or between
 // threads of one process.
 #pragma once
 

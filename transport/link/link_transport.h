@@ -1,5 +1,5 @@
-// LinkTransport: the owner's side of every transport: a mailbox to read from, and links to give
-// orders to.
+// LinkTransport is the owner's side of every transport. It reads from a mailbox and gives orders to
+// links.
 #pragma once
 
 #include <memory>

@@ -97,7 +97,7 @@ void Links::arrived(Time now, ConnectionId connection, Message message) {
   try {
     handle(now, *link, std::move(message));
   } catch (const Fault& fault) {
-    refuse(*link, fault.text());
+    refuse(*link, fault.what());
   }
 }
 
@@ -184,7 +184,7 @@ void Links::meet(Time now, ConnectionId connection, Message hello) {
     check_claim(hello);
     welcome(now, connection, std::move(hello));
   } catch (const Fault& fault) {
-    turn_away(connection, address, fault.text());
+    turn_away(connection, address, fault.what());
   }
 }
 
@@ -245,7 +245,7 @@ void Links::tick_dial(Time now, Link& link) {
                   "; is the worker started there?");
 }
 
-// What comes on a link.
+// The messages of a link.
 
 void Links::handle(Time now, Link& link, Message message) {
   const MessageKind kind = message.header.kind;
@@ -306,7 +306,7 @@ void Links::come_up(Time now, Link& link, Message hello) {
   if (link.dropped) leave(now, link);
 }
 
-// What a dialing link has to send, it sends when it is up, if that is soon.
+// A dialing link that has something to send stays until it is up, if that is soon.
 void Links::leave(Time now, Link& link) {
   link.dropped = true;
   link.give_up_at = now + from_seconds(kFlushSeconds);
@@ -328,7 +328,7 @@ void Links::refuse(Link& link, const std::string& reason) {
   close(link, reason);
 }
 
-// What a link says for itself.
+// Messages that a link makes itself.
 
 void Links::transmit(Link& link, Parcel parcel) {
   if (link.gone) return;

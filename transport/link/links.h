@@ -1,5 +1,5 @@
-// Links: the life of a party's links from hello to goodbye, the same over every transport: who may
-// claim a peer, what counts as sent, taken and silent, and what a link says for itself.
+// Links holds the links of one party from hello to goodbye, in the same way over every transport:
+// it knows who may claim a peer, and what counts as sent, taken and silent.
 //
 // A pure state machine: it has no socket, no thread and no clock. Orders of the owner and reports
 // of the pipe come in with the time; what follows goes out through LinkActions. One thread at a
@@ -20,7 +20,7 @@
 
 namespace potluck {
 
-// A pipe's name for one connection, never used twice; 0: none.
+// A pipe names each of its connections by a number, which it never uses twice; 0 is none.
 using ConnectionId = uint64_t;
 
 inline constexpr double kFlushSeconds = 1.0;  // for what was sent, after a drop or at the end
@@ -32,12 +32,12 @@ struct Parcel {
   std::vector<std::byte> header;
 };
 
-// What links ask of what is below and above them. None of these calls back into Links.
+// The requests of links to the pipe below and the owner above. None of these calls back into Links.
 class LinkActions {
  public:
   virtual ~LinkActions() = default;
-  // Below: a connection to `endpoint`, on which sending may begin at once. That it cannot be is
-  // reported later.
+  // Opens a connection to `endpoint`, on which sending may begin at once. If that is impossible, it
+  // is reported later.
   virtual ConnectionId dial(const std::string& endpoint) = 0;
   virtual void send(ConnectionId connection, Parcel parcel) = 0;
   // Nothing more is sent, and nothing more of the connection is to be reported. What was sent
@@ -45,7 +45,7 @@ class LinkActions {
   virtual void hang_up(ConnectionId connection, double flush_seconds) = 0;
   // Whether bytes of an unfinished message arrived within the last kSilenceSeconds.
   virtual bool is_receiving(ConnectionId connection) = 0;
-  // Above: an event for the owner, and a line for the log.
+  // Gives the owner an event, and the log a line.
   virtual void report(std::shared_ptr<LinkEnd> end, Event event) = 0;
   virtual void log(const std::string& line) = 0;
 };
@@ -130,7 +130,7 @@ class Links final {
   void try_dial(Time now, Link& link);
   void tick_dial(Time now, Link& link);
 
-  // What comes on a link.
+  // The messages of a link.
   void handle(Time now, Link& link, Message message);
   void take_goodbye(Link& link, const Message& message);
   void take_heartbeat(Link& link, const Heartbeat& heartbeat);
@@ -144,7 +144,7 @@ class Links final {
   void close(Link& link, const std::string& reason);
   void refuse(Link& link, const std::string& reason);
 
-  // What a link says for itself.
+  // Messages that a link makes itself.
   void say(Link& link, Message message);
   void say_hello(Link& link);
   void say_goodbye(Link& link, const std::string& reason);

@@ -1,5 +1,5 @@
-// Mailbox: where a transport puts events for its owner's thread, and the owner's account of its
-// links. What a link's I/O side and its owner both touch is in a LinkEnd.
+// A Mailbox holds the events for a transport's owner, and the owner's account of its links. A
+// LinkEnd holds what both a link's I/O side and its owner touch.
 #pragma once
 
 #include <atomic>

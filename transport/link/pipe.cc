@@ -104,7 +104,7 @@ class LinkThread final : public LinkHost, private LinkActions, private PipeEvent
     for (const auto& each : orders) each(links_);
   }
 
-  // What the links ask for.
+  // The links ask.
   ConnectionId dial(const std::string& endpoint) override { return pipe_->dial(endpoint); }
   void send(ConnectionId connection, Parcel parcel) override {
     if (parcel.header.empty()) parcel.header = encode_header(parcel.message);
@@ -119,7 +119,7 @@ class LinkThread final : public LinkHost, private LinkActions, private PipeEvent
   }
   void log(const std::string& line) override { log_(line); }
 
-  // What the pipe reports.
+  // The pipe reports.
   void called(ConnectionId connection, const std::string& address) override {
     links_.called(connection, address);
   }
@@ -132,7 +132,7 @@ class LinkThread final : public LinkHost, private LinkActions, private PipeEvent
       message.payload = std::move(payload);
       check_digest(message);
     } catch (const Fault& fault) {
-      return links_.broken(connection, fault.text());
+      return links_.broken(connection, fault.what());
     }
     links_.arrived(now(), connection, std::move(message));
   }

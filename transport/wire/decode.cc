@@ -157,8 +157,6 @@ std::vector<Hop> read_hops(wire::Message::Reader in) {
     hop.compute_us = from.getComputeUs();
     hop.payload_bytes = from.getPayloadBytes();
     hop.header_bytes = from.getHeaderBytes();
-    hop.in_digest = from.getInDigest();
-    hop.out_digest = from.getOutDigest();
     hops.push_back(hop);
   }
   return hops;

@@ -92,8 +92,6 @@ void put_hops(wire::Message::Builder out, const std::vector<Hop>& hops) {
     list[i].setComputeUs(hop.compute_us);
     list[i].setHeaderBytes(hop.header_bytes);
     list[i].setPayloadBytes(hop.payload_bytes);
-    list[i].setInDigest(hop.in_digest);
-    list[i].setOutDigest(hop.out_digest);
   }
 }
 

@@ -1,7 +1,6 @@
 # The protocol between potluck's processes, version 1.
 #
-# A link is one connection. What travels on it is a sequence of messages, each of one or two ZeroMQ
-# frames:
+# A link is one connection. A sequence of messages travels on it, each of one or two frames:
 #
 #   frame 1   a Message of this file, unpacked, with Cap'n Proto's segment table in front
 #   frame 2   the payload, raw little-endian values; absent when payloadBytes is 0
@@ -91,7 +90,7 @@ struct Message {
 }
 
 struct Hop {
-  # What a worker received, how long it waited and computed, and what it sent on.
+  # A worker says what it received, and how long that waited and was computed.
   peer @0 :UInt16;
   queueUs @1 :UInt32;
   computeUs @2 :UInt32;
@@ -99,6 +98,7 @@ struct Hop {
   payloadBytes @4 :UInt64;
   inDigest @5 :UInt64;
   outDigest @6 :UInt64;
+  # Room for the digests of what a worker received and sent, for audits; 0 in version 1.
 }
 
 struct Hello {

@@ -1,5 +1,5 @@
-// Wire: a Message's header and body as the first frame that protocol.capnp describes. The payload
-// is never inside: it travels raw, as the frame behind.
+// The wire turns a message's header and body into the first frame that protocol.capnp describes,
+// and back. The payload is never inside: it travels raw, as the frame behind.
 #pragma once
 
 #include <cstddef>

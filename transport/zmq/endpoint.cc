@@ -1,3 +1,4 @@
+// Endpoints are parsed and resolved here, and stale socket files removed.
 #include "transport/zmq/endpoint.h"
 
 #include <arpa/inet.h>

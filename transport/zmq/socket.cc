@@ -1,3 +1,4 @@
+// A ZeroMQ socket with the settings that links need, and the events of its monitor.
 #include "transport/zmq/socket.h"
 
 #include <atomic>

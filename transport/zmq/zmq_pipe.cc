@@ -81,7 +81,7 @@ ConnectionId ZmqPipe::dial(const std::string& endpoint) {
   try {
     start_dial(connection);
   } catch (const Fault& fault) {
-    connection.failure = fault.text();
+    connection.failure = fault.what();
   }
   return id;
 }
@@ -109,7 +109,7 @@ void ZmqPipe::try_resolved(Connection& connection) {
     try {
       open(connection, connection.resolved.get());
     } catch (const Fault& fault) {
-      connection.failure = fault.text();
+      connection.failure = fault.what();
     }
   } else if (now() - connection.dialed_at > from_seconds(kResolveSeconds)) {
     connection.failure = "no name server knew the host of " + connection.endpoint + " in time";

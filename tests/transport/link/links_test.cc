@@ -110,6 +110,9 @@ TEST_F(LinksTest, AGoodbyeIsAnsweredAndTheLinkIsDown) {
   EXPECT_THAT(said(), ElementsAre("1 < goodbye: closed by peer", "down 1: closed by peer",
                                   "hang up 1 when flushed"));
   send(end, 1);
+  arrives(1, numbered(2));  // late
+  arrives(1, hello_of(kLower, "them"));
+  links_.broken(1, "gibberish");
   EXPECT_THAT(said(), IsEmpty());
 }
 

@@ -9,4 +9,8 @@ std::vector<TransportKind> transport_kinds() {
   return {{"Mpi", net, [] { return std::string("mpi://*"); }}};
 }
 
+std::vector<TransportKind> dialing_kinds() {
+  return transport_kinds();
+}
+
 }  // namespace potluck

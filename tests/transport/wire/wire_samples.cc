@@ -65,7 +65,7 @@ Message sample_message(MessageKind kind) {
   h.temperature = 0.7375;
   h.fork_of = 41;
   h.digest = 0xD16E57;
-  h.hops = {{kHeadPeer, 10, 20, 30, 40, 50, 60}, {stage_peer(0), 11, 21, 31, 41, 51, 61}};
+  h.hops = {{kHeadPeer, 10, 20, 30, 40}, {stage_peer(0), 11, 21, 31, 41}};
   if (kind == MessageKind::hello) message.hello = sample_hello();
   if (kind == MessageKind::load)
     message.load = Load{sample_plan(3), stage_peer(1), {1, 2, {3, 4, 5}}};
