@@ -104,10 +104,8 @@ TEST_P(TransportContract, RefusesWhatPassesALimitAndGoesOn) {
   Identity identity;
   identity.hello.name = std::string(kTextBytesMax + 1, 'x');
   expect_refusal([&] { pair.head->set_identity(identity); }, "hello.name has length");
-},
-                 "hello.name has length");
-pair.head->send(message(kStage, 2));
-EXPECT_EQ(expect_message(*pair.stage, kHead).header.session, 2u);
+  pair.head->send(message(kStage, 2));
+  EXPECT_EQ(expect_message(*pair.stage, kHead).header.session, 2u);
 }
 
 TEST_P(TransportContract, APayloadWithoutAnOwnerIsTheSendersAgainAfterSend) {

@@ -46,7 +46,7 @@ std::string name_of(int rank) {
 MpiPipe::MpiPipe(std::shared_ptr<MpiWorld> world)
     : world_(std::move(world)), ranks_(static_cast<size_t>(world_->size())) {}
 
-// What is under way gets a moment to arrive. MPI may use what does not, even later: it stays.
+// Messages under way get a moment to arrive. MPI may use the others even later: they stay.
 MpiPipe::~MpiPipe() {
   const Time deadline = now() + from_seconds(kFlushSeconds);
   while (progress(), is_busy() && now() < deadline) nap(bell_, kNapMax);
@@ -348,7 +348,7 @@ void MpiPipe::welcome(int rank, const Envelope& envelope, PipeEvents& events) {
   events.called(id, name_of(rank));
 }
 
-// What is in trouble is not spoken to any more.
+// A rank in trouble is not spoken to any more.
 void MpiPipe::report_trouble(int rank, PipeEvents& events) {
   const std::string why = std::exchange(at(rank).trouble, "");
   if (why.empty()) return;
