@@ -47,11 +47,11 @@ Findings upload_takes_the_bytes(const BackendKind& kind) {
   std::fill(host.begin(), host.end(), -1.0f);
   const Tensor b = bench->allocate(kCount * sizeof(float));
   bench->copy(a, kCount * sizeof(float), b, 0, kCount * sizeof(float));
-  host = numbered(5000);
+  const Floats second = numbered(5000);
+  std::copy(second.begin(), second.end(), host.begin());
   bench->upload(host.data(), kCount * sizeof(float), a, kCount * sizeof(float));
   std::fill(host.begin(), host.end(), -2.0f);
   Floats both(kCount, 0.0f);
-  const Floats second = numbered(5000);
   both.insert(both.end(), second.begin(), second.end());
   compare(findings, "what the first upload brought", numbered(1), bench.floats(b, kCount));
   compare(findings, "what the second brought behind it", both, bench.floats(a, 2 * kCount));
