@@ -6,6 +6,7 @@
 
 #include "backends/part.h"
 #include "topology/base/dtype.h"
+#include "topology/model/tensor_table.h"
 
 namespace potluck {
 
@@ -16,11 +17,6 @@ struct Tensor {
   size_t bytes = 0;
   bool empty() const { return data == nullptr; }
 };
-
-// How much a backend that rounds must keep in a matrix' products: no more than usual, 16 bits of x,
-// or 16 bits of x and of W. Raw matrices have no such products: operations of their own read the
-// file's blocks (embedding, vocabulary, router).
-enum class Care : uint8_t { usual, fine, finest, raw };
 
 // A weight matrix [count, rows, columns], possibly repacked: opaque to all but its Backend.
 struct Matrix {

@@ -16,6 +16,7 @@
 #include "cluster/cli/usage.h"
 #include "topology/base/fault.h"
 #include "topology/base/version.h"
+#include "topology/model/locator.h"
 
 namespace {
 

@@ -9,6 +9,7 @@
 #include "coordinator/generation.h"
 #include "topology/base/check.h"
 #include "topology/base/version.h"
+#include "topology/plan/plan_check.h"
 
 namespace potluck {
 

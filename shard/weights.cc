@@ -7,6 +7,7 @@
 #include "kernels/cpu/reference/dequantize.h"
 #include "topology/base/check.h"
 #include "topology/base/fault.h"
+#include "topology/model/tensor_table.h"
 
 namespace potluck {
 namespace {
@@ -22,19 +23,20 @@ class Loader {
   Loader(const ModelSource& source, Backend& backend, std::string prefix)
       : source_(source), backend_(backend), prefix_(std::move(prefix)) {}
 
-  Matrix matrix(const std::string& name, Care care = Care::usual) const {
+  Matrix matrix(const std::string& name) const {
     const TensorInfo& tensor = need(name);
     const auto& shape = tensor.shape;
     CHECK(shape.size() == 2 || shape.size() == 3, tensor.name, shape.size());
     const int64_t count = shape.size() == 3 ? shape[0] : 1;
-    Matrix matrix = backend_.load_matrix(source_.map(tensor), tensor.type, count,
-                                         shape[shape.size() - 2], shape.back(), care);
+    Matrix matrix =
+        backend_.load_matrix(source_.map(tensor), tensor.type, count, shape[shape.size() - 2],
+                             shape.back(), tensor_row(name).care);
     matrix.part = part_of(name);
     return matrix;
   }
 
-  Matrix matrix_if_present(const std::string& name, Care care) const {
-    return find_tensor(source_, prefix_ + name) ? matrix(name, care) : Matrix{};
+  Matrix matrix_if_present(const std::string& name) const {
+    return find_tensor(source_, prefix_ + name) ? matrix(name) : Matrix{};
   }
 
   Tensor vector(const std::string& name) const { return backend_.load_vector(read(name)); }
@@ -74,10 +76,9 @@ LayerWeights load_layer(const ModelSource& source, int layer, Backend& backend) 
   const Loader load(source, backend, "blk." + std::to_string(layer) + ".");
   LayerWeights w;
   w.attn_norm = load.vector("attn_norm.weight");
-  // Attention's scores are q·k unscaled, so these three are fine.
-  w.q = load.matrix("attn_q.weight", Care::fine);
-  w.k = load.matrix("attn_k.weight", Care::fine);
-  w.v = load.matrix_if_present("attn_v.weight", Care::fine);
+  w.q = load.matrix("attn_q.weight");
+  w.k = load.matrix("attn_k.weight");
+  w.v = load.matrix_if_present("attn_v.weight");
   w.o = load.matrix("attn_output.weight");
   w.q_norm = load.vector("attn_q_norm.weight");
   w.k_norm = load.vector("attn_k_norm.weight");
@@ -88,7 +89,7 @@ LayerWeights load_layer(const ModelSource& source, int layer, Backend& backend) 
   w.down = load.matrix("ffn_down.weight");
   w.post_ffw_norm_1 = load.vector("post_ffw_norm_1.weight");
   w.router.scale = load.vector("ffn_gate_inp.scale");
-  w.router.projection = load.matrix("ffn_gate_inp.weight", Care::raw);
+  w.router.projection = load.matrix("ffn_gate_inp.weight");
   w.router.per_expert_scale = load.vector("ffn_down_exps.scale");
   w.pre_ffw_norm_2 = load.vector("pre_ffw_norm_2.weight");
   w.experts_gate_up = load.matrix("ffn_gate_up_exps.weight");
@@ -102,13 +103,12 @@ LayerWeights load_layer(const ModelSource& source, int layer, Backend& backend) 
 HeadWeights load_head(const ModelSource& source, Backend& backend) {
   const Loader load(source, backend, "");
   HeadWeights w;
-  w.table = load.matrix("token_embd.weight", Care::raw);
+  w.table = load.matrix("token_embd.weight");
   w.norm = load.vector("output_norm.weight");
   w.pre_norm = load.vector("self_cond_pre_norm.weight");
-  // Self-conditioning carries a step's rounding into the next, several times as large.
-  w.gate = load.matrix("self_cond_gate.weight", Care::finest);
-  w.up = load.matrix("self_cond_up.weight", Care::finest);
-  w.down = load.matrix("self_cond_down.weight", Care::finest);
+  w.gate = load.matrix("self_cond_gate.weight");
+  w.up = load.matrix("self_cond_up.weight");
+  w.down = load.matrix("self_cond_down.weight");
   return w;
 }
 

@@ -7,8 +7,10 @@
 
 #include "backends/make_backend.h"
 #include "topology/base/check.h"
+#include "topology/base/text.h"
 #include "topology/base/version.h"
 #include "topology/plan/cost_model.h"
+#include "topology/plan/plan_check.h"
 
 namespace potluck {
 namespace {

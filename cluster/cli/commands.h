@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "topology/model/locator.h"
 #include "topology/model/model_source.h"
 
 namespace CLI {

@@ -39,7 +39,7 @@ std::vector<std::string> command_names(const CLI::App& app) {
 
 std::string did_you_mean(const std::string& word, const std::vector<std::string>& names) {
   const std::vector<std::string_view> known(names.begin(), names.end());
-  return suggestion(word, known);
+  return "; " + suggestion(word, known);
 }
 
 std::string unknown(const CLI::App& command, const std::string& word) {

@@ -26,6 +26,7 @@ class AlteredModel final : public ModelSource {
   Vocabulary vocabulary() const override { return source_->vocabulary(); }
   std::string description() const override { return source_->description() + ", altered"; }
   std::vector<std::string> notes() const override { return source_->notes(); }
+  void drop_cached() const override { source_->drop_cached(); }
 
   TensorBytes map(const TensorInfo& tensor) const override {
     const TensorBytes stored = source_->map(tensor);

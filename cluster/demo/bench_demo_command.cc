@@ -15,6 +15,7 @@
 #include "cluster/demo/demo_game.h"
 #include "cluster/demo/grid_flag.h"
 #include "cluster/demo/random.h"
+#include "topology/model/locator.h"
 
 namespace potluck {
 namespace {

@@ -16,6 +16,8 @@
 #include "cluster/terminal/display.h"
 #include "topology/base/endpoint.h"
 #include "topology/base/fault.h"
+#include "topology/base/text.h"
+#include "topology/model/locator.h"
 #include "topology/plan/cost_model.h"
 
 namespace potluck {

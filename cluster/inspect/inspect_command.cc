@@ -7,7 +7,10 @@
 #include "cluster/cli/commands.h"
 #include "cluster/cli/flag_checks.h"
 #include "cluster/ring/ring_flags.h"
+#include "topology/base/text.h"
 #include "topology/base/utf8.h"
+#include "topology/model/locator.h"
+#include "topology/model/tensor_table.h"
 #include "topology/plan/cost_model.h"
 
 namespace potluck {

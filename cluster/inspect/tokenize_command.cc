@@ -13,6 +13,7 @@
 #include "coordinator/text/tokenizer.h"
 #include "topology/base/fault.h"
 #include "topology/base/utf8.h"
+#include "topology/model/locator.h"
 
 namespace potluck {
 namespace {

@@ -6,7 +6,9 @@
 
 #include "cluster/cli/interrupt.h"
 #include "cluster/ring/ring_plan.h"
+#include "topology/base/text.h"
 #include "topology/plan/cost_model.h"
+#include "topology/plan/plan_check.h"
 
 namespace potluck {
 namespace {

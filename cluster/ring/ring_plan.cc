@@ -1,7 +1,10 @@
 // Makes a plan for workers that are all started here, and says what each needs.
 #include "cluster/ring/ring_plan.h"
 
+#include "topology/base/text.h"
 #include "topology/plan/cost_model.h"
+#include "topology/plan/even_partitioner.h"
+#include "topology/plan/plan_check.h"
 
 namespace potluck {
 
@@ -13,7 +16,9 @@ void set_stream(Plan& plan, bool f32) {
 }
 
 Plan make_plan(const ModelSource& source, const RingOptions& options) {
-  Plan plan = plan_local(source.spec(), layer_bytes(source), options.stages, options.split);
+  Plan plan = plan_local(source.spec(), options.split.empty()
+                                            ? EvenPartitioner(options.stages).layer_counts(source)
+                                            : options.split);
   if (options.ctx_size) plan.ctx_size = options.ctx_size;
   if (options.chunk) plan.chunk = options.chunk;
   plan.precision = options.precision;

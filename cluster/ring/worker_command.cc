@@ -12,6 +12,7 @@
 #include "cluster/cli/log.h"
 #include "shard/worker.h"
 #include "topology/base/byte_size.h"
+#include "topology/model/locator.h"
 #include "transport/make_transport.h"
 
 namespace potluck {

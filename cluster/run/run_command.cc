@@ -16,6 +16,7 @@
 #include "cluster/run/run_flags.h"
 #include "cluster/run/run_report.h"
 #include "topology/base/fault.h"
+#include "topology/model/locator.h"
 
 namespace potluck {
 namespace {

@@ -9,6 +9,7 @@
 
 #include "cluster/cli/statistics.h"
 #include "cluster/run/run_flags.h"
+#include "topology/base/text.h"
 #include "topology/plan/cost_model.h"
 
 namespace potluck {

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "topology/base/fault.h"
+#include "topology/model/safetensors_file.h"
 
 namespace potluck {
 

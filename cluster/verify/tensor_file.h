@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "topology/model/safetensors.h"
+#include "topology/model/safetensors_file.h"
 
 namespace potluck {
 

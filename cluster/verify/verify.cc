@@ -14,6 +14,7 @@
 #include "cluster/verify/tensor_file.h"
 #include "shard/head.h"
 #include "topology/base/fault.h"
+#include "topology/plan/plan_check.h"
 #include "topology/plan/plan_yaml.h"
 
 namespace potluck {
@@ -45,7 +46,7 @@ Plan plan_of(const ModelSpec& spec, const VerifyOptions& options, int longest) {
   if (std::any_of(split.begin(), split.end(), [](int n) { return n < 1; }))
     throw Fault(FaultKind::input,
                 "--cut must rise within 1 to " + std::to_string(spec.layer_count() - 1));
-  Plan plan = options.plan.empty() ? plan_local(spec, {}, 0, split) : read_plan(options.plan, spec);
+  Plan plan = options.plan.empty() ? plan_local(spec, split) : read_plan(options.plan, spec);
   if (options.plan.empty()) plan.chunk = longest;
   if (options.chunk) plan.chunk = options.chunk;
   plan.precision = options.precision;

@@ -10,6 +10,7 @@
 #include "cluster/verify/verify_released.h"
 #include "cluster/verify/verify_sampler.h"
 #include "topology/base/fault.h"
+#include "topology/model/locator.h"
 
 namespace potluck {
 namespace {

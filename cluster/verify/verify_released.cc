@@ -54,7 +54,7 @@ void check_shape(const ModelSpec& spec) {
 }
 
 Plan whole_model(const ModelSpec& spec) {
-  Plan plan = plan_local(spec, {}, 0, {spec.layer_count()});
+  Plan plan = plan_local(spec, {spec.layer_count()});
   plan.ctx_size = 2 * spec.canvas;
   plan.chunk = spec.canvas;
   return plan;

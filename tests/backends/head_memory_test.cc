@@ -8,6 +8,7 @@
 
 #include "backends/make_backend.h"
 #include "shard/head.h"
+#include "topology/model/locator.h"
 #include "topology/model/model_source.h"
 
 namespace potluck {

@@ -10,6 +10,7 @@
 #include "shard/head.h"
 #include "shard/stage.h"
 #include "topology/base/clock.h"
+#include "topology/model/locator.h"
 #include "topology/model/model_source.h"
 
 namespace potluck {

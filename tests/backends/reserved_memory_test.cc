@@ -10,8 +10,11 @@
 #include "shard/head.h"
 #include "shard/stage.h"
 #include "tests/kernels/isa_test.h"
+#include "topology/model/locator.h"
 #include "topology/model/model_source.h"
+#include "topology/model/tensor_table.h"
 #include "topology/plan/cost_model.h"
+#include "topology/plan/cpu_needs.h"
 
 namespace potluck {
 namespace {

@@ -2,6 +2,7 @@
 #include <string>
 
 #include "tests/fuzz/refused.h"
+#include "topology/plan/plan_check.h"
 #include "topology/plan/plan_yaml.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

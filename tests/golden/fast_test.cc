@@ -7,6 +7,7 @@
 #include "cluster/verify/verify.h"
 #include "kernels/cpu/packed/available.h"
 #include "tests/golden/traces.h"
+#include "topology/model/locator.h"
 
 namespace potluck {
 namespace {

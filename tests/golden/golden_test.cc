@@ -6,6 +6,7 @@
 #include "cluster/verify/verify.h"
 #include "cluster/verify/verify_sampler.h"
 #include "tests/golden/traces.h"
+#include "topology/model/locator.h"
 
 namespace potluck {
 namespace {

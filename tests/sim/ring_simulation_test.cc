@@ -6,8 +6,10 @@
 #include "coordinator/pipeline.h"
 #include "shard/worker.h"
 #include "tests/sim/simulated_network.h"
+#include "topology/model/locator.h"
 #include "topology/model/model_source.h"
 #include "topology/plan/cost_model.h"
+#include "topology/plan/even_partitioner.h"
 
 namespace potluck {
 namespace {
@@ -26,7 +28,7 @@ class Cluster {
  public:
   Cluster(std::shared_ptr<const ModelSource> source, int stages, uint64_t seed)
       : source_(std::move(source)), network_(seed) {
-    Plan plan = plan_local(source_->spec(), layer_bytes(*source_), stages, {});
+    Plan plan = plan_local(source_->spec(), EvenPartitioner(stages).layer_counts(*source_));
     plan.ctx_size = 64;
     plan.chunk = 3;
     plan.head.endpoint = "sim://head";

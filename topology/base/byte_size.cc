@@ -1,3 +1,4 @@
+// Reads and writes sizes with units.
 #include "topology/base/byte_size.h"
 
 #include <algorithm>
@@ -59,11 +60,12 @@ uint64_t parse_bytes(const std::string& text) {
   const double count = parse_decimal(text.substr(0, unit_at));
   const uint64_t unit = unit_bytes(std::string_view(text).substr(name_at));
   if (count < 0 || unit == 0)
-    throw Fault(FaultKind::input,
-                "\"" + text + "\" is not a size; write bytes or a unit: 6GiB, 500MB");
+    throw Fault(FaultKind::input, "\"" + text + "\" is not a size",
+                Fix{"write bytes or a unit: 6GiB, 500MB"});
   const double bytes = std::floor(count * static_cast<double>(unit));
   if (bytes < 1 || bytes > static_cast<double>(kBytesMax))
-    throw Fault(FaultKind::input, "\"" + text + "\" is not a sensible size; 1 byte to 1024TiB are");
+    throw Fault(FaultKind::input, "\"" + text + "\" is not a sensible size",
+                Fix{"it must be 1 byte to 1024TiB"});
   return static_cast<uint64_t>(bytes);
 }
 

@@ -1,5 +1,5 @@
-// CHECK: our own bugs. A failed check prints the condition and its operands and aborts; it is never
-// used for what the outside world can cause (that is a Fault, see fault.h).
+// CHECK is for our own bugs. A failed check prints the condition and its operands and aborts; it is
+// never used for what the outside world can cause (that is a Fault, see fault.h).
 #pragma once
 
 #include <cstdio>
@@ -22,7 +22,7 @@ template <typename... Operands>
 
 }  // namespace potluck
 
-// CHECK(a == b, a, b): the condition, then the values to print.
+// CHECK(a == b, a, b) takes the condition, then the values to print.
 #define CHECK(condition, ...)                                                             \
   do {                                                                                    \
     if (!(condition))                                                                     \

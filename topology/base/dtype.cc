@@ -1,3 +1,4 @@
+// The types of stored numbers: names, blocks, and conversions of single values.
 #include "topology/base/dtype.h"
 
 #include <algorithm>
@@ -5,6 +6,7 @@
 #include <cctype>
 
 #include "topology/base/check.h"
+#include "topology/base/text.h"
 
 namespace potluck {
 namespace {
@@ -72,7 +74,7 @@ std::string ggml_type_name(uint32_t id) {
 
 std::string supported_dtypes() {
   std::string names;
-  for (const Row& r : kTypes) names += (names.empty() ? "" : ", ") + std::string(r.name);
+  for (const Row& r : kTypes) add_to_list(names, r.name);
   return names;
 }
 

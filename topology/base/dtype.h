@@ -42,11 +42,11 @@ std::optional<DType> dtype_from_ggml(uint32_t ggml_type_id);  // nothing: unsupp
 std::string ggml_type_name(uint32_t ggml_type_id);            // also of those we do not support
 std::string supported_dtypes();                               // "f32, f16, q4_0, …" for messages
 
-// Bytes of a row of `values` elements; `values` must be a multiple of the block's.
+// The bytes of a row of `values` elements; `values` must be a multiple of the block's.
 size_t row_bytes(DType type, int64_t values);
 
-// Of a backend's arithmetic. exact: the reference's, the same bits on any processor. fast: lower
-// precision inside products, the same bits on one instruction set.
+// A backend's arithmetic is exact (the reference's, the same bits on any processor) or fast (lower
+// precision inside products, the same bits on one instruction set).
 enum class Precision : uint8_t { exact = 0, fast = 1 };
 
 // bf16 is the upper half of an f32; rounding is to nearest, ties to even; NaN stays NaN.

@@ -1,3 +1,4 @@
+// Takes endpoints apart.
 #include "topology/base/endpoint.h"
 
 #include <charconv>

@@ -1,4 +1,4 @@
-// Endpoints: where a worker listens, as plans and the command line write it.
+// An endpoint says where a worker listens, as plans and the command line write it.
 #pragma once
 
 #include <optional>
@@ -12,7 +12,7 @@ struct Endpoint {
   int port = 0;        // of tcp: 1 to 65535
 };
 
-// "tcp://HOST:PORT" or "ipc:///PATH"; nothing: neither.
+// Takes "tcp://HOST:PORT" or "ipc:///PATH" apart; nothing if the text is neither.
 std::optional<Endpoint> parse_endpoint(const std::string& text);
 
 // Whether this machine alone can dial it: 127.x.x.x, localhost, [::1] or ipc.

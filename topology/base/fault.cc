@@ -41,6 +41,12 @@ const char* fault_kind_name(FaultKind kind) {
   return "unknown";
 }
 
+void check_within(const std::string& name, int64_t value, int64_t least, int64_t most) {
+  if (value < least || value > most)
+    throw Fault(FaultKind::input, name + " is " + std::to_string(value),
+                Fix{"it must be " + std::to_string(least) + " to " + std::to_string(most)});
+}
+
 int exit_code(FaultKind kind) {
   if (kind == FaultKind::input) return 2;
   return kind == FaultKind::canceled ? 130 : 3;

@@ -67,6 +67,9 @@ class Fault final : public std::exception {
   Fix fix_;
 };
 
+// Throws Fault{input} unless least ≤ value ≤ most.
+void check_within(const std::string& name, int64_t value, int64_t least, int64_t most);
+
 // The process exit code for a fault of this kind: 2 for input, 130 for canceled, else 3.
 int exit_code(FaultKind kind);
 

@@ -1,8 +1,11 @@
+// Looks for the known name that is fewest slips away.
 #include "topology/base/suggest.h"
 
 #include <algorithm>
 #include <numeric>
 #include <vector>
+
+#include "topology/base/text.h"
 
 namespace potluck {
 namespace {
@@ -37,10 +40,10 @@ std::string suggestion(std::string_view word, std::span<const std::string_view> 
     least = distance;
     nearest = name;
   }
-  if (!nearest.empty()) return "; did you mean \"" + std::string(nearest) + "\"?";
+  if (!nearest.empty()) return "did you mean \"" + std::string(nearest) + "\"?";
   std::string all;
-  for (std::string_view name : known) all.append(all.empty() ? "" : ", ").append(name);
-  return "; there are " + all;
+  for (std::string_view name : known) add_to_list(all, name);
+  return "there are " + all;
 }
 
 }  // namespace potluck

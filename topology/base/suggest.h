@@ -1,4 +1,4 @@
-// What a misspelt name was meant to be.
+// Guesses what a misspelt name was meant to be.
 #pragma once
 
 #include <span>
@@ -7,8 +7,7 @@
 
 namespace potluck {
 
-// `; did you mean "layers"?` when one known name is at most two slips away, else `; there are a,
-// b`.
+// `did you mean "layers"?` when one known name is at most two slips away, else `there are a, b`.
 std::string suggestion(std::string_view word, std::span<const std::string_view> known);
 
 }  // namespace potluck

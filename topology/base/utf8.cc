@@ -1,3 +1,4 @@
+// Measures and checks UTF-8, and makes any text one line.
 #include "topology/base/utf8.h"
 
 #include <cstdint>

@@ -7,11 +7,12 @@
 
 namespace potluck {
 
-// Bytes of the code point that begins `text`; 1 for a byte that begins none.
+// The bytes of the code point that begins `text`; 1 for a byte that begins none.
 size_t utf8_length(std::string_view text);
 bool utf8_valid(std::string_view text);
-// The text for people: line breaks, other control characters and bytes that are no UTF-8 as "?",
-// and cut after 2000 bytes or so. What a file says goes through this before it meets a terminal.
+// The text for people: line breaks, other control characters and bytes that are no UTF-8 become
+// "?", and it is cut after 2000 bytes or so. Everything quoted from a file goes through this before
+// it meets a terminal.
 std::string one_line(std::string_view text);
 
 }  // namespace potluck

@@ -1,4 +1,4 @@
-// What this build calls itself, in --version and in every Hello.
+// The name and version that this build gives itself wherever it is asked, and in every Hello.
 #pragma once
 
 namespace potluck {

@@ -1,3 +1,4 @@
+// Digests a model's numbers, its tensor directory, and sampled pages of its tensors.
 #include "topology/model/fingerprint.h"
 
 #define XXH_INLINE_ALL
@@ -8,6 +9,7 @@
 #include <sstream>
 
 #include "topology/model/model_source.h"
+#include "topology/model/tensor_table.h"
 
 namespace potluck {
 namespace {

@@ -1,5 +1,5 @@
-// Models are named between machines by what they are, never by path: a digest of the spec, and one
-// of the stored bytes of the head and of each layer.
+// Machines name a model by what it is, never by its path: by a digest of the spec, and one of the
+// stored bytes of the head and of each layer.
 #pragma once
 
 #include <array>
@@ -20,15 +20,15 @@ struct Fingerprint {
   bool operator==(const Fingerprint&) const = default;
 };
 
-// Digest of the numbers (bit for bit) and of the tensor directory (names, types, shapes): cheap,
-// reads no data. GenerationSpec stays out, for it is the coordinator's alone: canvases,
+// Digests the numbers (bit for bit) and the tensor directory (names, types, shapes), without
+// reading any data. GenerationSpec stays out, for it is the coordinator's alone: canvases,
 // temperatures and noise keys reach the workers in messages, end and pad tokens never do. So copies
 // of a model that differ in those numbers only may share a ring. context_max stays out too: each
 // machine checks the plan's context against its own copy's.
 Digest spec_digest(const ModelSource& source);
-// Contents: a digest over sampled pages of each tensor (first, last and evenly spaced 4 KiB pages,
-// at most kDigestPages of each tensor) so that a 26 GB file costs milliseconds; whole for small
-// tensors. Made-up tensors count by their recipe, without making them.
+// Digest contents by sampled pages of each tensor (first, last and evenly spaced 4 KiB pages, at
+// most kDigestPages of each), so that a 26 GB file costs milliseconds; small tensors count whole.
+// Made-up tensors count by their recipe, without making them.
 Digest head_digest(const ModelSource& source);
 Digest layer_digest(const ModelSource& source, int layer);
 

@@ -1,3 +1,4 @@
+// Puts the parts of a GGUF model together as one ModelSource.
 #include "topology/model/gguf.h"
 
 #include <algorithm>
@@ -17,15 +18,15 @@ namespace {
 
 constexpr float kNoRotation = 1e20f;  // rope_freqs divides by 1e30 where a pair does not rotate
 
-// The metadata of a part say which one it is; a renamed or mixed-up part is refused.
+// The metadata of a part says which one it is; a renamed or mixed-up part is refused.
 void check_part(const GgufMetadata& metadata, size_t index, size_t count) {
   const int found = metadata.integer_or("split.count", static_cast<int>(count));
   const int number = metadata.integer_or("split.no", static_cast<int>(index)) + 1;
   if (found != static_cast<int>(count) || number != static_cast<int>(index) + 1)
     metadata.refuse("is part " + std::to_string(number) + " of " + std::to_string(found) +
-                    " by its metadata, part " + std::to_string(index + 1) + " of " +
-                    std::to_string(count) +
-                    " by its name; give the parts their names back "
+                        " by its metadata, part " + std::to_string(index + 1) + " of " +
+                        std::to_string(count) + " by its name",
+                    "give the parts their names back "
                     "(NAME-00001-of-00003.gguf, …)");
 }
 
@@ -70,8 +71,8 @@ class GgufSource final : public ModelSource {
     const auto rows = static_cast<size_t>(spec_.vocab);
     if (v.tokens.size() > rows)
       meta.refuse("tokenizer.ggml.tokens has " + std::to_string(v.tokens.size()) +
-                  " tokens, token_embd.weight has " + std::to_string(rows) +
-                  " rows; is this tokenizer of another model?");
+                      " tokens, token_embd.weight has " + std::to_string(rows) + " rows",
+                  "is this tokenizer of another model?");
     v.tokens.resize(rows);
     v.types.resize(rows, TokenType::unused);
     for (const std::string& merge : meta.array("tokenizer.ggml.merges").strings) {
@@ -101,8 +102,9 @@ class GgufSource final : public ModelSource {
     const int expected = metadata.integer_or("split.tensors.count", count);
     if (count != expected)
       metadata.refuse("its " + std::to_string(files_.size()) + " parts have " +
-                      std::to_string(count) + " tensors together, split.tensors.count says " +
-                      std::to_string(expected) + "; download them again");
+                          std::to_string(count) + " tensors together, split.tensors.count says " +
+                          std::to_string(expected),
+                      "download them again");
   }
 
   void validate_named(const std::string& path) const {
@@ -121,10 +123,10 @@ class GgufSource final : public ModelSource {
     const int pairs = full->head_dim / 2;
     const TensorInfo* factors = find_unsorted(tensors_, "rope_freqs.weight");
     if (!factors || factors->type != DType::f32 || factors->elements() != pairs)
-      throw Fault(FaultKind::input,
-                  "tensor rope_freqs.weight [" + std::to_string(pairs) +
-                      "] f32 is missing or misshapen; the full layers' rotation depends on it",
-                  files_[0].path());
+      throw Fault(
+          FaultKind::input,
+          "tensor rope_freqs.weight [" + std::to_string(pairs) + "] f32 is missing or misshapen",
+          Fix{"the full layers' rotation depends on it"}, files_[0].path());
     const TensorBytes bytes = map(*factors);
     const auto* values = reinterpret_cast<const float*>(bytes.get());
     return static_cast<int>(
@@ -155,8 +157,10 @@ std::vector<std::string> parts_of(const std::string& path) {
   const int number = std::stoi(path.substr(base.size() + 1, 5));
   const int count = std::stoi(path.substr(base.size() + 10, 5));
   if (number < 1 || number > count)
-    throw Fault(FaultKind::input, path + " names itself part " + std::to_string(number) + " of " +
-                                      std::to_string(count) + "; give it its name back");
+    throw Fault(
+        FaultKind::input,
+        path + " names itself part " + std::to_string(number) + " of " + std::to_string(count),
+        Fix{"give it its name back"});
   std::vector<std::string> parts;
   for (int i = 1; i <= count; ++i) {
     char tail[32];
@@ -164,9 +168,10 @@ std::vector<std::string> parts_of(const std::string& path) {
     parts.push_back(base + tail);
     std::error_code none;
     if (!std::filesystem::exists(parts.back(), none))
-      throw Fault(FaultKind::input, "part " + std::to_string(i) + " of " + std::to_string(count) +
-                                        " is missing: there is no " + parts.back() +
-                                        "; download it into the same folder");
+      throw Fault(FaultKind::input,
+                  "part " + std::to_string(i) + " of " + std::to_string(count) +
+                      " is missing: there is no " + parts.back(),
+                  Fix{"download it into the same folder"});
   }
   return parts;
 }

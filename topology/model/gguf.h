@@ -9,8 +9,8 @@
 
 namespace potluck {
 
-// path: the file, or any part of a split one. notes: what ModelSource::notes() says of how it was
-// found.
+// path: the file, or any part of a split one. notes: lines for ModelSource::notes() that say how it
+// was found.
 std::unique_ptr<ModelSource> open_gguf(const std::string& path,
                                        std::vector<std::string> notes = {});
 

@@ -1,3 +1,4 @@
+// Reads the header of one GGUF file behind a cursor that cannot leave it.
 #include "topology/model/gguf_reader.h"
 
 #include <algorithm>
@@ -34,15 +35,17 @@ class Cursor {
         bytes_(std::min(file_bytes, kDirectoryBytesMax)),
         name_(std::move(name)) {}
 
-  [[noreturn]] void refuse(const std::string& why) const {
-    throw Fault(FaultKind::input, why, name_);
+  [[noreturn]] void refuse(const std::string& why, const std::string& fix = "") const {
+    throw Fault(FaultKind::input, why, Fix{fix}, name_);
   }
 
   void need(uint64_t bytes, const std::string& what) const {
     if (bytes > bytes_ - at_)
-      refuse(what + " needs " + std::to_string(bytes) + " bytes at byte " + std::to_string(at_) +
-             (bytes_ == file_bytes_ ? ", the file ends after " : ", the directory's limit is ") +
-             std::to_string(bytes_ - at_) + " more; download it again");
+      refuse(
+          what + " needs " + std::to_string(bytes) + " bytes at byte " + std::to_string(at_) +
+              (bytes_ == file_bytes_ ? ", the file ends after " : ", the directory's limit is ") +
+              std::to_string(bytes_ - at_) + " more",
+          "download it again");
   }
 
   template <typename T>
@@ -110,8 +113,9 @@ GgufArray read_array(Cursor& in, const std::string& key) {
   const uint64_t least = array.type == kString ? 8 : kValueBytes[array.type];
   const uint64_t most = std::min(in.left() / least, kArrayValuesMax);
   if (count > most)
-    in.refuse(key + " claims " + std::to_string(count) + " values, at most " +
-              std::to_string(most) + " can be; download it again");
+    in.refuse(key + " claims " + std::to_string(count) + " values, more than the " +
+                  std::to_string(most) + " that fit",
+              "download it again");
   for (uint64_t i = 0; i < count; ++i)
     if (array.type == kString)
       array.strings.push_back(in.read_string(key));
@@ -132,7 +136,7 @@ void read_metadata(Cursor& in, uint64_t count, GgufContents& contents) {
     else
       value = in.read_number(type, key);
     if (!contents.metadata.emplace(key, std::move(value)).second)
-      in.refuse("metadata key " + key + " stands twice");
+      in.refuse("metadata key " + key + " appears twice");
   }
 }
 
@@ -144,15 +148,15 @@ TensorInfo read_tensor(Cursor& in, uint64_t index) {
               std::to_string(tensor.name.size()) + " bytes");
   const auto dimensions = in.read<uint32_t>(tensor.name);
   if (dimensions < 1 || dimensions > kDimensionsMax)
-    in.refuse("tensor " + tensor.name + " has " + std::to_string(dimensions) +
-              " dimensions; 1 to 4 can be");
+    in.refuse("tensor " + tensor.name + " has " + std::to_string(dimensions) + " dimensions",
+              "it must be 1 to 4");
   for (uint32_t d = 0; d < dimensions; ++d) tensor.shape.push_back(in.read<int64_t>(tensor.name));
   std::reverse(tensor.shape.begin(), tensor.shape.end());  // ggml's innermost comes first
   const auto type = in.read<uint32_t>(tensor.name);
   const auto known = dtype_from_ggml(type);
   if (!known)
-    in.refuse("tensor " + tensor.name + " has type " + ggml_type_name(type) + "; potluck reads " +
-              supported_dtypes());
+    in.refuse("tensor " + tensor.name + " has type " + ggml_type_name(type),
+              "potluck reads " + supported_dtypes());
   tensor.type = *known;
   tensor.bytes = checked_bytes(*known, tensor.shape, tensor.name, in.name());
   tensor.offset = in.read<uint64_t>(tensor.name);
@@ -166,7 +170,7 @@ uint64_t alignment_of(const Cursor& in, const GgufContents& contents) {
   const auto alignment =
       value && *value >= 1 && *value <= 65536 ? static_cast<uint64_t>(*value) : 0;
   if (!std::has_single_bit(alignment))
-    in.refuse("general.alignment is not a power of two up to 65536");
+    in.refuse("general.alignment is not a power of two up to 65536", "download the file again");
   return alignment;
 }
 
@@ -181,8 +185,9 @@ void place_tensors(const Cursor& in, GgufContents& contents) {
                         tensor.bytes <= in.file_bytes() - base - tensor.offset;
     if (!inside)
       in.refuse("tensor " + tensor.name + " (" + std::to_string(tensor.bytes) + " bytes at " +
-                std::to_string(tensor.offset) + ") reaches past the end of the file (" +
-                std::to_string(in.file_bytes()) + " bytes); download it again");
+                    std::to_string(tensor.offset) + ") reaches past the end of the file (" +
+                    std::to_string(in.file_bytes()) + " bytes)",
+                "download it again");
     tensor.offset += base;
   }
 }
@@ -192,10 +197,10 @@ void place_tensors(const Cursor& in, GgufContents& contents) {
 GgufContents read_gguf(const std::byte* data, uint64_t bytes, const std::string& name) {
   Cursor in(data, bytes, name);
   if (in.read<uint32_t>("the magic number") != kMagic)
-    in.refuse("not a GGUF file (its first bytes are not \"GGUF\")");
+    in.refuse("this is not a GGUF file (its first bytes are not \"GGUF\")");
   const auto version = in.read<uint32_t>("the version");
   if (version != kVersion)
-    in.refuse("GGUF version " + std::to_string(version) + "; potluck reads version 3");
+    in.refuse("GGUF version " + std::to_string(version), "potluck reads version 3");
   const auto tensors = in.read<uint64_t>("the tensor count");
   const auto metadata = in.read<uint64_t>("the metadata count");
   // A tensor takes at least 32 bytes of directory, a key at least 13.
@@ -203,8 +208,9 @@ GgufContents read_gguf(const std::byte* data, uint64_t bytes, const std::string&
   const uint64_t keys_max = std::min(kKeysMax, in.left() / 13);
   if (tensors > tensors_max || metadata > keys_max)
     in.refuse("claims " + std::to_string(tensors) + " tensors and " + std::to_string(metadata) +
-              " metadata keys; at most " + std::to_string(tensors_max) + " and " +
-              std::to_string(keys_max) + " can be in this file; download it again");
+                  " metadata keys, more than the " + std::to_string(tensors_max) + " and " +
+                  std::to_string(keys_max) + " that fit in this file",
+              "download it again");
   GgufContents contents;
   read_metadata(in, metadata, contents);
   for (uint64_t i = 0; i < tensors; ++i) contents.tensors.push_back(read_tensor(in, i));

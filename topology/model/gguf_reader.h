@@ -1,5 +1,5 @@
-// The bytes of one GGUF file as metadata and tensor directory; every length is checked against what
-// is left of the file before anything is allocated.
+// Reads one GGUF file's metadata and tensor directory; every length is checked against what is left
+// of the file before anything is allocated.
 #pragma once
 
 #include <cstdint>

@@ -1,3 +1,4 @@
+// Reads metadata by type, and from it the numbers of a model.
 #include "topology/model/gguf_spec.h"
 
 #include <algorithm>
@@ -5,7 +6,9 @@
 #include <utility>
 
 #include "topology/base/fault.h"
+#include "topology/base/text.h"
 #include "topology/model/tensor_directory.h"
+#include "topology/model/tensor_table.h"
 
 namespace potluck {
 namespace {
@@ -21,8 +24,8 @@ std::string kind_of(const GgufValue& value) {
 GgufMetadata::GgufMetadata(const std::map<std::string, GgufValue>& values, std::string file)
     : values_(values), file_(std::move(file)) {}
 
-void GgufMetadata::refuse(const std::string& why) const {
-  throw Fault(FaultKind::input, why, file_);
+void GgufMetadata::refuse(const std::string& why, const std::string& fix) const {
+  throw Fault(FaultKind::input, why, Fix{fix}, file_);
 }
 
 const GgufValue* GgufMetadata::find(const std::string& key) const {
@@ -32,9 +35,9 @@ const GgufValue* GgufMetadata::find(const std::string& key) const {
 
 double GgufMetadata::number(const std::string& key) const {
   const GgufValue* value = find(key);
-  if (!value) refuse("metadata key " + key + " is missing; is this a DiffusionGemma file?");
+  if (!value) refuse("metadata key " + key + " is missing", "is this a DiffusionGemma file?");
   const double* number = std::get_if<double>(value);
-  if (!number) refuse("metadata key " + key + " is " + kind_of(*value) + "; it must be a number");
+  if (!number) refuse("metadata key " + key + " is " + kind_of(*value), "it must be a number");
   return *number;
 }
 
@@ -58,9 +61,9 @@ std::string GgufMetadata::text_or(const std::string& key, const std::string& fal
 
 const GgufArray& GgufMetadata::array(const std::string& key) const {
   const GgufValue* value = find(key);
-  if (!value) refuse("metadata key " + key + " is missing; download the file again");
+  if (!value) refuse("metadata key " + key + " is missing", "download the file again");
   const GgufArray* array = std::get_if<GgufArray>(value);
-  if (!array) refuse("metadata key " + key + " is " + kind_of(*value) + "; it must be an array");
+  if (!array) refuse("metadata key " + key + " is " + kind_of(*value), "it must be an array");
   return *array;
 }
 
@@ -79,8 +82,8 @@ std::vector<int> GgufMetadata::per_layer(const std::string& key, int count) cons
 
 int GgufMetadata::to_int(double value, const std::string& key) const {
   if (value != std::floor(value) || std::fabs(value) > 1e9)
-    refuse("metadata key " + key + " is " + number_text(value) +
-           "; it must be a whole number up to 1000000000");
+    refuse("metadata key " + key + " is " + number_text(value),
+           "it must be a whole number up to 1000000000");
   return static_cast<int>(value);
 }
 
@@ -97,8 +100,8 @@ void read_layers(const GgufMetadata& meta, const std::vector<TensorInfo>& tensor
                  ModelSpec& spec) {
   const int count = meta.integer(key("block_count"));
   if (count < 1 || count > kLayersMax)
-    meta.refuse(key("block_count") + " is " + std::to_string(count) + "; it must be 1 to " +
-                std::to_string(kLayersMax));
+    meta.refuse(key("block_count") + " is " + std::to_string(count),
+                "it must be 1 to " + std::to_string(kLayersMax));
   const auto kv_heads = meta.per_layer(key("attention.head_count_kv"), count);
   const auto sliding = meta.per_layer(key("attention.sliding_window_pattern"), count);
   for (int i = 0; i < count; ++i) {
@@ -108,7 +111,7 @@ void read_layers(const GgufMetadata& meta, const std::vector<TensorInfo>& tensor
     layer.kv_heads = kv_heads[index];
     layer.head_dim =
         meta.integer(key(layer.full ? "attention.key_length" : "attention.key_length_swa"));
-    const std::string v = "blk." + std::to_string(i) + ".attn_v.weight";
+    const std::string v = layer_tensor_name(i, "attn_v.weight");
     layer.has_v = find_unsorted(tensors, v) != nullptr;
     if (!layer.has_v && !layer.full)
       meta.refuse("tensor " + v + " is missing from a sliding layer");
@@ -132,8 +135,8 @@ GenerationSpec read_generation(const GgufMetadata& meta) {
   return g;
 }
 
-// There is no end-of-turn key: <turn|> and <|tool_response> end an answer by their names (model.md
-// §9.1).
+// There is no end-of-turn key: <turn|> and <|tool_response> end an answer by their names
+// (shard/MODEL.md §9.1).
 void add_end_tokens(const GgufMetadata& meta, GenerationSpec& generation) {
   if (!meta.find("tokenizer.ggml.tokens")) return;
   const auto& tokens = meta.array("tokenizer.ggml.tokens").strings;
@@ -149,7 +152,8 @@ void add_end_tokens(const GgufMetadata& meta, GenerationSpec& generation) {
 ModelSpec gguf_spec(const GgufMetadata& meta, const std::vector<TensorInfo>& tensors) {
   const std::string architecture = meta.text_or("general.architecture", "");
   if (architecture != kArchitecture)
-    meta.refuse("general.architecture is \"" + architecture + "\"; potluck runs " + kArchitecture);
+    meta.refuse("general.architecture is \"" + architecture + "\"",
+                std::string("potluck runs ") + kArchitecture);
   ModelSpec spec;
   spec.name = meta.text_or("general.name", "unnamed");
   spec.hidden = meta.integer(key("embedding_length"));

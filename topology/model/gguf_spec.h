@@ -1,4 +1,5 @@
-// A GGUF file's metadata by type, and the ModelSpec that they and the tensors make (model.md §9.1).
+// A GGUF file's metadata by type, and the ModelSpec that it makes with the tensors
+// (shard/MODEL.md §9.1).
 #pragma once
 
 #include <map>
@@ -25,7 +26,7 @@ class GgufMetadata {
   // One value for each layer: an array of `count`, or one number for all.
   std::vector<int> per_layer(const std::string& key, int count) const;
 
-  [[noreturn]] void refuse(const std::string& why) const;
+  [[noreturn]] void refuse(const std::string& why, const std::string& fix = "") const;
 
  private:
   int to_int(double value, const std::string& key) const;

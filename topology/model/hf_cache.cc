@@ -1,3 +1,4 @@
+// Finds a repository's snapshot in the cache and chooses a model in it.
 #include "topology/model/hf_cache.h"
 
 #include <algorithm>
@@ -40,7 +41,9 @@ Wanted parse(const std::string& text) {
   const bool good = slash < wanted.repository.size() && is_name(text.substr(0, slash)) &&
                     is_name(wanted.repository.substr(slash + 1)) &&
                     (colon == std::string::npos || is_name(wanted.quant));
-  if (!good) throw Fault(FaultKind::input, "\"hf:" + text + "\" is not hf:OWNER/REPO[:QUANT]");
+  if (!good)
+    throw Fault(FaultKind::input, "\"hf:" + text + "\" does not name a cached model",
+                Fix{"give hf:OWNER/REPO or hf:OWNER/REPO:QUANT", Setting::model});
   return wanted;
 }
 
@@ -131,8 +134,8 @@ CachedModel find_cached(const std::string& text, const std::string& hub) {
     if (!found.note.empty()) found.note = "hf:" + text + ": " + found.note;
     return found;
   }
-  throw Fault(FaultKind::input,
-              "hf:" + text + " is not in " + hub + "; fetch it with: " + fetch_command(wanted));
+  throw Fault(FaultKind::input, "hf:" + text + " is not in " + hub,
+              Fix{"fetch it with: " + fetch_command(wanted)});
 }
 
 }  // namespace potluck

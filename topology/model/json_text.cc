@@ -1,3 +1,4 @@
+// Parses JSON event by event, and reads its fields by type.
 #include "topology/model/json_text.h"
 
 #include <limits>
@@ -38,17 +39,17 @@ class TreeBuilder final : public nlohmann::json_sax<json> {
 
   bool key(string_t& name) override {
     const auto [place, fresh] = open_.back()->get_ref<json::object_t&>().emplace(name, nullptr);
-    if (!fresh) refuse("\"" + name + "\" stands twice; download the file again");
+    if (!fresh) refuse("\"" + name + "\" appears twice", "download the file again");
     value_ = &place->second;
     return true;
   }
   bool parse_error(size_t, const std::string&, const json::exception& error) override {
-    refuse("not valid JSON: " + plain_text(error) + "; download it again");
+    refuse("not valid JSON: " + plain_text(error), "download it again");
   }
 
  private:
-  [[noreturn]] void refuse(const std::string& why) const {
-    throw Fault(FaultKind::input, why, file_);
+  [[noreturn]] void refuse(const std::string& why, const std::string& fix) const {
+    throw Fault(FaultKind::input, why, Fix{fix}, file_);
   }
   json& place(json&& value) {
     if (open_.empty()) return root_ = std::move(value);
@@ -61,7 +62,8 @@ class TreeBuilder final : public nlohmann::json_sax<json> {
   }
   bool enter(json container) {
     if (open_.size() == kJsonDepthMax)
-      refuse("JSON nested more than " + std::to_string(kJsonDepthMax) + " deep; download it again");
+      refuse("JSON nested more than " + std::to_string(kJsonDepthMax) + " deep",
+             "download it again");
     open_.push_back(&place(std::move(container)));
     return true;
   }
@@ -95,12 +97,12 @@ JsonFields::JsonFields(const json& object, std::string file)
   if (!object_.is_object()) refuse("holds " + json_excerpt(object_) + " where an object must be");
 }
 
-void JsonFields::refuse(const std::string& why) const {
-  throw Fault(FaultKind::input, why, file_);
+void JsonFields::refuse(const std::string& why, const std::string& fix) const {
+  throw Fault(FaultKind::input, why, Fix{fix}, file_);
 }
 
 void JsonFields::refuse_type(const std::string& key, const json& found, const char* wanted) const {
-  refuse("\"" + key + "\" is " + json_excerpt(found) + "; it must be " + wanted);
+  refuse("\"" + key + "\" is " + json_excerpt(found), std::string("it must be ") + wanted);
 }
 
 std::vector<std::string> JsonFields::keys() const {
@@ -116,7 +118,8 @@ bool JsonFields::has(const std::string& key) const {
 
 const json& JsonFields::at(const std::string& key) const {
   const auto found = object_.find(key);
-  if (found == object_.end()) refuse("\"" + key + "\" is missing; is this a DiffusionGemma model?");
+  if (found == object_.end())
+    refuse("\"" + key + "\" is missing", "is this a DiffusionGemma model?");
   return *found;
 }
 

@@ -1,5 +1,5 @@
 // JSON from files that others made: nested no deeper than kJsonDepthMax, no key twice in one
-// object, and fields by type, so that every refusal names the key and what stands there.
+// object, and fields by type, so that every refusal names the key and the value found.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@ inline constexpr uint64_t kJsonBytesMax = 256u << 20;  // the released tokenizer
 inline constexpr size_t kJsonDepthMax =
     64;  // a model's files have 6; deeper is an attack or damage
 
-// file: what messages call it. Throws Fault{input, …, file}.
+// Messages call the text `file`. Throws Fault{input, …, file}.
 nlohmann::json parse_json(std::string_view text, const std::string& file);
 
 // The fields of one object, which must outlive this. Every getter throws Fault{input, …, file}.
@@ -38,7 +38,7 @@ class JsonFields {
   std::vector<int64_t> sizes(const std::string& key) const;
 
   const std::string& file() const { return file_; }
-  [[noreturn]] void refuse(const std::string& why) const;
+  [[noreturn]] void refuse(const std::string& why, const std::string& fix = "") const;
 
  private:
   [[noreturn]] void refuse_type(const std::string& key, const nlohmann::json& found,

@@ -1,10 +1,11 @@
-// What `-m` names.
+// Tells from a locator's form which kind of model it names, and opens that.
+#include "topology/model/locator.h"
+
 #include <filesystem>
 
 #include "topology/base/fault.h"
 #include "topology/model/gguf.h"
 #include "topology/model/hf_cache.h"
-#include "topology/model/model_source.h"
 #include "topology/model/safetensors.h"
 #include "topology/model/synthetic.h"
 
@@ -26,7 +27,7 @@ std::unique_ptr<ModelSource> open_cached(const CachedModel& found) {
                                                   : std::vector<std::string>{found.note});
 }
 
-// Empty: `-m` names no demo model.
+// Empty if the locator names no demo model.
 std::string demo_file(const std::string& locator) {
   return locator == "demo" ? "sudoku6.gguf" : locator == "demo9" ? "sudoku9.gguf" : "";
 }
@@ -34,8 +35,8 @@ std::string demo_file(const std::string& locator) {
 std::unique_ptr<ModelSource> open_demo(const std::string& path) {
   std::error_code none;
   if (!std::filesystem::exists(path, none))
-    throw Fault(FaultKind::input, "the demo model is not installed: there is no " + path +
-                                      "; install potluck again, with its share folder");
+    throw Fault(FaultKind::input, "the demo model is not installed: there is no " + path,
+                Fix{"install potluck again, with its share folder"});
   return open_gguf(path);
 }
 

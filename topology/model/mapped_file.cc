@@ -1,3 +1,4 @@
+// Maps parts of files into memory.
 #include "topology/model/mapped_file.h"
 
 #include <fcntl.h>
@@ -55,8 +56,8 @@ void MappedFile::drop_cached() const {
 std::string read_text_file(const std::string& path, uint64_t limit) {
   const MappedFile file(path);
   if (file.size() > limit)
-    throw Fault(FaultKind::input, path + " has " + std::to_string(file.size()) +
-                                      " bytes; at most " + std::to_string(limit) + " are read");
+    throw Fault(FaultKind::input, path + " has " + std::to_string(file.size()) + " bytes",
+                Fix{"potluck reads at most " + std::to_string(limit)});
   const TensorBytes bytes = file.map(0, file.size());
   return {reinterpret_cast<const char*>(bytes.get()), file.size()};
 }

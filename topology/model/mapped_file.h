@@ -1,4 +1,4 @@
-// A file's size, and read-only mappings of parts of it.
+// An open file: its size, and read-only mappings of parts of it.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // ModelSource: where a model's numbers come from: a GGUF file (also split), a safetensors folder,
-// or made up on the spot. Metadata and a tensor directory; bytes are mapped on demand, a tensor at
-// a time, so that a stage maps and touches only what its plan gives it. No maths here.
+// or made up on the spot. It knows the metadata and a tensor directory, and maps bytes on demand, a
+// tensor at a time, so that a stage touches only what its plan gives it. There is no maths here.
 //
 // Tensor names are GGUF's (`blk.0.attn_q.weight`, `token_embd.weight`, …) whatever the file is;
 // shapes are outermost first ([experts, out, in] or [out, in] or [n]), rows contiguous.
@@ -8,7 +8,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -29,7 +28,7 @@ struct TensorInfo {
   uint64_t bytes = 0;
   uint64_t offset = 0;  // within its file
   int file = 0;         // index of the shard
-  Digest recipe = 0;    // of a made-up tensor: what its bytes follow from; 0: they are stored
+  Digest recipe = 0;    // a made-up tensor's bytes follow from it; 0: they are stored
   int64_t elements() const;
   std::string shape_text() const;  // "[1408, 2816]"
 };
@@ -43,7 +42,7 @@ enum class TokenType : uint8_t {
   byte = 6
 };
 
-// What a tokenizer needs, from GGUF metadata or from tokenizer.json.
+// Everything that a tokenizer needs, from GGUF metadata or from tokenizer.json.
 struct Vocabulary {
   std::vector<std::string> tokens;  // by id, raw UTF-8 with U+2581 for a space
   std::vector<TokenType> types;
@@ -62,35 +61,14 @@ class ModelSource {
   // The tensor's bytes, read-only. Thread-safe. Throws Fault{world} if the file is gone.
   virtual TensorBytes map(const TensorInfo& tensor) const = 0;
   // Asks the system to forget what it has cached of the files and nobody maps, as after a boot.
-  virtual void drop_cached() const {}
+  virtual void drop_cached() const = 0;
   // Throws Fault{input} if the model has none (a synthetic one).
   virtual Vocabulary vocabulary() const = 0;
   virtual std::string description() const = 0;         // "GGUF v3, 692 tensors, 2 files"
   virtual std::vector<std::string> notes() const = 0;  // what was skipped and why, a line each
 };
 
-// Opens what `-m` names: a .gguf file (any part of a split one), a safetensors folder,
-// `synthetic:PRESET?key=value&…`, `hf:OWNER/REPO[:QUANT]`, `demo` or `demo9`. The whole directory
-// has been checked when this returns: every tensor the model needs exists once, with the right
-// shape, inside its file and overlapping no other. Throws Fault{input} otherwise.
-struct ModelPlaces {
-  std::string hub;    // the Hugging Face cache's `hub` folder
-  std::string demos;  // the folder of the embedded demo models
-};
-std::unique_ptr<ModelSource> open_model(const std::string& locator, const ModelPlaces& places = {});
-bool is_demo(const std::string& locator);
-
 // nullptr if there is no such tensor.
 const TensorInfo* find_tensor(const ModelSource& source, std::string_view name);
-
-// Names, and [out, in] etc. of each tensor a model of this spec must have, by owner.
-struct TensorNeed {
-  std::string name;
-  std::vector<int64_t> shape;
-  bool optional =
-      false;  // the V projection of layers that have none, rope_freqs, encoder scalars …
-};
-std::vector<TensorNeed> layer_tensors(const ModelSpec& spec, int layer);
-std::vector<TensorNeed> head_tensors(const ModelSpec& spec);
 
 }  // namespace potluck

@@ -57,6 +57,8 @@ struct ModelSpec {
   int layer_count() const { return static_cast<int>(layers.size()); }
 };
 
+float embed_scale_of(int hidden);  // bf16(√H): shard/MODEL.md §5
+
 // Throws Fault{input} with the offending field when the numbers contradict each other or a limit.
 void validate(const ModelSpec& spec);
 

@@ -1,87 +1,20 @@
+// Puts the shards of a checkpoint together as one model with GGUF's names.
 #include "topology/model/safetensors.h"
 
 #include <filesystem>
 #include <map>
-#include <optional>
 #include <set>
 
 #include "topology/base/fault.h"
 #include "topology/model/json_text.h"
 #include "topology/model/safetensors_config.h"
+#include "topology/model/safetensors_file.h"
 #include "topology/model/tensor_directory.h"
+#include "topology/model/tensor_table.h"
 #include "topology/model/tokenizer_json.h"
 
 namespace potluck {
 namespace {
-
-constexpr char kDecoder[] = "model.decoder.";
-constexpr char kEncoder[] = "model.encoder.language_model.";
-
-// Published names and GGUF's (model.md §8, §9.2): of the whole model, and of a layer.
-using Names = std::map<std::string, std::string>;
-
-const Names& global_names() {
-  static const Names names = {{"embed_tokens.weight", "token_embd.weight"},
-                              {"norm.weight", "output_norm.weight"},
-                              {"self_conditioning.pre_norm.weight", "self_cond_pre_norm.weight"},
-                              {"self_conditioning.gate_proj.weight", "self_cond_gate.weight"},
-                              {"self_conditioning.up_proj.weight", "self_cond_up.weight"},
-                              {"self_conditioning.down_proj.weight", "self_cond_down.weight"}};
-  return names;
-}
-
-const Names& layer_names() {
-  static const Names names = {{"input_layernorm.weight", "attn_norm.weight"},
-                              {"self_attn.q_proj.weight", "attn_q.weight"},
-                              {"self_attn.k_proj.weight", "attn_k.weight"},
-                              {"self_attn.v_proj.weight", "attn_v.weight"},
-                              {"self_attn.o_proj.weight", "attn_output.weight"},
-                              {"self_attn.q_norm.weight", "attn_q_norm.weight"},
-                              {"self_attn.k_norm.weight", "attn_k_norm.weight"},
-                              {"post_attention_layernorm.weight", "post_attention_norm.weight"},
-                              {"pre_feedforward_layernorm.weight", "ffn_norm.weight"},
-                              {"mlp.gate_proj.weight", "ffn_gate.weight"},
-                              {"mlp.up_proj.weight", "ffn_up.weight"},
-                              {"mlp.down_proj.weight", "ffn_down.weight"},
-                              {"post_feedforward_layernorm_1.weight", "post_ffw_norm_1.weight"},
-                              {"pre_feedforward_layernorm_2.weight", "pre_ffw_norm_2.weight"},
-                              {"router.proj.weight", "ffn_gate_inp.weight"},
-                              {"router.scale", "ffn_gate_inp.scale"},
-                              {"router.per_expert_scale", "ffn_down_exps.scale"},
-                              {"experts.gate_up_proj", "ffn_gate_up_exps.weight"},
-                              {"experts.down_proj", "ffn_down_exps.weight"},
-                              {"post_feedforward_layernorm_2.weight", "post_ffw_norm_2.weight"},
-                              {"post_feedforward_layernorm.weight", "post_ffw_norm.weight"},
-                              {"layer_scalar", "layer_output_scale.weight"}};
-  return names;
-}
-
-// Nothing: not a text tensor.
-std::optional<std::string> gguf_name(const std::string& name) {
-  const bool decoder = name.rfind(kDecoder, 0) == 0, encoder = name.rfind(kEncoder, 0) == 0;
-  if (!decoder && !encoder) return std::nullopt;
-  const std::string rest = name.substr(decoder ? sizeof(kDecoder) - 1 : sizeof(kEncoder) - 1);
-  if (const auto found = global_names().find(rest); decoder && found != global_names().end())
-    return found->second;
-  if (rest.rfind("layers.", 0) != 0) return std::nullopt;
-  const size_t dot = rest.find('.', 7);
-  if (dot == std::string::npos) return std::nullopt;
-  const auto found = layer_names().find(rest.substr(dot + 1));
-  if (found == layer_names().end() || (encoder && found->first != "layer_scalar"))
-    return std::nullopt;
-  return "blk." + rest.substr(7, dot - 7) + "." + (encoder ? "enc_" : "") + found->second;
-}
-
-// What a tensor is called in published files, for messages.
-std::string published_name(const std::string& gguf) {
-  for (const auto& [published, name] : global_names())
-    if (name == gguf) return kDecoder + published;
-  const size_t dot = gguf.find('.', 4);  // after "blk."
-  for (const auto& [published, name] : layer_names())
-    if (dot != std::string::npos && name == gguf.substr(dot + 1))
-      return kDecoder + ("layers." + gguf.substr(4, dot - 4) + "." + published);
-  return gguf;
-}
 
 TensorInfo text_tensor(const RawTensor& raw, const std::string& name, int file,
                        const std::string& path) {
@@ -89,10 +22,8 @@ TensorInfo text_tensor(const RawTensor& raw, const std::string& name, int file,
       {"F32", DType::f32}, {"F16", DType::f16}, {"BF16", DType::bf16}};
   const auto type = kTypes.find(raw.dtype);
   if (type == kTypes.end())
-    throw Fault(FaultKind::input,
-                "tensor " + raw.name + " has dtype " + raw.dtype +
-                    "; potluck reads F32, F16, BF16 from safetensors",
-                path);
+    throw Fault(FaultKind::input, "tensor " + raw.name + " has dtype " + raw.dtype,
+                Fix{"potluck reads F32, F16, BF16 from safetensors"}, path);
   checked_bytes(type->second, raw.shape, raw.name, path);
   return {name, type->second, raw.shape, raw.bytes, raw.offset, file};
 }
@@ -104,10 +35,10 @@ class SafetensorsSource final : public ModelSource {
     spec_ = read_config(folder);
     for (size_t i = 0; i < spec_.layers.size(); ++i) {
       LayerSpec& layer = spec_.layers[i];
-      layer.has_v =
-          !layer.full || find_unsorted(tensors_, "blk." + std::to_string(i) + ".attn_v.weight");
+      layer.has_v = !layer.full || find_unsorted(tensors_, layer_tensor_name(static_cast<int>(i),
+                                                                             "attn_v.weight"));
     }
-    check_directory(tensors_, spec_, folder, published_name);
+    check_directory(tensors_, spec_, folder, Naming::published);
   }
 
   const ModelSpec& spec() const override { return spec_; }
@@ -143,17 +74,19 @@ class SafetensorsSource final : public ModelSource {
     for (const std::string& tensor : map.keys()) {
       const std::string name = map.text(tensor);
       if (name.empty() || name.find('/') != std::string::npos || name.front() == '.')
-        map.refuse("tensor " + tensor + " is in \"" + name +
-                   "\", which is not a file of this folder; download the index again");
+        map.refuse(
+            "tensor " + tensor + " is in \"" + name + "\", which is not a file of this folder",
+            "download the index again");
       names.insert(name);
     }
-    if (names.empty()) map.refuse("\"weight_map\" names no file; download the index again");
+    if (names.empty()) map.refuse("\"weight_map\" names no file", "download the index again");
     size_t number = 0;
     for (const std::string& name : names) {
       ++number;
       if (!std::filesystem::exists(folder_ + "/" + name))
         map.refuse("shard " + std::to_string(number) + " of " + std::to_string(names.size()) +
-                   " is missing: there is no " + name + "; download it into the same folder");
+                       " is missing: there is no " + name,
+                   "download it into the same folder");
     }
     return {names.begin(), names.end()};
   }

@@ -1,11 +1,12 @@
+// Reads a model's numbers from a checkpoint's JSON files.
 #include "topology/model/safetensors_config.h"
 
 #include <filesystem>
 
 #include "topology/base/fault.h"
+#include "topology/base/text.h"
 #include "topology/model/json_text.h"
 #include "topology/model/mapped_file.h"
-#include "topology/model/tensor_directory.h"
 
 namespace potluck {
 namespace {
@@ -37,14 +38,15 @@ void read_layers(const JsonFields& text, ModelSpec& spec) {
   for (const std::string& type : text.texts("layer_types")) {
     const bool full = type == "full_attention";
     if (!full && type != "sliding_attention")
-      text.refuse("layer_types has \"" + type +
-                  "\"; potluck knows sliding_attention and full_attention");
+      text.refuse("layer_types has \"" + type + "\"",
+                  "potluck knows sliding_attention and full_attention");
     spec.layers.push_back({full, full ? full_kv : kv, full ? full_dim : dim, true});
   }
   const int count = text.integer_or("num_hidden_layers", spec.layer_count());
   if (count != spec.layer_count())
     text.refuse("num_hidden_layers is " + std::to_string(count) + ", layer_types has " +
-                std::to_string(spec.layer_count()));
+                    std::to_string(spec.layer_count()),
+                "download config.json again");
 }
 
 void read_rope(const JsonFields& text, ModelSpec& spec) {
@@ -55,7 +57,7 @@ void read_rope(const JsonFields& text, ModelSpec& spec) {
   const JsonFields full = rope.object("full_attention");
   const double factor = full.number_or("partial_rotary_factor", 1.0);
   if (!(factor >= 0 && factor <= 1))
-    full.refuse("partial_rotary_factor is " + number_text(factor) + "; it must be 0 to 1");
+    full.refuse("partial_rotary_factor is " + number_text(factor), "it must be 0 to 1");
   spec.rope_pairs_full = static_cast<int>(factor * full_dim / 2);
   spec.rope_theta_full = static_cast<float>(full.number("rope_theta"));
   spec.rope_theta_sliding =

@@ -1,4 +1,4 @@
-// config.json and generation_config.json of a published checkpoint (model.md §1).
+// config.json and generation_config.json of a published checkpoint (shard/MODEL.md §1).
 #pragma once
 
 #include <string>

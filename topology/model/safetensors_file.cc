@@ -1,9 +1,11 @@
+// Reads the header of one safetensors file.
+#include "topology/model/safetensors_file.h"
+
 #include <cstring>
 
 #include "topology/base/fault.h"
+#include "topology/base/text.h"
 #include "topology/model/json_text.h"
-#include "topology/model/safetensors.h"
-#include "topology/model/tensor_directory.h"
 
 namespace potluck {
 namespace {
@@ -20,7 +22,9 @@ int dtype_bytes(const std::string& dtype) {
 
 RawTensor read_entry(const std::string& name, const JsonFields& entry, uint64_t base,
                      uint64_t file_bytes) {
-  const auto refuse = [&](const std::string& why) { entry.refuse("tensor " + name + " " + why); };
+  const auto refuse = [&](const std::string& why) {
+    entry.refuse("tensor " + name + " " + why, "download the file again");
+  };
   RawTensor tensor;
   tensor.name = name;
   tensor.dtype = entry.text("dtype");
@@ -30,18 +34,17 @@ RawTensor read_entry(const std::string& name, const JsonFields& entry, uint64_t 
   if (!size) refuse("has the unknown dtype " + tensor.dtype);
   if (range.size() != 2 || range[0] > range[1] ||
       static_cast<uint64_t>(range[1]) > file_bytes - base)
-    refuse("reaches past the end of the file (" + std::to_string(file_bytes) +
-           " bytes); download it again");
+    refuse("reaches past the end of the file (" + std::to_string(file_bytes) + " bytes)");
   uint64_t elements = 1;
   for (int64_t extent : tensor.shape) {
     if (extent > 0 && elements > file_bytes / static_cast<uint64_t>(extent))
-      refuse("has the impossible shape " + shape_text_of(tensor.shape));
+      refuse("has the impossible shape " + shape_text(tensor.shape));
     elements *= static_cast<uint64_t>(extent);
   }
   tensor.bytes = static_cast<uint64_t>(range[1] - range[0]);
   if (tensor.bytes != elements * size)
-    refuse("of shape " + shape_text_of(tensor.shape) + " has " + std::to_string(tensor.bytes) +
-           " bytes; " + std::to_string(elements * size) + " expected");
+    refuse("of shape " + shape_text(tensor.shape) + " has " + std::to_string(tensor.bytes) +
+           " bytes, not the " + std::to_string(elements * size) + " that its type takes");
   tensor.offset = base + static_cast<uint64_t>(range[0]);
   return tensor;
 }
@@ -51,14 +54,14 @@ RawTensor read_entry(const std::string& name, const JsonFields& entry, uint64_t 
 std::vector<RawTensor> read_safetensors(const MappedFile& file) {
   uint64_t header = 0;
   if (file.size() < sizeof(header))
-    throw Fault(FaultKind::input, "too short for a safetensors file; download it again",
+    throw Fault(FaultKind::input, "the file is too short for safetensors", Fix{"download it again"},
                 file.path());
   std::memcpy(&header, file.map(0, sizeof(header)).get(), sizeof(header));
   if (header > kHeaderBytesMax || header > file.size() - sizeof(header))
     throw Fault(FaultKind::input,
                 "claims a header of " + std::to_string(header) + " bytes in a file of " +
-                    std::to_string(file.size()) + "; it is truncated or no safetensors file",
-                file.path());
+                    std::to_string(file.size()) + ", so it is truncated or no safetensors file",
+                Fix{"download it again"}, file.path());
   const TensorBytes bytes = file.map(sizeof(header), header);
   const auto root = parse_json({reinterpret_cast<const char*>(bytes.get()), header}, file.path());
   const JsonFields directory(root, file.path());

@@ -1,3 +1,4 @@
+// Makes a model up: shapes by preset and key, bytes from a seed.
 #include "topology/model/synthetic.h"
 
 #include <cmath>
@@ -9,6 +10,7 @@
 
 #include "topology/base/fault.h"
 #include "topology/model/tensor_directory.h"
+#include "topology/model/tensor_table.h"
 
 namespace potluck {
 namespace {
@@ -44,8 +46,8 @@ Numbers preset(const std::string& name) {
             {"context", 262144},
             {"full_every", 6},
             {"seed", 1}};
-  throw Fault(FaultKind::input,
-              "synthetic preset \"" + name + "\" is unknown; there are nano, released");
+  throw Fault(FaultKind::input, "synthetic preset \"" + name + "\" is unknown",
+              Fix{"there are nano, released"});
 }
 
 struct Recipe {
@@ -64,8 +66,8 @@ Recipe parse(const std::string& text) {
     if (key == "type") {
       const auto type = dtype_from_name(value);
       if (!type || (*type != DType::f32 && *type != DType::bf16 && *type != DType::q8_0))
-        throw Fault(FaultKind::input,
-                    "synthetic type \"" + value + "\"; there are f32, bf16, q8_0");
+        throw Fault(FaultKind::input, "synthetic type \"" + value + "\"",
+                    Fix{"there are f32, bf16, q8_0"});
       recipe.type = *type;
       continue;
     }
@@ -119,10 +121,7 @@ class SyntheticSource final : public ModelSource {
       : spec_(spec_of(recipe.numbers)), seed_(static_cast<uint64_t>(recipe.numbers.at("seed"))) {
     for (const TensorNeed& need : head_tensors(spec_)) add(need, recipe.type);
     for (int i = 0; i < spec_.layer_count(); ++i)
-      for (const TensorNeed& need : layer_tensors(spec_, i))
-        if (spec_.layers[static_cast<size_t>(i)].has_v ||
-            need.name.find("attn_v.") == std::string::npos)
-          add(need, recipe.type);
+      for (const TensorNeed& need : layer_tensors(spec_, i)) add(need, recipe.type);
     uint64_t offset = 0;
     for (TensorInfo& tensor : tensors_) {
       tensor.offset = offset;
@@ -133,6 +132,7 @@ class SyntheticSource final : public ModelSource {
 
   const ModelSpec& spec() const override { return spec_; }
   const std::vector<TensorInfo>& tensors() const override { return tensors_; }
+  void drop_cached() const override {}  // nothing lies in a file
   std::string description() const override {
     return "synthetic, " + std::to_string(tensors_.size()) + " tensors, made-up weights";
   }
@@ -150,9 +150,9 @@ class SyntheticSource final : public ModelSource {
   // Bytes by name, printable ASCII, and fillers, so that text goes in and out.
   Vocabulary vocabulary() const override {
     if (spec_.vocab < kTextVocabLeast)
-      throw Fault(FaultKind::input, "a synthetic vocabulary of " + std::to_string(spec_.vocab) +
-                                        " ids has no text; give vocab=" +
-                                        std::to_string(kTextVocabLeast) + " or more");
+      throw Fault(FaultKind::input,
+                  "a synthetic vocabulary of " + std::to_string(spec_.vocab) + " ids has no text",
+                  Fix{"give vocab=" + std::to_string(kTextVocabLeast) + " or more"});
     Vocabulary v;
     v.tokens = {"<pad>", "<eos>", "<bos>", "<unk>", "<mask>"};
     v.types.assign(5, TokenType::control);
@@ -173,9 +173,7 @@ class SyntheticSource final : public ModelSource {
 
  private:
   void add(const TensorNeed& need, DType type) {
-    const bool vector =
-        need.shape.size() == 1 || need.name.find("ffn_gate_inp") != std::string::npos;
-    const DType stored = vector ? DType::f32 : type;
+    const DType stored = need.shape.size() == 1 || need.row->floats_only ? DType::f32 : type;
     TensorInfo tensor{need.name, stored, need.shape};
     tensor.bytes = checked_bytes(stored, need.shape, need.name, "synthetic");
     tensor.recipe = seed_;

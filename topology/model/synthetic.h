@@ -9,7 +9,7 @@
 
 namespace potluck {
 
-// text: what follows "synthetic:". Throws Fault{input} naming unknown presets and keys.
+// text stands behind "synthetic:". Throws Fault{input} naming unknown presets and keys.
 std::unique_ptr<ModelSource> make_synthetic(const std::string& text);
 
 }  // namespace potluck

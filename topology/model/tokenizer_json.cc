@@ -1,3 +1,4 @@
+// Reads tokens, their types and merges from tokenizer.json.
 #include "topology/model/tokenizer_json.h"
 
 #include <cctype>
@@ -35,14 +36,14 @@ class Reader {
   Vocabulary read() {
     const JsonFields model = root_.object("model");
     if (model.has("type") && model.text("type") != "BPE")
-      model.refuse("a tokenizer of type " + model.text("type") + "; potluck reads BPE");
+      model.refuse("a tokenizer of type " + model.text("type"), "potluck reads BPE");
     const JsonFields vocab = model.object("vocab");
     for (const std::string& token : vocab.keys())
       place(vocab.integer(token), token,
             is_byte_token(token) ? TokenType::byte : TokenType::normal);
     const json& merges = model.at("merges");
     if (!merges.is_array())
-      model.refuse("\"merges\" is " + json_excerpt(merges) + "; it must be a list");
+      model.refuse("\"merges\" is " + json_excerpt(merges), "it must be a list");
     for (const json& merge : merges) vocabulary_.merges.push_back(read_merge(merge, model));
     if (root_.has("added_tokens")) read_added();
     return std::move(vocabulary_);
@@ -52,7 +53,7 @@ class Reader {
   void read_added() {
     const json& added = root_.at("added_tokens");
     if (!added.is_array())
-      root_.refuse("\"added_tokens\" is " + json_excerpt(added) + "; it must be a list");
+      root_.refuse("\"added_tokens\" is " + json_excerpt(added), "it must be a list");
     for (const json& entry : added) {
       const JsonFields token(entry, root_.file());
       const bool special = token.has("special") && token.at("special") == true;
@@ -65,8 +66,8 @@ class Reader {
     const size_t rows = vocabulary_.tokens.size(), index = static_cast<size_t>(id);
     if (id < 0 || index >= rows)
       root_.refuse("token \"" + token + "\" has the id " + std::to_string(id) +
-                   ", the model's table has " + std::to_string(rows) +
-                   " rows; is this tokenizer of another model?");
+                       ", the model's table has " + std::to_string(rows) + " rows",
+                   "is this tokenizer of another model?");
     vocabulary_.tokens[index] = token;
     vocabulary_.types[index] = type;
   }

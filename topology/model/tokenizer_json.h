@@ -7,8 +7,8 @@
 
 namespace potluck {
 
-// file: what messages call it. rows: of the model's table E; a token with an id past them is
-// refused, ids that no token has are unused ones. Throws Fault{input, …, file}.
+// Messages call the text `file`. The model's table E has `rows` rows: a token with an id past them
+// is refused, and ids that no token has are unused ones. Throws Fault{input, …, file}.
 Vocabulary parse_tokenizer_json(const std::string& text, const std::string& file, int rows);
 
 }  // namespace potluck

@@ -1,8 +1,10 @@
+// Sizes of layers, KV, activations and messages.
 #include "topology/plan/cost_model.h"
 
 #include <algorithm>
-#include <cstdio>
 
+#include "topology/base/text.h"
+#include "topology/model/tensor_table.h"
 #include "topology/plan/needs.h"
 
 namespace potluck {
@@ -15,22 +17,23 @@ uint64_t bytes_of(const ModelSource& source, const std::vector<TensorNeed>& need
   return total;
 }
 
-// As they lie in memory: vectors widened to f32, matrices as panels if there may be any.
+// A tensor as a worker holds it: vectors as f32, a layer's matrices as its device lays them out,
+// and the head's as the file does.
+uint64_t loaded_bytes(const TensorInfo& tensor, const TensorRow& row, const Plan& plan,
+                      const DeviceNeeds& device) {
+  const std::vector<int64_t>& shape = tensor.shape;
+  if (shape.size() == 1) return static_cast<uint64_t>(tensor.elements()) * sizeof(float);
+  if (row.owner == Owner::head) return tensor.bytes;
+  return device.matrix(plan.precision, tensor.type, shape.size() == 3 ? shape[0] : 1,
+                       shape[shape.size() - 2], shape.back());
+}
+
 uint64_t loaded_bytes(const ModelSource& source, const std::vector<TensorNeed>& needs,
-                      bool panels) {
+                      const Plan& plan, const DeviceNeeds& device) {
   uint64_t total = 0;
-  for (const TensorNeed& need : needs) {
-    const TensorInfo* tensor = find_tensor(source, need.name);
-    if (!tensor) continue;
-    const std::vector<int64_t>& shape = tensor->shape;
-    if (shape.size() == 1)
-      total += static_cast<uint64_t>(tensor->elements()) * sizeof(float);
-    else if (panels)
-      total += panels_bytes(tensor->type, shape.size() == 3 ? shape[0] : 1, shape[shape.size() - 2],
-                            shape.back());
-    else
-      total += tensor->bytes;
-  }
+  for (const TensorNeed& need : needs)
+    if (const TensorInfo* tensor = find_tensor(source, need.name))
+      total += loaded_bytes(*tensor, *need.row, plan, device);
   return total;
 }
 
@@ -47,16 +50,10 @@ ScratchShape scratch_of(const ModelSpec& spec, const Plan& plan, const WorkerPla
           static_cast<uint64_t>(plan.ctx_size + spec.canvas)};
 }
 
-// Messages that may wait at one worker, in and out.
+// The messages that may wait at one worker, in and out.
 uint64_t wire_bytes(const ModelSpec& spec, const Plan& plan) {
   return 2 * static_cast<uint64_t>(plan.slots) *
          hop_bytes(spec, plan.stream, static_cast<int>(pass_rows(spec, plan)));
-}
-
-std::string scaled(double value, const char* unit) {
-  char text[48];
-  std::snprintf(text, sizeof(text), "%.*f %s", value < 10 ? 2 : value < 100 ? 1 : 0, value, unit);
-  return text;
 }
 
 }  // namespace
@@ -83,30 +80,17 @@ uint64_t kv_bytes(const ModelSpec& spec, int index, const Plan& plan) {
   return 2 * row_bytes(plan.kv, values) * static_cast<uint64_t>(plan.sessions);
 }
 
-// At most, on any instruction set. The fast kernels' panels have 32 rows, the last filled up.
-// Blocks keep their size but for those whose eight scales and minima of 6 bits become bytes: 4
-// more; AMX keeps a factor for each row. What has no blocks stays as it is.
-uint64_t panels_bytes(DType type, int64_t count, int64_t rows, int64_t columns) {
-  constexpr int64_t kPanelRows = 32;
-  constexpr uint64_t kFactorBytes = sizeof(float);
-  const BlockShape block = block_shape(type);
-  if (block.values == 1) return row_bytes(type, count * rows * columns);
-  const int64_t padded = (rows + kPanelRows - 1) / kPanelRows * kPanelRows;
-  const int64_t more = type == DType::q4_k || type == DType::q5_k ? 4 : 0;
-  const auto blocks = static_cast<uint64_t>(columns / block.values);
-  return static_cast<uint64_t>(count * padded) *
-         (row_bytes(type, columns) + blocks * static_cast<uint64_t>(more) + kFactorBytes);
-}
-
-// Activations of one pass, as shard/workspace.h lists them, and the largest operation's scratch.
+// The workspace holds the activations of one pass, as shard/workspace.h lists them, and the largest
+// operation's scratch.
 MemoryNeed stage_need(const ModelSource& source, const Plan& plan, int stage) {
   const ModelSpec& spec = source.spec();
   const WorkerPlan& worker = plan.stages[static_cast<size_t>(stage)];
+  const DeviceNeeds& device = device_needs(worker.device);
   MemoryNeed need;
   uint64_t q = 0, kv = 0;
   for (int i = worker.layers.begin; i < worker.layers.end; ++i) {
     const LayerSpec& layer = spec.layers[static_cast<size_t>(i)];
-    need.weights += loaded_bytes(source, layer_tensors(spec, i), plan.precision == Precision::fast);
+    need.weights += loaded_bytes(source, layer_tensors(spec, i), plan, device);
     need.kv += kv_bytes(spec, i, plan);
     q = std::max(q, static_cast<uint64_t>(layer.q_width(spec.heads)));
     kv = std::max(kv, static_cast<uint64_t>(layer.kv_width()));
@@ -116,22 +100,24 @@ MemoryNeed stage_need(const ModelSource& source, const Plan& plan, int stage) {
                          2 * static_cast<uint64_t>(spec.intermediate + spec.experts_used);
   const uint64_t fresh = 2 * row_bytes(plan.kv, static_cast<int64_t>(rows * kv));
   need.workspace = rows * width * sizeof(float) + fresh + kSmallBytes +
-                   stage_scratch_max(spec, scratch_of(spec, plan, worker)) + wire_bytes(spec, plan);
+                   device.stage_scratch(spec, scratch_of(spec, plan, worker)) +
+                   wire_bytes(spec, plan);
   return need;
 }
 
-// x, normed, projected, embedding and soft of a pass, and zeros for the softs that a batch lacks;
-// two softs a session.
+// The workspace holds x, normed, projected, embedding and soft embedding of a pass, zeros for the
+// soft embeddings that a batch lacks, and two of them a session.
 MemoryNeed head_need(const ModelSource& source, const Plan& plan) {
   const ModelSpec& spec = source.spec();
   const auto hidden = static_cast<uint64_t>(spec.hidden);
   MemoryNeed need;
-  need.weights = loaded_bytes(source, head_tensors(spec), false);
+  const DeviceNeeds& device = device_needs(plan.head.device);
+  need.weights = loaded_bytes(source, head_tensors(spec), plan, device);
   const uint64_t pass =
       pass_rows(spec, plan) * (6 * hidden + 2 * static_cast<uint64_t>(spec.intermediate));
   const uint64_t soft = 2 * static_cast<uint64_t>(plan.sessions * spec.canvas) * hidden;
   need.workspace = (pass + soft) * sizeof(float) + kSmallBytes +
-                   head_scratch_max(spec, scratch_of(spec, plan, plan.head)) +
+                   device.head_scratch(spec, scratch_of(spec, plan, plan.head)) +
                    wire_bytes(spec, plan);
   return need;
 }
@@ -149,17 +135,6 @@ Fault memory_refusal(const WorkerPlan& worker, const MemoryNeed& need, uint64_t 
           bytes_text(need.workspace) + ")",
       head ? Fix{"give the head to a worker with more memory, or take a smaller file of the model"}
            : Fix{"give it fewer layers, more memory, or a smaller context", Setting::context});
-}
-
-std::string bytes_text(uint64_t bytes) {
-  const auto value = static_cast<double>(bytes);
-  if (value < 1e3) return std::to_string(bytes) + " B";
-  if (value < 1e6) return scaled(value / 1e3, "KB");
-  return value < 1e9 ? scaled(value / 1e6, "MB") : scaled(value / 1e9, "GB");
-}
-
-std::string gib_text(uint64_t bytes) {
-  return scaled(static_cast<double>(bytes) / (1024.0 * 1024 * 1024), "GiB");
 }
 
 }  // namespace potluck

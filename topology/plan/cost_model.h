@@ -1,4 +1,4 @@
-// The only home of size (and later time) formulas.
+// The only home of formulas for sizes.
 #pragma once
 
 #include <cstdint>
@@ -21,28 +21,22 @@ struct MemoryNeed {  // bytes on one worker
 std::vector<uint64_t> layer_bytes(const ModelSource& source);  // stored bytes of each layer
 uint64_t head_bytes(const ModelSource& source);
 
-// KV of one layer for one session. Full layers keep ctx_size positions, sliding ones
+// The positions that a session's KV of one layer holds, and the bytes of all sessions' KV. Full
+// layers keep ctx_size positions, sliding ones
 // W − 1 + max(chunk, canvas).
 int kv_positions(const ModelSpec& spec, const LayerSpec& layer, const Plan& plan);
 uint64_t kv_bytes(const ModelSpec& spec, int layer, const Plan& plan);
 
-// What a worker reserves when the plan loads, on whatever it computes: of instruction sets the one
-// that takes most. Threads are the plan's, or kThreadsAssumed where it leaves them to the worker.
+// The bytes that a worker reserves when the plan loads; on a CPU those of the instruction set that
+// takes most. Threads are the plan's, or kThreadsAssumed where it leaves them to the worker.
 inline constexpr int kThreadsAssumed = 16;
 MemoryNeed stage_need(const ModelSource& source, const Plan& plan, int stage);
 MemoryNeed head_need(const ModelSource& source, const Plan& plan);
 
-// Experts [count, rows, columns] as panels that are stored when a model loads: what Precision::fast
-// adds to the file's pages, which it then needs no more.
-uint64_t panels_bytes(DType type, int64_t count, int64_t rows, int64_t columns);
-
-// Bytes of one canvas crossing a link in the hop's dtype: C·H·bytes.
+// The bytes of `rows` rows that cross a link in the hop's dtype: rows·H·bytes.
 uint64_t hop_bytes(const ModelSpec& spec, DType hop, int rows);
 
 // Says what the worker has, what it needs and why, and what to do.
 Fault memory_refusal(const WorkerPlan& worker, const MemoryNeed& need, uint64_t free);
-
-std::string bytes_text(uint64_t bytes);  // "1.44 MB" (decimal) for people
-std::string gib_text(uint64_t bytes);    // "9.3 GiB"
 
 }  // namespace potluck

@@ -1,6 +1,5 @@
-// Plan: who runs which layers, with what memory, over which links. Made by hand (YAML), by
-// `run --stages`, or by a Partitioner. The coordinator alone reads YAML; workers get a Plan by
-// wire.
+// Plan: who runs which layers, with what memory, over which links. It is written by hand (YAML) or
+// made by a Partitioner. The coordinator alone reads YAML; workers get a Plan by wire.
 #pragma once
 
 #include <cstdint>
@@ -63,13 +62,8 @@ struct Plan {
   std::string name_of(PeerId peer) const;       // "coordinator", or the worker's
 };
 
-// Throws Fault{input} naming the worker and the value: gaps, overlaps, unknown dtypes and devices,
-// duplicate names or endpoints, sizes past their limits.
-void validate(const Plan& plan, const ModelSpec& spec);
-
-// A plan for N local stages: layers split so that the largest stage's bytes are least; `split`
-// gives the layer counts instead when not empty. Endpoints are left empty.
-Plan plan_local(const ModelSpec& spec, const std::vector<uint64_t>& layer_bytes, int stages,
-                const std::vector<int>& split);
+// A plan of local stages with so many layers each. Endpoints are left empty. Throws Fault{input}
+// if the counts do not add up to the model's layers.
+Plan plan_local(const ModelSpec& spec, const std::vector<int>& layer_counts);
 
 }  // namespace potluck

@@ -1,3 +1,4 @@
+// Reads plans field by field with file and line, and writes them back.
 #include "topology/plan/plan_yaml.h"
 
 #include <yaml-cpp/emitter.h>
@@ -13,7 +14,9 @@
 #include "topology/base/endpoint.h"
 #include "topology/base/fault.h"
 #include "topology/base/suggest.h"
+#include "topology/base/text.h"
 #include "topology/model/mapped_file.h"
+#include "topology/plan/plan_check.h"
 #include "topology/plan/plan_yaml_tree.h"
 
 namespace potluck {
@@ -37,15 +40,15 @@ std::string people_name(DType type) {
 // The fields of one map, each read by its type; every refusal names file and line.
 class Fields {
  public:
-  // what: "the plan", "the head", "stage 2".
+  // what names the map in messages: "the plan", "the head", "stage 2".
   Fields(const YamlNode& map, std::string what, const std::string& file)
       : map_(map), what_(std::move(what)), file_(file) {
     if (map.kind != YamlNode::Kind::map)
-      refuse(what_ + " must be keys with values, like \"name: old-laptop\"", map.line);
+      refuse(what_ + " has no keys", "write keys with values, like \"name: old-laptop\"", map.line);
   }
 
-  [[noreturn]] void refuse(const std::string& why, int line) const {
-    throw Fault(FaultKind::input, why, file_ + ":" + std::to_string(line));
+  [[noreturn]] void refuse(const std::string& why, const std::string& fix, int line) const {
+    throw Fault(FaultKind::input, why, Fix{fix}, file_ + ":" + std::to_string(line));
   }
 
   void check_keys(std::span<const std::string_view> known) const {
@@ -53,12 +56,12 @@ class Fields {
       const auto& [name, line] = map_.keys[i];
       bool found = false;
       for (std::string_view key : known) found = found || key == name;
-      if (!found) refuse("unknown key \"" + name + "\"" + suggestion(name, known), line);
+      if (!found) refuse("unknown key \"" + name + "\"", suggestion(name, known), line);
       for (size_t j = 0; j < i; ++j)
         if (map_.keys[j].name == name)
-          refuse("\"" + name + "\" stands twice, first in line " +
-                     std::to_string(map_.keys[j].line) + "; delete one",
-                 line);
+          refuse(
+              "\"" + name + "\" appears twice, first in line " + std::to_string(map_.keys[j].line),
+              "delete one", line);
     }
   }
 
@@ -69,17 +72,17 @@ class Fields {
   }
   const YamlNode& need(const std::string& key, const std::string& fix) const {
     const YamlNode* node = find(key);
-    if (!node) refuse(what_ + " has no \"" + key + "\"; " + fix, map_.line);
+    if (!node) refuse(what_ + " has no \"" + key + "\"", fix, map_.line);
     return *node;
   }
 
   const std::string& word(const std::string& key, const YamlNode& node) const {
     if (node.kind != YamlNode::Kind::scalar || node.scalar.empty())
-      refuse("\"" + key + "\" must be one word, not " +
+      refuse("\"" + key + "\" is " +
                  (node.kind == YamlNode::Kind::scalar ? "empty"
-                  : node.kind == YamlNode::Kind::map  ? "keys with values"
+                  : node.kind == YamlNode::Kind::map  ? "a map"
                                                       : "a list"),
-             node.line);
+             "it must be one word", node.line);
     return node.scalar;
   }
   std::string word_or(const std::string& key, const std::string& fallback) const {
@@ -90,7 +93,7 @@ class Fields {
     int value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (error != std::errc() || end != text.data() + text.size())
-      refuse("\"" + key + "\" is \"" + text + "\"; it must be a whole number", line);
+      refuse("\"" + key + "\" is \"" + text + "\"", "it must be a whole number", line);
     return value;
   }
   int integer_or(const std::string& key, int fallback) const {
@@ -105,9 +108,9 @@ class Fields {
     std::string choices;
     for (DType type : allowed) {
       if (name == people_name(type)) return type;
-      choices += (choices.empty() ? "" : ", ") + people_name(type);
+      add_to_list(choices, people_name(type));
     }
-    refuse("\"" + key + "\" is \"" + name + "\"; it can be one of " + choices, node->line);
+    refuse("\"" + key + "\" is \"" + name + "\"", "it can be one of " + choices, node->line);
   }
 
   Precision precision_or(const std::string& key, Precision fallback) const {
@@ -116,7 +119,7 @@ class Fields {
     const std::string& name = word(key, *node);
     if (name == "exact") return Precision::exact;
     if (name == "fast") return Precision::fast;
-    refuse("\"" + key + "\" is \"" + name + "\"; it can be exact or fast", node->line);
+    refuse("\"" + key + "\" is \"" + name + "\"", "it can be exact or fast", node->line);
   }
 
   int line() const { return map_.line; }
@@ -133,7 +136,7 @@ uint64_t read_memory(const Fields& fields) {
   try {
     return parse_bytes(fields.word("memory", *node));
   } catch (const Fault& fault) {
-    fields.refuse("\"memory\": " + fault.text(), node->line);
+    fields.refuse("\"memory\": " + fault.text(), fault.fix().text, node->line);
   }
 }
 
@@ -141,13 +144,13 @@ std::string read_endpoint(const Fields& fields, const WorkerPlan& worker) {
   const YamlNode* node = fields.find("endpoint");
   if (!node && worker.local) return "";
   if (!node)
-    fields.refuse("\"" + worker.name +
-                      "\" has no \"endpoint\"; give where it listens (tcp://10.0.0.4:7000), or "
-                      "\"start: here\" to start it on this machine",
+    fields.refuse("\"" + worker.name + "\" has no \"endpoint\"",
+                  "give where it listens (tcp://10.0.0.4:7000), or "
+                  "\"start: here\" to start it on this machine",
                   fields.line());
   const std::string& text = fields.word("endpoint", *node);
   if (!parse_endpoint(text))
-    fields.refuse("\"endpoint\" is \"" + text + "\"; it must be tcp://HOST:PORT or ipc:///PATH",
+    fields.refuse("\"endpoint\" is \"" + text + "\"", "it must be tcp://HOST:PORT or ipc:///PATH",
                   node->line);
   return text;
 }
@@ -157,7 +160,7 @@ LayerRange read_layers(const Fields& fields) {
   const std::string& text = fields.word("layers", node);
   const size_t colon = text.find(':');
   if (colon == std::string::npos)
-    fields.refuse("\"layers\" is \"" + text + "\"; it must be a half-open range like 0:10",
+    fields.refuse("\"layers\" is \"" + text + "\"", "it must be a half-open range like 0:10",
                   node.line);
   return {fields.integer(text.substr(0, colon), "layers", node.line),
           fields.integer(text.substr(colon + 1), "layers", node.line)};
@@ -167,14 +170,13 @@ WorkerPlan read_worker(const Fields& fields, const std::string& default_name, DT
   WorkerPlan worker;
   worker.name = fields.word_or("name", default_name);
   if (worker.name.size() > kNameBytesMax)
-    fields.refuse("a \"name\" of " + std::to_string(worker.name.size()) + " bytes; at most " +
-                      std::to_string(kNameBytesMax) + " can be",
-                  fields.find("name")->line);
+    fields.refuse("a \"name\" of " + std::to_string(worker.name.size()) + " bytes",
+                  "give at most " + std::to_string(kNameBytesMax), fields.find("name")->line);
   if (const YamlNode* start = fields.find("start")) {
     worker.local = fields.word("start", *start) == "here";
     if (!worker.local)
-      fields.refuse("\"start\" is \"" + start->scalar +
-                        "\"; it can only be here (leave it out for a worker that runs already)",
+      fields.refuse("\"start\" is \"" + start->scalar + "\"",
+                    "it can only be here (leave it out for a worker that runs already)",
                     start->line);
   }
   worker.endpoint = read_endpoint(fields, worker);
@@ -191,14 +193,13 @@ bool is_here(const WorkerPlan& worker) {
 }
 
 // A worker that the one before it in the ring dials must be within its reach.
-void check_dial(const WorkerPlan& dialler, const WorkerPlan& worker, const Fields& fields) {
+void check_dial(const WorkerPlan& dialer, const WorkerPlan& worker, const Fields& fields) {
   const auto endpoint = parse_endpoint(worker.endpoint);
-  if (!endpoint || !is_loopback(*endpoint) || is_here(dialler)) return;
+  if (!endpoint || !is_loopback(*endpoint) || is_here(dialer)) return;
   const YamlNode* node = fields.find("endpoint");
   fields.refuse("\"" + worker.name + "\" listens on " + worker.endpoint + ", which \"" +
-                    dialler.name + "\" (" + dialler.endpoint +
-                    ") cannot dial from another machine; give it endpoint: "
-                    "tcp://ADDRESS-OF-ITS-MACHINE:PORT",
+                    dialer.name + "\" (" + dialer.endpoint + ") cannot dial from another machine",
+                "give it endpoint: tcp://ADDRESS-OF-ITS-MACHINE:PORT",
                 node ? node->line : fields.line());
 }
 
@@ -206,7 +207,7 @@ Plan read_root(const YamlNode& root, const std::string& file) {
   const Fields fields(root, "the plan", file);
   const YamlNode& version = fields.need("version", "begin the file with \"version: 1\"");
   if (fields.word("version", version) != kVersion)
-    fields.refuse("\"version\" is \"" + version.scalar + "\"; this potluck reads version 1",
+    fields.refuse("\"version\" is \"" + version.scalar + "\"", "this potluck reads version 1",
                   version.line);
   fields.check_keys(kPlanKeys);
   Plan plan;
@@ -224,7 +225,7 @@ Plan read_root(const YamlNode& root, const std::string& file) {
 
   const YamlNode& stages = fields.need("stages", "list the workers that run the layers");
   if (stages.kind != YamlNode::Kind::sequence || stages.items.empty())
-    fields.refuse("\"stages\" must be a list, each stage begun by \"- \"", stages.line);
+    fields.refuse("\"stages\" is not a list", "begin each stage with \"- \"", stages.line);
   for (const YamlNode& node : stages.items) {
     const std::string name = "stage " + std::to_string(plan.stage_count());
     const Fields stage(node, name, file);

@@ -37,13 +37,13 @@
 
 namespace potluck {
 
-// For a model, with its default context, and validated. Throws Fault{input}, where = "FILE:LINE",
-// or the file alone for what depends on the model.
+// A plan for a model, with its default context, and validated. Throws Fault{input}, where =
+// "FILE:LINE", or the file alone for what depends on the model.
 Plan read_plan(const std::string& path, const ModelSpec& spec);
-// As written; a context of 0: none is given.
+// The plan as written; its context is 0 where none is given.
 Plan parse_plan(const std::string& text, const std::string& file);
 
-// What parse_plan reads back as the same plan (epoch excepted: a file has none).
+// parse_plan reads it back as the same plan, but for the epoch, which a file does not have.
 std::string plan_yaml(const Plan& plan);
 
 }  // namespace potluck

@@ -1,3 +1,4 @@
+// Builds a small tree from a YAML parser's events.
 #include "topology/plan/plan_yaml_tree.h"
 
 #include <yaml-cpp/eventhandler.h>
@@ -17,8 +18,9 @@ namespace {
 constexpr size_t kDepthMax = 8;           // a plan has 3
 constexpr size_t kScalarBytesMax = 4096;  // the longest path of an endpoint
 
-[[noreturn]] void refuse(const std::string& why, const std::string& file, int line) {
-  throw Fault(FaultKind::input, why, file + ":" + std::to_string(line));
+[[noreturn]] void refuse(const std::string& why, const std::string& fix, const std::string& file,
+                         int line) {
+  throw Fault(FaultKind::input, why, Fix{fix}, file + ":" + std::to_string(line));
 }
 
 // Builds the tree as the parser goes. `open_` holds the maps and sequences around the place; none
@@ -29,15 +31,15 @@ class TreeBuilder final : public YAML::EventHandler {
   YamlNode take() { return std::move(root_); }
 
   void OnDocumentStart(const YAML::Mark& mark) override {
-    if (++documents_ > 1) refuse("a second document begins here; a file holds one", mark);
+    if (++documents_ > 1) refuse("a second document begins here", "keep one a file", mark);
   }
   void OnDocumentEnd() override {}
   void OnNull(const YAML::Mark& mark, YAML::anchor_t) override {
-    if (expects_key()) refuse("a key is missing before \":\"", mark);
+    if (expects_key()) refuse("a key is missing before \":\"", "write one", mark);
     if (open_.empty() || open_.back()->kind != YamlNode::Kind::map)
-      refuse("nothing stands here; give a value", mark);
+      refuse("a value is missing", "give one", mark);
     const YamlKey& key = open_.back()->keys.back();
-    potluck::refuse("\"" + key.name + "\" has no value; give one or delete it", file_, key.line);
+    potluck::refuse("\"" + key.name + "\" has no value", "give one or delete it", file_, key.line);
   }
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override { refuse_anchor(mark); }
   void OnAnchor(const YAML::Mark& mark, const std::string&) override { refuse_anchor(mark); }
@@ -45,12 +47,11 @@ class TreeBuilder final : public YAML::EventHandler {
                 const std::string& value) override {
     check_tag(tag, mark);
     if (value.size() > kScalarBytesMax)
-      refuse("a value of " + std::to_string(value.size()) + " bytes; at most " +
-                 std::to_string(kScalarBytesMax) + " are read",
-             mark);
+      refuse("a value has " + std::to_string(value.size()) + " bytes",
+             "give at most " + std::to_string(kScalarBytesMax), mark);
     if (std::any_of(value.begin(), value.end(),
                     [](unsigned char c) { return c < 0x20 || c == 0x7F; }))
-      refuse("a value with a line break or control character; write it on one line", mark);
+      refuse("a value has a line break or control character", "write it on one line", mark);
     if (expects_key())
       open_.back()->keys.push_back({value, mark.line + 1});
     else
@@ -68,23 +69,24 @@ class TreeBuilder final : public YAML::EventHandler {
   void OnMapEnd() override { open_.pop_back(); }
 
  private:
-  [[noreturn]] void refuse(const std::string& why, const YAML::Mark& mark) const {
-    potluck::refuse(why, file_, mark.line + 1);
+  [[noreturn]] void refuse(const std::string& why, const std::string& fix,
+                           const YAML::Mark& mark) const {
+    potluck::refuse(why, fix, file_, mark.line + 1);
   }
   [[noreturn]] void refuse_anchor(const YAML::Mark& mark) const {
-    refuse("anchors (&) and aliases (*) are not used here; write the value out", mark);
+    refuse("anchors (&) and aliases (*) are not used here", "write the value out", mark);
   }
   // "?" and "!" are the parser's own, of plain and quoted scalars.
   void check_tag(const std::string& tag, const YAML::Mark& mark) const {
     if (!tag.empty() && tag != "?" && tag != "!")
-      refuse("tags (\"" + tag + "\") are not used here; delete it", mark);
+      refuse("tags (\"" + tag + "\") are not used here", "delete it", mark);
   }
   bool expects_key() const {
     return !open_.empty() && open_.back()->kind == YamlNode::Kind::map &&
            open_.back()->keys.size() == open_.back()->items.size();
   }
   YamlNode& add(YamlNode::Kind kind, const YAML::Mark& mark) {
-    if (expects_key()) refuse("a key must be one word", mark);
+    if (expects_key()) refuse("a key is a list or a map", "it must be one word", mark);
     YamlNode* node = &root_;
     if (!open_.empty()) node = &open_.back()->items.emplace_back();
     node->kind = kind;
@@ -94,7 +96,8 @@ class TreeBuilder final : public YAML::EventHandler {
   void enter(YamlNode::Kind kind, const std::string& tag, const YAML::Mark& mark) {
     check_tag(tag, mark);
     if (open_.size() == kDepthMax)
-      refuse("nested more than " + std::to_string(kDepthMax) + " deep", mark);
+      refuse("the file is nested more than " + std::to_string(kDepthMax) + " deep",
+             "a plan needs 3", mark);
     open_.push_back(&add(kind, mark));
   }
 
@@ -104,17 +107,18 @@ class TreeBuilder final : public YAML::EventHandler {
   int documents_ = 0;
 };
 
-// What the parser would misread or read silently.
+// Refuses text that the parser would misread, or read without a word.
 void check_text(const std::string& text, const std::string& file) {
   std::istringstream lines(text);
   int number = 1;
   for (std::string line; std::getline(lines, line); ++number) {
-    if (!utf8_valid(line)) refuse("not valid UTF-8; save the file as UTF-8", file, number);
+    if (!utf8_valid(line))
+      refuse("this is not valid UTF-8", "save the file as UTF-8", file, number);
     if (line.find('\0') != std::string::npos)
-      refuse("a NUL byte; is this a text file?", file, number);
+      refuse("this line holds a NUL byte", "is this a text file?", file, number);
     const size_t text_at = line.find_first_not_of(' ');
     if (text_at != std::string::npos && line[text_at] == '\t')
-      refuse("a tab; indent with spaces", file, number);
+      refuse("this line begins with a tab", "indent with spaces", file, number);
   }
 }
 
@@ -126,10 +130,10 @@ YamlNode parse_yaml(const std::string& text, const std::string& file) {
   std::istringstream stream(text);
   try {
     YAML::Parser parser(stream);
-    if (!parser.HandleNextDocument(builder)) refuse("the file is empty", file, 1);
+    if (!parser.HandleNextDocument(builder)) refuse("the file is empty", "write a plan", file, 1);
     while (parser.HandleNextDocument(builder)) continue;
   } catch (const YAML::Exception& error) {
-    refuse("not YAML: " + error.msg, file, std::max(error.mark.line, 0) + 1);
+    refuse("this is not YAML: " + error.msg, "", file, std::max(error.mark.line, 0) + 1);
   }
   return builder.take();
 }

@@ -1,6 +1,6 @@
-// A YAML document as a small tree with line numbers; what potluck's files have no use for (anchors,
-// aliases, tags, several documents, deep nesting) is refused while it is read, so nothing can blow
-// up.
+// A YAML document as a small tree with line numbers. Anchors, aliases, tags, several documents and
+// deep nesting, which potluck's files have no use for, are refused while they are read, so that
+// nothing can blow up.
 #pragma once
 
 #include <string>
@@ -22,7 +22,7 @@ struct YamlNode {
   std::vector<YamlNode> items;  // of a map or a sequence
 };
 
-// file: what messages call it. Throws Fault{input, …, "FILE:LINE"}.
+// Messages call the text `file`. Throws Fault{input, …, "FILE:LINE"}.
 YamlNode parse_yaml(const std::string& text, const std::string& file);
 
 }  // namespace potluck

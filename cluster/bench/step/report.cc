@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "topology/base/text.h"
 #include "topology/base/utf8.h"
 #include "topology/plan/cost_model.h"
 

@@ -11,6 +11,7 @@
 #include "topology/base/clock.h"
 #include "topology/base/fault.h"
 #include "topology/base/version.h"
+#include "topology/model/locator.h"
 #include "topology/plan/plan.h"
 
 namespace potluck {

@@ -11,6 +11,7 @@
 #include "backends/make_backend.h"
 #include "shard/head.h"
 #include "topology/base/fault.h"
+#include "topology/model/locator.h"
 
 namespace potluck {
 namespace {

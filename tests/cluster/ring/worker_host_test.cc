@@ -8,6 +8,7 @@
 #include "cluster/ring/worker_processes.h"
 #include "cluster/ring/worker_threads.h"
 #include "topology/base/fault.h"
+#include "topology/model/locator.h"
 #include "transport/make_transport.h"
 
 namespace potluck {

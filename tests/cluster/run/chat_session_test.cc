@@ -10,6 +10,7 @@
 #include "cluster/cli/interrupt.h"
 #include "cluster/ring/ring_plan.h"
 #include "cluster/run/run_flags.h"
+#include "topology/model/locator.h"
 #include "topology/model/model_source.h"
 
 namespace potluck {

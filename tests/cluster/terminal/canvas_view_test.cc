@@ -5,6 +5,7 @@
 
 #include <clocale>
 
+#include "topology/model/locator.h"
 #include "topology/model/model_source.h"
 
 namespace potluck {

@@ -14,6 +14,7 @@
 #include "shard/stage.h"
 #include "tests/contract/backend/backend_contract.h"
 #include "tests/contract/backend/deferred_backend.h"
+#include "topology/model/locator.h"
 #include "topology/model/model_source.h"
 
 namespace potluck {

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "topology/model/locator.h"
 #include "topology/model/model_source.h"
 
 namespace potluck {

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "topology/base/fault.h"
+#include "topology/model/locator.h"
 #include "topology/model/tokenizer_json.h"
 
 namespace potluck {

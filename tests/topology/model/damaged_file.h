@@ -14,6 +14,7 @@
 #include "tests/topology/model/temp_folder.h"
 #include "tests/topology/model/tiny_model.h"
 #include "topology/base/fault.h"
+#include "topology/model/locator.h"
 #include "topology/model/model_source.h"
 
 namespace potluck {
@@ -40,8 +41,8 @@ class DamagedFile : public testing::Test {
       EXPECT_EQ(fault.kind(), FaultKind::input) << fault.what();
       EXPECT_NE(std::string(fault.what()).find("potluck-"), std::string::npos)
           << "no file is named: " << fault.what();
-      std::printf("%s\n", fault.text().c_str());
-      return fault.text();
+      std::printf("%s\n", fault.what());
+      return fault.what();
     }
     return "";
   }

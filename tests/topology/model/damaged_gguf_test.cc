@@ -3,6 +3,7 @@
 #include <random>
 
 #include "tests/topology/model/damaged_file.h"
+#include "topology/model/locator.h"
 
 namespace potluck {
 namespace {
@@ -35,7 +36,7 @@ TEST_F(DamagedFile, GgufMetadataAndTensors) {
       "embedding_length is missing");
   expect(gguf(replaced(good_, "blk.1.attn_q.weight", "blk.1.attn_X.weight")),
          "tensor blk.1.attn_q.weight [64, 64] is missing");
-  expect(gguf(replaced(good_, "blk.1.attn_q.weight", "blk.0.attn_q.weight")), "stands twice");
+  expect(gguf(replaced(good_, "blk.1.attn_q.weight", "blk.0.attn_q.weight")), "appears twice");
   expect(gguf(replaced(good_, "rope_freqs.weight", "rope_freqX.weight")), "rope_freqs.weight [16]");
   Bytes twisted = good_;
   const size_t at = twisted.find("blk.0.ffn_norm.weight") + std::strlen("blk.0.ffn_norm.weight");

@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/topology/model/damaged_file.h"
+#include "topology/model/locator.h"
 
 namespace potluck {
 namespace {
@@ -46,7 +47,7 @@ TEST_F(DamagedFile, SafetensorsConfig) {
   const std::string hidden = "\"hidden_size\":8";
   expect(config(hidden, "\"hidden_size\":\"8\""), "\"hidden_size\" is \"8\"");
   expect(config(hidden, "\"hidden_size\":4294967304"), "\"hidden_size\" is 4294967304");
-  expect(config(hidden, "\"hidden_size\":8,\"hidden_size\":8"), "\"hidden_size\" stands twice");
+  expect(config(hidden, "\"hidden_size\":8,\"hidden_size\":8"), "\"hidden_size\" appears twice");
   expect(config("\"partial_rotary_factor\":0.25", "\"partial_rotary_factor\":1e300"),
          "partial_rotary_factor is 1e+300; it must be 0 to 1");
   expect(config("\"layer_types\":[", "\"layer_types\":[7,"), "\"layer_types\" is 7");
@@ -65,13 +66,13 @@ TEST_F(DamagedFile, SafetensorsDirectory) {
     std::string text = R"({"a":{"dtype":"F32","shape":SHAPE,"data_offsets":OFFSETS}})";
     return replaced(replaced(text, "SHAPE", shape), "OFFSETS", offsets);
   };
-  expect(directory(R"({"a":{},"b":{},"a":{}})"), "\"a\" stands twice");
+  expect(directory(R"({"a":{},"b":{},"a":{}})"), "\"a\" appears twice");
   expect(directory(nested("{\"a\":")), "nested more than 64 deep");
   expect(directory("[]"), "holds a list where an object must be");
   expect(directory("{\"a\":7}"), "\"a\" is 7; it must be an object");
   expect(directory(entry("[-2]", "[0,8]")), "\"shape\" is -2");
   expect(directory(entry("[4611686018427387904,4]", "[0,8]")), "impossible shape");
-  expect(directory(entry("[3]", "[0,8]")), "has 8 bytes; 12 expected");
+  expect(directory(entry("[3]", "[0,8]")), "has 8 bytes, not the 12 that its type takes");
   expect(directory(entry("[2]", "[8,0]")), "past the end of the file");
   expect(directory(entry("[2]", "[0,18446744073709551615]")), "\"data_offsets\" is");
 }
@@ -103,7 +104,7 @@ TEST_F(DamagedFile, SafetensorsIndex) {
   expect(index(nlohmann::json::array()), "\"weight_map\" is a list; it must be an object");
   expect(index(nlohmann::json::object()), "names no file");
   folder_.write("c.safetensors", tiny.tensors);
-  expect(index({{"x", "a.safetensors"}, {"y", "c.safetensors"}}), "stands twice");
+  expect(index({{"x", "a.safetensors"}, {"y", "c.safetensors"}}), "appears twice");
 }
 
 TEST_F(DamagedFile, TokenizerJson) {
@@ -121,7 +122,7 @@ TEST_F(DamagedFile, TokenizerJson) {
   expect(with("\"ab\":9", "\"ab\":-1"), "token \"ab\" has the id -1");
   expect(with("\"ab\":9", "\"ab\":16777215"), "the id 16777215");
   expect(with("\"ab\":9", "\"ab\":1e300"), "\"ab\" is 1e+300; it must be a whole number");
-  expect(with("\"ab\":9", "\"ab\":9,\"ab\":9"), "\"ab\" stands twice");
+  expect(with("\"ab\":9", "\"ab\":9,\"ab\":9"), "\"ab\" appears twice");
   expect(with("\"BPE\"", "\"Unigram\""), "a tokenizer of type Unigram; potluck reads BPE");
   expect(with("[\"a\",\"b\"]", "\"ab\""), "merge \"ab\" is not a pair of tokens");
   expect(with("[\"a\",\"b\"]", "[\"a\"]"), "merge a list is not a pair of tokens");

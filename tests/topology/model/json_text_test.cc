@@ -18,7 +18,7 @@ std::string refusal(const std::function<void()>& read) {
     EXPECT_EQ(fault.kind(), FaultKind::input);
     EXPECT_EQ(fault.where(), "x.json");
     std::printf("%s\n", fault.what());
-    return fault.text();
+    return fault.what();
   }
   return "read";
 }
@@ -54,7 +54,7 @@ TEST(JsonText, DepthHasALimit) {
 }
 
 TEST(JsonText, KeysStandOnce) {
-  expect(refusal(R"({"a":1,"b":{"a":2},"a":3})"), "\"a\" stands twice");
+  expect(refusal(R"({"a":1,"b":{"a":2},"a":3})"), "\"a\" appears twice");
   EXPECT_EQ(refusal(R"([{"a":1},{"a":2}])"), "read");
 }
 

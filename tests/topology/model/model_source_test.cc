@@ -10,6 +10,7 @@
 #include "tests/topology/model/tiny_model.h"
 #include "topology/base/fault.h"
 #include "topology/model/fingerprint.h"
+#include "topology/model/locator.h"
 
 namespace potluck {
 namespace {
@@ -33,7 +34,7 @@ TEST(ModelSource, GgufAndSafetensorsOfOneModelAreTheSameModel) {
     const TensorInfo* other = find_tensor(*a, tensor.name);
     ASSERT_NE(other, nullptr) << tensor.name;
     EXPECT_EQ(other->shape, tensor.shape) << tensor.name;
-    if (other->type != tensor.type) continue;  // norms are converted in the GGUF
+    if (other->type != tensor.type) continue;  // norms are f32 in the GGUF
     EXPECT_EQ(std::memcmp(a->map(*other).get(), b->map(tensor).get(), tensor.bytes), 0)
         << tensor.name;
     ++compared;
@@ -100,7 +101,7 @@ TEST(ModelSource, WhatCannotBeFoundSaysWhatToDo) {
       open_model(locator, {"/nowhere/hub", ""});
     } catch (const Fault& fault) {
       EXPECT_EQ(fault.kind(), FaultKind::input);
-      return fault.text();
+      return std::string(fault.what());
     }
     return std::string("opened");
   };

@@ -8,6 +8,7 @@
 #include "tests/topology/model/tiny_model.h"
 #include "topology/base/fault.h"
 #include "topology/model/fingerprint.h"
+#include "topology/model/locator.h"
 
 namespace potluck {
 namespace {
@@ -26,7 +27,7 @@ class SplitGguf : public testing::Test {
     whole_ = read_gguf(reinterpret_cast<const std::byte*>(bytes_.data()), bytes_.size(), kWhole);
   }
 
-  // Part `part` (from 1) of `parts`: the metadata are in the first, the tensors dealt round.
+  // Part `part` (from 1) of `parts`: the first has the metadata, and the tensors are dealt round.
   std::string part(int part, int parts) const {
     GgufContents contents;
     if (part == 1) contents.metadata = whole_.metadata;

@@ -7,6 +7,8 @@
 
 #include "topology/base/fault.h"
 #include "topology/model/tensor_directory.h"
+#include "topology/model/tensor_table.h"
+#include "topology/plan/plan_check.h"
 
 namespace potluck {
 namespace {
@@ -70,14 +72,11 @@ void pad(std::string& out) {
 std::vector<TensorNeed> needs_of(const ModelSpec& spec) {
   std::vector<TensorNeed> needs = head_tensors(spec);
   for (int i = 0; i < spec.layer_count(); ++i)
-    for (const TensorNeed& need : layer_tensors(spec, i))
-      if (spec.layers[static_cast<size_t>(i)].has_v ||
-          need.name.find("attn_v.") == std::string::npos)
-        needs.push_back(need);
+    for (const TensorNeed& need : layer_tensors(spec, i)) needs.push_back(need);
   return needs;
 }
 
-// Published names in the order of layer_tensors() and head_tensors().
+// A checkpoint's names, written out again so that a slip in the tensor table is seen.
 const char* const kLayerNames[] = {"input_layernorm.weight",
                                    "self_attn.q_proj.weight",
                                    "self_attn.k_proj.weight",
@@ -259,11 +258,12 @@ TinyCheckpoint tiny_checkpoint() {
   for (size_t i = 0; i < head.size(); ++i)
     tensors.emplace_back(std::string("model.decoder.") + kHeadNames[i], head[i].shape);
   for (int layer = 0; layer < s.layer_count(); ++layer) {
-    const auto needs = layer_tensors(s, layer);
     const std::string prefix = "model.decoder.layers." + std::to_string(layer) + ".";
-    for (size_t i = 0; i < std::size(kLayerNames); ++i)
-      if (s.layers[static_cast<size_t>(layer)].has_v || kLayerNames[i] != kLayerNames[3])
-        tensors.emplace_back(prefix + kLayerNames[i], needs[i].shape);
+    const auto needs = layer_tensors(s, layer);
+    size_t next = 0;
+    for (const char* name : kLayerNames)
+      if (s.layers[static_cast<size_t>(layer)].has_v || name != kLayerNames[3])
+        tensors.emplace_back(prefix + name, needs[next++].shape);
   }
   tensors.emplace_back("model.encoder.vision_tower.std_bias", std::vector<int64_t>{3});
   return {

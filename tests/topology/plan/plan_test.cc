@@ -4,8 +4,12 @@
 #include <gtest/gtest.h>
 
 #include "topology/base/fault.h"
+#include "topology/base/text.h"
+#include "topology/model/locator.h"
 #include "topology/model/model_source.h"
 #include "topology/plan/cost_model.h"
+#include "topology/plan/even_partitioner.h"
+#include "topology/plan/plan_check.h"
 
 namespace potluck {
 namespace {
@@ -16,28 +20,29 @@ class PlanTest : public testing::Test {
     try {
       validate(plan, source_->spec());
     } catch (const Fault& fault) {
-      return fault.text();
+      return fault.what();
     }
     return "";
   }
   std::unique_ptr<ModelSource> source_ = open_model("synthetic:nano?layers=6");
-  Plan plan_ = plan_local(source_->spec(), layer_bytes(*source_), 3, {});
+  Plan plan_ = plan_local(source_->spec(), EvenPartitioner(3).layer_counts(*source_));
 };
 
 TEST_F(PlanTest, LocalPlansCoverEveryLayerOnce) {
   for (int stages = 1; stages <= 6; ++stages) {
-    const Plan plan = plan_local(source_->spec(), layer_bytes(*source_), stages, {});
+    const Plan plan = plan_local(source_->spec(), EvenPartitioner(stages).layer_counts(*source_));
     EXPECT_EQ(plan.stage_count(), stages);
     EXPECT_EQ(refusal(plan), "");
   }
-  EXPECT_THROW(plan_local(source_->spec(), layer_bytes(*source_), 7, {}), Fault);
-  EXPECT_THROW(plan_local(source_->spec(), layer_bytes(*source_), 0, {2, 3}), Fault);
+  EXPECT_THROW(EvenPartitioner(7).layer_counts(*source_), Fault);
+  EXPECT_THROW(EvenPartitioner(0).layer_counts(*source_), Fault);
+  EXPECT_THROW(plan_local(source_->spec(), {2, 3}), Fault);
 }
 
 // The largest of the three parts is the least possible, whatever the order of the costs.
 TEST_F(PlanTest, SplitsByBytesNotByCount) {
-  const Plan plan = plan_local(source_->spec(), {9, 1, 1, 1, 1, 1}, 2, {});
-  EXPECT_EQ(plan.stages[0].layers, (LayerRange{0, 1}));
+  EXPECT_EQ(split_evenly({9, 1, 1, 1, 1, 1}, 2), (std::vector<int>{1, 5}));
+  EXPECT_EQ(split_evenly({1, 1, 1, 9, 1, 1}, 3), (std::vector<int>{3, 1, 2}));
 }
 
 TEST_F(PlanTest, GapsOverlapsAndStrangersAreNamed) {
@@ -55,7 +60,7 @@ TEST_F(PlanTest, GapsOverlapsAndStrangersAreNamed) {
   EXPECT_NE(refusal(past).find("0:6"), std::string::npos);
   Plan twins = plan_;
   twins.stages[1].name = twins.stages[0].name;
-  EXPECT_NE(refusal(twins).find("stands twice"), std::string::npos);
+  EXPECT_NE(refusal(twins).find("appears twice"), std::string::npos);
   Plan context = plan_;
   context.ctx_size = 1 << 30;
   EXPECT_NE(refusal(context).find("context is 1073741824"), std::string::npos);

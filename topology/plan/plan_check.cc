@@ -1,0 +1,92 @@
+// Holds a plan to the model and to potluck's limits.
+#include "topology/plan/plan_check.h"
+
+#include <algorithm>
+#include <set>
+
+#include "topology/base/fault.h"
+
+namespace potluck {
+namespace {
+
+constexpr int kContextMax = 1 << 20;
+constexpr int kSessionsMax = 1024;
+constexpr int kSlotsMax = 256;
+
+void check_layers(const Plan& plan, int layers) {
+  int next = 0;
+  for (const WorkerPlan& stage : plan.stages) {
+    const LayerRange r = stage.layers;
+    const std::string who = "stage \"" + stage.name + "\" has layers " + range_text(r);
+    if (r.begin < 0 || r.end <= r.begin || r.end > layers)
+      throw Fault(FaultKind::input, who, Fix{"the model has layers 0:" + std::to_string(layers)});
+    if (r.begin > next)
+      throw Fault(FaultKind::input, who + ", so nobody runs " + range_text({next, r.begin}),
+                  Fix{"let it begin at " + std::to_string(next)});
+    if (r.begin < next)
+      throw Fault(
+          FaultKind::input,
+          who + ", but layers before " + std::to_string(next) + " belong to an earlier stage",
+          Fix{"let it begin at " + std::to_string(next)});
+    next = r.end;
+  }
+  if (next != layers)
+    throw Fault(FaultKind::input, "nobody runs layers " + range_text({next, layers}),
+                Fix{"add a stage, or let \"" + plan.stages.back().name + "\" end at " +
+                    std::to_string(layers)});
+}
+
+// "cpu", "cuda:N" or "hip:N".
+bool is_device(const std::string& device) {
+  const size_t colon = device.find(':');
+  const std::string kind = device.substr(0, colon);
+  if (colon == std::string::npos) return kind == "cpu";
+  const std::string index = device.substr(colon + 1);
+  const bool number = !index.empty() && index.size() <= 3 &&
+                      index.find_first_not_of("0123456789") == std::string::npos;
+  return number && (kind == "cuda" || kind == "hip");
+}
+
+void check_worker(const WorkerPlan& worker, DType stream, std::set<std::string>& names,
+                  std::set<std::string>& endpoints) {
+  if (worker.name.empty() || !names.insert(worker.name).second)
+    throw Fault(FaultKind::input,
+                "the worker name \"" + worker.name + "\" is empty or appears twice",
+                Fix{"give each worker a name of its own"});
+  if (!worker.endpoint.empty() && !endpoints.insert(worker.endpoint).second)
+    throw Fault(FaultKind::input,
+                "worker \"" + worker.name + "\" has endpoint " + worker.endpoint +
+                    ", which another has too",
+                Fix{"give each worker an endpoint of its own"});
+  if (worker.hop != stream && worker.hop != DType::q8_0)
+    throw Fault(FaultKind::input,
+                "worker \"" + worker.name + "\" has hop " + dtype_name(worker.hop),
+                Fix{std::string("it can be the stream's ") + dtype_name(stream) + ", or int8"});
+  if (!is_device(worker.device))
+    throw Fault(FaultKind::input,
+                "worker \"" + worker.name + "\" has device \"" + worker.device + "\"",
+                Fix{"it can be cpu, cuda:N or hip:N"});
+  check_within("the threads of worker \"" + worker.name + "\"", worker.threads, 0, kThreadsMax);
+}
+
+}  // namespace
+
+void validate(const Plan& plan, const ModelSpec& spec) {
+  check_within("the number of stages", plan.stage_count(), 1, kMaxStages);
+  check_within("context", plan.ctx_size, 1, std::min(kContextMax, spec.context_max));
+  check_within("chunk", plan.chunk, 1, kContextMax);
+  check_within("sessions", plan.sessions, 1, kSessionsMax);
+  check_within("slots", plan.slots, 1, kSlotsMax);
+  if (plan.stream != DType::bf16 && plan.stream != DType::f32)
+    throw Fault(FaultKind::input, std::string("stream is ") + dtype_name(plan.stream),
+                Fix{"it can be bf16 or f32"});
+  if (plan.kv != DType::f16 && plan.kv != DType::bf16 && plan.kv != DType::f32)
+    throw Fault(FaultKind::input, std::string("kv is ") + dtype_name(plan.kv),
+                Fix{"it can be f16, bf16 or f32"});
+  std::set<std::string> names, endpoints;
+  check_worker(plan.head, plan.stream, names, endpoints);
+  for (const WorkerPlan& stage : plan.stages) check_worker(stage, plan.stream, names, endpoints);
+  check_layers(plan, spec.layer_count());
+}
+
+}  // namespace potluck
