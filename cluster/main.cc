@@ -9,6 +9,7 @@
 #include <exception>
 #include <filesystem>
 #include <string>
+#include <thread>
 
 #include "cluster/cli/commands.h"
 #include "cluster/cli/fault_line.h"
@@ -60,6 +61,15 @@ void flush_stdout() {
                          "stdout could not be written; is the disk full?");
 }
 
+// Every rank of an MPI job may fail for the same reason: the lowest says so, and its end ends the
+// others before it is their turn.
+void let_lower_ranks_speak() {
+  const char* rank = std::getenv("OMPI_COMM_WORLD_RANK");
+  if (!rank || std::atoi(rank) == 0) return;
+  std::signal(SIGTERM, SIG_DFL);
+  std::this_thread::sleep_for(std::chrono::milliseconds(1500 + 50 * std::atoi(rank)));
+}
+
 int run(int argc, char** argv) {
   CLI::App app("potluck runs DiffusionGemma across whatever machines you have", "potluck");
   app.set_version_flag("--version", potluck::kSoftware);
@@ -79,6 +89,7 @@ int run(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() != 0) {
+      let_lower_ranks_speak();
       std::fprintf(stderr, "%s\n", potluck::usage_line(app, error).c_str());
       return kBadUsage;
     }
@@ -99,10 +110,12 @@ int main(int argc, char** argv) {
   try {
     return run(argc, argv);
   } catch (const potluck::Fault& fault) {
+    let_lower_ranks_speak();
     std::fprintf(stderr, "potluck: %s\n", potluck::fault_line(fault).c_str());
     const int signal = potluck::interrupt_signal();
     return signal ? 128 + signal : potluck::exit_code(fault.kind());
   } catch (const std::exception& error) {
+    let_lower_ranks_speak();
     std::fprintf(stderr, "potluck: %s\n", error.what());
     return kBroken;
   }

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "transport/inproc/inproc.h"
+#include "transport/mpi/mpi.h"
 #include "transport/transport.h"
 
 namespace potluck {
@@ -14,10 +15,11 @@ namespace potluck {
 struct TransportOptions {
   std::shared_ptr<InprocHub> hub;   // inproc: the transports that can reach each other share it
   bool insecure_plaintext = false;  // zmq: see ZmqOptions
+  std::shared_ptr<MpiJob> job;      // mpi: join_mpi_job() gives it
 };
 
-// name: "inproc" or "zmq". Throws Fault{input} for another one, and Fault{world} for one whose
-// library this build lacks.
+// name: "inproc", "zmq" or "mpi". Throws Fault{input} for another one, and for one whose library
+// this build lacks.
 std::unique_ptr<Transport> make_transport(const std::string& name, TransportOptions options);
 
 }  // namespace potluck

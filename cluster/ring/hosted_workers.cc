@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cluster/ring/address.h"
+#include "cluster/ring/mpi_ranks.h"
 #include "cluster/ring/worker_processes.h"
 #include "cluster/ring/worker_threads.h"
 #include "topology/base/check.h"
@@ -52,10 +53,12 @@ std::unique_ptr<WorkerHost> make_host(std::shared_ptr<const ModelSource> source,
 HostedWorkers::HostedWorkers(std::shared_ptr<const ModelSource> source, Plan& plan,
                              const HostSetup& setup)
     : tcp_endpoint_(setup.transport == kInproc ? "" : free_tcp_endpoint(plan)),
-      new_transport_([name = setup.transport,
-                      options = TransportOptions{make_inproc_hub(), setup.insecure_plaintext}] {
-        return make_transport(name, options);
-      }) {
+      new_transport_(
+          [name = setup.transport,
+           options = TransportOptions{make_inproc_hub(), setup.insecure_plaintext, setup.job}] {
+            return make_transport(name, options);
+          }),
+      job_(setup.job) {
   CHECK(setup.transport != kInproc || setup.hosting == Hosting::threads, setup.transport);
   host_ = make_host(std::move(source), setup, new_transport_);
   each_local(plan, [&](const WorkerPlan& worker) {
@@ -78,7 +81,8 @@ std::string HostedWorkers::free_endpoint(const std::string& name) const {
   return tcp_endpoint_.empty() ? "inproc://" + name : tcp_endpoint_;
 }
 
-Fault HostedWorkers::with_last_words(const Fault& fault) {
+Fault HostedWorkers::with_last_words(const Fault& fault, const Plan& plan) {
+  if (job_) return with_missing_ranks(fault, *job_, plan);
   if (fault.kind() != FaultKind::lost) return fault;
   const std::string words = host_->last_words(now() + from_seconds(kLastWordsSeconds));
   return Fault(fault.kind(), fault.text() + (words.empty() ? "" : "; " + words), fault.fix(),

@@ -11,6 +11,7 @@
 #include "topology/base/fault.h"
 #include "topology/model/model_source.h"
 #include "topology/plan/plan.h"
+#include "transport/mpi/mpi.h"
 #include "transport/transport.h"
 
 namespace potluck {
@@ -19,11 +20,12 @@ enum class Hosting { threads, processes };  // of this process, or of this machi
 
 struct HostSetup {
   Hosting hosting = Hosting::threads;
-  std::string transport = "inproc";  // or "zmq"
+  std::string transport = "inproc";  // or "zmq", "mpi"
   std::string program;               // Hosting::processes: the potluck executable
   std::string model;                 // Hosting::processes: the model as -m names it
   int threads = 0;                   // of each worker whose plan does not say; 0: all cores
   bool insecure_plaintext = false;
+  std::shared_ptr<MpiJob> job;  // mpi: this process is its rank 0, and no worker is local
 };
 
 class HostedWorkers final {
@@ -37,8 +39,9 @@ class HostedWorkers final {
   // Where the end called `name` can listen, so that all of the plan's workers reach it.
   std::string free_endpoint(const std::string& name) const;
 
-  // The fault of a lost worker with the worker's last words; any other fault as it is.
-  Fault with_last_words(const Fault& fault);
+  // The fault of a lost worker with the worker's last words, or the names of lost ranks; any other
+  // fault as it is.
+  Fault with_last_words(const Fault& fault, const Plan& plan);
   std::string logs() const { return host_->logs(); }
   void stop() { host_->stop(); }
 
@@ -47,6 +50,7 @@ class HostedWorkers final {
 
   const std::string tcp_endpoint_;  // with the port *; empty: inproc
   const std::function<std::unique_ptr<Transport>()> new_transport_;
+  const std::shared_ptr<MpiJob> job_;
   std::unique_ptr<WorkerHost> host_;
 };
 

@@ -108,8 +108,10 @@ std::optional<Message> RemoteStages::take(Transport& transport, MessageKind kind
   std::optional<Event> event = transport.wait(now() + from_seconds(kTurnSeconds));
   if (!event) return std::nullopt;
   if (event->kind == Event::Kind::down)
-    throw hosts_.with_last_words(Fault(
-        FaultKind::lost, "lost worker " + plan_.worker(event->peer).name + ": " + event->reason));
+    throw hosts_.with_last_words(
+        Fault(FaultKind::lost,
+              "lost worker " + plan_.worker(event->peer).name + ": " + event->reason),
+        plan_);
   const Message& m = event->message;
   if (m.fault) throw Fault(m.fault->kind, m.fault->what, m.fault->where);
   if (event->kind == Event::Kind::woken || m.header.kind != kind) return std::nullopt;

@@ -33,8 +33,10 @@ Ring::Ring(std::shared_ptr<const ModelSource> source, Plan plan, RingSetup setup
                                          pipeline_events(), options);
   apply(pipeline_->start(now()), *transport_);
   run_until([this] { return loaded_ || interrupt_signal() != 0; });
-  if (ring_fault_) throw hosts_.with_last_words(*ring_fault_);
-  if (!loaded_) throw Fault(FaultKind::canceled, "interrupted while the ring was loading");
+  if (ring_fault_) throw hosts_.with_last_words(*ring_fault_, plan_);
+  if (!loaded_)
+    throw hosts_.with_last_words(
+        Fault(FaultKind::canceled, "interrupted while the ring was loading"), plan_);
 }
 
 Ring::~Ring() {
@@ -93,8 +95,8 @@ RequestResult Ring::ask(Request request, PipelineEvents events) {
     return result_ || request_fault_;
   });
   asked_ = {};
-  if (ring_fault_) throw hosts_.with_last_words(*ring_fault_);
-  if (request_fault_) throw *request_fault_;
+  if (ring_fault_) throw hosts_.with_last_words(*ring_fault_, plan_);
+  if (request_fault_) throw hosts_.with_last_words(*request_fault_, plan_);
   return *std::move(result_);
 }
 

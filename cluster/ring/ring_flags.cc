@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 
 #include "cluster/cli/flag_checks.h"
+#include "cluster/ring/mpi_ranks.h"
 #include "topology/base/fault.h"
 #include "topology/plan/plan_yaml.h"
 
@@ -39,9 +40,10 @@ Plan plan_in_file(const ModelSpec& spec, const RingFlags& flags) {
 
 void add_host_flags(CLI::App* command, RingFlags& flags) {
   one_of(command->add_option("--transport", flags.transport,
-                             "what carries messages: zmq (default with --stages or --plan), or "
-                             "inproc, within this process"),
-         {"zmq", "inproc"});
+                             "what carries messages: zmq (default with --stages or --plan), "
+                             "inproc, within this process, or mpi, between the ranks that mpirun "
+                             "starts: a coordinator, a head and the stages"),
+         {"zmq", "inproc", "mpi"});
   one_of(command->add_option("--host", flags.host,
                              "what local workers are: processes (default with zmq) or threads"),
          {"processes", "threads"});
@@ -55,8 +57,10 @@ void add_plan_flags(CLI::App* command, RingFlags& flags) {
           "-c,--ctx-size", flags.options.ctx_size,
           "tokens that a session may hold (default: 8192, or the model's context if less)"),
       "N", 1, kMostInt);
-  whole_number(command->add_option("--stages", flags.options.stages,
-                                   "split the layers over N stages of about the same size"),
+  whole_number(command
+                   ->add_option("--stages", flags.options.stages,
+                                "split the layers over N stages of about the same size")
+                   ->each([&flags](const std::string&) { flags.stages_given = true; }),
                "N", 1, kMaxStages);
   whole_number(command
                    ->add_option("--split", flags.options.split,
@@ -102,6 +106,9 @@ void check_ring_flags(const RingFlags& flags) {
   check_split(flags.options);
   refuse_both(!flags.plan.empty(), flags.transport == "inproc",
               "--transport inproc cannot reach the workers of a --plan; leave one of them out");
+  refuse_both(flags.transport == "mpi", !flags.host.empty() || !flags.plan.empty(),
+              "--transport mpi runs the workers on the ranks that mpirun starts; leave out --host "
+              "and --plan");
   refuse_both(flags.host == "processes", flags.transport == "inproc",
               "--transport inproc carries messages within one process and cannot reach --host "
               "processes; leave one of them out");
@@ -110,7 +117,8 @@ void check_ring_flags(const RingFlags& flags) {
 // Each of --host and --transport follows from the other where only one is given.
 HostSetup host_setup(const RingFlags& flags, int stages) {
   const bool apart = stages > 1 || !flags.plan.empty();
-  const bool processes = !flags.host.empty()        ? flags.host == "processes"
+  const bool processes = flags.transport == "mpi"   ? false
+                         : !flags.host.empty()      ? flags.host == "processes"
                          : !flags.transport.empty() ? flags.transport != "inproc"
                                                     : apart;
   HostSetup setup;
@@ -128,7 +136,9 @@ Plan plan_of(const ModelSource& source, const RingFlags& flags) {
   RingOptions options = flags.options;
   options.f32 = flags.stream == "f32";
   if (flags.precision == "exact") options.precision = Precision::exact;
-  return make_plan(source, options);
+  Plan plan = make_plan(source, options);
+  if (flags.transport == "mpi") place_on_ranks(plan);
+  return plan;
 }
 
 }  // namespace potluck

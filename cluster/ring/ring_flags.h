@@ -17,6 +17,7 @@ struct RingFlags {
   std::string plan;             // a file; empty: a plan is made from the options
   std::string host, transport;  // empty: host_setup() chooses
   std::string stream, precision;
+  bool stages_given = false;
   int threads = 0;
   double step_timeout = 0;
   bool insecure_plaintext = false;

@@ -10,6 +10,7 @@
 #include "cluster/cli/flag_checks.h"
 #include "cluster/cli/interrupt.h"
 #include "cluster/cli/log.h"
+#include "cluster/ring/mpi_ranks.h"
 #include "shard/worker.h"
 #include "topology/base/byte_size.h"
 #include "topology/model/locator.h"
@@ -19,7 +20,8 @@ namespace potluck {
 namespace {
 
 struct Flags {
-  std::string model, listen = "tcp://127.0.0.1:7000", name, device = "cpu", isa, memory;
+  std::string model, listen = "tcp://127.0.0.1:7000", name, device = "cpu", isa, memory,
+                     transport = "zmq";
   int threads = 0;
   bool pin = false;
   bool local = false, insecure_plaintext = false;
@@ -39,7 +41,19 @@ WorkerOptions worker_options(const Flags& flags) {
   return options;
 }
 
+int run_on_rank(Flags flags, const ModelPlaces& places) {
+  const std::shared_ptr<MpiJob> job = join_mpi_job();
+  flags.log.quiet = !flags.log.verbose;
+  set_up_log(flags.log);
+  if (job->rank() == 0)
+    throw Fault(FaultKind::input, "rank 0 of an MPI job coordinates and cannot be a worker",
+                Fix{"start it as: mpirun -np 1 potluck run … : -np 3 potluck worker …, each with "
+                    "--transport mpi"});
+  return work_on_rank(job, open_model(flags.model, places), worker_options(flags));
+}
+
 int run(const Flags& flags, const ModelPlaces& places) {
+  if (flags.transport == "mpi") return run_on_rank(flags, places);
   set_up_log(flags.log);
   Worker worker(open_model(flags.model, places), worker_options(flags));
   const std::unique_ptr<Transport> transport =
@@ -66,6 +80,10 @@ void add_worker(CommandLine& line) {
   sub->add_option("--listen", flags->listen,
                   "where to listen: tcp://HOST:PORT (* is any free port) or ipc:///PATH")
       ->capture_default_str();
+  one_of(sub->add_option("--transport", flags->transport,
+                         "what carries messages: zmq, or mpi, as a rank that mpirun starts")
+             ->capture_default_str(),
+         {"zmq", "mpi"});
   sub->add_option("--name", flags->name, "its name in logs until a plan gives it one");
   sub->add_option("--device", flags->device, "the device that computes: cpu")
       ->capture_default_str();

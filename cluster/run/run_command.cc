@@ -11,6 +11,7 @@
 #include "cluster/cli/commands.h"
 #include "cluster/cli/flag_checks.h"
 #include "cluster/cli/interrupt.h"
+#include "cluster/ring/mpi_ranks.h"
 #include "cluster/run/chat.h"
 #include "cluster/run/prompt.h"
 #include "cluster/run/run_flags.h"
@@ -23,8 +24,9 @@ namespace {
 
 class RunCommand {
  public:
-  RunCommand(const RunFlags& flags, const CommandLine& line)
-      : flags_(flags),
+  RunCommand(const RunFlags& flags, const CommandLine& line, std::shared_ptr<MpiJob> job)
+      : job_(std::move(job)),
+        flags_(flags),
         seed_(seed_or_random(flags.seed)),
         program_(line.program),
         display_(display_of(flags.display, line.surroundings)),
@@ -108,6 +110,7 @@ class RunCommand {
     setup.hosts = host_setup(flags_.ring, plan_.stage_count());
     setup.hosts.program = program_;
     setup.hosts.model = flags_.model;
+    setup.hosts.job = job_;
     setup.step_timeout_seconds = flags_.ring.step_timeout;
     setup.verbose = flags_.log.verbose;
     setup.log = [](const std::string& line) { spdlog::info(line); };
@@ -123,6 +126,7 @@ class RunCommand {
     std::puts(json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
   }
 
+  const std::shared_ptr<MpiJob> job_;  // with --transport mpi
   const RunFlags flags_;
   const uint64_t seed_;
   const std::string program_;
@@ -133,14 +137,29 @@ class RunCommand {
   const Plan plan_;
 };
 
+// What a rank of MPI that is not the coordinator makes of the same flags.
+int work(const RunFlags& flags, const CommandLine& line, const std::shared_ptr<MpiJob>& job) {
+  WorkerOptions options;
+  options.threads = flags.ring.threads;
+  return work_on_rank(job, open_model(flags.model, line.places), options);
+}
+
 int run(RunFlags flags, const CommandLine& line) {
-  flags.log.quiet = flags.display.show == "none";
-  set_up_log(flags.log);
   check_together(flags);
+  RingOptions& ring = flags.ring.options;
+  std::shared_ptr<MpiJob> job;
+  if (flags.ring.transport == "mpi") job = join_mpi_job();
+  const bool is_worker = job && job->rank() > 0;
+  flags.log.quiet = is_worker ? !flags.log.verbose : flags.display.show == "none";
+  set_up_log(flags.log);
+  if (is_worker) return work(flags, line, job);
+  const int wanted = ring.split.empty() ? flags.ring.stages_given * ring.stages
+                                        : static_cast<int>(ring.split.size());
+  if (job) ring.stages = stages_on_ranks(job->size(), wanted);
   if (flags.display.json && RunCommand::is_chat(flags))
     throw Fault(FaultKind::input, "--json needs a prompt; give -p TEXT, -f FILE, or stdin");
   check_utf8(flags.system_prompt, "--system-prompt");
-  RunCommand command(flags, line);
+  RunCommand command(flags, line, job);
   return RunCommand::is_chat(flags) ? command.chat() : command.answer();
 }
 

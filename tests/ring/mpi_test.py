@@ -1,0 +1,150 @@
+"""Rings on the ranks of mpirun: the same ids as without it, on one host and over four network namespaces, and an end in one line."""
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+from rings import POTLUCK, SLOW, answer, wait_until
+
+SKIPPED = 77
+MPIRUN = ("mpirun", "--allow-run-as-root", "--oversubscribe", "--mca", "mpi_yield_when_idle", "1")
+ASK = ("run", "-m", SLOW, "-p", "hello there", "--raw", "-s", "7", "--transport", "mpi")
+SHORT = ("-n", "64", "--steps", "6")
+LONG = ("-n", "900", "--steps", "255", "--show", "text")
+WORKER = ("worker", "-m", SLOW, "--transport", "mpi")
+SPACES = [f"potluck-{os.getpid()}-{i}" for i in range(1, 5)]
+
+
+def mpirun(*words, before=(), **options):
+    return subprocess.Popen([*before, *MPIRUN, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True, **options)  # fmt: skip
+
+
+def ranks_of(run):
+    """Process ids by rank."""
+    text = subprocess.run(["pgrep", "-P", str(run.pid), "potluck"], text=True, capture_output=True).stdout
+    return [int(word) for word in text.split()]
+
+
+def is_alive(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def said(stderr):
+    return [line for line in stderr.splitlines() if line.startswith("potluck: ")]
+
+
+class OneHost(unittest.TestCase):
+    def ids(self, *words, **options):
+        out, err = mpirun(*words, **options).communicate(timeout=100)
+        self.assertTrue(out, err)
+        return json.loads(out)["ids"]
+
+    def refusal(self, run, code):
+        """The one line of a run that cannot work, and the end of all that it started."""
+        pids = [run.pid, *ranks_of(run)]
+        out, err = run.communicate(timeout=100)
+        self.assertEqual((run.returncode, out), (code, ""), err)
+        self.assertEqual(len(said(err)), 1, err)
+        self.assertFalse([pid for pid in pids if is_alive(pid)])
+        return said(err)[0]
+
+    def test_the_ids_are_those_of_the_other_transports(self):
+        expected = answer(*SHORT)["ids"]
+        for transport in ("zmq", "inproc"):
+            self.assertEqual(answer(*SHORT, "--stages", "2", "--transport", transport)["ids"], expected)
+        for ranks in ("3", "4", "5"):
+            self.assertEqual(self.ids("-np", ranks, POTLUCK, *ASK, *SHORT, "--json"), expected)
+        self.assertEqual(self.ids("-np", "1", POTLUCK, *ASK, *SHORT, "--json", ":", "-np", "3", POTLUCK, *WORKER),
+                         expected)  # fmt: skip
+
+    def test_a_killed_rank_ends_the_job_in_one_line(self):
+        for victim, name in ((1, "head (rank 1)"), (2, "stage 0 (rank 2)"), (3, "stage 1 (rank 3)")):
+            with self.subTest(name), tempfile.TemporaryFile("w+") as err:
+                run = subprocess.Popen([*MPIRUN, "-np", "4", POTLUCK, *ASK, *LONG], stdin=subprocess.DEVNULL,
+                                       stdout=subprocess.DEVNULL, stderr=err)  # fmt: skip
+                wait_until(lambda: err.seek(0) == 0 and "first step" in err.read(), "the first step")
+                pids = ranks_of(run)
+                self.assertEqual(len(pids), 4)
+                os.kill(pids[victim], signal.SIGKILL)
+                since = time.monotonic()
+                self.assertNotEqual(run.wait(60), 0)
+                wait_until(lambda: not any(is_alive(pid) for pid in pids), "the ranks to end", 3)
+                seconds = time.monotonic() - since
+                err.seek(0)
+                text = err.read()
+                self.assertEqual(len(said(text)), 1, text)
+                self.assertIn(f"lost {name}", said(text)[0])
+                self.assertLess(seconds, 3)
+                print(f"killed {name}: ended after {seconds:.2f} s")
+
+    def test_a_wrong_number_of_ranks_is_one_line(self):
+        line = self.refusal(mpirun("-np", "4", POTLUCK, *ASK, "--stages", "3"), 2)
+        for part in ("need 5 ranks", "has 4", "mpirun -np 5"):
+            self.assertIn(part, line)
+
+    def test_without_mpirun_it_says_how_to_start(self):
+        done = subprocess.run([POTLUCK, *ASK], stdin=subprocess.DEVNULL, text=True, capture_output=True)
+        self.assertEqual(done.returncode, 2)
+        self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+        self.assertIn("mpirun -np 3 potluck run", done.stderr)
+
+    def test_what_all_ranks_cannot_do_is_said_once(self):
+        line = self.refusal(mpirun("-np", "4", POTLUCK, "run", "-m", "nowhere.gguf", "-p", "hi", "--transport", "mpi"), 2)
+        self.assertIn("nowhere.gguf", line)
+        self.assertIn("--nonsense", self.refusal(mpirun("-np", "4", POTLUCK, *ASK, "--nonsense"), 2))
+
+    def test_rank_0_is_no_worker(self):
+        self.assertIn("rank 0", self.refusal(mpirun("-np", "2", POTLUCK, *WORKER), 2))
+
+
+@unittest.skipUnless(os.geteuid() == 0 and shutil.which("ip"), "network namespaces need root and iproute2")
+class FourMachines(unittest.TestCase):
+    def ip(self, *words):
+        return subprocess.run(["ip", *words], capture_output=True, text=True)
+
+    def setUp(self):
+        for name in SPACES:
+            self.addCleanup(self.ip, "netns", "delete", name)
+            if self.ip("netns", "add", name).returncode or self.ip("netns", "exec", name, "true").returncode:
+                self.skipTest("network namespaces cannot be made here")
+            self.ip("-n", name, "link", "set", "lo", "up")
+        hub = SPACES[0]
+        self.ip("-n", hub, "link", "add", "hub", "type", "bridge")
+        self.ip("-n", hub, "address", "add", "10.9.0.1/24", "dev", "hub")
+        self.ip("-n", hub, "link", "set", "hub", "up")
+        for i, name in enumerate(SPACES[1:], 2):
+            self.ip("link", "add", f"port{i}", "netns", hub, "type", "veth", "peer", "name", "wire", "netns", name)
+            self.ip("-n", hub, "link", "set", f"port{i}", "master", "hub", "up")
+            self.ip("-n", name, "address", "add", f"10.9.0.{i}/24", "dev", "wire")
+            self.ip("-n", name, "link", "set", "wire", "up")
+
+    def test_the_ids_are_the_same_over_four_namespaces(self):
+        with tempfile.TemporaryDirectory() as folder:
+            agent = pathlib.Path(folder, "agent")
+            agent.write_text(f'#!/bin/sh\nhost=$1\nshift\nexec ip netns exec potluck-{os.getpid()}-${{host##*.}} sh -c "$*"\n')
+            agent.chmod(0o755)
+            net = [word for of in ("btl", "oob") for word in ("--mca", f"{of}_tcp_if_include", "10.9.0.0/24")]
+            hosts = ",".join(f"10.9.0.{i}:1" for i in range(1, 5))
+            run = mpirun("--mca", "plm_rsh_agent", str(agent), *net, "--host", hosts, "-np", "4", POTLUCK, *ASK, *SHORT,
+                         "--json", before=("ip", "netns", "exec", SPACES[0]))  # fmt: skip
+            out, err = run.communicate(timeout=100)
+            self.assertTrue(out, err)
+            self.assertEqual(json.loads(out)["ids"], answer(*SHORT)["ids"])
+
+
+if __name__ == "__main__":
+    help_text = subprocess.run([POTLUCK, *ASK], stdin=subprocess.DEVNULL, text=True, capture_output=True).stderr
+    if not shutil.which("mpirun") or "without MPI" in help_text:
+        print("skipped: there is no mpirun, or potluck was built without MPI")
+        sys.exit(SKIPPED)
+    unittest.main()
