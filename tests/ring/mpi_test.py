@@ -127,18 +127,24 @@ class FourMachines(unittest.TestCase):
             self.ip("-n", hub, "link", "set", f"port{i}", "master", "hub", "up")
             self.ip("-n", name, "address", "add", f"10.9.0.{i}/24", "dev", "wire")
             self.ip("-n", name, "link", "set", "wire", "up")
+        for name in SPACES[1:]:
+            wait_until(lambda: "state UP" in self.ip("-n", name, "link", "show", "wire").stdout, "the wires")
+        wait_until(lambda: "state UP" in self.ip("-n", hub, "link", "show", "hub").stdout, "the hub")
 
     def test_the_ids_are_the_same_over_four_namespaces(self):
         with tempfile.TemporaryDirectory() as folder:
             agent = pathlib.Path(folder, "agent")
-            agent.write_text(f'#!/bin/sh\nhost=$1\nshift\nexec ip netns exec potluck-{os.getpid()}-${{host##*.}} sh -c "$*"\n')
+            # Each machine has its own folder for temporary files, which daemons clear away when they end.
+            agent.write_text(f"#!/bin/sh\nhost=${{1##*.}}\nshift\nexport TMPDIR={folder}/$host\nmkdir -p $TMPDIR\n"
+                             f'exec ip netns exec potluck-{os.getpid()}-$host sh -c "$*"\n')  # fmt: skip
             agent.chmod(0o755)
             net = [word for of in ("btl", "oob") for word in ("--mca", f"{of}_tcp_if_include", "10.9.0.0/24")]
             hosts = ",".join(f"10.9.0.{i}:1" for i in range(1, 5))
             run = mpirun("--mca", "plm_rsh_agent", str(agent), *net, "--host", hosts, "-np", "4", POTLUCK, *ASK, *SHORT,
-                         "--json", before=("ip", "netns", "exec", SPACES[0]))  # fmt: skip
+                         "--json", before=("ip", "netns", "exec", SPACES[0]),
+                         env={**os.environ, "TMPDIR": folder})  # fmt: skip
             out, err = run.communicate(timeout=100)
-            self.assertTrue(out, err)
+            self.assertTrue(out.startswith("{"), out + err)
             self.assertEqual(json.loads(out)["ids"], answer(*SHORT)["ids"])
 
 

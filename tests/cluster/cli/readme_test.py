@@ -16,6 +16,8 @@ SETS_UP = {"cluster/quickstart", "tests/run"}  # each builds potluck: this very 
 HUB_FILE = "models--unsloth--diffusiongemma-26B-A4B-it-GGUF/snapshots/1/diffusiongemma-26B-A4B-it-Q4_K_M.gguf"
 COMMANDS = [("run",), ("worker",), ("inspect",), ("tokenize",), ("verify",), ("demo",), ("bench", "demo"), ("bench", "step")]
 OTHER_TEST = "On two machines"  # tests/ring/two_machines_test.py
+# Lets mpirun start four ranks where there are two cores, and as root.
+MPIRUN_HERE = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_rmaps_base_oversubscribe": "1"}
 
 
 def sections():
@@ -61,7 +63,8 @@ class Readme(unittest.TestCase):
                     with self.subTest(line=line):
                         done = subprocess.run(["bash", "-ec", line], cwd=place, capture_output=True, timeout=300,
                                               stdin=subprocess.DEVNULL, check=False,
-                                              env={**os.environ, "PATH": path, "HF_HUB_CACHE": str(place / "hub")})
+                                              env={**os.environ, **MPIRUN_HERE, "PATH": path,
+                                                   "HF_HUB_CACHE": str(place / "hub")})  # fmt: skip
                         self.assertEqual(done.returncode, 0, done.stderr.decode())
                         self.assertTrue(done.stdout)
                         ran += 1
