@@ -19,7 +19,7 @@ int stages_on_ranks(int ranks, int wanted);
 // Puts each worker of the plan on its rank.
 void place_on_ranks(Plan& plan);
 
-// What a rank that is not 0 does until the coordinator is done with it; returns the exit code.
+// A rank that is not 0 runs this until the coordinator is done with it; returns the exit code.
 // Signals that ask to end are left to rank 0, which finds out why they came.
 int work_on_rank(const std::shared_ptr<MpiJob>& job, std::shared_ptr<const ModelSource> source,
                  WorkerOptions options);

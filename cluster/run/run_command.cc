@@ -137,7 +137,7 @@ class RunCommand {
   const Plan plan_;
 };
 
-// What a rank of MPI that is not the coordinator makes of the same flags.
+// A rank of MPI that is not the coordinator works by the same flags.
 int work(const RunFlags& flags, const CommandLine& line, const std::shared_ptr<MpiJob>& job) {
   WorkerOptions options;
   options.threads = flags.ring.threads;

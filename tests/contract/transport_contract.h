@@ -1,5 +1,5 @@
-// What transport.h promises, as two suites: what every transport keeps
-// (transport_contract_test.cc), and what those keep that dial and listen while they run
+// The promises of transport.h as two suites: those that every transport keeps
+// (transport_contract_test.cc), and those that transports keep that dial and listen while they run
 // (dialing_contract_test.cc). Each runs on every TransportKind that transport_kinds.h lists. A test
 // has two or three parties, which its own thread drives in turn; none measures time.
 #pragma once

@@ -38,10 +38,10 @@ def check_fragments(path, source):
 
 
 def check_opening(path, text):
-    """The first line of a source says what it does; a sentence has more than a word or two, and a full stop."""
+    """The first line of a source says what it does; a sentence has more than two words, and a full stop."""
     first = re.match(r"(//[^\n]*\n)+", text)
     said = re.sub(r"^// ?", "", first[0], flags=re.M).strip() if first else ""
-    if len(said.split()) < 4 or not re.search(r"\.(\s|$|\))", said):
+    if len(said.split()) < 3 or not re.search(r"\.(\s|$|\))", said):
         yield f"{path}:1: the source does not open with a sentence that says what it does"
 
 

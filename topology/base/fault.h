@@ -35,8 +35,8 @@ enum class Setting : uint8_t {
 };
 inline constexpr Setting kLastSetting = Setting::plain_links;
 
-// What would help, in words for a person who may have no command line. A setting is named last, so
-// that its flag can follow.
+// A way out, in words for a person who may have no command line. A setting is named last, so that
+// its flag can follow.
 struct Fix {
   std::string text;
   Setting setting = Setting::none;

@@ -29,7 +29,7 @@ void check_need(const TensorNeed& need, const ByName& by_name, const std::string
   if (found->second->shape != need.shape)
     throw Fault(FaultKind::input,
                 "tensor " + name + " has shape " + found->second->shape_text() +
-                    ", the metadata asks for " + shape_text(need.shape),
+                    ", the metadata says " + shape_text(need.shape),
                 Fix{kAgain}, file);
 }
 

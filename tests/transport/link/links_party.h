@@ -1,4 +1,4 @@
-// What the tests of links share: a record of what links ask for, in lines that a test can expect,
+// The tests of links share a record of what links ask for, in lines that a test can expect,
 // and verbs for what a party orders, hears and waits for in made-up time.
 #pragma once
 

@@ -1,5 +1,5 @@
-// What MPI's pipe promises beyond the contract: ranks that send what cannot be read, and ranks that
-// do not answer.
+// MPI's pipe promises more than the contract: it withstands ranks that send what cannot be read,
+// and ranks that do not answer.
 #include <gmock/gmock.h>
 
 #include "tests/contract/transport_contract.h"

@@ -74,7 +74,7 @@ class Parcels final {
     message.payload = own_payload(std::move(payload));
     return message;
   }
-  // What `work` gives back, or throws, for the other end.
+  // Tells the other end what `work` gives back or throws.
   template <typename Work>
   void put_outcome(const Work& work) {
     std::string text;

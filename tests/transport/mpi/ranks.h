@@ -34,7 +34,7 @@ class Ranks final {
   std::vector<bool> taken_;
 };
 
-// What the other ranks do until rank 0 is done.
+// The other ranks run this until rank 0 is done.
 void serve_rank(const std::shared_ptr<MpiJob>& job);
 
 }  // namespace potluck
