@@ -1,63 +1,57 @@
+// One request, step by step: encode what the session lacks, denoise a canvas, commit it, go on.
 #include "coordinator/generation.h"
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 #include <utility>
 
 #include "coordinator/canvas.h"
+#include "topology/base/check.h"
 
 namespace potluck {
 namespace {
 
-void check_request(const Request& request, int kv_length, const ModelSpec& spec, const Plan& plan) {
-  if (request.prompt.empty() && kv_length == 0)
-    throw Fault(FaultKind::input, "the prompt is empty", Fix{"give at least one token"});
-  if (request.max_tokens < 1)
-    throw Fault(FaultKind::input,
-                "cannot generate " + std::to_string(request.max_tokens) + " tokens");
-  check_prompt_fits(static_cast<size_t>(kv_length) + request.prompt.size(), spec.canvas,
-                    plan.ctx_size);
-  for (int32_t id : request.prompt)
-    if (id < 0 || id >= spec.vocab)
-      throw Fault(FaultKind::input, "prompt id " + std::to_string(id) +
-                                        " is outside the vocabulary of " +
-                                        std::to_string(spec.vocab));
+// What comes back becomes the next canvas, the answer and the report's names, so it is checked.
+void check_candidates(const Candidates& candidates, const std::vector<Hop>& hops,
+                      const ModelSpec& spec, const Plan& plan) {
+  const auto in_vocabulary = [&](int32_t id) { return id >= 0 && id < spec.vocab; };
+  if (!std::all_of(candidates.argmax.begin(), candidates.argmax.end(), in_vocabulary) ||
+      !std::all_of(candidates.sample.begin(), candidates.sample.end(), in_vocabulary))
+    throw Fault(FaultKind::refused,
+                "candidates hold an id outside the vocabulary of " + std::to_string(spec.vocab));
+  for (float entropy : candidates.entropy)
+    if (!std::isfinite(entropy))
+      throw Fault(FaultKind::refused, "candidates hold an entropy that is not finite");
+  for (const Hop& hop : hops)
+    if (hop.peer < kHeadPeer || hop.peer >= stage_peer(plan.stage_count()))
+      throw Fault(FaultKind::refused, "candidates passed peer " + std::to_string(hop.peer) +
+                                          ", which the plan does not have");
 }
 
 }  // namespace
 
-void check_prompt_fits(size_t prompt, int canvas, int ctx_size) {
-  const size_t need = prompt + static_cast<size_t>(canvas);
-  if (need <= static_cast<size_t>(ctx_size)) return;
-  throw Fault(FaultKind::input,
-              "the prompt has " + std::to_string(prompt) + " tokens; with a canvas of " +
-                  std::to_string(canvas) + " it needs a context of " + std::to_string(need) +
-                  ", this one has " + std::to_string(ctx_size),
-              Fix{"raise the context", Setting::context});
-}
-
-Generation::Generation(uint64_t id, uint64_t session, int kv_length, Request request,
-                       const ModelSpec& spec, const Plan& plan)
+Generation::Generation(uint64_t id, Session& session, Request request, const ModelSpec& spec,
+                       const Plan& plan)
     : spec_(spec),
       plan_(plan),
       id_(id),
       session_(session),
       request_(std::move(request)),
       sampler_(make_entropy_bound_sampler(request_.generation)),
-      end_ids_(request_.generation.eos_ids),
-      kv_length_(kv_length),
+      sent_(session.kv_length),
       key_{request_.seed, request_.answer, 0, 0} {
-  check_request(request_, kv_length, spec, plan);
-  pending_ = request_.prompt;
-  result_.session = session;
-  if (pending_.empty()) begin_canvas();
+  CHECK(continues(session, request_.prompt), session.id, session.ids.size());
+  result_.session = session.id;
+  result_.reused = session.kv_length;
+  session_.ids = request_.prompt;
 }
 
 std::string Generation::waiting_for() const {
   if (phase_ == Phase::denoise)
     return "step " + std::to_string(key_.step) + " of canvas " + std::to_string(key_.canvas);
-  return "tokens " + std::to_string(kv_length_) + " to " +
-         std::to_string(kv_length_ - acknowledged_ + sent_) + " of the encode";
+  return "tokens " + std::to_string(session_.kv_length) + " to " + std::to_string(sent_) +
+         " of the encode";
 }
 
 Message Generation::message(MessageKind kind, int first, std::span<const int32_t> ids) const {
@@ -65,7 +59,7 @@ Message Generation::message(MessageKind kind, int first, std::span<const int32_t
   Header& h = m.header;
   h.kind = kind;
   h.destination = kHeadPeer;
-  h.session = session_;
+  h.session = session_.id;
   h.key = key_;
   h.attempt = static_cast<uint32_t>(id_);
   h.kv_length_before = h.first_position = first;
@@ -74,42 +68,56 @@ Message Generation::message(MessageKind kind, int first, std::span<const int32_t
   return m;
 }
 
-void Generation::pump(Time now, std::vector<Message>& out) {
-  if (!begun_) started_ = waiting_since_ = now;
-  begun_ = true;
-  if (phase_ == Phase::denoise && !step_in_flight_) return send_step(now, out);
-  const int total = static_cast<int>(pending_.size());
+void Generation::pump(Time now, const RequestEvents& events, std::vector<Message>& out) {
+  if (!std::exchange(begun_, true)) begin(now, events);
+  if (phase_ == Phase::encode) send_chunks(out);
+  if (phase_ == Phase::denoise && !step_in_flight_) send_step(now, out);
+}
+
+void Generation::begin(Time now, const RequestEvents& events) {
+  started_ = waiting_since_ = now;
+  report_encode(events);
+  if (session_.kv_length == static_cast<int>(session_.ids.size())) begin_canvas();
+}
+
+void Generation::send_chunks(std::vector<Message>& out) {
+  const int total = static_cast<int>(session_.ids.size());
   const int unanswered_max = plan_.slots * plan_.chunk;
-  while (phase_ == Phase::encode && sent_ < total &&
-         sent_ - acknowledged_ + std::min(plan_.chunk, total - sent_) <= unanswered_max) {
+  while (sent_ < total) {
     const int rows = std::min(plan_.chunk, total - sent_);
-    const int base = kv_length_ - acknowledged_;
-    out.push_back(message(
-        MessageKind::encode, base + sent_,
-        std::span(pending_).subspan(static_cast<size_t>(sent_), static_cast<size_t>(rows))));
+    if (sent_ - session_.kv_length + rows > unanswered_max) return;
+    const auto chunk =
+        std::span(session_.ids).subspan(static_cast<size_t>(sent_), static_cast<size_t>(rows));
+    out.push_back(message(MessageKind::encode, sent_, chunk));
     sent_ += rows;
     out.back().header.last = sent_ == total;
   }
 }
 
 void Generation::send_step(Time now, std::vector<Message>& out) {
-  Message m = message(MessageKind::denoise, kv_length_, canvas_);
+  Message m = message(MessageKind::denoise, session_.kv_length, canvas_);
   m.header.temperature = sampler_->temperature(static_cast<int>(key_.step));
   out.push_back(std::move(m));
   step_in_flight_ = true;
   step_started_ = waiting_since_ = now;
 }
 
-void Generation::encode_done(Time now, const Header& header, const PipelineEvents& events) {
-  if (phase_ != Phase::encode || header.kv_length_before != kv_length_)
-    throw Fault(FaultKind::refused, "an encode of " + std::to_string(header.kv_length_before) +
+void Generation::report_encode(const RequestEvents& events) const {
+  if (key_.canvas == 0 && events.encoding)
+    events.encoding({id_, session_.kv_length - result_.reused,
+                     static_cast<int>(session_.ids.size()) - result_.reused});
+}
+
+void Generation::encode_done(Time now, const Header& header, const RequestEvents& events) {
+  if (phase_ != Phase::encode || header.kv_length_before != session_.kv_length || header.rows < 1 ||
+      header.rows > sent_ - session_.kv_length)
+    throw Fault(FaultKind::refused, "an encode of " + std::to_string(header.rows) +
+                                        " tokens from " + std::to_string(header.kv_length_before) +
                                         " was answered when " + waiting_for() + " were awaited");
-  kv_length_ += header.rows;
-  acknowledged_ += header.rows;
+  session_.kv_length += header.rows;
   waiting_since_ = now;
-  const int total = static_cast<int>(pending_.size());
-  if (key_.canvas == 0 && events.encoding) events.encoding(acknowledged_, total);
-  if (acknowledged_ < total) return;
+  report_encode(events);
+  if (session_.kv_length < static_cast<int>(session_.ids.size())) return;
   if (key_.canvas == 0) result_.encode_seconds = seconds(now - started_);
   begin_canvas();
 }
@@ -121,10 +129,11 @@ void Generation::begin_canvas() {
   sampler_->begin_canvas();
 }
 
-void Generation::candidates(Time now, const Message& message, const PipelineEvents& events) {
+void Generation::candidates(Time now, const Message& message, const RequestEvents& events) {
   const Header& h = message.header;
   if (phase_ != Phase::denoise || !step_in_flight_ || h.key != key_) return;
   const Candidates c = decode_candidates(message.payload, spec_.canvas);
+  check_candidates(c, h.hops, spec_, plan_);
   const StepDecision decision = sampler_->decide(c, renoise_ids(key_, spec_.canvas, spec_.vocab));
   step_in_flight_ = false;
   waiting_since_ = now;
@@ -135,38 +144,48 @@ void Generation::candidates(Time now, const Message& message, const PipelineEven
   home.payload_bytes = message.payload.bytes;
   home.header_bytes = message.wire_header_bytes;
   result_.last_hops.push_back(home);
-  if (events.step)
-    events.step({session_, static_cast<int>(key_.canvas), static_cast<int>(key_.step),
-                 sampler_->max_steps(), h.temperature, &c, &decision, result_.step_ms.back(),
-                 h.hops});
+  report_step(h, c, decision, events);
   ++key_.step;
   canvas_ = decision.next;
   if (decision.stop || static_cast<int>(key_.step) == sampler_->max_steps())
     commit(c.argmax, events);
 }
 
+void Generation::report_step(const Header& header, const Candidates& candidates,
+                             const StepDecision& decision, const RequestEvents& events) {
+  if (!events.step) return;
+  StepReport report;
+  report.request = id_;
+  report.session = session_.id;
+  report.canvas = static_cast<int>(key_.canvas);
+  report.step = static_cast<int>(key_.step);
+  report.max_steps = sampler_->max_steps();
+  report.temperature = header.temperature;
+  report.candidates = &candidates;
+  report.decision = &decision;
+  report.step_ms = result_.step_ms.back();
+  report.hops = header.hops;
+  events.step(report);
+}
+
 // The argmax canvas of the last step is the answer's; it is encoded before the next canvas begins.
-void Generation::commit(const std::vector<int32_t>& argmax, const PipelineEvents& events) {
+void Generation::commit(const std::vector<int32_t>& argmax, const RequestEvents& events) {
   std::vector<int32_t> canvas = argmax;
-  const int end = pad_after_end(canvas, end_ids_, request_.generation.pad_id);
+  const int end = pad_after_end(canvas, request_.generation.eos_ids, request_.generation.pad_id);
   const size_t room = static_cast<size_t>(request_.max_tokens) - result_.ids.size();
   const size_t length = end >= 0 ? static_cast<size_t>(end) + 1 : canvas.size();
-  const size_t emitted = std::min(length, room);
-  result_.ids.insert(result_.ids.end(), canvas.begin(),
-                     canvas.begin() + static_cast<long>(emitted));
-  result_.uncommitted.assign(canvas.begin(), canvas.begin() + static_cast<long>(emitted));
+  const auto emitted = std::span(canvas).first(std::min(length, room));
+  result_.ids.insert(result_.ids.end(), emitted.begin(), emitted.end());
   result_.steps.push_back(static_cast<int>(key_.step));
-  result_.stopped_by_end_id = end >= 0 && emitted == length;
-  if (events.canvas_done) events.canvas_done(id_, result_.uncommitted);
-  const bool fits = kv_length_ + 2 * spec_.canvas <= plan_.ctx_size;
+  result_.stopped_by_end_id = end >= 0 && emitted.size() == length;
+  if (events.canvas_done) events.canvas_done({id_, emitted});
+  const bool fits = session_.kv_length + 2 * spec_.canvas <= plan_.ctx_size;
   const bool full = static_cast<int>(result_.ids.size()) >= request_.max_tokens;
   if (end >= 0 || full || !fits) {
     phase_ = Phase::finished;
     return;
   }
-  pending_ = canvas;
-  sent_ = acknowledged_ = 0;
-  result_.uncommitted.clear();
+  session_.ids.insert(session_.ids.end(), canvas.begin(), canvas.end());
   ++key_.canvas;
   key_.step = 0;
   phase_ = Phase::encode;
@@ -175,7 +194,7 @@ void Generation::commit(const std::vector<int32_t>& argmax, const PipelineEvents
 RequestResult Generation::result(Time now) const {
   RequestResult result = result_;
   result.total_seconds = seconds(now - started_);
-  result.kv_length = kv_length_;
+  result.kv_length = session_.kv_length;
   return result;
 }
 

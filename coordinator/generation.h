@@ -1,60 +1,65 @@
 // Generation: one request from prompt to answer: which message comes next, and what each reply
-// means. (model.md §6.1) Owned by a Pipeline; knows nothing of links.
+// means. (shard/MODEL.md §6.1) A Pipeline owns it; it knows nothing of links.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
-#include "coordinator/pipeline.h"
+#include "coordinator/request.h"
+#include "coordinator/session.h"
+#include "topology/base/clock.h"
 
 namespace potluck {
 
 class Generation final {
  public:
-  // kv_length: tokens the session holds already. Throws Fault{input}: empty prompt, prompt past the
-  // context, max_tokens < 1, an id outside the vocabulary.
-  Generation(uint64_t id, uint64_t session, int kv_length, Request request, const ModelSpec& spec,
+  // request: has passed check_request(). session: holds a beginning of the prompt, and outlives
+  // this. Throws as make_entropy_bound_sampler() does, with the session as it was.
+  Generation(uint64_t id, Session& session, Request request, const ModelSpec& spec,
              const Plan& plan);
 
   uint64_t id() const { return id_; }
-  uint64_t session() const { return session_; }
+  uint64_t session() const { return session_.id; }
   const Request& request() const { return request_; }
   bool finished() const { return phase_ == Phase::finished; }
   Time waiting_since() const { return waiting_since_; }
-  // "step 3 of canvas 0", "the prompt's tokens 512 to 768"; for messages.
+  // "step 3 of canvas 0", "tokens 512 to 768 of the encode"; for messages.
   std::string waiting_for() const;
 
   // Appends what may be sent now; never more than plan.slots unanswered.
-  void pump(Time now, std::vector<Message>& out);
-  void encode_done(Time now, const Header& header, const PipelineEvents& events);
-  // Throws Fault{refused} if the payload is not a canvas of candidates.
-  void candidates(Time now, const Message& message, const PipelineEvents& events);
+  void pump(Time now, const RequestEvents& events, std::vector<Message>& out);
+  // Both throw Fault{refused} for a reply that cannot be one to this request.
+  void encode_done(Time now, const Header& header, const RequestEvents& events);
+  void candidates(Time now, const Message& message, const RequestEvents& events);
 
-  int kv_length() const { return kv_length_; }
   RequestResult result(Time now) const;
 
  private:
   enum class Phase { encode, denoise, finished };
 
+  void begin(Time now, const RequestEvents& events);
   Message message(MessageKind kind, int first, std::span<const int32_t> ids) const;
-  void begin_canvas();
+  void send_chunks(std::vector<Message>& out);
   void send_step(Time now, std::vector<Message>& out);
-  void commit(const std::vector<int32_t>& argmax, const PipelineEvents& events);
+  void report_encode(const RequestEvents& events) const;
+  void report_step(const Header& header, const Candidates& candidates, const StepDecision& decision,
+                   const RequestEvents& events);
+  void begin_canvas();
+  void commit(const std::vector<int32_t>& argmax, const RequestEvents& events);
 
   const ModelSpec& spec_;
   const Plan& plan_;
-  const uint64_t id_, session_;
-  Request request_;
-  std::unique_ptr<Sampler> sampler_;
-  std::vector<int32_t> end_ids_;
+  const uint64_t id_;
+  Session& session_;
+  const Request request_;
+  const std::unique_ptr<Sampler> sampler_;
 
   Phase phase_ = Phase::encode;
-  std::vector<int32_t> pending_;  // being encoded: the prompt, or a finished canvas
-  int sent_ = 0, acknowledged_ = 0;
-  int kv_length_;
+  int sent_;     // of session_.ids
+  StepKey key_;  // of the step that is on its way, or comes next
   std::vector<int32_t> canvas_;
-  StepKey key_;  // of the step that is next, or in flight
   bool step_in_flight_ = false;
   Time started_{}, step_started_{}, waiting_since_{};
   bool begun_ = false;

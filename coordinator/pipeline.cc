@@ -1,10 +1,12 @@
+// The pipeline's state: requests that wait and run, their sessions, and the ring under them.
 #include "coordinator/pipeline.h"
 
 #include <algorithm>
 #include <deque>
-#include <optional>
+#include <map>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "coordinator/generation.h"
 #include "topology/base/check.h"
@@ -20,108 +22,148 @@ constexpr double kFirstStepSeconds = 1800;  // nothing is known of the ring's sp
 }  // namespace
 
 struct Pipeline::State {
-  struct Peer {
-    bool up = false, ready = false;
-  };
   struct Queued {
     uint64_t id;
     Request request;
   };
-  enum class Phase { idle, connecting, loading, running, ended };
+  enum class Phase { idle, starting, running, ended };
 
-  State(const ModelSpec& model_spec, Plan the_plan) : spec(model_spec), plan(std::move(the_plan)) {}
+  State(const ModelSpec& model_spec, Fingerprint model, PipelineEvents listeners,
+        PipelineOptions wishes)
+      : spec(model_spec),
+        events(std::move(listeners)),
+        options(wishes),
+        spec_digest(model.spec),
+        ring(std::move(model), wishes.load_timeout_seconds, events.start) {
+    plan.epoch = 0;  // every plan's is greater
+  }
 
   const ModelSpec& spec;
+  const PipelineEvents events;
+  const PipelineOptions options;
+  const Digest spec_digest;
+  RingStart ring;
   Plan plan;
-  Fingerprint model;
-  PipelineEvents events;
-  PipelineOptions options;
   Phase phase = Phase::idle;
-  Time phase_since{};
-  std::map<PeerId, Peer> peers;
   std::deque<Queued> waiting;
   std::map<uint64_t, std::unique_ptr<Generation>> running;  // by request
-  std::map<uint64_t, int> sessions;                         // open ones: tokens encoded
+  Sessions sessions;
   std::vector<uint64_t> to_close, to_cancel;
-  uint64_t next_request = 1, next_session = 1;
+  uint64_t next_request = 1;
   double slowest_seconds = 0;
   bool stop_asked = false;
 
-  void set_phase(Phase next, Time now) {
-    phase = next;
-    phase_since = now;
-  }
-  Message control(MessageKind kind, PeerId to) const;
+  RingId ring_id() const { return {options.incarnation, plan.epoch}; }
+  Identity identity() const;
+  void send(MessageKind kind, PeerId worker, uint64_t session, Outbox& out) const;
   void send_all(MessageKind kind, uint64_t session, Outbox& out) const;
-  void send_round(MessageKind kind, uint64_t session, Outbox& out) const;
-  void peer_up(Time now, const Event& event, Outbox& out);
-  void worker_ready(Time now, const Message& message);
-  void reply(Time now, const Message& message, Outbox& out);
+  Outbox addressed(Outbox out) const;
+  void begin(Time now, const Plan& next, Outbox& out);
+  void event(Time now, const Event& event, Outbox& out);
+  void down(const Event& event);
+  void message(Time now, const Event& event, Outbox& out);
+  void reply(Time now, const Message& message);
+  void fault(const Message& message, Outbox& out);
   void fail_ring(const Fault& fault, Outbox& out);
   void fail_request(uint64_t id, const Fault& fault);
   void start_waiting(Outbox& out);
+  bool can_start(const Request& request) const;
   void start_one(Queued queued, Outbox& out);
+  Session& session_for(const Request& request, Outbox& out);
   void finish(Time now, Generation& generation, Outbox& out);
   void end_session(uint64_t session, Outbox& out);
   void advance(Time now, Outbox& out);
-  void check_deadlines(Time now, Outbox& out);
+  void check_deadlines(Time now) const;
   double step_limit() const;
   Outbox stop();
   Generation* find(const Header& header);
 };
 
-Message Pipeline::State::control(MessageKind kind, PeerId to) const {
+Identity Pipeline::State::identity() const {
+  Identity me;
+  me.self = kCoordinatorPeer;
+  me.incarnation = options.incarnation;
+  me.epoch = plan.epoch;
+  me.hello.software = kSoftware;
+  me.hello.name = "coordinator";
+  me.hello.model.spec = spec_digest;
+  return me;
+}
+
+void Pipeline::State::send(MessageKind kind, PeerId worker, uint64_t session, Outbox& out) const {
   Message m;
   m.header.kind = kind;
-  m.header.destination = to;
-  m.header.incarnation = options.incarnation;
-  m.header.epoch = plan.epoch;
-  return m;
+  m.header.destination = worker;
+  m.header.session = session;
+  out.messages.push_back(std::move(m));
 }
 
 void Pipeline::State::send_all(MessageKind kind, uint64_t session, Outbox& out) const {
-  for (const auto& [peer, state] : peers) {
-    if (!state.up) continue;
-    out.messages.push_back(control(kind, peer));
-    out.messages.back().header.session = session;
+  for (PeerId worker = kHeadPeer; worker < stage_peer(plan.stage_count()); ++worker)
+    if (ring.is_up(worker)) send(kind, worker, session, out);
+}
+
+// Every message that leaves passes here: it gets the ring's stamp, and goes from the worker that
+// the plan names to the link that leads there.
+Outbox Pipeline::State::addressed(Outbox out) const {
+  for (Message& m : out.messages) {
+    stamp(m.header, ring_id());
+    m.header.destination = ring.link_to(m.header.destination);
   }
+  return out;
 }
 
-// To the head, which passes it on: behind the data already sent, before what follows.
-void Pipeline::State::send_round(MessageKind kind, uint64_t session, Outbox& out) const {
-  out.messages.push_back(control(kind, kHeadPeer));
-  out.messages.back().header.session = session;
+void Pipeline::State::begin(Time now, const Plan& next, Outbox& out) {
+  validate(next, spec);
+  if (next.epoch <= plan.epoch)
+    throw Fault(FaultKind::input,
+                "a ring of epoch " + std::to_string(plan.epoch) + " cannot be loaded with epoch " +
+                    std::to_string(next.epoch),
+                Fix{"it must be greater"});
+  const Fault over(FaultKind::canceled, "the ring is loaded anew");
+  while (!running.empty()) fail_request(running.begin()->first, over);
+  sessions = {};
+  to_close.clear();
+  plan = next;
+  phase = Phase::starting;
+  stop_asked = false;
+  slowest_seconds = 0;
+  out.identity = identity();
+  ring.begin(now, plan, out);
 }
 
-void Pipeline::State::peer_up(Time now, const Event& event, Outbox& out) {
-  if (!peers.count(event.peer)) return;
-  const std::string& name = plan.worker(event.peer).name;
-  CHECK(event.message.hello.has_value());
-  const Digest theirs = event.message.hello->model.spec;
-  if (theirs != model.spec)
-    throw Fault(FaultKind::refused,
-                "its model's fingerprint is " + digest_text(theirs) + ", mine is " +
-                    digest_text(model.spec),
-                Fix{"give every machine the same file"}, name);
-  peers[event.peer].up = true;
-  if (events.connected) events.connected(event.peer, *event.message.hello);
-  if (!std::all_of(peers.begin(), peers.end(), [](const auto& p) { return p.second.up; })) return;
-  set_phase(Phase::loading, now);
-  for (const auto& [peer, state] : peers) {
-    out.messages.push_back(control(MessageKind::load, peer));
-    out.messages.back().load = Load{plan, peer, model};
+void Pipeline::State::event(Time now, const Event& event, Outbox& out) {
+  if (event.kind == Event::Kind::up) ring.handle(now, event, out);
+  if (event.kind == Event::Kind::down) down(event);
+  if (event.kind == Event::Kind::message) message(now, event, out);
+}
+
+void Pipeline::State::down(const Event& event) {
+  const std::optional<PeerId> lost = ring.worker_on(event.peer);
+  ring.lost(event.peer);
+  if (!lost) return;
+  const WorkerPlan& worker = plan.worker(*lost);
+  throw Fault(FaultKind::lost,
+              "lost worker " + worker.name + " at " + worker.endpoint + ": " + event.reason);
+}
+
+// What is not of this ring as it is now is stale.
+void Pipeline::State::message(Time now, const Event& event, Outbox& out) {
+  if (ring_of(event.message.header) != ring_id()) return;
+  switch (event.message.header.kind) {
+    case MessageKind::ready:
+    case MessageKind::joined:
+      ring.handle(now, event, out);
+      if (phase == Phase::starting && ring.done()) phase = Phase::running;
+      return;
+    case MessageKind::fault:
+      return fault(event.message, out);
+    case MessageKind::encode_done:
+    case MessageKind::candidates:
+      return reply(now, event.message);
+    default:
+      return;  // workers send nothing else
   }
-}
-
-void Pipeline::State::worker_ready(Time now, const Message& message) {
-  const PeerId peer = message.header.source;
-  if (phase != Phase::loading || !peers.count(peer) || !message.ready) return;
-  peers[peer].ready = true;
-  if (events.ready) events.ready(peer, *message.ready);
-  if (!std::all_of(peers.begin(), peers.end(), [](const auto& p) { return p.second.ready; }))
-    return;
-  set_phase(Phase::running, now);
-  if (events.loaded) events.loaded();
 }
 
 // The request that a reply is about. Faults of opening a session name the session alone.
@@ -135,22 +177,25 @@ Generation* Pipeline::State::find(const Header& header) {
   return nullptr;
 }
 
-void Pipeline::State::reply(Time now, const Message& message, Outbox& out) {
+void Pipeline::State::fault(const Message& message, Outbox& out) {
+  const FaultReport report = message.fault.value_or(FaultReport{});
+  const Fault fault(report.kind, report.what, report.fix, report.where);
+  if (const Generation* generation = find(message.header))
+    fail_request(generation->id(), fault);
+  else if (message.header.session == 0)
+    fail_ring(fault, out);
+}
+
+void Pipeline::State::reply(Time now, const Message& message) {
   const Header& h = message.header;
-  if (h.incarnation != options.incarnation || h.epoch != plan.epoch) return;
-  if (h.kind == MessageKind::ready) return worker_ready(now, message);
-  if (h.kind == MessageKind::fault) {
-    const FaultReport report = message.fault.value_or(FaultReport{});
-    const Fault fault(report.kind, report.what, report.fix, report.where);
-    if (Generation* generation = find(h)) return fail_request(generation->id(), fault);
-    return h.session == 0 ? fail_ring(fault, out) : void();
-  }
   Generation* generation = find(h);
   if (!generation) return;  // of a request that was canceled
   slowest_seconds = std::max(slowest_seconds, seconds(now - generation->waiting_since()));
   try {
-    if (h.kind == MessageKind::encode_done) generation->encode_done(now, h, events);
-    if (h.kind == MessageKind::candidates) generation->candidates(now, message, events);
+    if (h.kind == MessageKind::encode_done)
+      generation->encode_done(now, h, events.requests);
+    else
+      generation->candidates(now, message, events.requests);
   } catch (const Fault& fault) {
     fail_request(generation->id(), fault);
   }
@@ -161,7 +206,7 @@ void Pipeline::State::fail_request(uint64_t id, const Fault& fault) {
   CHECK(found != running.end(), id);
   to_close.push_back(found->second->session());
   running.erase(found);
-  if (events.failed) events.failed(id, fault);
+  if (events.requests.failed) events.requests.failed(id, fault);
 }
 
 // The first fault wins; every request that waits gets it.
@@ -169,109 +214,108 @@ void Pipeline::State::fail_ring(const Fault& fault, Outbox& out) {
   if (phase == Phase::ended) return;
   phase = Phase::ended;
   send_all(MessageKind::shutdown, 0, out);
-  if (events.failed) {
-    for (const auto& [id, generation] : running) events.failed(id, fault);
-    for (const Queued& queued : waiting) events.failed(queued.id, fault);
-    events.failed(0, fault);
-  }
-  running.clear();
-  waiting.clear();
+  const auto tell = [&](uint64_t id) {
+    if (events.requests.failed) events.requests.failed(id, fault);
+  };
+  for (const auto& [id, generation] : std::exchange(running, {})) tell(id);
+  for (const Queued& queued : std::exchange(waiting, {})) tell(queued.id);
+  if (events.ring_failed) events.ring_failed(fault);
   out.finished = true;
 }
 
 void Pipeline::State::start_waiting(Outbox& out) {
-  while (!waiting.empty()) {
-    const uint64_t wanted = waiting.front().request.continue_session;
-    if (wanted == 0 && static_cast<int>(sessions.size()) >= plan.sessions) return;
+  while (!waiting.empty() && can_start(waiting.front().request)) {
     Queued queued = std::move(waiting.front());
     waiting.pop_front();
     const uint64_t id = queued.id;
     try {
       start_one(std::move(queued), out);
     } catch (const Fault& fault) {
-      if (events.failed) events.failed(id, fault);
+      if (events.requests.failed) events.requests.failed(id, fault);
     }
   }
 }
 
+// A new session needs room for one; an open one must be free.
+bool Pipeline::State::can_start(const Request& request) const {
+  if (request.session == 0) return sessions.count() < static_cast<size_t>(plan.sessions);
+  return std::none_of(running.begin(), running.end(),
+                      [&](const auto& each) { return each.second->session() == request.session; });
+}
+
 void Pipeline::State::start_one(Queued queued, Outbox& out) {
-  uint64_t session = queued.request.continue_session;
-  if (session && !sessions.count(session))
-    throw Fault(FaultKind::input, "session " + std::to_string(session) + " is not open");
-  const bool fresh = session == 0;
-  if (fresh) session = next_session++;
-  const int kv_length = fresh ? 0 : sessions[session];
-  running[queued.id] = std::make_unique<Generation>(queued.id, session, kv_length,
-                                                    std::move(queued.request), spec, plan);
-  if (!fresh) return;
-  sessions[session] = 0;
-  send_round(MessageKind::open, session, out);
+  check_request(queued.request, spec, plan);
+  Session& session = session_for(queued.request, out);
+  try {
+    running[queued.id] =
+        std::make_unique<Generation>(queued.id, session, std::move(queued.request), spec, plan);
+  } catch (const Fault&) {
+    if (session.ids.empty()) end_session(session.id, out);
+    throw;
+  }
+}
+
+// The session that the request names, if its prompt goes on from there; else a new one.
+Session& Pipeline::State::session_for(const Request& request, Outbox& out) {
+  if (request.session) {
+    Session* named = sessions.find(request.session);
+    if (!named)
+      throw Fault(FaultKind::input, "session " + std::to_string(request.session) + " is not open");
+    if (continues(*named, request.prompt)) return *named;
+    end_session(request.session, out);
+  }
+  Session& fresh = sessions.open();
+  send(MessageKind::open, kHeadPeer, fresh.id, out);
+  return fresh;
 }
 
 void Pipeline::State::finish(Time now, Generation& generation, Outbox& out) {
   const RequestResult result = generation.result(now);
   const uint64_t id = generation.id(), session = generation.session();
   const bool keep = generation.request().keep_session;
-  sessions[session] = result.kv_length;
   running.erase(id);
   if (!keep) end_session(session, out);
-  if (events.finished) events.finished(id, result);
+  if (events.requests.finished) events.requests.finished(id, result);
 }
 
+// `cancel` overtakes what is queued; `close` goes to the head, which passes it on behind the data
+// already sent and before what follows.
 void Pipeline::State::end_session(uint64_t session, Outbox& out) {
-  if (sessions.erase(session) == 0) return;
+  if (!sessions.close(session)) return;
   send_all(MessageKind::cancel, session, out);
-  send_round(MessageKind::close, session, out);
+  send(MessageKind::close, kHeadPeer, session, out);
 }
 
 void Pipeline::State::advance(Time now, Outbox& out) {
   for (uint64_t id : std::exchange(to_cancel, {})) {
-    std::erase_if(waiting, [&](const Queued& q) { return q.id == id; });
-    if (running.count(id)) fail_request(id, Fault(FaultKind::canceled, "canceled"));
+    const size_t dropped = std::erase_if(waiting, [&](const Queued& q) { return q.id == id; });
+    const Fault canceled(FaultKind::canceled, "canceled");
+    if (running.count(id)) fail_request(id, canceled);
+    if (dropped && events.requests.failed) events.requests.failed(id, canceled);
   }
   for (uint64_t session : std::exchange(to_close, {})) end_session(session, out);
   if (phase != Phase::running) return;
   start_waiting(out);
-  std::vector<uint64_t> ids;
-  for (const auto& [id, generation] : running) ids.push_back(id);
-  for (uint64_t id : ids) {
-    Generation& generation = *running.at(id);
-    if (generation.finished())
-      finish(now, generation, out);
-    else {
-      const size_t first = out.messages.size();
-      generation.pump(now, out.messages);
-      for (size_t i = first; i < out.messages.size(); ++i) {
-        out.messages[i].header.incarnation = options.incarnation;
-        out.messages[i].header.epoch = plan.epoch;
-      }
-    }
+  std::vector<Generation*> generations;
+  for (const auto& [id, generation] : running) generations.push_back(generation.get());
+  for (Generation* generation : generations) {
+    if (generation->finished())
+      finish(now, *generation, out);
+    else
+      generation->pump(now, events.requests, out.messages);
   }
 }
 
-void Pipeline::State::check_deadlines(Time now, Outbox& out) {
-  const bool starting = phase == Phase::connecting || phase == Phase::loading;
-  if (starting && seconds(now - phase_since) > options.load_timeout_seconds) {
-    std::string missing;
-    for (const auto& [peer, state] : peers)
-      if (phase == Phase::loading ? !state.ready : !state.up)
-        missing += (missing.empty() ? "" : ", ") + plan.worker(peer).name;
-    return fail_ring(
-        Fault(FaultKind::lost, missing + " did not get ready within " +
-                                   std::to_string(static_cast<int>(options.load_timeout_seconds)) +
-                                   " s"),
-        out);
-  }
+void Pipeline::State::check_deadlines(Time now) const {
+  ring.check_deadline(now);
   const double limit = step_limit();
   for (const auto& [id, generation] : running)
     if (seconds(now - generation->waiting_since()) > limit && generation->waiting_since() != Time{})
-      return fail_ring(
-          Fault(
-              FaultKind::lost,
-              "no answer from the ring for " + std::to_string(static_cast<int>(limit)) +
-                  " s while waiting for " + generation->waiting_for(),
-              Fix{"if the machines are this slow, raise the step timeout", Setting::step_timeout}),
-          out);
+      throw Fault(
+          FaultKind::lost,
+          "no answer from the ring for " + std::to_string(static_cast<int>(limit)) +
+              " s while waiting for " + generation->waiting_for(),
+          Fix{"if the machines are this slow, raise the step timeout", Setting::step_timeout});
 }
 
 double Pipeline::State::step_limit() const {
@@ -285,37 +329,19 @@ Outbox Pipeline::State::stop() {
   phase = Phase::ended;
   send_all(MessageKind::shutdown, 0, out);
   out.finished = true;
-  return out;
+  return addressed(std::move(out));
 }
 
-Pipeline::Pipeline(const ModelSpec& spec, Plan plan, Fingerprint model, PipelineEvents events,
+Pipeline::Pipeline(const ModelSpec& spec, Fingerprint model, PipelineEvents events,
                    PipelineOptions options)
-    : state_(std::make_unique<State>(spec, std::move(plan))) {
-  state_->model = std::move(model);
-  state_->events = std::move(events);
-  state_->options = options;
-  validate(state_->plan, spec);
-}
+    : state_(std::make_unique<State>(spec, std::move(model), std::move(events), options)) {}
 
 Pipeline::~Pipeline() = default;
 
-Outbox Pipeline::start(Time now) {
-  State& s = *state_;
+Outbox Pipeline::start(Time now, const Plan& plan) {
   Outbox out;
-  Identity me;
-  me.self = kCoordinatorPeer;
-  me.incarnation = s.options.incarnation;
-  me.epoch = s.plan.epoch;
-  me.hello.software = kSoftware;
-  me.hello.name = "coordinator";
-  me.hello.model.spec = s.model.spec;
-  out.identity = me;
-  s.set_phase(State::Phase::connecting, now);
-  s.peers[kHeadPeer] = {};
-  for (int i = 0; i < s.plan.stage_count(); ++i) s.peers[stage_peer(i)] = {};
-  for (const auto& [peer, state] : s.peers)
-    out.connects.push_back({peer, s.plan.worker(peer).endpoint});
-  return out;
+  state_->begin(now, plan, out);
+  return state_->addressed(std::move(out));
 }
 
 uint64_t Pipeline::submit(Request request) {
@@ -337,21 +363,18 @@ void Pipeline::shut_down() {
 Outbox Pipeline::handle(Time now, Event event) {
   State& s = *state_;
   Outbox out;
-  if (s.phase == State::Phase::ended) return out;
+  if (s.phase == State::Phase::ended) {
+    if (event.kind == Event::Kind::down) s.ring.lost(event.peer);
+    return out;
+  }
   if (s.stop_asked) return s.stop();
   try {
-    if (event.kind == Event::Kind::up) s.peer_up(now, event, out);
-    if (event.kind == Event::Kind::message) s.reply(now, event.message, out);
-    if (event.kind == Event::Kind::down && s.peers.count(event.peer)) {
-      const WorkerPlan& worker = s.plan.worker(event.peer);
-      throw Fault(FaultKind::lost,
-                  "lost worker " + worker.name + " at " + worker.endpoint + ": " + event.reason);
-    }
+    s.event(now, event, out);
+    if (s.phase != State::Phase::ended) s.advance(now, out);
   } catch (const Fault& fault) {
     s.fail_ring(fault, out);
   }
-  if (s.phase != State::Phase::ended) s.advance(now, out);
-  return out;
+  return s.addressed(std::move(out));
 }
 
 Outbox Pipeline::tick(Time now) {
@@ -359,9 +382,13 @@ Outbox Pipeline::tick(Time now) {
   Outbox out;
   if (s.phase == State::Phase::ended) return out;
   if (s.stop_asked) return s.stop();
-  s.check_deadlines(now, out);
-  if (s.phase != State::Phase::ended) s.advance(now, out);
-  return out;
+  try {
+    s.check_deadlines(now);
+    s.advance(now, out);
+  } catch (const Fault& fault) {
+    s.fail_ring(fault, out);
+  }
+  return s.addressed(std::move(out));
 }
 
 }  // namespace potluck

@@ -14,12 +14,9 @@ KvCache::KvCache(const ModelSpec& spec, const Plan& plan, LayerRange layers, Bac
     : backend_(backend),
       layers_(layers),
       ctx_size_(plan.ctx_size),
-      window_(spec.window),
-      slack_(std::max(plan.chunk, spec.canvas)),
       used_(static_cast<size_t>(plan.sessions), false) {
   for (int i = layers.begin; i < layers.end; ++i) {
     const LayerSpec& layer = spec.layers[i];
-    sliding_ = sliding_ || !layer.full;
     KvLayer kv;
     kv.type = plan.kv;
     kv.capacity = kv_positions(spec, layer, plan);
@@ -49,7 +46,6 @@ void KvCache::fork(uint64_t from, uint64_t session) {
   const Entry& source = entry(from);
   Entry& copy = entries_[session];
   copy.length = source.length;
-  copy.written = source.written;
   for (size_t i = 0; i < kv_.size(); ++i) {
     const size_t bytes = slot_bytes_[i];
     backend_.copy(kv_[i].k, source.slot * bytes, kv_[i].k, copy.slot * bytes, bytes);
@@ -68,19 +64,7 @@ void KvCache::advance(uint64_t session, int rows) {
   CHECK(has(session), session);
   Entry& e = entries_[session];
   e.length += rows;
-  e.written = std::max(e.written, e.length);
   CHECK(e.length <= ctx_size_, e.length, ctx_size_);
-}
-
-void KvCache::truncate(uint64_t session, int length) {
-  Entry& e = entries_.at(session);
-  const bool window_kept =
-      !sliding_ || std::max(0, length - (window_ - 1)) >= e.written - (window_ - 1 + slack_);
-  if (length < 0 || length > e.length || !window_kept)
-    throw Fault(FaultKind::refused, "cannot truncate " + std::to_string(e.length) + " tokens to " +
-                                        std::to_string(length) + ": sliding layers keep " +
-                                        std::to_string(slack_) + " beyond their window");
-  e.length = length;
 }
 
 const KvLayer& KvCache::layer(int index) const {

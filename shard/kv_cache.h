@@ -1,6 +1,6 @@
 // KvCache holds K and V of a stage's layers for many sessions, reserved when the plan loads. Full
 // layers keep every position; sliding ones keep a ring of W − 1 + max(chunk, canvas): as many as a
-// canvas may see, and as many as one pass may write or a truncate may take back.
+// canvas may see, and as many as one pass may write.
 #pragma once
 
 #include <cstdint>
@@ -28,9 +28,6 @@ class KvCache final {
   int length(uint64_t session) const { return entry(session).length; }
   int capacity() const { return ctx_size_; }
   void advance(uint64_t session, int rows);
-  // Forgets tokens from `length` on. Throws Fault{refused} when a sliding layer no longer has the
-  // window before it.
-  void truncate(uint64_t session, int length);
 
   const KvLayer& layer(int index) const;  // as the model numbers them
   uint64_t bytes() const;
@@ -39,14 +36,12 @@ class KvCache final {
   struct Entry {
     int slot = 0;
     int length = 0;
-    int written = 0;  // high-water mark: rings hold [written − capacity, length)
   };
   const Entry& entry(uint64_t session) const;
 
   Backend& backend_;
   LayerRange layers_;
-  int ctx_size_, window_, slack_;
-  bool sliding_ = false;
+  int ctx_size_;
   std::vector<KvLayer> kv_;
   std::vector<size_t> slot_bytes_;  // for each layer: K of one session, and V
   std::vector<bool> used_;

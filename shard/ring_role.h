@@ -1,5 +1,5 @@
-// RingRole: what a loaded worker is in the ring: the head, or a stage. Both keep sessions and turn
-// one data message into the next.
+// RingRole: what a loaded worker is in the ring: the head (head_role.h) or a stage (stage_role.h).
+// Both keep sessions and turn one data message into the next.
 #pragma once
 
 #include <cstdint>
@@ -15,10 +15,9 @@ namespace potluck {
 class RingRole {
  public:
   virtual ~RingRole() = default;
-  // Sessions; throw Fault{memory | refused}.
-  virtual void open(uint64_t session, uint64_t fork_of) = 0;
-  virtual void close(uint64_t session) = 0;
-  virtual void truncate(uint64_t session, int length) = 0;
+  // Throws Fault{memory} if all sessions of the plan are open, Fault{refused} if this one is.
+  virtual void open(uint64_t session) = 0;
+  virtual void close(uint64_t session) = 0;  // unknown: nothing
   // One encode or denoise message in, the one that follows from it out (destination set). Throws
   // Fault{refused} for what does not fit the session's state, and leaves that state as it was.
   virtual Message run(const Message& message) = 0;
@@ -26,7 +25,8 @@ class RingRole {
   virtual PeerId next() const = 0;  // the peer that activations go to
 };
 
-// Loads what `you` owns of the plan. Throws Fault{memory | input | world}.
+// Loads what `you` owns of the plan; the backend outlives the role. Throws
+// Fault{memory | input | world}.
 std::unique_ptr<RingRole> make_ring_role(const ModelSource& source, const Plan& plan, PeerId you,
                                          Backend& backend);
 

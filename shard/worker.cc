@@ -1,4 +1,4 @@
-// A worker's life: coordinator and ring links, loading a plan, data in order, sessions, faults.
+// The worker's events: links that come and go, the coordinator's orders, and the ring's data.
 #include "shard/worker.h"
 
 #include <algorithm>
@@ -6,11 +6,9 @@
 #include <utility>
 
 #include "backends/make_backend.h"
-#include "topology/base/check.h"
 #include "topology/base/text.h"
 #include "topology/base/version.h"
 #include "topology/plan/cost_model.h"
-#include "topology/plan/plan_check.h"
 
 namespace potluck {
 namespace {
@@ -27,7 +25,12 @@ bool is_data(MessageKind kind) {
 // These ride round the ring behind the data sent before them, so that no worker sees a session's
 // data before its open, or after its close.
 bool is_session(MessageKind kind) {
-  return kind == MessageKind::open || kind == MessageKind::close || kind == MessageKind::truncate;
+  return kind == MessageKind::open || kind == MessageKind::close;
+}
+
+std::string name_of(const Plan& plan, PeerId peer) {
+  const bool known = peer >= kHeadPeer && peer < stage_peer(plan.stage_count());
+  return known ? plan.worker(peer).name : "peer " + std::to_string(peer);
 }
 
 }  // namespace
@@ -36,31 +39,33 @@ Worker::Worker(std::shared_ptr<const ModelSource> source, WorkerOptions options)
     : source_(std::move(source)),
       options_(std::move(options)),
       spec_digest_(spec_digest(*source_)) {
-  device_ = new_backend()->info();
-}
-
-// As the plan says, if there is one.
-std::unique_ptr<Backend> Worker::new_backend() const {
-  DeviceOptions device{.device = options_.device,
-                       .precision = plan_.precision,
-                       .cpu = {options_.threads, options_.isa, options_.pin}};
-  if (self_ != kUnassignedPeer && device.cpu.threads == 0)
-    device.cpu.threads = plan_.worker(self_).threads;
-  return make_backend(device);
+  machine_ = {options_.device, options_.threads, options_.memory_bytes,
+              new_backend({}, kUnassignedPeer)->info()};
 }
 
 Worker::~Worker() = default;
 
+// As the plan says, if this worker is in it.
+std::unique_ptr<Backend> Worker::new_backend(const Plan& plan, PeerId self) const {
+  DeviceOptions device{.device = options_.device,
+                       .precision = plan.precision,
+                       .cpu = {options_.threads, options_.isa, options_.pin}};
+  if (self != kUnassignedPeer && device.cpu.threads == 0)
+    device.cpu.threads = plan.worker(self).threads;
+  return make_backend(device);
+}
+
 Identity Worker::identity() const {
   Identity identity;
-  identity.self = self_;
-  identity.incarnation = incarnation_;
-  identity.epoch = plan_.epoch;
+  identity.self = part_ ? part_->self : kUnassignedPeer;
+  identity.incarnation = newest_.incarnation;
+  identity.epoch = part_ ? part_->ring.epoch : 0;
   identity.hello.software = kSoftware;
   identity.hello.name = options_.name;
   identity.hello.model.spec = spec_digest_;
-  identity.hello.device = device_.name;
-  identity.hello.bytes_free = options_.memory_bytes ? options_.memory_bytes : device_.bytes_free;
+  identity.hello.device = machine_.info.name;
+  identity.hello.bytes_free =
+      options_.memory_bytes ? options_.memory_bytes : machine_.info.bytes_free;
   identity.hello.threads = options_.threads;
   return identity;
 }
@@ -71,24 +76,19 @@ std::string Worker::where() const {
 
 Outbox Worker::handle(Time now, Event event) {
   Outbox out;
+  const bool of_coordinator = event.peer == kCoordinatorPeer;
   try {
     switch (event.kind) {
       case Event::Kind::woken:
         break;
       case Event::Kind::up:
-        event.peer == kCoordinatorPeer ? coordinator_up(event.message, out) : peer_up(event);
-        report_ready(out);
+        of_coordinator ? coordinator_up(event.message, out) : peer_up(event, out);
         break;
       case Event::Kind::down:
-        peer_down(event, out);
+        of_coordinator ? coordinator_down(event, out) : peer_down(event);
         break;
       case Event::Kind::message:
-        if (is_data(event.message.header.kind) || is_session(event.message.header.kind)) {
-          if (current(event.message.header)) queue_.push_back({std::move(event.message), now});
-        } else if (event.peer == kCoordinatorPeer) {
-          control(event.message, out);
-          report_ready(out);
-        }
+        message(now, event, out);
     }
   } catch (const Fault& fault) {
     fail(fault, event.message.header, out);
@@ -96,9 +96,15 @@ Outbox Worker::handle(Time now, Event event) {
   return out;
 }
 
-// A message of an older epoch, of another coordinator, or from before we were loaded is stale.
-bool Worker::current(const Header& header) const {
-  return role_ && header.incarnation == incarnation_ && header.epoch == plan_.epoch;
+// Data and sessions of an older epoch, of another coordinator, or from before we were loaded are
+// stale.
+void Worker::message(Time now, Event& event, Outbox& out) {
+  const Header& h = event.message.header;
+  if (is_data(h.kind) || is_session(h.kind)) {
+    if (part_ && part_->ring == ring_of(h)) queue_.push_back({std::move(event.message), now});
+  } else if (event.peer == kCoordinatorPeer) {
+    control(event.message, out);
+  }
 }
 
 Outbox Worker::tick(Time) {
@@ -117,10 +123,10 @@ Outbox Worker::tick(Time) {
 
 void Worker::run(Queued work, Outbox& out) {
   const Time start = now();
-  Message next = role_->run(work.message);
+  Message next = part_->role->run(work.message);
   const Message& in = work.message;
   Hop hop;
-  hop.peer = self_;
+  hop.peer = part_->self;
   hop.queue_us = microseconds(start - std::min(start, work.arrived));
   hop.compute_us = microseconds(now() - start);
   hop.payload_bytes = in.payload.bytes;
@@ -131,31 +137,48 @@ void Worker::run(Queued work, Outbox& out) {
 
 void Worker::apply_session(Message message, Outbox& out) {
   const Header& h = message.header;
-  if (h.kind == MessageKind::open) role_->open(h.session, h.fork_of);
-  if (h.kind == MessageKind::close) role_->close(h.session);
-  if (h.kind == MessageKind::truncate) role_->truncate(h.session, h.kv_length_before);
-  if (role_->next() == kHeadPeer) return;  // the last stage
-  message.header.destination = role_->next();
+  if (h.fork_of) throw Fault(FaultKind::refused, "sessions cannot be forked yet", where());
+  if (h.kind == MessageKind::open)
+    part_->role->open(h.session);
+  else
+    part_->role->close(h.session);
+  const PeerId next = part_->role->next();
+  if (next == kHeadPeer) return;  // the last stage
+  message.header.destination = next;
   out.messages.push_back(std::move(message));
 }
 
 void Worker::coordinator_up(const Message& message, Outbox& out) {
-  reset(out);
+  leave({}, out);
   coordinated_ = true;
-  incarnation_ = message.header.incarnation;
-  CHECK(message.hello.has_value());
-  options_.log("coordinator connected: " + message.hello->software);
+  newest_ = {message.header.incarnation, 0};
   out.identity = identity();
+  if (!message.hello)
+    throw Fault(FaultKind::refused, "the coordinator did not say who it is", where());
+  options_.log("coordinator connected: " + message.hello->software);
   check_model(*message.hello, "the coordinator");
 }
 
-void Worker::peer_up(const Event& event) {
-  CHECK(event.message.hello.has_value());
+void Worker::coordinator_down(const Event& event, Outbox& out) {
+  options_.log("coordinator gone: " + event.reason);
+  leave({}, out);
+  coordinated_ = false;
+  newest_ = {};
+  out.identity = identity();
+  out.finished = options_.exit_on_shutdown;
+}
+
+// Whoever dials knows which ring the link is for; the one dialled may not have heard of it yet.
+void Worker::peer_up(const Event& event, Outbox& out) {
+  const RingId ring = ring_of(event.message.header);
+  links_[event.peer] = ring;
+  if (ring.incarnation != newest_.incarnation) return;
+  const std::string who = "peer " + std::to_string(event.peer);
+  if (!event.message.hello)
+    throw Fault(FaultKind::refused, who + " did not say who it is", where());
   const Hello& hello = *event.message.hello;
-  // Whoever dials knows which ring the link is for; the one dialled may not have heard of it yet.
-  const bool dialled_by_us = role_ && dials_next() && event.peer == role_->next();
-  links_[event.peer] = dialled_by_us ? incarnation_ : event.message.header.incarnation;
-  check_model(hello, hello.name.empty() ? "peer " + std::to_string(event.peer) : hello.name);
+  check_model(hello, hello.name.empty() ? who : hello.name);
+  report_joined(out);
 }
 
 void Worker::check_model(const Hello& hello, const std::string& who) const {
@@ -167,36 +190,32 @@ void Worker::check_model(const Hello& hello, const std::string& who) const {
               Fix{"start this worker with the same model file", Setting::model}, where());
 }
 
-void Worker::peer_down(const Event& event, Outbox& out) {
-  if (event.peer == kCoordinatorPeer) {
-    options_.log("coordinator gone: " + event.reason);
-    reset(out);
-    coordinated_ = false;
-    out.identity = identity();
-    out.finished = options_.exit_on_shutdown;
-    return;
-  }
+// A neighbour's link that goes down, or that does not come up, is the end of the ring.
+void Worker::peer_down(const Event& event) {
   const auto link = links_.find(event.peer);
-  const bool of_another_ring = link != links_.end() && link->second != incarnation_;
+  const bool dialled = part_ && part_->joining && dials_next() && event.peer == part_->role->next();
+  const bool ours = part_ && link != links_.end() && link->second == part_->ring;
   if (link != links_.end()) links_.erase(link);
-  if (!role_ || of_another_ring) return;
-  throw Fault(FaultKind::lost, "lost " + plan_.worker(event.peer).name + ": " + event.reason,
-              where());
+  if (ours || (dialled && !part_->joined))
+    throw Fault(FaultKind::lost, "lost " + name_of(part_->plan, event.peer) + ": " + event.reason,
+                where());
 }
 
 void Worker::control(const Message& message, Outbox& out) {
   const Header& h = message.header;
+  if (h.incarnation != newest_.incarnation) return;
   switch (h.kind) {
     case MessageKind::load:
       return load(message, out);
-    case MessageKind::cancel:
-      std::erase_if(queue_, [&](const Queued& q) {  // its close stays, and goes on round the ring
-        return is_data(q.message.header.kind) && q.message.header.session == h.session;
-      });
+    case MessageKind::join:
+      if (part_ && part_->ring == ring_of(h)) join(out);
       return;
+    case MessageKind::cancel:
+      return cancel(h.session);
     case MessageKind::shutdown:
       options_.log("the coordinator is done");
-      reset(out);
+      leave({}, out);
+      out.identity = identity();
       out.finished = options_.exit_on_shutdown;
       return;
     default:
@@ -204,107 +223,88 @@ void Worker::control(const Message& message, Outbox& out) {
   }
 }
 
+// Its close stays in the queue, and goes on round the ring.
+void Worker::cancel(uint64_t session) {
+  std::erase_if(queue_, [&](const Queued& q) {
+    return is_data(q.message.header.kind) && q.message.header.session == session;
+  });
+}
+
 void Worker::load(const Message& message, Outbox& out) {
-  CHECK(message.load.has_value());
+  const RingId ring = ring_of(message.header);
+  if (ring.epoch <= newest_.epoch) return options_.log("a load came twice; the first one counts");
+  newest_ = ring;
+  if (!message.load) throw Fault(FaultKind::refused, "a load without a plan", where());
   const Load& order = *message.load;
-  validate(order.plan, source_->spec());
-  if (order.you < kHeadPeer || order.you >= stage_peer(order.plan.stage_count()))
-    throw Fault(FaultKind::refused, "a plan of " + std::to_string(order.plan.stage_count()) +
-                                        " stages has no worker " + std::to_string(order.you));
+  options_.name = name_of(order.plan, order.you);
+  check_load(order, *source_, machine_);
+  auto part = std::make_unique<Part>();
+  part->ring = ring;
+  part->plan = order.plan;
+  part->self = order.you;
+  part->backend = new_backend(order.plan, order.you);
+  build(std::move(part), out);
+}
+
+// From here on nothing is left of the old part, whatever happens to the new one.
+void Worker::build(std::unique_ptr<Part> part, Outbox& out) {
   const Time start = now();
-  plan_ = order.plan;
-  self_ = order.you;
-  options_.name = plan_.worker(self_).name;
-  const WorkerPlan& me = plan_.worker(self_);
-  if (me.device != options_.device)
-    throw Fault(FaultKind::refused,
-                "the plan wants the device " + me.device + " here; this is " + options_.device,
-                Fix{"start the worker on that device", Setting::device});
-  check_memory(order);
-  check_contents(order);
-  backend_ = new_backend();
-  role_ = make_ring_role(*source_, plan_, self_, *backend_);
-  ready_ = role_->sizes();
-  ready_.load_seconds = seconds(now() - start);
-  options_.log("loaded " + me.name +
-               (self_ == kHeadPeer ? "" : ", layers " + range_text(me.layers)) + ": " +
-               bytes_text(ready_.weight_bytes) + " of weights");
+  leave(part->ring, out);
   out.identity = identity();
-  if (dials_next()) out.connects.push_back({role_->next(), plan_.worker(role_->next()).endpoint});
+  part->role = make_ring_role(*source_, part->plan, part->self, *part->backend);
+  part->ready = part->role->sizes();
+  part->ready.load_seconds = seconds(now() - start);
+  part_ = std::move(part);
+  const WorkerPlan& me = part_->plan.worker(part_->self);
+  options_.log("loaded " + me.name +
+               (part_->self == kHeadPeer ? "" : ", layers " + range_text(me.layers)) + ": " +
+               bytes_text(part_->ready.weight_bytes) + " of weights");
+  out.identity = identity();
+  Message ready = to_coordinator(MessageKind::ready, part_->ring);
+  ready.ready = part_->ready;
+  out.messages.push_back(std::move(ready));
+}
+
+// Every worker of the ring is loaded, so the next one knows who it is when we dial it.
+void Worker::join(Outbox& out) {
+  if (std::exchange(part_->joining, true)) return;
+  const PeerId next = part_->role->next();
+  if (dials_next()) out.connects.push_back({next, part_->plan.worker(next).endpoint});
+  report_joined(out);
 }
 
 // A link serves both ways: head and a lone stage need one, which the head makes.
 bool Worker::dials_next() const {
-  return self_ == kHeadPeer || role_->next() != kHeadPeer || plan_.stage_count() > 1;
+  return part_->self == kHeadPeer || part_->role->next() != kHeadPeer ||
+         part_->plan.stage_count() > 1;
 }
 
-bool Worker::next_up() const {
-  const auto link = links_.find(role_->next());
-  return link != links_.end() && link->second == incarnation_;
+void Worker::report_joined(Outbox& out) {
+  if (!part_ || !part_->joining || part_->joined) return;
+  const auto link = links_.find(part_->role->next());
+  if (link == links_.end()) return;
+  if (link->second != part_->ring)
+    throw Fault(FaultKind::refused, name_of(part_->plan, link->first) + " is in another ring",
+                Fix{"see whether its endpoint is right"}, where());
+  part_->joined = true;
+  out.messages.push_back(to_coordinator(MessageKind::joined, part_->ring));
 }
 
-// The coordinator's copy and ours must hold the same numbers, layer by layer.
-void Worker::check_contents(const Load& order) {
-  const auto compare = [&](Digest theirs, Digest ours, const std::string& what) {
-    if (theirs == 0 || theirs == ours) return;
-    throw Fault(FaultKind::refused,
-                what + " differs from the coordinator's copy (" + digest_text(ours) + " here, " +
-                    digest_text(theirs) + " there)",
-                Fix{"use the same file on every machine"}, where());
-  };
-  if (self_ == kHeadPeer)
-    return compare(order.model.head, head_digest(*source_), "the head's tensors");
-  const LayerRange layers = plan_.worker(self_).layers;
-  for (int i = layers.begin; i < layers.end; ++i) {
-    const size_t index = static_cast<size_t>(i);
-    const Digest theirs = index < order.model.layers.size() ? order.model.layers[index] : 0;
-    compare(theirs, layer_digest(*source_, i), "layer " + std::to_string(i));
-  }
-}
-
-// As new_backend() chooses them.
-Plan Worker::with_my_threads(Plan plan) const {
-  const bool head = self_ == kHeadPeer;
-  WorkerPlan& me = head ? plan.head : plan.stages[static_cast<size_t>(self_ - stage_peer(0))];
-  if (options_.threads)
-    me.threads = options_.threads;
-  else if (!me.threads)
-    me.threads = device_.units;
-  return plan;
-}
-
-void Worker::check_memory(const Load& order) const {
-  const Plan plan = with_my_threads(order.plan);
-  const WorkerPlan& me = plan.worker(self_);
-  const MemoryNeed need = self_ == kHeadPeer ? head_need(*source_, plan)
-                                             : stage_need(*source_, plan, self_ - stage_peer(0));
-  uint64_t limit = device_.bytes_free;
-  if (options_.memory_bytes) limit = std::min(limit, options_.memory_bytes);
-  if (me.memory_bytes) limit = std::min(limit, me.memory_bytes);
-  if (need.total() > limit) throw memory_refusal(me, need, limit);
-}
-
-void Worker::report_ready(Outbox& out) {
-  if (!role_ || ready_sent_ || !next_up()) return;
-  Message message = to_coordinator(MessageKind::ready);
-  message.ready = ready_;
-  out.messages.push_back(std::move(message));
-  ready_sent_ = true;
-}
-
-Message Worker::to_coordinator(MessageKind kind) const {
+Message Worker::to_coordinator(MessageKind kind, RingId ring) const {
   Message message;
   message.header.kind = kind;
-  message.header.incarnation = incarnation_;
-  message.header.epoch = plan_.epoch;
   message.header.destination = kCoordinatorPeer;
+  stamp(message.header, ring);
   return message;
 }
 
+// A fault is of the ring whose message it is about; without one, of the ring that we are in.
 void Worker::fail(const Fault& fault, const Header& about, Outbox& out) {
   options_.log(std::string("fault: ") + fault.what());
   if (!coordinated_) return;
-  Message message = to_coordinator(MessageKind::fault);
+  const bool of_message = about.incarnation == newest_.incarnation && about.epoch != 0;
+  const RingId ring = of_message ? ring_of(about) : part_ ? part_->ring : newest_;
+  Message message = to_coordinator(MessageKind::fault, ring);
   message.header.session = about.session;
   message.header.attempt = about.attempt;
   message.fault = FaultReport{fault.kind(), fault.text(),
@@ -312,15 +312,16 @@ void Worker::fail(const Fault& fault, const Header& about, Outbox& out) {
   out.messages.push_back(std::move(message));
 }
 
-// Leaves the ring, if any, and waits for the next coordinator.
-void Worker::reset(Outbox& out) {
-  if (role_) out.drops.push_back(role_->next());
+// Gives up the part, if there is one, and every link but those of the ring that comes next.
+void Worker::leave(RingId next, Outbox& out) {
+  if (part_ && part_->joining) links_.emplace(part_->role->next(), part_->ring);  // dialed
+  std::erase_if(links_, [&](const auto& link) {
+    if (link.second == next) return false;
+    out.drops.push_back(link.first);
+    return true;
+  });
   queue_.clear();
-  role_.reset();
-  backend_.reset();
-  plan_ = {};
-  self_ = kUnassignedPeer;
-  ready_sent_ = false;
+  part_.reset();
 }
 
 }  // namespace potluck

@@ -1,5 +1,11 @@
 // Worker: the state machine of one process with one device. It waits for a coordinator, loads the
-// part of a plan it is told to be, and runs data messages one at a time, in order of arrival.
+// part of a plan that it is told to be, and runs data messages one at a time, in order of arrival.
+//
+// It may be loaded again, by the same coordinator with a newer epoch or by the next one. A machine
+// is seldom large enough for two parts at once, so the old part is given up before the new one is
+// built, but not before everything has been checked that can be (load_check.h). A Load that fails
+// such a check leaves the old part at work; one that fails later leaves the worker empty, as it
+// was before its first Load.
 #pragma once
 
 #include <deque>
@@ -8,6 +14,7 @@
 #include <memory>
 #include <string>
 
+#include "shard/load_check.h"
 #include "shard/ring_role.h"
 #include "topology/model/model_source.h"
 #include "transport/state_machine.h"
@@ -42,41 +49,45 @@ class Worker final : public StateMachine {
     Message message;
     Time arrived;
   };
+  struct Part {  // what this worker is in a ring
+    RingId ring;
+    Plan plan;
+    PeerId self = kUnassignedPeer;
+    std::unique_ptr<Backend> backend;
+    std::unique_ptr<RingRole> role;  // lives on the backend
+    Ready ready;
+    bool joining = false, joined = false;
+  };
 
-  void coordinator_up(const Message& hello, Outbox& out);
-  void peer_up(const Event& event);
+  void message(Time now, Event& event, Outbox& out);
+  void coordinator_up(const Message& message, Outbox& out);
+  void coordinator_down(const Event& event, Outbox& out);
+  void peer_up(const Event& event, Outbox& out);
+  void peer_down(const Event& event);
   void check_model(const Hello& hello, const std::string& who) const;
-  void peer_down(const Event& event, Outbox& out);
   void control(const Message& message, Outbox& out);
   void load(const Message& message, Outbox& out);
-  void check_contents(const Load& load);
-  Plan with_my_threads(Plan plan) const;
-  void check_memory(const Load& load) const;
+  void build(std::unique_ptr<Part> part, Outbox& out);
+  void join(Outbox& out);
   bool dials_next() const;
-  bool next_up() const;
-  void report_ready(Outbox& out);
+  void report_joined(Outbox& out);
+  void cancel(uint64_t session);
   void run(Queued work, Outbox& out);
   void apply_session(Message message, Outbox& out);
   void fail(const Fault& fault, const Header& about, Outbox& out);
-  std::unique_ptr<Backend> new_backend() const;
-  void reset(Outbox& out);
-  bool current(const Header& header) const;
-  Message to_coordinator(MessageKind kind) const;
+  std::unique_ptr<Backend> new_backend(const Plan& plan, PeerId self) const;
+  void leave(RingId next, Outbox& out);
+  Message to_coordinator(MessageKind kind, RingId ring) const;
   std::string where() const;
 
-  std::shared_ptr<const ModelSource> source_;
+  const std::shared_ptr<const ModelSource> source_;
   WorkerOptions options_;
-  Digest spec_digest_;
-  DeviceInfo device_;
-  uint64_t incarnation_ = 0;
+  const Digest spec_digest_;
+  Machine machine_;
   bool coordinated_ = false;
-  Plan plan_;
-  PeerId self_ = kUnassignedPeer;
-  bool ready_sent_ = false;
-  Ready ready_;
-  std::unique_ptr<Backend> backend_;  // both while a plan is loaded
-  std::unique_ptr<RingRole> role_;
-  std::map<PeerId, uint64_t> links_;  // ring links that are up → the incarnation they belong to
+  RingId newest_;                   // of the Loads that this coordinator has sent
+  std::unique_ptr<Part> part_;      // none: not loaded
+  std::map<PeerId, RingId> links_;  // to peers that are up, and the ring that each belongs to
   std::deque<Queued> queue_;
 };
 

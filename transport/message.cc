@@ -60,6 +60,10 @@ const char* message_kind_name(MessageKind kind) {
       return "open";
     case MessageKind::close:
       return "close";
+    case MessageKind::join:
+      return "join";
+    case MessageKind::joined:
+      return "joined";
     case MessageKind::truncate:
       return "truncate";
     case MessageKind::cancel:
@@ -84,6 +88,15 @@ const char* message_kind_name(MessageKind kind) {
   return "unknown";
 }
 
+void stamp(Header& header, RingId ring) {
+  header.incarnation = ring.incarnation;
+  header.epoch = ring.epoch;
+}
+
+RingId ring_of(const Header& header) {
+  return {header.incarnation, header.epoch};
+}
+
 Payload own_payload(std::vector<std::byte> bytes) {
   const auto owner = std::make_shared<const std::vector<std::byte>>(std::move(bytes));
   Payload payload;
@@ -101,8 +114,7 @@ Payload copy_payload(const void* data, size_t bytes) {
 
 void stamp(Header& header, const Identity& from) {
   header.source = from.self;
-  header.incarnation = from.incarnation;
-  header.epoch = from.epoch;
+  stamp(header, RingId{from.incarnation, from.epoch});
 }
 
 Message message_from(const Identity& from, MessageKind kind, PeerId to) {

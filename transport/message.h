@@ -34,6 +34,8 @@ enum class MessageKind : uint16_t {
   heartbeat = 9,  // sent and consumed by transports, as goodbye; never seen by state machines
   shutdown = 10,  // worker: leave the ring and wait for the next coordinator, or exit if local
   goodbye = 11,   // the last message each way on a link; its fault says why
+  join = 12,      // every worker is loaded: connect to the next
+  joined = 13,    // the next is connected
   // Data: round the ring.
   encode = 20,       // coordinator → head: ids; head → … → last stage: activations
   encode_done = 21,  // last stage → coordinator
@@ -118,6 +120,16 @@ struct Header {
   std::vector<Hop> hops;
 };
 
+// Whose message it is: a ring's, which is one load of a plan by one coordinator. What belongs to
+// another ring than the receiver's is stale.
+struct RingId {
+  uint64_t incarnation = 0;
+  uint32_t epoch = 0;
+  bool operator==(const RingId&) const = default;
+};
+void stamp(Header& header, RingId ring);  // the one place that writes the two into a header
+RingId ring_of(const Header& header);
+
 struct Message {
   Header header;
   // At most one body, as the kind says (a goodbye's is `fault`).
@@ -137,7 +149,7 @@ struct Identity {
   uint32_t epoch = 0;
   Hello hello;
 };
-// The one place that writes incarnation and epoch into a header; source as well.
+// A ring's stamp, and the source.
 void stamp(Header& header, const Identity& from);
 Message message_from(const Identity& from, MessageKind kind, PeerId to);
 

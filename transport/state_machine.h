@@ -11,10 +11,10 @@
 namespace potluck {
 
 struct Outbox {
-  std::vector<Message> messages;                         // header.destination routes
-  std::vector<std::pair<PeerId, std::string>> connects;  // peer, endpoint
   std::vector<PeerId> drops;
-  std::optional<Identity> identity;  // set before connects
+  std::optional<Identity> identity;                      // of links made from now on
+  std::vector<std::pair<PeerId, std::string>> connects;  // peer, endpoint
+  std::vector<Message> messages;                         // header.destination routes
   bool finished = false;             // leave the loop
 };
 
@@ -28,8 +28,9 @@ class StateMachine {
 
 inline constexpr double kTickSeconds = 0.05;
 
-// Applies an outbox in order: identity, connects, messages, drops. A link on which a message cannot
-// be sent is dropped; the `down` of each comes back, for the machine to handle.
+// Applies an outbox in order: drops, identity, connects, messages; so a peer may be dropped and
+// connected anew in one. A link on which a message cannot be sent is dropped; the `down` of each
+// comes back, for the machine to handle.
 std::vector<Event> apply(Outbox outbox, Transport& transport);
 // Waits for one event or tick and handles it; false when the machine has finished.
 bool run_once(StateMachine& machine, Transport& transport);

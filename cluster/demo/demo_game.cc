@@ -70,7 +70,7 @@ Game::Game(std::shared_ptr<const ModelSource> model, const Plan& plan, RingSetup
 Round play(Game& game, SudokuPuzzle puzzle, uint64_t seed, CanvasView* view) {
   Round round;
   round.puzzle = std::move(puzzle);
-  PipelineEvents events;
+  RequestEvents events;
   if (view) events.step = [view](const StepReport& report) { view->draw(report); };
   const Request request = puzzle_request(game, round.puzzle, seed);
   round.result = game.ring.ask(request, std::move(events));

@@ -66,6 +66,9 @@ void RemoteStages::load(const ModelSource& source) {
     coordinator_->send(std::move(order));
   }
   for (int i = 0; i < plan_.stage_count(); ++i) await(MessageKind::ready);
+  for (int i = 0; i < plan_.stage_count(); ++i)
+    coordinator_->send(message(MessageKind::join, stage_peer(i)));
+  for (int i = 0; i < plan_.stage_count(); ++i) await(MessageKind::joined);
   head_->send(message(MessageKind::open, stage_peer(0)));
 }
 
@@ -73,8 +76,7 @@ Message RemoteStages::message(MessageKind kind, PeerId to) const {
   Message m;
   m.header.kind = kind;
   m.header.destination = to;
-  m.header.incarnation = incarnation_;
-  m.header.epoch = plan_.epoch;
+  stamp(m.header, RingId{incarnation_, plan_.epoch});
   m.header.session = kSession;
   return m;
 }

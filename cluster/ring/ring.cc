@@ -29,9 +29,9 @@ Ring::Ring(std::shared_ptr<const ModelSource> source, Plan plan, RingSetup setup
   PipelineOptions options;
   options.incarnation = std::random_device{}() | 1u;
   options.step_timeout_seconds = setup_.step_timeout_seconds;
-  pipeline_ = std::make_unique<Pipeline>(source_->spec(), plan_, fingerprint_of(*source_),
+  pipeline_ = std::make_unique<Pipeline>(source_->spec(), fingerprint_of(*source_),
                                          pipeline_events(), options);
-  apply(pipeline_->start(now()), *transport_);
+  apply(pipeline_->start(now(), plan_), *transport_);
   run_until([this] { return loaded_ || interrupt_signal() != 0; });
   if (ring_fault_) throw hosts_.with_last_words(*ring_fault_, plan_);
   if (!loaded_)
@@ -49,27 +49,27 @@ Ring::~Ring() {
 
 PipelineEvents Ring::pipeline_events() {
   PipelineEvents events;
-  events.connected = [this](PeerId worker, const Hello& hello) { say_connected(worker, hello); };
-  events.ready = [this](PeerId worker, const Ready& ready) {
+  events.start.connected = [this](PeerId worker, const Hello& hello) {
+    say_connected(worker, hello);
+  };
+  events.start.ready = [this](PeerId worker, const Ready& ready) {
     if (!setup_.verbose) return;
     setup_.log(plan_.worker(worker).name + " is ready: " + bytes_text(ready.weight_bytes) +
                " of weights, " + bytes_text(ready.kv_bytes) + " of KV");
   };
-  events.loaded = [this] { loaded_ = true; };
-  events.encoding = [this](int done, int total) {
-    if (asked_.encoding) asked_.encoding(done, total);
+  events.start.loaded = [this] { loaded_ = true; };
+  events.requests.encoding = [this](const EncodeReport& report) {
+    if (asked_.encoding) asked_.encoding(report);
   };
-  events.step = [this](const StepReport& report) {
+  events.requests.step = [this](const StepReport& report) {
     if (asked_.step) asked_.step(report);
   };
-  events.canvas_done = [this](uint64_t request, const std::vector<int32_t>& canvas) {
-    if (asked_.canvas_done) asked_.canvas_done(request, canvas);
+  events.requests.canvas_done = [this](const CanvasReport& report) {
+    if (asked_.canvas_done) asked_.canvas_done(report);
   };
-  events.finished = [this](uint64_t, const RequestResult& result) { result_ = result; };
-  events.failed = [this](uint64_t request, const Fault& fault) {
-    std::optional<Fault>& slot = request ? request_fault_ : ring_fault_;
-    if (!slot) slot = fault;
-  };
+  events.requests.finished = [this](uint64_t, const RequestResult& result) { result_ = result; };
+  events.requests.failed = [this](uint64_t, const Fault& fault) { request_fault_ = fault; };
+  events.ring_failed = [this](const Fault& fault) { ring_fault_ = fault; };
   return events;
 }
 
@@ -82,7 +82,7 @@ void Ring::run_until(const std::function<bool()>& done) {
   while (running_ && !done()) running_ = run_once(*pipeline_, *transport_);
 }
 
-RequestResult Ring::ask(Request request, PipelineEvents events) {
+RequestResult Ring::ask(Request request, RequestEvents events) {
   if (ring_fault_) throw *ring_fault_;
   asked_ = std::move(events);
   result_.reset();

@@ -29,7 +29,7 @@ class Ring final {
 
   // One request, waited for. events.finished and events.failed are taken. Throws the request's
   // Fault; Fault{canceled} after an interrupt (interrupt.h), with the ring still loaded.
-  RequestResult ask(Request request, PipelineEvents events = {});
+  RequestResult ask(Request request, RequestEvents events = {});
   void close_session(uint64_t session) { pipeline_->close_session(session); }
 
   const Plan& plan() const { return plan_; }
@@ -48,7 +48,7 @@ class Ring final {
   bool loaded_ = false, running_ = true;
   std::optional<Fault> ring_fault_, request_fault_;
   std::optional<RequestResult> result_;
-  PipelineEvents asked_;  // the current request's
+  RequestEvents asked_;  // the current request's
 };
 
 }  // namespace potluck

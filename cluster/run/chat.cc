@@ -72,8 +72,6 @@ class Chat {
         say(fmt::format("the context of {} is full: the oldest {} forgotten", ring_.plan().ctx_size,
                         rounds == 1 ? "question and answer are"
                                     : fmt::format("{} questions and answers are", rounds)));
-      spdlog::debug("{} tokens to encode: {}", request.prompt.size(),
-                    place_.tokenizer.decode(request.prompt));
       const RequestResult result = watch(request);
       for (const std::string& line : chat_report_lines(result, session_.wanted())) remark(line);
     } catch (const Fault& fault) {
@@ -86,7 +84,17 @@ class Chat {
   RequestResult watch(const Request& request) {
     quiet_.emplace(place_.display.stderr_terminal);
     AnswerView view(place_.tokenizer, place_.display, request, place_.canvas);
-    return session_.ask(request, view.events());
+    RequestEvents events = view.events();
+    events.encoding = [&, show = events.encoding](const EncodeReport& report) {
+      if (report.done == 0) log_encode(request.prompt, report.total);
+      show(report);
+    };
+    return session_.ask(request, std::move(events));
+  }
+
+  void log_encode(std::span<const int32_t> prompt, int tokens) const {
+    spdlog::debug("{} tokens to encode: {}", tokens,
+                  place_.tokenizer.decode(prompt.last(static_cast<size_t>(tokens))));
   }
 
   void interrupted(const std::string& line) {

@@ -15,15 +15,13 @@ class App;
 
 namespace potluck {
 
-inline constexpr int kUntilTheEnd = -1;  // -n: as many tokens as the answer takes
-
 struct RunFlags {
   // what is asked
   std::string model, prompt, prompt_file, system_prompt, reasoning = "off";
   bool prompt_given = false, raw = false;
   // how it is answered
-  std::optional<int> max_tokens;
-  std::optional<uint64_t> seed;  // none: a random one
+  std::optional<int> max_tokens;  // or kUntilTheEnd
+  std::optional<uint64_t> seed;   // none: a random one
   double temp = 1.0;
   int steps = 0;  // 0: the model's own
   // by whom

@@ -8,7 +8,6 @@
 #include <numeric>
 
 #include "cluster/cli/statistics.h"
-#include "cluster/run/run_flags.h"
 #include "topology/base/text.h"
 #include "topology/plan/cost_model.h"
 

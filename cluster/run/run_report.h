@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "coordinator/pipeline.h"
+#include "coordinator/request.h"
 
 namespace potluck {
 

@@ -53,7 +53,6 @@ AnswerView::AnswerView(const Tokenizer& tokenizer, const Display& display, const
                        int canvas)
     : display_(display),
       canvases_((request.max_tokens + canvas - 1) / canvas),
-      prompt_tokens_(request.prompt.size()),
       end_ids_(request.generation.eos_ids),
       view_(tokenizer, display.color, display.stderr_terminal),
       reader_(tokenizer),
@@ -64,19 +63,21 @@ AnswerView::~AnswerView() {
   finish();
 }
 
-PipelineEvents AnswerView::events() {
-  if (in_place(display_)) view_.say(fmt::format("encoding {} tokens", prompt_tokens_));
-  PipelineEvents events;
-  events.encoding = [this](int done, int total) { encoding(done, total); };
+RequestEvents AnswerView::events() {
+  RequestEvents events;
+  events.encoding = [this](const EncodeReport& report) { encoding(report); };
   events.step = [this](const StepReport& report) { step(report); };
-  events.canvas_done = [this](uint64_t, const std::vector<int32_t>& ids) { canvas_done(ids); };
+  events.canvas_done = [this](const CanvasReport& report) { canvas_done(report.ids); };
   return events;
 }
 
-void AnswerView::encoding(int done, int total) {
+void AnswerView::encoding(const EncodeReport& report) {
+  const auto [request, done, total] = report;
   spdlog::trace("encoded {} of {} tokens", done, total);
   if (!in_place(display_)) return;
-  view_.say(done < total ? fmt::format("encoded {} of {} tokens", done, total) : "first step …");
+  view_.say(done == total ? "first step …"
+            : done        ? fmt::format("encoded {} of {} tokens", done, total)
+                          : fmt::format("encoding {} tokens", total));
 }
 
 void AnswerView::step(const StepReport& report) {

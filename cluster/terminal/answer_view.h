@@ -8,7 +8,7 @@
 
 #include "cluster/terminal/canvas_view.h"
 #include "cluster/terminal/display.h"
-#include "coordinator/pipeline.h"
+#include "coordinator/request.h"
 #include "coordinator/text/answer_text.h"
 
 namespace potluck {
@@ -39,12 +39,12 @@ class AnswerView final {
              int canvas);
   ~AnswerView();  // finishes
 
-  PipelineEvents events();  // for one request; they refer to this
-  void finish();            // what is held back; the canvas is gone
+  RequestEvents events();  // for one request; they refer to this
+  void finish();           // what is held back; the canvas is gone
   const AnswerText& text() const { return text_; }
 
  private:
-  void encoding(int done, int total);
+  void encoding(const EncodeReport& report);
   void step(const StepReport& report);
   void canvas_done(std::span<const int32_t> ids);
   void show(const AnswerText& text);
@@ -52,7 +52,6 @@ class AnswerView final {
 
   const Display display_;
   const int canvases_;  // at most
-  const size_t prompt_tokens_;
   const std::vector<int32_t> end_ids_;
   CanvasView view_;
   AnswerReader reader_;

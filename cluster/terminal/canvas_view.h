@@ -10,7 +10,7 @@
 
 #include "cluster/terminal/terminal.h"
 #include "cluster/terminal/terminal_text.h"
-#include "coordinator/pipeline.h"
+#include "coordinator/request.h"
 #include "coordinator/text/tokenizer.h"
 
 namespace potluck {

@@ -28,7 +28,8 @@ class Cluster {
  public:
   Cluster(std::shared_ptr<const ModelSource> source, int stages, uint64_t seed)
       : source_(std::move(source)), network_(seed) {
-    Plan plan = plan_local(source_->spec(), EvenPartitioner(stages).layer_counts(*source_));
+    plan_ = plan_local(source_->spec(), EvenPartitioner(stages).layer_counts(*source_));
+    Plan& plan = plan_;
     plan.ctx_size = 64;
     plan.chunk = 3;
     plan.head.endpoint = "sim://head";
@@ -38,7 +39,7 @@ class Cluster {
     model.spec = spec_digest(*source_);
     PipelineOptions options;
     options.incarnation = seed + 1;
-    pipeline_ = std::make_unique<Pipeline>(source_->spec(), plan, model, events(), options);
+    pipeline_ = std::make_unique<Pipeline>(source_->spec(), model, events(), options);
     add(*pipeline_, "sim://coordinator", {});
     add_worker(plan.head.endpoint);
     for (const WorkerPlan& stage : plan.stages) add_worker(stage.endpoint);
@@ -49,7 +50,7 @@ class Cluster {
 
   // `times` requests alike, one session after another; the outcome is the last one's.
   Outcome answer(const Request& request, int times = 1) {
-    network_.give(0, pipeline_->start(network_.now()));
+    network_.give(0, pipeline_->start(network_.now(), plan_));
     waiting_ = times;
     for (int i = 0; i < times; ++i) pipeline_->submit(request);
     outcome_.ended = network_.run(0, kPatienceSeconds);
@@ -59,11 +60,11 @@ class Cluster {
  private:
   PipelineEvents events() {
     PipelineEvents events;
-    events.finished = [this](uint64_t, const RequestResult& result) {
+    events.requests.finished = [this](uint64_t, const RequestResult& result) {
       outcome_.result = result;
       if (--waiting_ == 0) pipeline_->shut_down();
     };
-    events.failed = [this](uint64_t, const Fault& fault) {
+    events.ring_failed = [this](const Fault& fault) {
       if (!outcome_.fault) outcome_.fault = fault;
       pipeline_->shut_down();
     };
@@ -81,6 +82,7 @@ class Cluster {
 
   std::shared_ptr<const ModelSource> source_;
   SimulatedNetwork network_;
+  Plan plan_;
   Outcome outcome_;
   int waiting_ = 0;  // answers
   std::unique_ptr<Pipeline> pipeline_;

@@ -62,6 +62,7 @@ void SimulatedNetwork::connect(int from, PeerId peer, const std::string& endpoin
 
 void SimulatedNetwork::give(int index, Outbox outbox) {
   Machine& m = machines_[static_cast<size_t>(index)];
+  for (PeerId peer : outbox.drops) m.links.erase(peer);
   if (outbox.identity) m.identity = *outbox.identity;
   for (auto& [peer, endpoint] : outbox.connects) connect(index, peer, endpoint);
   for (Message& message : outbox.messages) {
@@ -73,7 +74,6 @@ void SimulatedNetwork::give(int index, Outbox outbox) {
     event.message = std::move(message);
     post(index, link->second, std::move(event));
   }
-  for (PeerId peer : outbox.drops) m.links.erase(peer);
   m.finished = m.finished || outbox.finished;
 }
 

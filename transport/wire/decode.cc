@@ -208,6 +208,8 @@ std::optional<Body::Which> body_of(MessageKind kind) {
     case MessageKind::open:
     case MessageKind::close:
     case MessageKind::truncate:
+    case MessageKind::join:
+    case MessageKind::joined:
     case MessageKind::cancel:
     case MessageKind::shutdown:
     case MessageKind::encode:

@@ -30,7 +30,7 @@ struct Message {
   # Decides which body there must be (none where none is named):
   #   links    1 hello (hello) · 9 heartbeat (heartbeat) · 11 goodbye (fault: its text is the reason)
   #   control  2 load (load) · 3 ready (ready) · 4 open · 5 close · 6 truncate · 7 cancel
-  #            8 fault (fault) · 10 shutdown
+  #            8 fault (fault) · 10 shutdown · 12 join · 13 joined
   #   data     20 encode · 21 encode_done · 22 denoise · 23 candidates
 
   source @2 :UInt16;

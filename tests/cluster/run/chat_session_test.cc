@@ -9,7 +9,6 @@
 #include "cluster/cli/fault_line.h"
 #include "cluster/cli/interrupt.h"
 #include "cluster/ring/ring_plan.h"
-#include "cluster/run/run_flags.h"
 #include "topology/model/locator.h"
 #include "topology/model/model_source.h"
 
@@ -40,7 +39,7 @@ class ChatSessionTest : public testing::TestWithParam<const char*> {
             {base_, max_tokens, source_->spec().canvas}};
   }
 
-  static void record(Answered& answered, PipelineEvents& events) {
+  static void record(Answered& answered, RequestEvents& events) {
     events.step = [&answered](const StepReport& report) {
       answered.entropy.insert(answered.entropy.end(), report.candidates->entropy.begin(),
                               report.candidates->entropy.end());
@@ -50,7 +49,7 @@ class ChatSessionTest : public testing::TestWithParam<const char*> {
   static Answered say(ChatSession& session, const std::string& text) {
     Answered answered;
     answered.request = session.open(text);
-    PipelineEvents events;
+    RequestEvents events;
     record(answered, events);
     answered.result = session.ask(answered.request, std::move(events));
     return answered;
@@ -60,9 +59,9 @@ class ChatSessionTest : public testing::TestWithParam<const char*> {
   Answered from_scratch(Ring& ring, const Conversation& chat, Request request) const {
     Answered answered;
     request.prompt = chat.ids();
-    request.continue_session = 0;
+    request.session = 0;
     request.keep_session = false;
-    PipelineEvents events;
+    RequestEvents events;
     record(answered, events);
     answered.result = ring.ask(request, std::move(events));
     return answered;
@@ -71,8 +70,10 @@ class ChatSessionTest : public testing::TestWithParam<const char*> {
   bool has_thought(std::span<const int32_t> ids) const {
     return std::find(ids.begin(), ids.end(), tokenizer_.id_of("<|channel>")) != ids.end();
   }
-  bool commits_a_thought(const RequestResult& result) const {
-    return has_thought({result.ids.data(), result.ids.size() - result.uncommitted.size()});
+  bool commits_a_thought(const Answered& answered) const {
+    const size_t prompt = answered.request.prompt.size();
+    const size_t held = static_cast<size_t>(answered.result.kv_length);
+    return has_thought(std::span(answered.result.ids).first(held - prompt));
   }
 
   const std::shared_ptr<const ModelSource> source_ =
@@ -101,7 +102,7 @@ TEST_P(ChatSessionTest, GoingOnEqualsEncodingTheConversationFromScratch) {
     // Two and a half canvases: two are committed and the third is not.
     ChatSession session = make_session(ring, source_->spec().canvas * 5 / 2);
     Conversation chat(tokenizer_, {false}, "");
-    size_t held = 0;
+    int held = 0;
     bool reusable = false;
     for (const char* question : {"Hello there", "And then? 世界", "a longer question, of words"}) {
       const Answered going_on = say(session, question);
@@ -110,13 +111,11 @@ TEST_P(ChatSessionTest, GoingOnEqualsEncodingTheConversationFromScratch) {
       EXPECT_EQ(going_on.result.ids, scratch.result.ids);
       EXPECT_EQ(going_on.entropy, scratch.entropy);
       EXPECT_EQ(going_on.result.kv_length, scratch.result.kv_length);
-      EXPECT_EQ(going_on.request.continue_session != 0, reusable);
+      EXPECT_EQ(going_on.result.reused, reusable ? held : 0);
       reused += reusable;
-      if (reusable) {
-        EXPECT_EQ(held + going_on.request.prompt.size(), chat.ids().size());
-      }
-      held = static_cast<size_t>(going_on.result.kv_length);
-      reusable = !commits_a_thought(going_on.result);
+      EXPECT_EQ(going_on.request.prompt, chat.ids());
+      held = going_on.result.kv_length;
+      reusable = !commits_a_thought(going_on);
       chat.answer(going_on.result.ids, base_.generation.eos_ids);
     }
     session.clear();
@@ -131,13 +130,13 @@ TEST_P(ChatSessionTest, CommittedCanvasesAreNotEncodedTwice) {
     base_.seed = seed;
     ChatSession session = make_session(ring, static_cast<int>(3 * canvas));
     const Answered first = say(session, "Hello there");
-    const Request second = session.open("go on");
     const bool long_and_thoughtless =
         first.result.ids.size() == 3 * canvas && !has_thought(first.result.ids);
     if (long_and_thoughtless) {
       const size_t end = chat_turn_end(tokenizer_).size();
-      EXPECT_EQ(second.continue_session, first.result.session);
-      EXPECT_EQ(second.prompt.size(),
+      const Answered second = say(session, "go on");
+      EXPECT_EQ(second.result.session, first.result.session);
+      EXPECT_EQ(second.request.prompt.size() - static_cast<size_t>(second.result.reused),
                 canvas + end + chat_question(tokenizer_, "go on", {false}).size());
       return;
     }
@@ -151,10 +150,10 @@ TEST_P(ChatSessionTest, AnInterruptedAnswerLeavesTheRingAndItsFinishedCanvases) 
   ChatSession session = make_session(ring, 4 * source_->spec().canvas);
   catch_interrupts();
   const Request request = session.open("Hello there");
-  PipelineEvents events;
+  RequestEvents events;
   std::vector<int32_t> finished;
-  events.canvas_done = [&](uint64_t, const std::vector<int32_t>& ids) {
-    finished.insert(finished.end(), ids.begin(), ids.end());
+  events.canvas_done = [&](const CanvasReport& report) {
+    finished.insert(finished.end(), report.ids.begin(), report.ids.end());
     std::raise(SIGINT);
   };
   EXPECT_THROW(session.ask(request, std::move(events)), Fault);
@@ -166,7 +165,7 @@ TEST_P(ChatSessionTest, AnInterruptedAnswerLeavesTheRingAndItsFinishedCanvases) 
   chat.answer(finished, base_.generation.eos_ids);
   chat.ask("again");
   const Answered next = say(session, "again");
-  EXPECT_EQ(next.request.continue_session, 0u);
+  EXPECT_EQ(next.request.session, 0u);
   const Answered scratch = from_scratch(other, chat, next.request);
   EXPECT_EQ(next.result.ids, scratch.result.ids);
   EXPECT_EQ(next.entropy, scratch.entropy);
@@ -177,7 +176,7 @@ TEST_P(ChatSessionTest, AnInterruptBeforeAnythingWasFinishedForgetsTheQuestion) 
   ChatSession session = make_session(ring, kUntilTheEnd);
   catch_interrupts();
   const Request request = session.open("never mind");
-  PipelineEvents events;
+  RequestEvents events;
   events.step = [](const StepReport& report) {
     if (report.step == 0) std::raise(SIGINT);  // a second one would end this process
   };
@@ -195,7 +194,7 @@ TEST_P(ChatSessionTest, AFullContextForgetsTheOldestAndGoesOn) {
   for (int i = 0; i < 8; ++i) {
     const Answered answered = say(session, "question " + std::to_string(i));
     EXPECT_LE(answered.result.kv_length + canvas, ctx_size);
-    EXPECT_EQ(session.just_forgotten() > 0, answered.request.continue_session == 0 && i > 0);
+    EXPECT_EQ(session.just_forgotten() > 0, answered.result.reused == 0 && i > 0);
     forgotten += session.just_forgotten();
   }
   EXPECT_GT(forgotten, 0);
@@ -214,7 +213,7 @@ TEST_P(ChatSessionTest, AMessageThatCannotFitIsRefusedAndNothingIsForgotten) {
     const std::string line = fault_line(fault);
     EXPECT_NE(line.find("this one has 128; raise the context (-c)"), std::string::npos) << line;
   }
-  EXPECT_EQ(session.open("hello").continue_session, first.result.session);
+  EXPECT_EQ(session.open("hello").session, first.result.session);
 }
 
 TEST_P(ChatSessionTest, ClearForgetsAll) {
@@ -226,7 +225,7 @@ TEST_P(ChatSessionTest, ClearForgetsAll) {
   session.clear();
   const Answered again = say(session, "hello");
   EXPECT_EQ(again.request.prompt, fresh);
-  EXPECT_EQ(again.request.continue_session, 0u);
+  EXPECT_EQ(again.request.session, 0u);
 }
 
 TEST_P(ChatSessionTest, RawMessagesStandAlone) {
@@ -235,15 +234,8 @@ TEST_P(ChatSessionTest, RawMessagesStandAlone) {
   for (int i = 0; i < 2; ++i) {
     const Answered answered = say(session, "..4\n");
     EXPECT_EQ(answered.request.prompt, raw_prompt(tokenizer_, "..4\n", base_.generation.bos_id));
-    EXPECT_EQ(answered.request.continue_session, 0u);
+    EXPECT_EQ(answered.request.session, 0u);
   }
-}
-
-TEST(TokensAtMost, AreWholeCanvasesOfWhatTheContextHasLeft) {
-  EXPECT_EQ(tokens_at_most(kUntilTheEnd, 100, 256, 1024), 768);
-  EXPECT_EQ(tokens_at_most(300, 100, 256, 1024), 300);
-  EXPECT_EQ(tokens_at_most(1000, 100, 256, 1024), 768);
-  EXPECT_EQ(tokens_at_most(kUntilTheEnd, 768, 256, 1024), 256);
 }
 
 }  // namespace

@@ -228,8 +228,8 @@ class Roles final {
       : spec_(source.spec()),
         head_(make_ring_role(source, plan(), kHeadPeer, head)),
         stage_(make_ring_role(source, plan(), stage_peer(0), stage)) {
-    head_->open(kSession, 0);
-    stage_->open(kSession, 0);
+    head_->open(kSession);
+    stage_->open(kSession);
   }
 
   // The payloads of all messages in their order.

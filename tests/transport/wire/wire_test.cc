@@ -238,7 +238,7 @@ TEST(Wire, RefusesWhatPassesALimitOrMakesNoSense) {
   const std::string long_text(kTextBytesMax + 1, 'x');
   const std::vector<std::pair<const char*, std::function<void(M)>>> cases = {
       {"kind 0 is unknown", [](M m) { m.setKind(0); }},
-      {"kind 12 is unknown", [](M m) { m.setKind(12); }},
+      {"kind 14 is unknown", [](M m) { m.setKind(14); }},
       {"kind 65535 is unknown", [](M m) { m.setKind(65535); }},
       {"source is peer 258", [](M m) { m.setSource(258); }},
       {"destination is peer 65534", [](M m) { m.setDestination(65534); }},

@@ -1,0 +1,83 @@
+// Request: what somebody asks of a ring, what comes back, and what is reported on the way. Every
+// report carries the id of its request, so that one listener can follow many.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "coordinator/sampler.h"
+#include "topology/base/fault.h"
+#include "topology/model/model_spec.h"
+#include "topology/plan/plan.h"
+#include "transport/message.h"
+
+namespace potluck {
+
+inline constexpr int kUntilTheEnd = -1;  // as many tokens as the answer takes
+
+struct Request {
+  // Every id before the answer. What the session holds already is not encoded again.
+  std::vector<int32_t> prompt;
+  // 0 asks for a new session; else it is one that was kept open. If the prompt does not begin with
+  // what that one holds, a new one takes its place.
+  uint64_t session = 0;
+  bool keep_session = false;  // leaves it open afterwards
+  int max_tokens = 256;       // canvases = ⌈max_tokens / C⌉
+  uint64_t seed = 0;
+  uint32_t answer = 0;        // of a chat: which one; answers under one seed differ by it
+  GenerationSpec generation;  // with the user's overrides
+};
+
+struct RequestResult {
+  std::vector<int32_t> ids;     // trimmed to max_tokens and to the end id (which is kept)
+  std::vector<int> steps;       // of each canvas
+  std::vector<double> step_ms;  // of all steps in order
+  double encode_seconds = 0, total_seconds = 0;
+  uint64_t session = 0;
+  int reused = 0;              // tokens of the prompt that the session held already
+  int kv_length = 0;           // tokens that every stage holds afterwards
+  std::vector<Hop> last_hops;  // of the last step: bytes and times of each link
+  bool stopped_by_end_id = false;
+};
+
+struct EncodeReport {  // once before the first chunk, and after each
+  uint64_t request = 0;
+  int done = 0, total = 0;  // tokens of the prompt that the session did not hold
+};
+
+struct StepReport {  // after each denoising step
+  uint64_t request = 0, session = 0;
+  int canvas = 0, step = 0, max_steps = 0;
+  double temperature = 0;
+  const Candidates* candidates = nullptr;
+  const StepDecision* decision = nullptr;
+  double step_ms = 0;
+  std::vector<Hop> hops;
+};
+
+struct CanvasReport {  // a canvas is finished
+  uint64_t request = 0;
+  std::span<const int32_t> ids;  // the part of it that belongs to the answer
+};
+
+struct RequestEvents {  // called on the thread of whoever drives the pipeline
+  std::function<void(const EncodeReport&)> encoding;
+  std::function<void(const StepReport&)> step;
+  std::function<void(const CanvasReport&)> canvas_done;
+  std::function<void(uint64_t request, const RequestResult&)> finished;
+  std::function<void(uint64_t request, const Fault&)> failed;
+};
+
+// Throws Fault{input} when so many tokens and a canvas are more than the context.
+void check_prompt_fits(size_t prompt, int canvas, int ctx_size);
+// Throws Fault{input}: an empty prompt, one past the context, an id outside the vocabulary, no
+// tokens to generate.
+void check_request(const Request& request, const ModelSpec& spec, const Plan& plan);
+
+// Tokens that an answer behind so many prompt tokens may have: whole canvases of what the context
+// has left, and no more than `wanted` (kUntilTheEnd sets no other limit).
+int tokens_at_most(int wanted, size_t prompt, int canvas, int ctx_size);
+
+}  // namespace potluck

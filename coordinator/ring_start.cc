@@ -1,0 +1,157 @@
+// Connecting, loading and joining the workers of a plan, phase after phase.
+#include "coordinator/ring_start.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "topology/base/check.h"
+
+namespace potluck {
+namespace {
+
+Message order(MessageKind kind, PeerId worker) {
+  Message message;
+  message.header.kind = kind;
+  message.header.destination = worker;
+  return message;
+}
+
+}  // namespace
+
+RingStart::RingStart(Fingerprint model, double timeout_seconds, RingStartEvents events)
+    : model_(std::move(model)), timeout_seconds_(timeout_seconds), events_(std::move(events)) {}
+
+void RingStart::set_phase(Phase phase, Time now) {
+  phase_ = phase;
+  phase_since_ = now;
+}
+
+void RingStart::begin(Time now, const Plan& plan, Outbox& out) {
+  plan_ = plan;
+  members_.clear();
+  members_[kHeadPeer] = {};
+  for (int i = 0; i < plan_.stage_count(); ++i) members_[stage_peer(i)] = {};
+  keep_links(out);
+  set_phase(Phase::connecting, now);
+  load_all(now, out);
+}
+
+// Drops the links that the plan has no use for, and dials the workers that have none.
+void RingStart::keep_links(Outbox& out) {
+  std::erase_if(links_, [&](const auto& link) {
+    const bool wanted = std::any_of(members_.begin(), members_.end(), [&](const auto& member) {
+      return plan_.worker(member.first).endpoint == link.second.endpoint;
+    });
+    if (!wanted) out.drops.push_back(link.first);
+    return !wanted;
+  });
+  for (const auto& [worker, member] : members_) assign_link(worker, out);
+}
+
+void RingStart::assign_link(PeerId worker, Outbox& out) {
+  const std::string& endpoint = plan_.worker(worker).endpoint;
+  PeerId& link = members_[worker].link;
+  const auto kept = std::find_if(links_.begin(), links_.end(), [&](const auto& each) {
+    return each.second.endpoint == endpoint;
+  });
+  if (kept != links_.end()) {
+    link = kept->first;
+    return;
+  }
+  link = worker;
+  while (links_.count(link) || (link != worker && members_.count(link))) ++link;
+  links_[link] = {endpoint, false};
+  out.connects.push_back({link, endpoint});
+}
+
+void RingStart::handle(Time now, const Event& event, Outbox& out) {
+  const std::optional<PeerId> worker = worker_on(event.peer);
+  if (!worker) return;
+  if (event.kind == Event::Kind::up) return up(now, *worker, event, out);
+  if (event.message.header.kind == MessageKind::ready)
+    return ready(now, *worker, event.message, out);
+  if (event.message.header.kind == MessageKind::joined) joined(*worker);
+}
+
+void RingStart::up(Time now, PeerId worker, const Event& event, Outbox& out) {
+  const std::string& name = plan_.worker(worker).name;
+  if (!event.message.hello) throw Fault(FaultKind::refused, "it did not say who it is", name);
+  const Digest theirs = event.message.hello->model.spec;
+  if (theirs != model_.spec)
+    throw Fault(FaultKind::refused,
+                "its model's fingerprint is " + digest_text(theirs) + ", mine is " +
+                    digest_text(model_.spec),
+                Fix{"give every machine the same file"}, name);
+  links_[event.peer].up = true;
+  if (events_.connected) events_.connected(worker, *event.message.hello);
+  if (phase_ == Phase::connecting) load_all(now, out);
+}
+
+void RingStart::load_all(Time now, Outbox& out) {
+  if (!all([](const RingStart& s, PeerId worker) { return s.is_up(worker); })) return;
+  set_phase(Phase::loading, now);
+  for (const auto& [worker, member] : members_) {
+    out.messages.push_back(order(MessageKind::load, worker));
+    out.messages.back().load = Load{plan_, worker, model_};
+  }
+}
+
+void RingStart::ready(Time now, PeerId worker, const Message& message, Outbox& out) {
+  if (!message.ready)
+    throw Fault(FaultKind::refused, "it did not say what it loaded", plan_.worker(worker).name);
+  if (phase_ != Phase::loading || std::exchange(members_[worker].ready, true)) return;
+  if (events_.ready) events_.ready(worker, *message.ready);
+  if (!all([](const RingStart& s, PeerId each) { return s.members_.at(each).ready; })) return;
+  set_phase(Phase::joining, now);
+  for (const auto& [each, member] : members_)
+    out.messages.push_back(order(MessageKind::join, each));
+}
+
+void RingStart::joined(PeerId worker) {
+  if (phase_ != Phase::joining) return;
+  members_[worker].joined = true;
+  if (!all([](const RingStart& s, PeerId each) { return s.members_.at(each).joined; })) return;
+  phase_ = Phase::done;
+  if (events_.loaded) events_.loaded();
+}
+
+bool RingStart::all(bool (*what)(const RingStart&, PeerId)) const {
+  return std::all_of(members_.begin(), members_.end(),
+                     [&](const auto& member) { return what(*this, member.first); });
+}
+
+bool RingStart::is_late(PeerId worker) const {
+  const Member& member = members_.at(worker);
+  if (phase_ == Phase::connecting) return !is_up(worker);
+  return phase_ == Phase::loading ? !member.ready : !member.joined;
+}
+
+void RingStart::check_deadline(Time now) const {
+  if (phase_ == Phase::idle || done() || seconds(now - phase_since_) <= timeout_seconds_) return;
+  std::string late;
+  for (const auto& [worker, member] : members_)
+    if (is_late(worker)) late += (late.empty() ? "" : ", ") + plan_.worker(worker).name;
+  throw Fault(FaultKind::lost, late + " did not get ready within " +
+                                   std::to_string(static_cast<int>(timeout_seconds_)) + " s");
+}
+
+PeerId RingStart::link_to(PeerId worker) const {
+  const auto member = members_.find(worker);
+  CHECK(member != members_.end(), worker);
+  return member->second.link;
+}
+
+std::optional<PeerId> RingStart::worker_on(PeerId link) const {
+  for (const auto& [worker, member] : members_)
+    if (member.link == link && links_.count(link)) return worker;
+  return std::nullopt;
+}
+
+bool RingStart::is_up(PeerId worker) const {
+  const auto member = members_.find(worker);
+  if (member == members_.end()) return false;
+  const auto link = links_.find(member->second.link);
+  return link != links_.end() && link->second.up;
+}
+
+}  // namespace potluck

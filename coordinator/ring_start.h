@@ -1,0 +1,80 @@
+// RingStart: how a ring comes to life: its workers are connected, loaded, and joined to each other.
+// It may begin again with a plan of a newer epoch, for workers that were in the ring before, too.
+//
+// A worker is known by where it listens. A link to one that the new plan still has is kept, though
+// the worker may be another part of the ring now; so the coordinator's own name for a link is not
+// always the peer id that the plan gives the worker.
+//
+// Loading ends before joining begins: when a worker dials the next, that one has left what it was
+// in before and knows who it is now.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "topology/model/fingerprint.h"
+#include "topology/plan/plan.h"
+#include "transport/state_machine.h"
+
+namespace potluck {
+
+struct RingStartEvents {
+  std::function<void(PeerId worker, const Hello&)> connected;
+  std::function<void(PeerId worker, const Ready&)> ready;  // loaded
+  std::function<void()> loaded;                            // all of them, and joined
+};
+
+class RingStart final {
+ public:
+  RingStart(Fingerprint model, double timeout_seconds, RingStartEvents events);
+
+  // plan: checked by the caller. Messages of `out` are addressed to workers by the plan's ids, as
+  // those of handle() are; see link_to().
+  void begin(Time now, const Plan& plan, Outbox& out);
+  // An `up`, or a worker's `ready` or `joined`. Throws Fault{refused}.
+  void handle(Time now, const Event& event, Outbox& out);
+  void lost(PeerId link) { links_.erase(link); }
+  // Throws Fault{lost} naming the workers that are late.
+  void check_deadline(Time now) const;
+  bool done() const { return phase_ == Phase::done; }
+
+  PeerId link_to(PeerId worker) const;
+  std::optional<PeerId> worker_on(PeerId link) const;  // none: not of this plan
+  bool is_up(PeerId worker) const;
+
+ private:
+  enum class Phase { idle, connecting, loading, joining, done };
+  struct Link {
+    std::string endpoint;
+    bool up = false;
+  };
+  struct Member {
+    PeerId link = 0;
+    bool ready = false, joined = false;
+  };
+
+  void keep_links(Outbox& out);
+  void assign_link(PeerId worker, Outbox& out);
+  void up(Time now, PeerId worker, const Event& event, Outbox& out);
+  void load_all(Time now, Outbox& out);
+  void ready(Time now, PeerId worker, const Message& message, Outbox& out);
+  void joined(PeerId worker);
+  bool all(bool (*what)(const RingStart&, PeerId)) const;
+  bool is_late(PeerId worker) const;
+  void set_phase(Phase phase, Time now);
+
+  const Fingerprint model_;
+  const double timeout_seconds_;
+  const RingStartEvents events_;
+  Plan plan_;
+  Phase phase_ = Phase::idle;
+  Time phase_since_{};
+  std::map<PeerId, Link> links_;      // by our name for the link
+  std::map<PeerId, Member> members_;  // by the plan's id
+};
+
+}  // namespace potluck

@@ -1,0 +1,28 @@
+// The open sessions, by id.
+#include "coordinator/session.h"
+
+#include <algorithm>
+
+namespace potluck {
+
+bool continues(const Session& session, std::span<const int32_t> prompt) {
+  return session.ids.size() <= prompt.size() &&
+         std::equal(session.ids.begin(), session.ids.end(), prompt.begin());
+}
+
+Session& Sessions::open() {
+  Session& session = open_[next_];
+  session.id = next_++;
+  return session;
+}
+
+Session* Sessions::find(uint64_t id) {
+  const auto found = open_.find(id);
+  return found == open_.end() ? nullptr : &found->second;
+}
+
+bool Sessions::close(uint64_t id) {
+  return open_.erase(id) != 0;
+}
+
+}  // namespace potluck

@@ -1,0 +1,72 @@
+// The checks and the packing that head and stages share.
+#include "shard/data_message.h"
+
+#include <cmath>
+#include <utility>
+#include <vector>
+
+namespace potluck {
+
+void refuse(const Header& header, const std::string& why) {
+  throw Fault(FaultKind::refused, std::string(message_kind_name(header.kind)) + " of session " +
+                                      std::to_string(header.session) + ": " + why);
+}
+
+void check_shape(const Message& message, const ModelSpec& spec, const Plan& plan,
+                 size_t row_bytes) {
+  const Header& h = message.header;
+  const bool encode = h.kind == MessageKind::encode;
+  const int rows_max = encode ? plan.chunk : spec.canvas;
+  if (h.rows < 1 || h.rows > rows_max)
+    refuse(h,
+           std::to_string(h.rows) + " rows; at most " + std::to_string(rows_max) + " are planned");
+  if (!encode && h.rows != spec.canvas)
+    refuse(h,
+           "a canvas has " + std::to_string(spec.canvas) + " rows, not " + std::to_string(h.rows));
+  if (h.first_position != h.kv_length_before || h.first_position < 0 ||
+      h.first_position > plan.ctx_size - h.rows)
+    refuse(h, "position " + std::to_string(h.first_position) + " does not fit a context of " +
+                  std::to_string(plan.ctx_size) + " after " + std::to_string(h.kv_length_before));
+  if (!(h.temperature > 0) || !std::isfinite(1.0f / static_cast<float>(h.temperature)))
+    refuse(h, "a temperature of " + std::to_string(h.temperature) + "; it must be positive");
+  if (message.payload.bytes != row_bytes * static_cast<size_t>(h.rows))
+    refuse(h, "payload of " + std::to_string(message.payload.bytes) + " bytes; " +
+                  std::to_string(row_bytes * static_cast<size_t>(h.rows)) + " expected");
+}
+
+void check_activations(const Message& message, const ModelSpec& spec, const Plan& plan, DType hop) {
+  if (message.header.dtype != hop)
+    refuse(message.header, std::string("activations in ") + dtype_name(message.header.dtype) +
+                               "; the plan says " + dtype_name(hop));
+  check_shape(message, spec, plan, row_bytes(hop, spec.hidden));
+}
+
+void check_length(const Header& header, int kv_length) {
+  if (header.kv_length_before != kv_length)
+    refuse(header, "expects " + std::to_string(header.kv_length_before) + " cached tokens, has " +
+                       std::to_string(kv_length));
+}
+
+Segment segment_of(const Header& header, int slot) {
+  Segment s;
+  s.mode = header.kind == MessageKind::encode ? Mode::encode : Mode::denoise;
+  s.slot = slot;
+  s.position = header.first_position;
+  s.rows = header.rows;
+  s.inverse_temperature = static_cast<float>(1.0 / header.temperature);
+  s.key = header.key;
+  return s;
+}
+
+Message activations(const Header& header, Backend& backend, Tensor x, int hidden, DType hop) {
+  Message out;
+  out.header = header;
+  out.header.dtype = hop;
+  std::vector<std::byte> wire(row_bytes(hop, hidden) * static_cast<size_t>(header.rows));
+  backend.pack(x, hop, header.rows, hidden, wire.data());
+  backend.wait();
+  out.payload = own_payload(std::move(wire));
+  return out;
+}
+
+}  // namespace potluck

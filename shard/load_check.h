@@ -1,0 +1,22 @@
+// What is checked of a Load before anything is given up for it: nothing here takes memory of the
+// device.
+#pragma once
+
+#include "backends/backend.h"
+#include "topology/model/model_source.h"
+#include "transport/message.h"
+
+namespace potluck {
+
+struct Machine {              // what a worker has to offer
+  std::string device;         // as the plan names it
+  int threads = 0;            // of its own choice; 0: the plan's
+  uint64_t memory_bytes = 0;  // at most; 0: what is free
+  DeviceInfo info;
+};
+
+// Throws Fault{input} for a plan that cannot be, Fault{refused} for a part, a device or contents
+// that are not this worker's, Fault{memory} when its part does not fit.
+void check_load(const Load& order, const ModelSource& source, const Machine& machine);
+
+}  // namespace potluck
