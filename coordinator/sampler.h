@@ -1,5 +1,5 @@
 // Sampler: turns a step's candidates into the next canvas and decides when a canvas is done.
-// EntropyBoundSampler is transformers' (model.md §6.1), exactly.
+// EntropyBoundSampler is transformers' (shard/MODEL.md §6.1), exactly.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// Gemma 4's chat format as text (model.md §7.4), turned into ids so that what a person typed can
-// never open or close a turn: the frame's special tokens are parsed, contents are not.
+// Gemma 4's chat format as text (shard/MODEL.md §7.4), turned into ids so that what a person typed
+// can never open or close a turn: the frame's special tokens are parsed, contents are not.
 #pragma once
 
 #include <cstdint>

@@ -2,9 +2,9 @@
 //
 // An answer stays as it was generated; it is never decoded and tokenized anew. Two consequences:
 // the empty thought that a generation prompt ends with (reasoning off) remains in the history,
-// where the template would drop it (model.md §7.4), for the answer's keys and values were computed
-// behind it; and a real thought, which must not be seen again, is taken out, so that whoever holds
-// a session with it encoded begins another.
+// where the template would drop it (shard/MODEL.md §7.4), for the answer's keys and values were
+// computed behind it; and a real thought, which must not be seen again, is taken out, so that
+// whoever holds a session with it encoded begins another.
 #pragma once
 
 #include <cstdint>

@@ -49,7 +49,7 @@ void Tokenizer::Tables::index() {
   byte_ids.fill(-1);
   for (size_t i = 0; i < tokens.size(); ++i) {
     const auto id = static_cast<int32_t>(i);
-    ids[tokens[i]] = id;  // of duplicates the later one wins (model.md §7.1)
+    ids[tokens[i]] = id;  // of duplicates the later one wins (shard/MODEL.md §7.1)
     if (special(id) && !tokens[i].empty())
       specials[static_cast<uint8_t>(tokens[i][0])].push_back(id);
   }

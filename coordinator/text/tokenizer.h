@@ -1,6 +1,6 @@
-// Tokenizer: Gemma 4's BPE (model.md §7.1). Specials first, verbatim, longest first; then every
-// space becomes U+2581; base symbols are code points; merges by rank, leftmost on ties, with a heap
-// so that 100 kB cost milliseconds; unknown code points fall back to their bytes' tokens.
+// Tokenizer: Gemma 4's BPE (shard/MODEL.md §7.1). Specials first, verbatim, longest first; then
+// every space becomes U+2581; base symbols are code points; merges by rank, leftmost on ties, with
+// a heap so that 100 kB cost milliseconds; unknown code points fall back to their bytes' tokens.
 #pragma once
 
 #include <cstdint>
