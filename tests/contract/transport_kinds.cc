@@ -5,6 +5,7 @@
 
 #include <atomic>
 
+#include "tests/sim/simulated_network.h"
 #include "transport/inproc/inproc.h"
 #include "transport/zmq/zmq.h"
 
@@ -36,7 +37,13 @@ std::vector<TransportKind> dialing_kinds() {
 }
 
 std::vector<TransportKind> transport_kinds() {
-  return dialing_kinds();
+  const auto simulated_net = [] {
+    return [network = std::make_shared<SimulatedNetwork>(1)] { return network->transport(); };
+  };
+  const auto simulated = [] { return numbered("sim://contract-"); };
+  std::vector<TransportKind> kinds = dialing_kinds();
+  kinds.push_back({"Simulated", simulated_net, simulated, false});
+  return kinds;
 }
 
 }  // namespace potluck

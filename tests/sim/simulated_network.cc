@@ -1,138 +1,142 @@
-// The simulated network delivers each link's messages in order after random delays, and breaks
-// links.
+// Wires, their faults, and the parties at their ends.
 #include "tests/sim/simulated_network.h"
 
 #include <algorithm>
-#include <tuple>
-#include <utility>
-
-#include "topology/base/check.h"
 
 namespace potluck {
 namespace {
-constexpr double kDelaySecondsMax = 0.02;
+constexpr double kStepSeconds = 0.001;
+constexpr double kLinkTickSeconds = 0.02;
 }  // namespace
 
-int SimulatedNetwork::add(StateMachine& machine, const std::string& endpoint, Identity identity) {
-  machines_.push_back({&machine, endpoint, std::move(identity), true, false, false, now_, {}});
-  return static_cast<int>(machines_.size()) - 1;
+SimulatedNetwork::Party& SimulatedNetwork::add(Links& links) {
+  parties_.push_back(std::make_unique<Party>(Party{&links, ""}));
+  return *parties_.back();
 }
 
-// In order on each link, after a random delay.
-void SimulatedNetwork::post(int from, int to, Event event, double delay_seconds) {
-  std::uniform_real_distribution<double> delay(0, kDelaySecondsMax);
-  Time when = now_ + from_seconds(delay_seconds + delay(random_));
-  Time& last = last_on_link_[{from, to}];
-  when = std::max(when, last);
-  last = when;
-  queue_.push({when, order_++, from, to, std::move(event)});
+void SimulatedNetwork::remove(const Links& links) {
+  std::vector<ConnectionId> left;
+  for (const auto& [id, side] : sides_)
+    if (side.links == &links) left.push_back(id);
+  for (ConnectionId id : left) hang_up(id);
+  std::erase_if(parties_, [&](const auto& party) { return party->links == &links; });
 }
 
-Event SimulatedNetwork::up(int other, PeerId as) const {
-  const Machine& m = machines_[static_cast<size_t>(other)];
-  Event event;
-  event.kind = Event::Kind::up;
-  event.peer = as;
-  event.message.header.kind = MessageKind::hello;
-  event.message.header.source = as;
-  event.message.header.incarnation = m.identity.incarnation;
-  event.message.header.epoch = m.identity.epoch;
-  event.message.hello = m.identity.hello;
-  return event;
+void SimulatedNetwork::listen(Links& links, const std::string& endpoint) {
+  if (endpoint.rfind("sim://", 0) != 0)
+    throw Fault(FaultKind::input, "endpoint " + endpoint + " is not sim://NAME");
+  if (find(endpoint))
+    throw Fault(FaultKind::world, "endpoint " + endpoint + " is in use; choose another");
+  find(&links)->endpoint = endpoint;
 }
 
-void SimulatedNetwork::connect(int from, PeerId peer, const std::string& endpoint) {
-  const auto found = std::find_if(machines_.begin(), machines_.end(), [&](const Machine& m) {
-    return m.endpoint == endpoint && m.alive;
-  });
-  if (found == machines_.end()) {
-    Event refused;
-    refused.kind = Event::Kind::down;
-    refused.peer = peer;
-    refused.reason = "connection refused";
-    return post(from, from, std::move(refused));
+SimulatedNetwork::Party* SimulatedNetwork::find(const Links* links) {
+  for (const auto& party : parties_)
+    if (party->links == links) return party.get();
+  return nullptr;
+}
+
+SimulatedNetwork::Party* SimulatedNetwork::find(const std::string& endpoint) {
+  for (const auto& party : parties_)
+    if (party->endpoint == endpoint) return party.get();
+  return nullptr;
+}
+
+// Where nobody listens, the answer to a dial comes back on a connection of one side.
+ConnectionId SimulatedNetwork::dial(Links& from, const std::string& endpoint) {
+  const ConnectionId id = ++last_id_;
+  Party* to = find(endpoint);
+  if (!to) {
+    sides_[id] = {&from, 0, now_};
+    deliver(id, [id, endpoint](Links& links) {
+      links.unreachable(id, "nobody listens at " + endpoint);
+    });
+    return id;
   }
-  const int to = static_cast<int>(found - machines_.begin());
-  const PeerId self = machines_[static_cast<size_t>(from)].identity.self;
-  machines_[static_cast<size_t>(from)].links[peer] = to;
-  found->links[self] = from;
-  post(from, to, up(from, self));
-  post(to, from, up(to, peer));
+  const ConnectionId other = ++last_id_;
+  sides_[id] = {&from, other, now_};
+  sides_[other] = {to->links, id, now_};
+  deliver(other, [other](Links& links) { links.called(other, "the simulation"); });
+  return id;
 }
 
-void SimulatedNetwork::give(int index, Outbox outbox) {
-  Machine& m = machines_[static_cast<size_t>(index)];
-  for (PeerId peer : outbox.drops) m.links.erase(peer);
-  if (outbox.identity) m.identity = *outbox.identity;
-  for (auto& [peer, endpoint] : outbox.connects) connect(index, peer, endpoint);
-  for (Message& message : outbox.messages) {
-    const auto link = m.links.find(message.header.destination);
-    if (link == m.links.end()) continue;
-    message.header.source = m.identity.self;
-    Event event;
-    event.peer = m.identity.self;
-    event.message = std::move(message);
-    post(index, link->second, std::move(event));
-  }
-  m.finished = m.finished || outbox.finished;
+ConnectionId SimulatedNetwork::beyond(ConnectionId connection) const {
+  const auto side = sides_.find(connection);
+  return side == sides_.end() ? 0 : side->second.other;
 }
 
-void SimulatedNetwork::deliver(Delivery delivery) {
-  Machine& to = machines_[static_cast<size_t>(delivery.to)];
-  if (!to.alive || to.finished) return;
-  if (to.frozen) return;
-  if (delivery.from != delivery.to) {
-    const auto link = to.links.find(delivery.event.peer);
-    if (link == to.links.end() || link->second != delivery.from) return;
-  }
-  ++delivered_;
-  const PeerId gone = delivery.event.peer;
-  if (delivery.event.kind == Event::Kind::down) to.links.erase(gone);
-  give(delivery.to, to.machine->handle(now_, std::move(delivery.event)));
+void SimulatedNetwork::post(ConnectionId from, Report report) {
+  if (const ConnectionId to = beyond(from)) deliver(to, std::move(report));
 }
 
-// A dead machine's links go down at once; a frozen one's after the transport's silence.
-void SimulatedNetwork::strike() {
-  for (const FaultAt& fault : std::exchange(faults_, {})) {
-    if (fault.when > now_) {
-      faults_.push_back(fault);
+void SimulatedNetwork::hang_up(ConnectionId connection) {
+  const ConnectionId to = beyond(connection);
+  sides_.erase(connection);
+  if (to)
+    deliver(to, [this, to](Links& links) {
+      sides_.erase(to);
+      links.ended(now_, to);
+    });
+}
+
+// In order on each connection, after a random delay; what is on a wire that is cut waits.
+void SimulatedNetwork::deliver(ConnectionId to, Report report) {
+  const auto side = sides_.find(to);
+  if (side == sides_.end()) return;
+  std::uniform_real_distribution<double> delay(0, habits_.delay_seconds_max);
+  Time& last = side->second.last;
+  last = std::max(last, now_ + from_seconds(delay(random_)));
+  deliveries_.push({last, order_++, to, std::move(report)});
+}
+
+Time SimulatedNetwork::cut_until(const Side& side) const {
+  const auto other = sides_.find(side.other);
+  Time until = now_;
+  if (other == sides_.end()) return until;
+  const auto endpoint_of = [&](const Links* links) {
+    for (const auto& party : parties_)
+      if (party->links == links) return party->endpoint;
+    return std::string();
+  };
+  const std::string one = endpoint_of(side.links), two = endpoint_of(other->second.links);
+  for (const Cut& cut : cuts_)
+    if ((cut.one == one && cut.other == two) || (cut.one == two && cut.other == one))
+      until = std::max(until, cut.until);
+  return until;
+}
+
+void SimulatedNetwork::step() {
+  now_ += from_seconds(kStepSeconds);
+  while (!deliveries_.empty() && deliveries_.top().when <= now_) {
+    Delivery next = deliveries_.top();
+    deliveries_.pop();
+    const auto side = sides_.find(next.to);
+    if (side == sides_.end()) continue;
+    if (const Time until = cut_until(side->second); until > now_) {
+      next.when = until;
+      deliveries_.push(std::move(next));
       continue;
     }
-    Machine& victim = machines_[static_cast<size_t>(fault.machine)];
-    (fault.kill ? victim.alive : victim.frozen) = !fault.kill;
-    for (size_t i = 0; i < machines_.size(); ++i)
-      for (const auto& [peer, machine] : machines_[i].links) {
-        if (machine != fault.machine) continue;
-        Event down;
-        down.kind = Event::Kind::down;
-        down.peer = peer;
-        down.reason = fault.kill ? "closed by peer" : "silent for 2.0 s";
-        post(fault.machine, static_cast<int>(i), std::move(down), fault.kill ? 0 : kSilenceSeconds);
-      }
+    const Party* party = find(side->second.links);
+    if (party && !party->frozen) next.report(*side->second.links);
+  }
+  for (const auto& party : parties_) {
+    if (party->frozen || now_ < party->next_tick) continue;
+    party->next_tick = now_ + from_seconds(kLinkTickSeconds);
+    party->links->tick(now_);
   }
 }
 
-void SimulatedNetwork::tick(int index) {
-  Machine& m = machines_[static_cast<size_t>(index)];
-  if (!m.alive || m.frozen || m.finished) return;
-  if (!m.machine->idle_work() && now_ < m.next_tick) return;
-  m.next_tick = now_ + from_seconds(kTickSeconds);
-  give(index, m.machine->tick(now_));
+void SimulatedNetwork::cut(const std::string& one, const std::string& other, Time until) {
+  cuts_.push_back({one, other, until});
 }
 
-bool SimulatedNetwork::run(int first, double limit_seconds) {
-  while (now_ < at(limit_seconds)) {
-    if (machines_[static_cast<size_t>(first)].finished) return true;
-    strike();
-    while (!queue_.empty() && queue_.top().when <= now_) {
-      Delivery next = queue_.top();
-      queue_.pop();
-      deliver(std::move(next));
-    }
-    for (size_t i = 0; i < machines_.size(); ++i) tick(static_cast<int>(i));
-    now_ += std::chrono::milliseconds(1);
-  }
-  return machines_[static_cast<size_t>(first)].finished;
+void SimulatedNetwork::freeze(const std::string& endpoint) {
+  if (Party* party = find(endpoint)) party->frozen = true;
+}
+
+void SimulatedNetwork::crash(const std::string& endpoint) {
+  if (const Party* party = find(endpoint)) remove(*party->links);
 }
 
 }  // namespace potluck

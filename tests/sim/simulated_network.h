@@ -1,73 +1,98 @@
-// A whole cluster in one process from one seed: state machines, virtual time, links that deliver in
-// order after random delays, and machines that can be killed or frozen at a chosen moment.
+// A network in made-up time: real links (transport/link) over wires that deliver in order after
+// random delays from one seed. Wires can be cut for a while, and a party can crash or freeze.
+//
+// Time passes in step() alone. A transport's wait() makes it pass until its deadline; a loop that
+// runs many parties asks each with a deadline that is over, and steps itself.
 #pragma once
 
-#include <deque>
+#include <functional>
 #include <map>
-#include <optional>
+#include <memory>
 #include <queue>
 #include <random>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
-#include "transport/state_machine.h"
+#include "transport/link/links.h"
+#include "transport/transport.h"
 
 namespace potluck {
 
+struct Habits {
+  double delay_seconds_max = 0.02;
+  double twice = 0;  // the chance that a message is handed out again, a little later
+};
+
 class SimulatedNetwork final {
  public:
-  explicit SimulatedNetwork(uint64_t seed) : random_(seed) {}
+  explicit SimulatedNetwork(uint64_t seed, Habits habits = {}) : habits_(habits), random_(seed) {}
 
-  // endpoint: where others reach it; the machine must outlive the network.
-  int add(StateMachine& machine, const std::string& endpoint, Identity identity);
-  void give(int machine, Outbox outbox);  // e.g. of Pipeline::start
-  void kill_at(int machine, double seconds) { faults_.push_back({machine, at(seconds), true}); }
-  void freeze_at(int machine, double seconds) { faults_.push_back({machine, at(seconds), false}); }
+  // Transports must not outlive the network, and are used from one thread. Endpoints are
+  // "sim://NAME".
+  std::unique_ptr<Transport> transport();
 
-  // Runs until machine `first` has finished, or virtual time passes `seconds`. True: finished.
-  bool run(int first, double seconds);
   Time now() const { return now_; }
-  uint64_t delivered() const { return delivered_; }
+  void step();  // a millisecond
+
+  // Until `until` nothing passes between the two that listen at these endpoints.
+  void cut(const std::string& one, const std::string& other, Time until);
+  void freeze(const std::string& endpoint);  // neither hears nor speaks any more
+  void crash(const std::string& endpoint);   // its connections end, without a goodbye
+
+  // For the parties of this network.
+  struct Party {
+    Links* links;
+    std::string endpoint;
+    bool frozen = false;
+    Time next_tick{};
+  };
+  using Report = std::function<void(Links& links)>;
+  Party& add(Links& links);
+  void remove(const Links& links);
+  void listen(Links& links, const std::string& endpoint);
+  ConnectionId dial(Links& from, const std::string& endpoint);
+  void post(ConnectionId from, Report report);  // to the other side of the connection
+  void hang_up(ConnectionId connection);
+  ConnectionId beyond(ConnectionId connection) const;
+  bool draw(double chance) { return std::bernoulli_distribution(chance)(random_); }
+  const Habits& habits() const { return habits_; }
 
  private:
-  struct Machine {
-    StateMachine* machine;
-    std::string endpoint;
-    Identity identity;
-    bool alive = true, frozen = false, finished = false;
-    Time next_tick{};
-    std::map<PeerId, int> links;  // peer id → machine
+  struct Side {
+    Links* links;
+    ConnectionId other;
+    Time last;  // when the last report to this side arrives
   };
   struct Delivery {
     Time when;
     uint64_t order;
-    int from, to;
-    Event event;
+    ConnectionId to;
+    Report report;
     bool operator>(const Delivery& other) const {
       return std::tie(when, order) > std::tie(other.when, other.order);
     }
   };
-  struct FaultAt {
-    int machine;
-    Time when;
-    bool kill;
+  struct Cut {
+    std::string one, other;
+    Time until;
   };
 
-  Time at(double seconds) const { return Time{} + from_seconds(seconds); }
-  void post(int from, int to, Event event, double delay_seconds = 0);
-  void connect(int from, PeerId peer, const std::string& endpoint);
-  void deliver(Delivery delivery);
-  void strike();
-  void tick(int index);
-  Event up(int other, PeerId as) const;
+  void deliver(ConnectionId to, Report report);
+  Time cut_until(const Side& side) const;
+  Party* find(const Links* links);
+  Party* find(const std::string& endpoint);
 
+  const Habits habits_;
   std::mt19937_64 random_;
   Time now_{};
-  uint64_t order_ = 0, delivered_ = 0;
-  std::vector<Machine> machines_;
-  std::map<std::pair<int, int>, Time> last_on_link_;
-  std::priority_queue<Delivery, std::vector<Delivery>, std::greater<>> queue_;
-  std::vector<FaultAt> faults_;
+  uint64_t order_ = 0;
+  ConnectionId last_id_ = 0;
+  std::vector<std::unique_ptr<Party>> parties_;
+  std::map<ConnectionId, Side> sides_;
+  std::priority_queue<Delivery, std::vector<Delivery>, std::greater<>> deliveries_;
+  std::vector<Cut> cuts_;
 };
 
 }  // namespace potluck

@@ -76,6 +76,7 @@ class InprocHost final : public LinkHost, private LinkActions {
     hub_->remove(links_);
   }
 
+  Time time() const override { return now(); }
   Mailbox& mailbox() override { return mailbox_; }
 
   void order(std::function<void(Links&)> work) override {

@@ -13,6 +13,7 @@ namespace potluck {
 class LinkHost {
  public:
   virtual ~LinkHost() = default;  // says goodbye on every link
+  virtual Time time() const = 0;  // by the clock that its links live by
   virtual Mailbox& mailbox() = 0;
   // Runs it on the links, in order; perhaps later, on another thread.
   virtual void order(std::function<void(Links& links)> work) = 0;

@@ -24,8 +24,8 @@ class LinkTransport final : public Transport {
   std::string listen(const std::string& endpoint) override { return host_->listen(endpoint); }
 
   void connect(PeerId peer, const std::string& endpoint) override {
-    host_->order([end = mailbox_.claim(peer), endpoint](Links& links) {
-      links.connect(now(), end, endpoint);
+    host_->order([host = host_.get(), end = mailbox_.claim(peer), endpoint](Links& links) {
+      links.connect(host->time(), end, endpoint);
     });
   }
 
@@ -46,14 +46,16 @@ class LinkTransport final : public Transport {
 
   void drop(PeerId peer) override {
     if (const std::shared_ptr<LinkEnd> end = mailbox_.drop(peer))
-      host_->order([end](Links& links) { links.drop(now(), end); });
+      host_->order([host = host_.get(), end](Links& links) { links.drop(host->time(), end); });
   }
 
   std::optional<Event> wait(Time deadline) override {
     std::optional<Mailbox::Delivery> delivery = mailbox_.wait(deadline);
     if (!delivery) return std::nullopt;
     if (delivery->event.kind == Event::Kind::message && delivery->end->taken % kTellTakenEvery == 0)
-      host_->order([end = delivery->end](Links& links) { links.tell_taken(now(), end); });
+      host_->order([host = host_.get(), end = delivery->end](Links& links) {
+        links.tell_taken(host->time(), end);
+      });
     return std::move(delivery->event);
   }
 

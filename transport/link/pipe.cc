@@ -56,6 +56,7 @@ class LinkThread final : public LinkHost, private LinkActions, private PipeEvent
 
   // The owner's thread.
 
+  Time time() const override { return now(); }
   Mailbox& mailbox() override { return mailbox_; }
 
   void order(std::function<void(Links&)> work) override {
