@@ -12,7 +12,7 @@
 namespace potluck {
 namespace {
 
-// What comes back becomes the next canvas, the answer and the report's names, so it is checked.
+// Candidates become the next canvas, the answer and the report's names, so they are checked.
 void check_candidates(const Candidates& candidates, const std::vector<Hop>& hops,
                       const ModelSpec& spec, const Plan& plan) {
   const auto in_vocabulary = [&](int32_t id) { return id >= 0 && id < spec.vocab; };

@@ -147,7 +147,7 @@ void Pipeline::State::down(const Event& event) {
               "lost worker " + worker.name + " at " + worker.endpoint + ": " + event.reason);
 }
 
-// What is not of this ring as it is now is stale.
+// A message that is not of this ring as it is now is stale.
 void Pipeline::State::message(Time now, const Event& event, Outbox& out) {
   if (ring_of(event.message.header) != ring_id()) return;
   switch (event.message.header.kind) {

@@ -1,3 +1,4 @@
+// Accepts by rising entropy within a bound, and stops when the argmax has settled.
 #include "coordinator/sampler.h"
 
 #include <algorithm>

@@ -1,5 +1,4 @@
-// What is checked of a Load before anything is given up for it: nothing here takes memory of the
-// device.
+// A Load is checked before anything is given up for it; nothing here takes memory of the device.
 #pragma once
 
 #include "backends/backend.h"

@@ -1,3 +1,4 @@
+// Tells thoughts from answers by their channel tokens, while ids come in.
 #include "coordinator/text/answer_text.h"
 
 namespace potluck {

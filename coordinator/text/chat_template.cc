@@ -1,3 +1,4 @@
+// Builds prompts from pieces, of which only the frame's own may hold special tokens.
 #include "coordinator/text/chat_template.h"
 
 #include <utility>

@@ -1,3 +1,4 @@
+// Keeps a chat's rounds as ids, with thoughts taken out.
 #include "coordinator/text/conversation.h"
 
 #include "coordinator/canvas.h"

@@ -1,3 +1,4 @@
+// Splits text into symbols and merges them by rank with a heap, and turns ids back into text.
 #include "coordinator/text/tokenizer.h"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// What a request may ask for.
+// Requests that ask for too much, or for nothing, are refused.
 #include "coordinator/request.h"
 
 #include <gtest/gtest.h>

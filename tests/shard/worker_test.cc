@@ -65,7 +65,7 @@ class WorkerTest : public testing::Test {
     return m;
   }
 
-  // What the worker does with it, and with all that it queues.
+  // The worker's answers to it, and to all that it queues.
   Outbox give(PeerId from, Message m) {
     Event event;
     event.peer = m.header.source = from;

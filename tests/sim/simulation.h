@@ -25,7 +25,7 @@ class Simulation final {
   void add(const std::string& endpoint, Boot boot, std::function<Identity()> identity);
   void give(const std::string& endpoint, Outbox outbox);  // e.g. of Pipeline::start
 
-  // What happens at a moment: one of the next.
+  // Lets something happen at a moment: one of the following calls, say.
   void at(double seconds, std::function<void()> happens);
   void kill(const std::string& endpoint);
   void restart(const std::string& endpoint);
