@@ -1,4 +1,4 @@
-// Random ids by their address, and the end of a finished canvas.
+// Draws ids by their address in the noise, and finds the end of a finished canvas.
 #include "coordinator/canvas.h"
 
 #include <algorithm>

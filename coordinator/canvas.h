@@ -1,4 +1,5 @@
-// Canvas: the ids being denoised, their noise, and how a finished one ends.
+// A canvas is the ids that are being denoised. These functions make its noise, and find where a
+// finished one ends.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +18,7 @@ std::vector<int32_t> renoise_ids(const StepKey& key, int length, int vocab);
 // Everything after the first end id becomes pad; the end id stays. Returns its index, or −1.
 int pad_after_end(std::vector<int32_t>& canvas, std::span<const int32_t> end_ids, int32_t pad_id);
 
-// An answer without the end id, should it have one.
+// Gives the answer without its end id, if it has one.
 std::span<const int32_t> without_end(std::span<const int32_t> ids,
                                      std::span<const int32_t> end_ids);
 

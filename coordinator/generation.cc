@@ -1,4 +1,5 @@
-// One request, step by step: encode what the session lacks, denoise a canvas, commit it, go on.
+// A generation goes step by step: it encodes what the session lacks, denoises a canvas, commits it
+// and goes on.
 #include "coordinator/generation.h"
 
 #include <algorithm>

@@ -1,4 +1,5 @@
-// The pipeline's state: requests that wait and run, their sessions, and the ring under them.
+// The pipeline's state holds the requests that wait and run, their sessions, and the ring under
+// them.
 #include "coordinator/pipeline.h"
 
 #include <algorithm>
@@ -166,7 +167,7 @@ void Pipeline::State::message(Time now, const Event& event, Outbox& out) {
   }
 }
 
-// The request that a reply is about. Faults of opening a session name the session alone.
+// Finds the request that a reply is about. A fault of opening a session names the session alone.
 Generation* Pipeline::State::find(const Header& header) {
   for (auto& [id, generation] : running) {
     const bool of_session = header.kind == MessageKind::fault && header.attempt == 0;
@@ -189,7 +190,7 @@ void Pipeline::State::fault(const Message& message, Outbox& out) {
 void Pipeline::State::reply(Time now, const Message& message) {
   const Header& h = message.header;
   Generation* generation = find(h);
-  if (!generation) return;  // of a request that was canceled
+  if (!generation) return;  // its request was canceled
   slowest_seconds = std::max(slowest_seconds, seconds(now - generation->waiting_since()));
   try {
     if (h.kind == MessageKind::encode_done)
@@ -255,7 +256,7 @@ void Pipeline::State::start_one(Queued queued, Outbox& out) {
   }
 }
 
-// The session that the request names, if its prompt goes on from there; else a new one.
+// Gives the session that the request names, if its prompt goes on from there; else a new one.
 Session& Pipeline::State::session_for(const Request& request, Outbox& out) {
   if (request.session) {
     Session* named = sessions.find(request.session);

@@ -1,4 +1,4 @@
-// The checks of a request, before anything is sent for it.
+// Checks a request before anything is sent for it.
 #include "coordinator/request.h"
 
 #include <algorithm>

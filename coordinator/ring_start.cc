@@ -1,4 +1,4 @@
-// Connecting, loading and joining the workers of a plan, phase after phase.
+// Connects, loads and joins the workers of a plan, phase after phase.
 #include "coordinator/ring_start.h"
 
 #include <algorithm>

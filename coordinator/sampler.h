@@ -1,5 +1,5 @@
 // Sampler: turns a step's candidates into the next canvas and decides when a canvas is done.
-// EntropyBoundSampler is transformers' (shard/MODEL.md §6.1), exactly.
+// The entropy bound sampler computes exactly what that of transformers does (shard/MODEL.md §6.1).
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,7 @@ struct StepDecision {
 class Sampler {
  public:
   virtual ~Sampler() = default;
-  // Temperature of step s (0-based): t_min + (t_max − t_min)·(S − s)/S.
+  // The temperature of step s (0-based): t_min + (t_max − t_min)·(S − s)/S.
   virtual double temperature(int step) const = 0;
   virtual int max_steps() const = 0;
   virtual void begin_canvas() = 0;

@@ -1,4 +1,4 @@
-// The open sessions, by id.
+// Keeps the open sessions by id.
 #include "coordinator/session.h"
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// AnswerReader: an answer's ids to text as they come, what the model thinks apart from what it
-// says.
+// AnswerReader turns an answer's ids into text as they come, and keeps apart what the model thinks
+// and what it says.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@ struct AnswerText {
 class AnswerReader final {
  public:
   explicit AnswerReader(const Tokenizer& tokenizer);
-  // The text that is certain by now and was not before.
+  // Gives the text that is certain by now and was not before.
   AnswerText push(std::span<const int32_t> ids);
   AnswerText finish();
 

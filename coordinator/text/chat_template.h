@@ -20,8 +20,7 @@ struct ChatOptions {
   bool reasoning = false;  // off: the prompt ends with an empty thought
 };
 
-// Throws Fault{input} when the vocabulary lacks a special token that the format needs, naming it
-// and `--raw`.
+// Throws Fault{input} when the vocabulary lacks a special token that the format needs, naming it.
 void check_chat_tokens(const Tokenizer& tokenizer, const ChatOptions& options);
 // The whole prompt, BOS included, generation prompt last. Checks the tokens.
 std::vector<int32_t> chat_prompt(const Tokenizer& tokenizer, const std::vector<ChatTurn>& turns,

@@ -1,4 +1,4 @@
-// Conversation: a chat as the ids that a session holds, so that what is encoded stays encoded.
+// A Conversation is a chat as the ids that a session holds, so that what is encoded stays encoded.
 //
 // An answer stays as it was generated; it is never decoded and tokenized anew. Two consequences:
 // the empty thought that a generation prompt ends with (reasoning off) remains in the history,
@@ -23,7 +23,7 @@ class Conversation final {
 
   // Opens a round: the user's turn and the generation prompt.
   void ask(const std::string& text);
-  // Closes it. ids: as generated; end_ids: what may stand last and becomes the turn's end.
+  // Closes it. ids: as generated; one of end_ids may be the last and becomes the turn's end.
   void answer(std::span<const int32_t> ids, std::span<const int32_t> end_ids);
   // Forgets the open round.
   void take_back();
