@@ -51,9 +51,7 @@ Aligned aligned(size_t bytes) {
 
 struct Shape {
   int64_t rows, columns;
-  double operations() const {
-    return 2.0 * static_cast<double>(rows) * kPanelRows * static_cast<double>(columns);
-  }
+  double operations() const { return 2.0 * rows * kPanelRows * columns; }
 };
 // Multiples of every kernel's tile of rows, and of every block; panels in L1, or in L2.
 constexpr Shape kShapes[] = {{24, 512}, {24, 1024}, {32, 1024}, {64, 1024}, {64, 2048}};
@@ -63,9 +61,9 @@ class Operands {
  public:
   explicit Operands(Shape shape)
       : shape_(shape),
-        x_(static_cast<size_t>(shape.rows * shape.columns), 0.5f),
-        w_(static_cast<size_t>(kPanelRows * shape.columns), 0.25f),
-        out_(static_cast<size_t>(shape.rows * kPanelRows)) {}
+        x_(shape.rows * shape.columns, 0.5f),
+        w_(kPanelRows * shape.columns, 0.25f),
+        out_(shape.rows * kPanelRows) {}
 
   // Returns a function that multiplies once.
   std::function<void()> product(const ProductKind& kind) {
@@ -89,7 +87,7 @@ class Operands {
     panel_ = aligned(product.panel_bytes(shape_.columns));
     product.pack_panel({type, blocks.data(), kPanelRows, shape_.columns}, panel_.get());
     const size_t bytes = product.row_bytes(shape_.columns);
-    packed_ = aligned(bytes * static_cast<size_t>(shape_.rows));
+    packed_ = aligned(bytes * shape_.rows);
     rows_ = {packed_.get(), bytes};
     for (int64_t r = 0; r < shape_.rows; ++r)
       product.pack_row(x_.data() + r * shape_.columns, shape_.columns, rows_[r]);
@@ -105,8 +103,8 @@ class Operands {
 double calls_per_second(const std::vector<std::function<void()>>& each, int batch,
                         ThreadPool& pool) {
   std::vector<double> best(each.size());
-  pool.for_each(static_cast<int64_t>(each.size()), [&](int64_t i, int) {
-    const auto thread = static_cast<size_t>(i);
+  pool.for_each(each.size(), [&](int64_t i, int) {
+    const auto thread = i;
     const Time end = now() + from_seconds(kEachSeconds);
     for (Time begin = now(); begin < end; begin = now()) {
       for (int call = 0; call < batch; ++call) each[thread]();
@@ -154,15 +152,13 @@ double read_peak(size_t bytes, ThreadPool& pool) {
   const size_t rounds = std::max<size_t>(1, bytes / (kReadTask * kReadTasks));
   const size_t all = rounds * kReadTask * kReadTasks;
   const Pages memory(all);
-  const auto at = [&](int64_t task) {
-    return memory.data() + static_cast<size_t>(task) * kReadTask;
-  };
-  pool.for_each(static_cast<int64_t>(rounds * kReadTasks),
+  const auto at = [&](int64_t task) { return memory.data() + task * kReadTask; };
+  pool.for_each(rounds * kReadTasks,
                 [&](int64_t task, int) { std::memset(at(task), 1, kReadTask); });
   std::vector<double> fastest(rounds, 1e9);  // seconds, of each round's own memory
   for (size_t i = 0; i < kReadPasses * rounds; ++i) {
     const size_t round = i % rounds;
-    const auto first = static_cast<int64_t>(round * kReadTasks);
+    const auto first = round * kReadTasks;
     const Time begin = now();
     pool.for_each(kReadTasks, [&](int64_t task, int) {
       CHECK(sum_of_words(at(first + task), kReadTask) == kReadTask / sizeof(uint64_t) * kWord,
@@ -170,7 +166,7 @@ double read_peak(size_t bytes, ThreadPool& pool) {
     });
     fastest[round] = std::min(fastest[round], seconds(now() - begin));
   }
-  return static_cast<double>(all) / std::accumulate(fastest.begin(), fastest.end(), 0.0);
+  return all / std::accumulate(fastest.begin(), fastest.end(), 0.0);
 }
 
 double read_rate(const std::byte* bytes, size_t count, ThreadPool& pool) {
@@ -178,25 +174,25 @@ double read_rate(const std::byte* bytes, size_t count, ThreadPool& pool) {
   const size_t lines = count > lead ? (count - lead) / kCacheLine * kCacheLine : 0;
   std::atomic<uint64_t> sum{0};  // so that nothing is left out
   const Time begin = now();
-  pool.for_each(static_cast<int64_t>((lines + kReadTask - 1) / kReadTask), [&](int64_t task, int) {
-    const size_t at = static_cast<size_t>(task) * kReadTask;
+  pool.for_each((lines + kReadTask - 1) / kReadTask, [&](int64_t task, int) {
+    const size_t at = task * kReadTask;
     sum += sum_of_words(bytes + lead + at, std::min(kReadTask, lines - at));
   });
-  return static_cast<double>(count) / seconds(now() - begin);
+  return count / seconds(now() - begin);
 }
 
 double touch_rate(size_t bytes, ThreadPool& pool) {
   Pages pages(bytes);
   const Time begin = now();
   pages.touch(pool);
-  return static_cast<double>(pages.bytes()) / seconds(now() - begin);
+  return pages.bytes() / seconds(now() - begin);
 }
 
 double copy_peak(size_t bytes, ThreadPool& pool) {
   const size_t pairs = std::max<size_t>(1, bytes / (2 * kCanvasBytes));
   const Pages memory(pairs * 2 * kCanvasBytes);
-  pool.for_each(static_cast<int64_t>(2 * pairs), [&](int64_t canvas, int) {
-    std::memset(memory.data() + static_cast<size_t>(canvas) * kCanvasBytes, 1, kCanvasBytes);
+  pool.for_each(2 * pairs, [&](int64_t canvas, int) {
+    std::memset(memory.data() + canvas * kCanvasBytes, 1, kCanvasBytes);
   });
   std::vector<double> fastest(pairs, 1e9);  // seconds, of each pair
   for (size_t i = 0; i < std::max(kCopiesLeast, kCopyPasses * pairs); ++i) {
@@ -205,13 +201,12 @@ double copy_peak(size_t bytes, ThreadPool& pool) {
     std::byte* to = memory.data() + (2 * pair + 1 - back) * kCanvasBytes;
     const Time begin = now();
     each_row(kCanvasRows, pool, [&](int64_t row, int) {
-      const auto at = static_cast<size_t>(row) * kRowBytes;
+      const auto at = row * kRowBytes;
       std::memcpy(to + at, from + at, kRowBytes);
     });
     fastest[pair] = std::min(fastest[pair], seconds(now() - begin));
   }
-  return 2.0 * static_cast<double>(pairs * kCanvasBytes) /
-         std::accumulate(fastest.begin(), fastest.end(), 0.0);
+  return 2.0 * (pairs * kCanvasBytes) / std::accumulate(fastest.begin(), fastest.end(), 0.0);
 }
 
 }  // namespace potluck::cpu

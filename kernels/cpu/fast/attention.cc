@@ -107,7 +107,7 @@ void load_rows(const Block& b, const Tile& tile, const KvView& from, const void*
   std::fill(b.s.rows + tile.end * dim, b.s.rows + tile.high() * dim, uint16_t{0});
   for (int64_t j = tile.begin; j < tile.end; ++j) {
     const int64_t row = (tile.first + j) % from.capacity;
-    const auto slot = static_cast<size_t>(row * b.shape.kv_heads + b.kv_head);
+    const auto slot = row * b.shape.kv_heads + b.kv_head;
     const std::byte* at = static_cast<const std::byte*>(values) + slot * bytes;
     dequantize_bf16(b.isa, b.shape.kv_type, at, dim, b.s.rows + j * dim);
   }
@@ -132,7 +132,7 @@ POTLUCK_CLONES float level_row(uint16_t* x, int64_t n) {
   for (int64_t i = 0; i < n; ++i) {
     const int exponent = ((x[i] >> 7) & 0xff) - down;
     const int bits = (x[i] & 0x807f) | (exponent << 7);
-    x[i] = static_cast<uint16_t>(exponent > 0 ? bits : 0);
+    x[i] = exponent > 0 ? bits : 0;
   }
   return std::bit_cast<float>((down + 127) << 23);
 }
@@ -247,7 +247,7 @@ void fast_attention(Isa isa, const AttentionShape& shape, const AttentionSegment
   const int64_t rows = rows_per_block(shape), blocks = (segment.rows + rows - 1) / rows;
   const size_t bytes = fast_attention_scratch(isa, shape);
   pool.for_each(blocks * shape.kv_heads, [&](int64_t task, int thread) {
-    Arena arena(static_cast<std::byte*>(scratch) + static_cast<size_t>(thread) * bytes);
+    Arena arena(static_cast<std::byte*>(scratch) + thread * bytes);
     const Scratch s = take_scratch(products, shape, arena);
     const int64_t begin = task / shape.kv_heads * rows;
     const Block b{isa,

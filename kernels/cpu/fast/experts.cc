@@ -41,15 +41,15 @@ Products products_of(Isa isa, const ExpertsView& view) {
 
 Scratch take_scratch(const Products& p, const ExpertsView& view, int64_t rows, int threads,
                      Arena& arena) {
-  const auto slots = static_cast<size_t>(rows * view.used);
+  const auto slots = rows * view.used;
   Scratch s;
   s.groups = take_groups(slots, view.experts, arena);
   s.x = take_rows(p.gate_up, view.hidden, s.groups.slots, arena);
-  s.inner = arena.take<float>(slots * static_cast<size_t>(2 * view.inner));
+  s.inner = arena.take<float>(slots * (2 * view.inner));
   s.inners = take_rows(p.down, view.inner, s.groups.slots, arena);
-  s.outputs = arena.take<float>(slots * static_cast<size_t>(view.hidden));
+  s.outputs = arena.take<float>(slots * view.hidden);
   s.panel_bytes = std::max(p.gate_up.panel_bytes(view.hidden), p.down.panel_bytes(view.inner));
-  s.panels = arena.take<std::byte>(static_cast<size_t>(threads) * s.panel_bytes);
+  s.panels = arena.take<std::byte>(threads * s.panel_bytes);
   return s;
 }
 
@@ -74,7 +74,7 @@ struct Task {
 const std::byte* stored_panel(const Pass& pass, int64_t panel, int64_t panels) {
   if (panel >= panels) return nullptr;
   return static_cast<const std::byte*>(pass.w.blocks) +
-         static_cast<size_t>(panel) * pass.product.stored_bytes(pass.w.columns);
+         panel * pass.product.stored_bytes(pass.w.columns);
 }
 
 // Multiplies one expert's rows by some of its panels, in one thread.
@@ -120,7 +120,7 @@ void run(const Pass& pass, int experts, const Scratch& s, ThreadPool& pool) {
                     std::min(panel_of(index) + kPanelsATask, (index / tasks + 1) * panels),
                     panel_of(index + pool.threads())};
     if (s.groups.rows(task.expert) > 0)
-      run_task(pass, experts, task, s, s.panels + static_cast<size_t>(thread) * s.panel_bytes);
+      run_task(pass, experts, task, s, s.panels + thread * s.panel_bytes);
   });
 }
 

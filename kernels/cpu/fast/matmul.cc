@@ -18,7 +18,7 @@ struct Scratch {
 };
 
 int64_t panels_max(const PackedProduct& product, int64_t columns) {
-  const auto fitting = static_cast<int64_t>(kPanelsBytes / product.panel_bytes(columns));
+  const auto fitting = kPanelsBytes / product.panel_bytes(columns);
   return std::clamp<int64_t>(fitting, 1, kPanelsMax);
 }
 
@@ -26,7 +26,7 @@ Scratch take_scratch(const PackedProduct& product, int64_t columns, int64_t rows
                      Arena& arena) {
   Scratch s;
   s.rows = take_rows(product, columns, rows, arena);
-  s.panels = arena.take<std::byte>(static_cast<size_t>(threads * panels_max(product, columns)) *
+  s.panels = arena.take<std::byte>((threads * panels_max(product, columns)) *
                                    product.panel_bytes(columns));
   return s;
 }
@@ -43,9 +43,9 @@ int64_t rows_a_block(const PackedRows& x) {
 
 // Takes one of `parts` of what is to be prefetched.
 void take_part(int64_t part, int64_t parts, PanelProduct& p) {
-  const size_t bytes = p.next_bytes / static_cast<size_t>(parts);
-  p.next += static_cast<size_t>(part) * bytes;
-  p.next_bytes = part + 1 < parts ? bytes : p.next_bytes - static_cast<size_t>(part) * bytes;
+  const size_t bytes = p.next_bytes / parts;
+  p.next += part * bytes;
+  p.next_bytes = part + 1 < parts ? bytes : p.next_bytes - part * bytes;
 }
 
 struct Task {
@@ -66,14 +66,14 @@ void run(const Task& t, int64_t begin, int64_t end, int64_t ahead) {
   };
   for (int64_t panel = begin; panel < end; ++panel)
     t.product.pack_panel(t.w.slice(panel * kPanelRows, rows_of(panel)),
-                         t.panels + static_cast<size_t>(panel - begin) * panel_bytes);
+                         t.panels + (panel - begin) * panel_bytes);
   const int64_t block = rows_a_block(t.x);
   for (int64_t first = 0; first < t.rows; first += block)
     for (int64_t panel = begin; panel < end; ++panel) {
       const int64_t column = panel * kPanelRows;
       PanelProduct p{t.x.from(first),
                      std::min(block, t.rows - first),
-                     t.panels + static_cast<size_t>(panel - begin) * panel_bytes,
+                     t.panels + (panel - begin) * panel_bytes,
                      t.w.columns,
                      t.out + first * t.w.rows + column,
                      t.w.rows,
@@ -102,9 +102,9 @@ void fast_matmul(const PackedProduct& product, const FastMatmul& a, void* scratc
       a.rows, [&](int64_t t, int) { product.pack_row(a.x + t * w.columns, w.columns, s.rows[t]); });
   const int64_t panels = panel_count(w.rows);
   const int64_t wide = panels_a_task(product, w, pool.threads());
-  const size_t thread_bytes = static_cast<size_t>(wide) * product.panel_bytes(w.columns);
+  const size_t thread_bytes = wide * product.panel_bytes(w.columns);
   pool.for_each((panels + wide - 1) / wide, [&](int64_t task, int thread) {
-    std::byte* own = s.panels + static_cast<size_t>(thread) * thread_bytes;
+    std::byte* own = s.panels + thread * thread_bytes;
     run({product, w, s.rows, a.rows, own, a.out}, task * wide, std::min((task + 1) * wide, panels),
         wide * pool.threads());
   });

@@ -60,8 +60,7 @@ class Task final {
   Task(const PackedProduct& product, const FastMatmul& a, const Slices& slices, const Scratch& s,
        PanelRange panels, int thread)
       : product_(product), a_(a), slices_(slices), s_(s), panels_(panels) {
-    for (int i = 0; i < 2; ++i)
-      unpacked_[i] = s.panels + static_cast<size_t>(2 * thread + i) * s.panel_bytes;
+    for (int i = 0; i < 2; ++i) unpacked_[i] = s.panels + (2 * thread + i) * s.panel_bytes;
   }
 
   void run() {
@@ -82,7 +81,7 @@ class Task final {
   StoredSlice slice(int64_t piece) const {
     const int64_t i = slice_of(piece);
     return {static_cast<const std::byte*>(a_.w.blocks) +
-                static_cast<size_t>(panel_of(piece)) * product_.stored_bytes(a_.w.columns),
+                panel_of(piece) * product_.stored_bytes(a_.w.columns),
             a_.w.columns, slices_.first(i), slices_.width(i)};
   }
 

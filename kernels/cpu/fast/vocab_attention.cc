@@ -57,7 +57,7 @@ struct Shape {
   size_t value_panel_bytes() const { return sums.panel_bytes(kPart); }
   size_t work_bytes() const {
     return std::max(logits.panel_bytes(hidden),
-                    value_panel_bytes() + static_cast<size_t>(kPart * kSlice) * sizeof(uint16_t));
+                    value_panel_bytes() + (kPart * kSlice) * sizeof(uint16_t));
   }
 };
 
@@ -72,10 +72,10 @@ Scratch take_scratch(const Shape& shape, int threads, Arena& arena) {
   s.logits = arena.take<float>(rows * kStride);
   s.keep = arena.take<float>(rows);
   s.ones = arena.take<float>(rows);
-  s.used = arena.take<uint8_t>(static_cast<size_t>(shape.tasks() * kGroup));
+  s.used = arena.take<uint8_t>(shape.tasks() * kGroup);
   for (PackedRows& weights : s.weights) weights = take_rows(shape.sums, kPart, shape.rows, arena);
-  s.soft = arena.take<float>(static_cast<size_t>(shape.soft_panels() * shape.soft_panel()));
-  s.work = arena.take<std::byte>(static_cast<size_t>(threads) * shape.work_bytes());
+  s.soft = arena.take<float>(shape.soft_panels() * shape.soft_panel());
+  s.work = arena.take<std::byte>(threads * shape.work_bytes());
   return s;
 }
 
@@ -86,7 +86,7 @@ POTLUCK_CLONES void drop_least(float* weights, int64_t n, float scale, float lea
     const float weight = weights[j] * scale;
     const bool counts = !(weight < least);
     weights[j] = counts ? weight : 0.0f;
-    used[j] |= static_cast<uint8_t>(counts);
+    used[j] |= counts;
   }
 }
 
@@ -101,9 +101,8 @@ struct UsedIds {
   Span span[kPart];
 
   void add(int64_t begin, int64_t end) {
-    if (spans == 0 || span[spans - 1].end != begin)
-      span[spans++].begin = static_cast<int16_t>(begin);
-    span[spans - 1].end = static_cast<int16_t>(end);
+    if (spans == 0 || span[spans - 1].end != begin) span[spans++].begin = begin;
+    span[spans - 1].end = end;
     count += end - begin;
   }
 };
@@ -163,9 +162,7 @@ class Pass final {
   float* soft_at(int64_t column) const {
     return s_.soft + column / kPanelRows * shape_.soft_panel();
   }
-  std::byte* work_of(int thread) const {
-    return s_.work + static_cast<size_t>(thread) * shape_.work_bytes();
-  }
+  std::byte* work_of(int thread) const { return s_.work + thread * shape_.work_bytes(); }
 
   // The tap takes rows side by side.
   int64_t stride(int64_t first) const { return request_.tap ? ids_of(first) : kStride; }
@@ -194,7 +191,7 @@ class Pass final {
 
   void fold_group(int64_t first) const {
     const int64_t ids = ids_of(first);
-    std::memset(s_.used, 0, static_cast<size_t>(shape_.tasks() * kGroup));
+    std::memset(s_.used, 0, shape_.tasks() * kGroup);
     const auto cap = [&](int64_t t) { fast_softcaps(row(first, t), ids, request_.softcap); };
     if (request_.tap) {
       each_rows(cap);
@@ -275,7 +272,7 @@ class Pass final {
                      soft_at(column + i), kPanelRows,    count, keep};
       if (i + kPanelRows < width) {
         p.next = reinterpret_cast<const std::byte*>(soft_at(column + i + kPanelRows));
-        p.next_bytes = static_cast<size_t>(shape_.soft_panel()) * sizeof(float);
+        p.next_bytes = shape_.soft_panel() * sizeof(float);
       }
       shape_.sums.multiply(p);
     }
@@ -287,12 +284,11 @@ class Pass final {
     const BlockShape block = block_shape(table.type);
     const size_t row = row_bytes(table.type, table.columns);
     const size_t piece = row_bytes(table.type, width);
-    const auto* bytes = static_cast<const std::byte*>(table.blocks) +
-                        static_cast<size_t>(first) * row +
-                        static_cast<size_t>(column / block.values * block.bytes);
+    const auto* bytes = static_cast<const std::byte*>(table.blocks) + first * row +
+                        (column / block.values * block.bytes);
     for (int64_t i = 0; i < used.spans; ++i)
       for (int64_t id = used.span[i].begin; id < used.span[i].end; ++id, values += kSlice) {
-        const std::byte* from = bytes + static_cast<size_t>(id) * row;
+        const std::byte* from = bytes + id * row;
         if (id + kAhead < used.span[i].end)
           for (size_t line = 0; line < piece; line += 64)
             __builtin_prefetch(from + kAhead * row + line);

@@ -29,7 +29,7 @@ size_t round_up(size_t bytes, size_t unit) {
 // The mapping begins at a huge page's address. By itself the system aligns only whole numbers of
 // huge pages: it would give none to 2.9 MB. Huge pages are a wish; 4 KB pages serve too.
 std::byte* map_huge(size_t bytes) {
-  const size_t length = round_up(bytes, static_cast<size_t>(sysconf(_SC_PAGESIZE)));
+  const size_t length = round_up(bytes, sysconf(_SC_PAGESIZE));
   std::byte* all = map_bytes(length + Pages::kHugePage);
   const size_t before = round_up(reinterpret_cast<uintptr_t>(all), Pages::kHugePage) -
                         reinterpret_cast<uintptr_t>(all);
@@ -59,10 +59,10 @@ Pages& Pages::operator=(Pages&& other) noexcept {
 }
 
 void Pages::touch(ThreadPool& pool) {
-  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  const auto page = sysconf(_SC_PAGESIZE);
   const size_t parts = (bytes_ + kHugePage - 1) / kHugePage;
-  pool.for_each(static_cast<int64_t>(parts), [&](int64_t part, int) {
-    const size_t begin = static_cast<size_t>(part) * kHugePage;
+  pool.for_each(parts, [&](int64_t part, int) {
+    const size_t begin = part * kHugePage;
     const size_t end = begin + kHugePage < bytes_ ? begin + kHugePage : bytes_;
     for (size_t i = begin; i < end; i += page) static_cast<volatile std::byte*>(data_)[i] = {};
   });

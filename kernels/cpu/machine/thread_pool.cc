@@ -58,7 +58,7 @@ void pin_to(const std::vector<int>& cores, int thread) {
   if (cores.empty()) return;
   cpu_set_t one;
   CPU_ZERO(&one);
-  CPU_SET(cores[static_cast<size_t>(thread) % cores.size()], &one);
+  CPU_SET(cores[thread % cores.size()], &one);
   pthread_setaffinity_np(pthread_self(), sizeof(one), &one);
 }
 
@@ -84,7 +84,7 @@ ThreadPool::~ThreadPool() {
 }
 
 int ThreadPool::threads() const {
-  return static_cast<int>(state_->threads.size()) + 1;
+  return state_->threads.size() + 1;
 }
 
 void ThreadPool::for_each(int64_t count, const std::function<void(int64_t, int)>& task) {
@@ -98,7 +98,7 @@ void ThreadPool::for_each(int64_t count, const std::function<void(int64_t, int)>
     s.task = &task;
     s.count = count;
     s.next = 0;
-    s.busy = static_cast<int>(s.threads.size());
+    s.busy = s.threads.size();
     ++s.round;
   }
   s.work.notify_all();

@@ -67,8 +67,8 @@ inline __m256i fifth_where(__m256i bits, __m256i mask) {
 inline __m256i fifth_bits(uint32_t bits) {
   const __m256i spread =
       _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
-  const __m256i each = _mm256_shuffle_epi8(_mm256_set1_epi32(static_cast<int>(bits)), spread);
-  return fifth_where(each, _mm256_set1_epi64x(static_cast<int64_t>(0x8040201008040201)));
+  const __m256i each = _mm256_shuffle_epi8(_mm256_set1_epi32(bits), spread);
+  return fifth_where(each, _mm256_set1_epi64x(0x8040201008040201));
 }
 
 // Formats whose blocks are one group and begin with f16 d, f16 m where there is a minimum.
@@ -157,9 +157,7 @@ struct Q5_K : SixBitScales {
   static constexpr bool kMinimum = true;
   static void unpack(const uint8_t* b, uint8_t* q) {
     const __m256i fifth = load_32(b + 16);
-    const auto bits = [fifth](int bit) {
-      return fifth_where(fifth, _mm256_set1_epi8(static_cast<char>(1 << bit)));
-    };
+    const auto bits = [fifth](int bit) { return fifth_where(fifth, _mm256_set1_epi8(1 << bit)); };
     for (int chunk = 0; chunk < 4; ++chunk) {
       const __m256i bytes = load_32(b + 48 + 32 * chunk);
       store_32(q + 64 * chunk, _mm256_or_si256(low_nibbles(bytes), bits(2 * chunk)));
@@ -196,11 +194,11 @@ inline void unpack_scales(const uint8_t* block, float* scale, float* minimum) {
   constexpr int kGroups = Format::kValues / Format::kGroup;
   const uint8_t* halves = block + Format::kHalvesAt;
   for (int g = 0; g < kGroups; ++g)
-    scale[g * kPanelRows] = read_f16(halves) * static_cast<float>(Format::factor(block, g));
+    scale[g * kPanelRows] = read_f16(halves) * Format::factor(block, g);
   if constexpr (Format::kMinimum) {
     const float sign = Format::kFactors ? 1.0f : -1.0f, half = sign * read_f16(halves + 2);
     for (int g = 0; g < kGroups; ++g)
-      minimum[g * kPanelRows] = half * static_cast<float>(Format::factor(block, kGroups + g));
+      minimum[g * kPanelRows] = half * Format::factor(block, kGroups + g);
   }
 }
 
@@ -267,7 +265,7 @@ struct StoredBlock {
 
 template <typename Format>
 size_t stored_bytes(int64_t columns) {
-  return static_cast<size_t>(columns / Format::kValues) * StoredBlock<Format>::kBytes;
+  return (columns / Format::kValues) * StoredBlock<Format>::kBytes;
 }
 
 // Calls body<Format>() for the format of a stored type; false if it has no integer blocks.

@@ -13,7 +13,7 @@ constexpr size_t kStoreTask = 2 * Pages::kHugePage;  // bytes of stored panels
 }  // namespace
 
 size_t store_bytes(const PackedProduct& product, const WeightView& w, int64_t count) {
-  return static_cast<size_t>(count * panel_count(w.rows / count)) * product.stored_bytes(w.columns);
+  return (count * panel_count(w.rows / count)) * product.stored_bytes(w.columns);
 }
 
 // A task stores panels that lie side by side and fill huge pages: when two threads meet in a page
@@ -28,7 +28,7 @@ void store_panels(const PackedProduct& product, const WeightView& w, int64_t cou
     for (int64_t i = task * together; i < end; ++i) {
       const int64_t first = i % panels * kPanelRows;
       product.store_panel(w.slice(i / panels * rows + first, std::min(kPanelRows, rows - first)),
-                          to + static_cast<size_t>(i) * bytes);
+                          to + i * bytes);
     }
   });
 }

@@ -44,7 +44,7 @@ struct PackedRows {
   std::byte* data;
   size_t stride;
 
-  std::byte* operator[](int64_t r) const { return data + static_cast<size_t>(r) * stride; }
+  std::byte* operator[](int64_t r) const { return data + r * stride; }
   PackedRows from(int64_t r) const { return {(*this)[r], stride}; }
 };
 
@@ -106,7 +106,7 @@ struct PackedProduct {
 inline PackedRows take_rows(const PackedProduct& product, int64_t columns, int64_t rows,
                             Arena& arena) {
   const size_t stride = product.row_bytes(columns);
-  return {arena.take<std::byte>(static_cast<size_t>(rows) * stride), stride};
+  return {arena.take<std::byte>(rows * stride), stride};
 }
 
 // Has `product` prefetch the stored bytes of W's panel that begins at row `first`; past the end
@@ -116,7 +116,7 @@ inline void set_next(const WeightView& w, int64_t first, PanelProduct& product) 
   const WeightView panel =
       w.slice(first, w.rows - first < kPanelRows ? w.rows - first : kPanelRows);
   product.next = static_cast<const std::byte*>(panel.blocks);
-  product.next_bytes = row_bytes(w.type, w.columns) * static_cast<size_t>(panel.rows);
+  product.next_bytes = row_bytes(w.type, w.columns) * panel.rows;
 }
 
 // Stores W [count · rows, columns] as panels, matrix by matrix, by all threads: `to` has

@@ -71,12 +71,12 @@ inline void stage_rows(const WeightView& w, int64_t first, int64_t n, int64_t pa
                        const Dequantize& dequantize) {
   const BlockShape shape = block_shape(w.type);
   const size_t row = row_bytes(w.type, w.columns);
-  const auto offset = static_cast<size_t>(first / shape.values * shape.bytes);
+  const auto offset = first / shape.values * shape.bytes;
   const auto* bytes = static_cast<const std::byte*>(w.blocks);
   for (int64_t c = 0; c < w.rows; ++c) {
     Value* to = stage + c * kStaged;
-    dequantize(bytes + static_cast<size_t>(c) * row + offset, n, to);
-    std::memset(to + n, 0, static_cast<size_t>(padded - n) * sizeof(*to));
+    dequantize(bytes + c * row + offset, n, to);
+    std::memset(to + n, 0, (padded - n) * sizeof(*to));
   }
 }
 

@@ -56,7 +56,7 @@ void dequantize_tile(const Block& b, const void* cache, const void* fresh, int64
     const bool is_cached = i < cached;
     const int64_t row = is_cached ? (b.keys.first + i) % b.segment.cache.capacity : i - cached;
     const auto* base = static_cast<const std::byte*>(is_cached ? cache : fresh);
-    const auto slot = static_cast<size_t>(row * b.shape.kv_heads + b.kv_head);
+    const auto slot = row * b.shape.kv_heads + b.kv_head;
     dequantize_row(b.shape.kv_type, base + slot * head_bytes, b.tile + j * b.shape.head_dim,
                    b.shape.head_dim);
   }
@@ -98,7 +98,7 @@ void softmax_block(const Block& b) {
 
 void run_block(const Block& b) {
   const int64_t dim = b.shape.head_dim, n = b.keys.count(), row = b.per_kv() * dim;
-  const size_t row_size = static_cast<size_t>(row) * sizeof(float);
+  const size_t row_size = row * sizeof(float);
   for (int64_t t = b.row_begin; t < b.row_end; ++t)
     std::memcpy(b.queries + (t - b.row_begin) * row, b.segment.q + b.offset(t), row_size);
   each_tile(b, b.segment.cache.k, b.segment.fresh.k, [&](int64_t first, int64_t count) {
@@ -119,7 +119,7 @@ void run_block(const Block& b) {
 // A causal block sees up to a block more keys than its rows do.
 size_t attention_scratch(const AttentionShape& shape, int64_t keys_max) {
   const int64_t rows = rows_per_block(shape), vectors = rows * heads_per_kv(shape);
-  return static_cast<size_t>((vectors + kKeyTile) * shape.head_dim + vectors * (keys_max + rows));
+  return (vectors + kKeyTile) * shape.head_dim + vectors * (keys_max + rows);
 }
 
 void attention(const AttentionShape& shape, const AttentionSegment& segment, float* scratch,

@@ -16,9 +16,9 @@ namespace {
 // places up are the value by 2⁻¹¹², subnormals included; infinities and NaNs keep the greatest
 // exponent.
 POTLUCK_INLINE float f16_value(uint16_t half) {
-  const uint32_t bits = static_cast<uint32_t>(half & 0x7fff) << 13;
+  const uint32_t bits = (half & 0x7fff) << 13;
   const auto value = std::bit_cast<uint32_t>(std::bit_cast<float>(bits) * 0x1p112f);
-  const uint32_t sign = static_cast<uint32_t>(half & 0x8000) << 16;
+  const uint32_t sign = (half & 0x8000) << 16;
   return std::bit_cast<float>(sign | ((half & 0x7c00) == 0x7c00 ? bits | 0x7f800000 : value));
 }
 
@@ -47,8 +47,8 @@ POTLUCK_INLINE void block_q8_0(const uint8_t* b, float* x) {
 POTLUCK_INLINE void block_q4_0(const uint8_t* b, float* x) {
   const float d = read_f16(b);
   for (int j = 0; j < 16; ++j) {
-    x[j] = d * static_cast<float>((b[2 + j] & 15) - 8);
-    x[j + 16] = d * static_cast<float>((b[2 + j] >> 4) - 8);
+    x[j] = d * ((b[2 + j] & 15) - 8);
+    x[j + 16] = d * ((b[2 + j] >> 4) - 8);
   }
 }
 
@@ -56,23 +56,23 @@ POTLUCK_INLINE void block_q4_0(const uint8_t* b, float* x) {
 POTLUCK_INLINE void block_q4_1(const uint8_t* b, float* x) {
   const float d = read_f16(b), m = read_f16(b + 2);
   for (int j = 0; j < 16; ++j) {
-    x[j] = d * static_cast<float>(b[4 + j] & 15) + m;
-    x[j + 16] = d * static_cast<float>(b[4 + j] >> 4) + m;
+    x[j] = d * (b[4 + j] & 15) + m;
+    x[j + 16] = d * (b[4 + j] >> 4) + m;
   }
 }
 
 int fifth_bit(const uint8_t* mask, int j) {
   uint32_t bits;
   std::memcpy(&bits, mask, 4);
-  return static_cast<int>((bits >> j) & 1) << 4;
+  return ((bits >> j) & 1) << 4;
 }
 
 // x = d·(q − 16), 5-bit q.  22 B: f16 d, 4 B of fifth bits, nibbles.
 POTLUCK_INLINE void block_q5_0(const uint8_t* b, float* x) {
   const float d = read_f16(b);
   for (int j = 0; j < 16; ++j) {
-    x[j] = d * static_cast<float>(((b[6 + j] & 15) | fifth_bit(b + 2, j)) - 16);
-    x[j + 16] = d * static_cast<float>(((b[6 + j] >> 4) | fifth_bit(b + 2, j + 16)) - 16);
+    x[j] = d * (((b[6 + j] & 15) | fifth_bit(b + 2, j)) - 16);
+    x[j + 16] = d * (((b[6 + j] >> 4) | fifth_bit(b + 2, j + 16)) - 16);
   }
 }
 
@@ -80,8 +80,8 @@ POTLUCK_INLINE void block_q5_0(const uint8_t* b, float* x) {
 POTLUCK_INLINE void block_q5_1(const uint8_t* b, float* x) {
   const float d = read_f16(b), m = read_f16(b + 2);
   for (int j = 0; j < 16; ++j) {
-    x[j] = d * static_cast<float>((b[8 + j] & 15) | fifth_bit(b + 4, j)) + m;
-    x[j + 16] = d * static_cast<float>((b[8 + j] >> 4) | fifth_bit(b + 4, j + 16)) + m;
+    x[j] = d * ((b[8 + j] & 15) | fifth_bit(b + 4, j)) + m;
+    x[j + 16] = d * ((b[8 + j] >> 4) | fifth_bit(b + 4, j + 16)) + m;
   }
 }
 
@@ -102,7 +102,7 @@ POTLUCK_INLINE void block_iq4_xs(const uint8_t* b, float* x) {
   std::memcpy(&high, b + 2, 2);
   for (int g = 0; g < 8; ++g) {
     const int low = (b[4 + g / 2] >> (4 * (g % 2))) & 15;
-    const float scale = d * static_cast<float>((low | (((high >> (2 * g)) & 3) << 4)) - 32);
+    const float scale = d * ((low | (((high >> (2 * g)) & 3) << 4)) - 32);
     const uint8_t* n = b + 8 + 16 * g;
     for (int j = 0; j < 16; ++j) {
       x[32 * g + j] = scale * kIq4[n[j] & 15];
@@ -119,7 +119,7 @@ POTLUCK_INLINE void block_q2_k(const uint8_t* b, float* x) {
     const int half = i / 128, j = i % 128 / 32, l = i % 32;
     const int q = (b[16 + 32 * half + l] >> (2 * j)) & 3;
     const uint8_t s = b[i / 16];
-    x[i] = d * static_cast<float>(s & 15) * static_cast<float>(q) - m * static_cast<float>(s >> 4);
+    x[i] = d * (s & 15) * q - m * (s >> 4);
   }
 }
 
@@ -133,7 +133,7 @@ POTLUCK_INLINE void block_q3_k(const uint8_t* b, float* x) {
     const int scale = (low | (((packed[8 + g % 4] >> (2 * (g / 4))) & 3) << 4)) - 32;
     const int q = (b[32 + 32 * half + l] >> (2 * j)) & 3;
     const int bit = (b[l] >> (4 * half + j)) & 1;
-    x[i] = d * static_cast<float>(scale) * static_cast<float>(q - (bit ? 0 : 4));
+    x[i] = d * scale * (q - (bit ? 0 : 4));
   }
 }
 
@@ -155,8 +155,7 @@ POTLUCK_INLINE void block_q4_k(const uint8_t* b, float* x) {
     const ScaleMin s = scale_min(b + 4, g);
     const float scale = d * s.scale, min = m * s.min;
     const uint8_t* n = b + 16 + 32 * (g / 2);
-    for (int l = 0; l < 32; ++l)
-      x[32 * g + l] = scale * static_cast<float>(g % 2 ? n[l] >> 4 : n[l] & 15) - min;
+    for (int l = 0; l < 32; ++l) x[32 * g + l] = scale * (g % 2 ? n[l] >> 4 : n[l] & 15) - min;
   }
 }
 
@@ -169,7 +168,7 @@ POTLUCK_INLINE void block_q5_k(const uint8_t* b, float* x) {
     const uint8_t* n = b + 48 + 32 * (g / 2);
     for (int l = 0; l < 32; ++l) {
       const int high = ((b[16 + l] >> g) & 1) << 4;
-      x[32 * g + l] = scale * static_cast<float>((g % 2 ? n[l] >> 4 : n[l] & 15) | high) - min;
+      x[32 * g + l] = scale * ((g % 2 ? n[l] >> 4 : n[l] & 15) | high) - min;
     }
   }
 }
@@ -181,10 +180,10 @@ POTLUCK_INLINE void block_q6_k(const uint8_t* b, float* x) {
     const int half = group / 8, part = group % 8 / 2, first = group % 2 * 16;
     const uint8_t* low = b + 64 * half + 32 * (part % 2) + first;
     const uint8_t* high = b + 128 + 32 * half + first;
-    const float scale = d * static_cast<float>(static_cast<int8_t>(b[192 + group]));
+    const float scale = d * static_cast<int8_t>(b[192 + group]);
     for (int l = 0; l < 16; ++l) {
       const int q = ((low[l] >> (part / 2 * 4)) & 15) | (((high[l] >> (2 * part)) & 3) << 4);
-      x[group * 16 + l] = scale * static_cast<float>(q - 32);
+      x[group * 16 + l] = scale * (q - 32);
     }
   }
 }
@@ -195,7 +194,7 @@ POTLUCK_INLINE void block_f16(const uint8_t* b, float* x) {
 POTLUCK_INLINE void block_bf16(const uint8_t* b, float* x) {
   uint16_t bits;
   std::memcpy(&bits, b, 2);
-  x[0] = std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
+  x[0] = std::bit_cast<float>(bits << 16);
 }
 
 template <void (*kBlock)(const uint8_t*, float*), int kValues, int kBytes>
@@ -210,7 +209,7 @@ POTLUCK_CLONES void dequantize_row(DType type, const void* blocks, float* out, i
   CHECK(values % block_shape(type).values == 0, dtype_name(type), values);
   switch (type) {
     case DType::f32:
-      std::memcpy(out, blocks, static_cast<size_t>(values) * sizeof(*out));
+      std::memcpy(out, blocks, values * sizeof(*out));
       return;
     case DType::f16:
       return each_block<block_f16, 1, 2>(blocks, out, values);
@@ -257,8 +256,7 @@ void to_q8_0(const float* x, uint8_t* b) {
   for (int j = 0; j < 32; ++j) most = std::max(most, std::fabs(x[j]));
   const float d = most / 127.0f, inverse = d > 0 ? 1.0f / d : 0.0f;
   write_f16(b, d);
-  for (int j = 0; j < 32; ++j)
-    b[2 + j] = static_cast<uint8_t>(static_cast<int8_t>(std::lrintf(x[j] * inverse)));
+  for (int j = 0; j < 32; ++j) b[2 + j] = std::lrintf(x[j] * inverse);
 }
 
 // d = −extreme / 8 so that the extreme is level 0 exactly; q = round(x / d) + 8 in 0..15.
@@ -271,8 +269,7 @@ void to_q4_0(const float* x, uint8_t* b) {
   const auto level = [&](float value) {
     return static_cast<uint8_t>(std::clamp<long>(std::lrintf(value * inverse) + 8, 0, 15));
   };
-  for (int j = 0; j < 16; ++j)
-    b[2 + j] = static_cast<uint8_t>(level(x[j]) | (level(x[j + 16]) << 4));
+  for (int j = 0; j < 16; ++j) b[2 + j] = level(x[j]) | (level(x[j + 16]) << 4);
 }
 
 // bf16_from_f32 (topology/base/dtype.h), written so that loops over it become vectors.
@@ -287,12 +284,12 @@ POTLUCK_CLONES void round_to_bf16(float* x, int64_t values) {
 }
 
 POTLUCK_CLONES void quantize_bf16(const float* x, uint16_t* out, int64_t values) {
-  for (int64_t i = 0; i < values; ++i) out[i] = static_cast<uint16_t>(bf16_bits(x[i]));
+  for (int64_t i = 0; i < values; ++i) out[i] = bf16_bits(x[i]);
 }
 
 // Returns all ones where it is so.
 POTLUCK_INLINE int32_t mask_of(bool so) {
-  return -static_cast<int32_t>(so);
+  return -so;
 }
 
 // f16_from_f32, every case computed and one chosen by masks, so that loops over it become vectors.
@@ -307,7 +304,7 @@ POTLUCK_CLONES void quantize_f16(const float* in, uint16_t* out, int64_t values)
     const int32_t past = mask_of(size >= 0x477ff000);               // rounds past 65504
     const int32_t no_number = mask_of(size > 0x7f800000);
     const int32_t f16 = (finite & ~past) | (0x7c00 & past) | (0x7e00 & no_number);
-    out[i] = static_cast<uint16_t>(f16 | ((bits >> 16) & 0x8000));
+    out[i] = f16 | ((bits >> 16) & 0x8000);
   }
 }
 

@@ -39,14 +39,14 @@ POTLUCK_INLINE double exp_within(double x) {
 
 POTLUCK_INLINE float exp_f32(float x) {
   const double within = x < 89.0f ? x : 89.0;  // e^89 is +inf in f32
-  const auto e = static_cast<float>(exp_within(within > -88.0 ? within : -88.0));
+  const auto e = exp_within(within > -88.0 ? within : -88.0);
   return x < -87.33654f ? 0.0f : x != x ? x : e;
 }
 
 // tanh x = (e^2x − 1)/(e^2x + 1) in double; near 0 its odd series, where the difference would
 // cancel.
 POTLUCK_INLINE float tanh_f32(float x) {
-  const double v = x < -10 ? -10.0 : x > 10 ? 10.0 : static_cast<double>(x);
+  const double v = x < -10 ? -10.0 : x > 10 ? 10.0 : x;
   const double s = v * v, e = exp_within(2 * v);
   const double series =
       v * (1 + s * (-1.0 / 3 + s * (2.0 / 15 + s * (-17.0 / 315 + s * (62.0 / 2835)))));
@@ -82,7 +82,7 @@ POTLUCK_CLONES void exact_softcaps(float* x, int64_t n, float cap) {
 // t^21.
 double exact_log(double x) {
   const uint64_t bits = std::bit_cast<uint64_t>(x);
-  int64_t k = static_cast<int64_t>(bits >> 52) - 1023;
+  int64_t k = (bits >> 52) - 1023;
   double m = std::bit_cast<double>((bits & 0xfffffffffffffull) | 0x3ff0000000000000ull);
   if (m > 1.4142135623730951) {
     m *= 0.5;
@@ -91,7 +91,7 @@ double exact_log(double x) {
   const double t = (m - 1) / (m + 1), s = t * t;
   double sum = 1.0 / 23;
   for (int odd = 21; odd >= 3; odd -= 2) sum = sum * s + 1.0 / odd;
-  const double n = static_cast<double>(k);
+  const double n = k;
   return n * kLn2High + (2 * t + (2 * t * s * sum + n * kLn2Low));
 }
 

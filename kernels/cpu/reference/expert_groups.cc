@@ -45,7 +45,7 @@ POTLUCK_CLONES void sum_row(Slots s, int64_t hidden, float* out) {
 
 ExpertGroups take_groups(size_t slots, int experts, Arena& arena) {
   ExpertGroups g;
-  g.slots = static_cast<int64_t>(slots);
+  g.slots = slots;
   g.order = arena.take<int32_t>(slots);
   g.place = arena.take<int32_t>(slots);
   g.begin = arena.take<int32_t>(static_cast<size_t>(experts) + 1);
@@ -59,7 +59,7 @@ void group_by_expert(const int32_t* expert, int experts, const ExpertGroups& g) 
   for (int e = 0; e < experts; ++e) g.begin[e + 1] += g.begin[e];
   for (int64_t i = 0; i < g.slots; ++i) {
     g.place[i] = g.begin[expert[i]]++;
-    g.order[g.place[i]] = static_cast<int32_t>(i);
+    g.order[g.place[i]] = i;
   }
   for (int e = experts; e > 0; --e) g.begin[e] = g.begin[e - 1];
   g.begin[0] = 0;

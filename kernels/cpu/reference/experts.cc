@@ -20,13 +20,12 @@ struct ExpertScratch {
 };
 
 ExpertScratch take_scratch(const ExpertsView& view, int64_t rows, int threads, Arena& arena) {
-  const auto slots = static_cast<size_t>(rows * view.used);
+  const auto slots = rows * view.used;
   ExpertScratch s;
   s.groups = take_groups(slots, view.experts, arena);
-  s.gathered = arena.take<float>(slots * static_cast<size_t>(view.hidden));
-  s.inner = arena.take<float>(slots * static_cast<size_t>(2 * view.inner));
-  s.panel = arena.take<float>(matmul_scratch(std::max(view.hidden, view.inner)) *
-                              static_cast<size_t>(threads));
+  s.gathered = arena.take<float>(slots * view.hidden);
+  s.inner = arena.take<float>(slots * (2 * view.inner));
+  s.panel = arena.take<float>(matmul_scratch(std::max(view.hidden, view.inner)) * threads);
   return s;
 }
 
@@ -60,7 +59,7 @@ void experts(const RoutedRows& in, const ExpertsView& view, float* out, void* sc
   group_by_expert(in.expert, view.experts, s.groups);
   for (int64_t i = 0; i < s.groups.slots; ++i)
     std::memcpy(s.gathered + i * hidden, in.x + s.groups.order[i] / view.used * hidden,
-                static_cast<size_t>(hidden) * sizeof(float));
+                hidden * sizeof(float));
   for (int e = 0; e < view.experts; ++e) run_expert(view, e, s, pool);
   sum_slots(s.groups, {s.gathered, hidden}, in.weight, in.rows, out, pool);
 }

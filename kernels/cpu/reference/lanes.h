@@ -73,7 +73,7 @@ POTLUCK_INLINE void load_lanes(const float* p, WideLanes& lanes) {
 template <typename AnyLanes>
 POTLUCK_INLINE void load_lanes_part(const float* p, int64_t n, AnyLanes& lanes) {
   float values[kLanes] = {};
-  std::memcpy(values, p, static_cast<size_t>(n) * sizeof(float));
+  std::memcpy(values, p, n * sizeof(float));
   load_lanes(values, lanes);
 }
 
@@ -90,7 +90,7 @@ template <typename AnyLanes>
 POTLUCK_INLINE void store_lanes_part(float* p, int64_t n, const AnyLanes& lanes) {
   float values[kLanes];
   store_lanes(values, lanes);
-  std::memcpy(p, values, static_cast<size_t>(n) * sizeof(float));
+  std::memcpy(p, values, n * sizeof(float));
 }
 
 // Loads all sixteen values, or the first `count` of them.

@@ -14,14 +14,14 @@ constexpr int64_t kPanel = 16;  // weight rows: 16 · 2816 · 4 B = 180 KB, with
 }  // namespace
 
 size_t matmul_scratch(int64_t columns) {
-  return static_cast<size_t>(kPanel * columns);
+  return kPanel * columns;
 }
 
 void matmul(ConstRows x, int64_t rows, const WeightView& w, Rows out, float* scratch,
             ThreadPool& pool) {
   const int64_t panels = (w.rows + kPanel - 1) / kPanel;
   pool.for_each(panels, [&](int64_t panel, int thread) {
-    float* values = scratch + static_cast<size_t>(thread) * matmul_scratch(w.columns);
+    float* values = scratch + thread * matmul_scratch(w.columns);
     const int64_t first = panel * kPanel, count = std::min(kPanel, w.rows - first);
     dequantize_row(w.type, w.slice(first, count).blocks, values, count * w.columns);
     dot_products(x, rows, {values, w.columns}, count, w.columns, {out.data + first, out.stride});

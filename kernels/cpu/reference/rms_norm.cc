@@ -17,7 +17,7 @@ POTLUCK_CLONES float inverse_rms(const float* x, int64_t n, float eps) {
         load(x + i, lanes);
         sum += lanes * lanes;
       });
-  return 1.0f / std::sqrt(sum_lanes(sum) / static_cast<float>(n) + eps);
+  return 1.0f / std::sqrt(sum_lanes(sum) / n + eps);
 }
 
 void rms_norm_row(const float* x, const float* weight, float eps, int64_t n, float* out) {

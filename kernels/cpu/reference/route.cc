@@ -22,7 +22,7 @@ void choose(float* p, int64_t experts, const RouterView& router, int32_t* expert
   for (int k = 0; k < router.used; ++k) {
     const float* max = std::find(p, p + experts, max_of(p, experts));
     const int64_t best = max < p + experts ? max - p : 0;
-    expert[k] = static_cast<int32_t>(best);
+    expert[k] = best;
     weight[k] = p[best];
     sum += p[best];
     p[best] = -1.0f;  // taken
@@ -76,7 +76,7 @@ void run_rows(const Pass& pass, int64_t begin, int64_t end, float* panel) {
 }  // namespace
 
 size_t route_scratch(int64_t rows, int64_t hidden, int64_t experts, int threads) {
-  return static_cast<size_t>(rows * (hidden + experts) + threads * kPanel * hidden);
+  return rows * (hidden + experts) + threads * kPanel * hidden;
 }
 
 void route_by(DotProducts* products, const RouteRows& rows, const RouterView& router,

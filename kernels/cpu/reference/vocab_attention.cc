@@ -71,7 +71,7 @@ void fold_rows(const VocabRequest& request, const Tile& tile, int64_t begin, int
 }  // namespace
 
 size_t vocab_scratch(int64_t rows, int64_t hidden, int) {
-  return static_cast<size_t>(kSampleTile * (hidden + rows) + rows) * sizeof(float);
+  return (kSampleTile * (hidden + rows) + rows) * sizeof(float);
 }
 
 void vocab_attention(const VocabRequest& request, VocabPartial* partial, float* soft, void* scratch,
@@ -124,7 +124,7 @@ void finish(const VocabPartial* partial, int64_t rows, int64_t hidden, float* en
             float* soft) {
   for (int64_t t = 0; t < rows; ++t) {
     const VocabPartial& p = partial[t];
-    const double log_mass = exact_log(static_cast<double>(p.mass));
+    const double log_mass = exact_log(p.mass);
     const double nats = log_mass - static_cast<double>(p.moment) / p.mass;
     entropy[t] = std::max(0.0f, static_cast<float>(nats));
     for (int64_t i = t * hidden; soft && i < (t + 1) * hidden; ++i) soft[i] /= p.mass;

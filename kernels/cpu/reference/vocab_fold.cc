@@ -21,7 +21,7 @@ struct TileSums {
 // Returns the index of the first of the greatest; 0 if z[0] is not a number.
 int32_t greatest(const float* z, int64_t n) {
   const float* first = std::find(z, z + n, max_of(z, n));
-  return first < z + n ? static_cast<int32_t>(first - z) : 0;
+  return first < z + n ? (first - z) : 0;
 }
 
 POTLUCK_CLONES TileSums reduce_tile(float* z, int64_t ids, float inverse_temperature, Exps exps) {
@@ -60,13 +60,13 @@ void race_tile(const VocabRequest& request, int64_t row, const LogitTile& weight
                          noise::Purpose::tile,
                          static_cast<uint32_t>(weights.first_id / kSampleTile)};
   const double u = noise::uniform(at);
-  const double log_mass = exact_log(static_cast<double>(tile.mass)) + tile.max;
+  const double log_mass = exact_log(tile.mass) + tile.max;
   const double race = exact_log(-exact_log(u)) - log_mass;
   if (race >= partial.race) return;
   at.purpose = noise::Purpose::pick;
   const double inside = noise::uniform(at);
   partial.race = race;
-  partial.sample = static_cast<int32_t>(weights.first_id + pick(weights.z, weights.ids, inside));
+  partial.sample = weights.first_id + pick(weights.z, weights.ids, inside);
 }
 
 }  // namespace
@@ -90,7 +90,7 @@ float fold_tile(const VocabRequest& request, int64_t row, const LogitTile& logit
   const float keep = exact_exp(p.max - max), add = exact_exp(tile.max - max);
   if (tile.max > p.best) {
     p.best = tile.max;
-    p.argmax = static_cast<int32_t>(first_id) + tile.argmax;
+    p.argmax = first_id + tile.argmax;
   }
   p.moment = shifted_moment(p, max) * keep + (tile.moment + (tile.max - max) * tile.mass) * add;
   p.mass = p.mass * keep + tile.mass * add;

@@ -10,7 +10,7 @@ namespace potluck::cpu {
 WeightView WeightView::slice(int64_t first, int64_t count) const {
   CHECK(first >= 0 && first + count <= rows, first, count, rows);
   const auto* bytes = static_cast<const std::byte*>(blocks);
-  return {type, bytes + row_bytes(type, columns) * static_cast<size_t>(first), count, columns};
+  return {type, bytes + row_bytes(type, columns) * first, count, columns};
 }
 
 }  // namespace potluck::cpu

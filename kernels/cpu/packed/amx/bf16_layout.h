@@ -33,7 +33,7 @@ size_t row_bytes(int64_t columns) {
 
 // out[0, padded) = x in bf16, zeros behind.
 void round_row(const float* x, int64_t columns, int64_t padded, std::byte* out) {
-  std::memset(out, 0, static_cast<size_t>(padded) * 2);
+  std::memset(out, 0, padded * 2);
   for (int64_t i = 0; i < columns; i += 16) {
     const __mmask16 some = avx512::first_lanes(columns - i);
     _mm256_mask_storeu_epi16(out + i * 2, some,
@@ -56,7 +56,7 @@ void pack_row(const float* x, int64_t columns, std::byte* packed) {
 
 // [K / 2][32 columns][2] bf16.
 inline size_t panel_bytes(int64_t columns) {
-  return static_cast<size_t>(padded_columns(columns)) * kColumns * 2;
+  return padded_columns(columns) * kColumns * 2;
 }
 
 // Writes 16 columns of W of 32 rows, `stride` bytes apart.

@@ -69,7 +69,7 @@ void multiply_tiles(const PanelProduct& p, size_t term_bytes, const RowCut& cut,
   for (int64_t step = 0; step < tile_count(p.columns, kValues); ++step) {
     tiles.panel(steps[step]);
     for (int term = 0; term < kTerms; ++term) {
-      const size_t at = static_cast<size_t>(term) * term_bytes + step * kStepBytes;
+      const size_t at = term * term_bytes + step * kStepBytes;
       tiles.template sum<kPair>(a0.data + at, a1.data + at, p.x.stride);
     }
   }

@@ -47,15 +47,14 @@ bool multiplies_right() {
   float x[kWidth], w[kPanelRows * kWidth], out[kHeight * kPanelRows];
   alignas(64) std::byte rows[kHeight][kRowBytes], panel[64 * kPanelRows * 2];
   for (int64_t r = 0; r < kHeight; ++r) {
-    for (float& value : x) value = static_cast<float>(r + 1);
+    for (float& value : x) value = r + 1;
     p.pack_row(x, kWidth, rows[r]);
   }
-  for (int64_t i = 0; i < kPanelRows * kWidth; ++i) w[i] = static_cast<float>(i / kWidth - 7);
+  for (int64_t i = 0; i < kPanelRows * kWidth; ++i) w[i] = i / kWidth - 7;
   p.pack_panel({DType::f32, w, kPanelRows, kWidth}, panel);
   p.multiply({{rows[0], kRowBytes}, kHeight, panel, kWidth, out, kPanelRows, kPanelRows});
   for (int64_t i = 0; i < kHeight * kPanelRows; ++i)
-    if (out[i] != static_cast<float>(40 * (i / kPanelRows + 1) * (i % kPanelRows - 7)))
-      return false;
+    if (out[i] != (40 * (i / kPanelRows + 1) * (i % kPanelRows - 7))) return false;
   return true;
 }
 
@@ -78,7 +77,7 @@ void dequantize_bf16(DType type, const void* blocks, int64_t values, uint16_t* o
 
 // Pairs of rows are interleaved: dword c = {row j, row j + 1} of column c.
 void pack_value_panel(const ValueRows& values, std::byte* panel) {
-  const auto columns = static_cast<__mmask32>(values.count >= 32 ? ~0u : (1u << values.count) - 1);
+  const auto columns = values.count >= 32 ? ~0u : (1u << values.count) - 1;
   const __m512i spread = _mm512_set_epi64(7, 3, 6, 2, 5, 1, 4, 0);
   for (int64_t j = 0; j < padded_columns(values.terms); j += 2) {
     const __m512i a = _mm512_permutexvar_epi64(spread, value_row(values, columns, j));

@@ -12,9 +12,9 @@ void configure_tiles(int64_t height, int row_bytes) {
     uint16_t row_bytes[16] = {64, 64, 64, 64, 0, 0, 64, 64};
     uint8_t rows[16] = {};
   } config;
-  for (int tile = 0; tile < 6; ++tile) config.rows[tile] = static_cast<uint8_t>(height);
-  config.rows[6] = config.rows[7] = static_cast<uint8_t>(row_bytes / 4);
-  config.row_bytes[4] = config.row_bytes[5] = static_cast<uint16_t>(row_bytes);
+  for (int tile = 0; tile < 6; ++tile) config.rows[tile] = height;
+  config.rows[6] = config.rows[7] = row_bytes / 4;
+  config.row_bytes[4] = config.row_bytes[5] = row_bytes;
   // GCC 12's _tile_loadconfig tells the compiler of its first 8 bytes alone.
   asm volatile("ldtilecfg %0" : : "m"(config));
   configured_height = height;

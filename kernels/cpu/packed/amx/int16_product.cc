@@ -42,13 +42,12 @@ int64_t scales_at(int64_t columns) {
 }
 
 size_t row_bytes(int64_t columns) {
-  return odd_lines(static_cast<size_t>(scales_at(columns) + tile_count(columns, kChunk) * 4));
+  return odd_lines(scales_at(columns) + tile_count(columns, kChunk) * 4);
 }
 
 // A panel is, for each chunk, its steps, then f32 scale · 16 of 32 columns.
 size_t panel_bytes(int64_t columns) {
-  return static_cast<size_t>(padded_columns(columns) / kStep * kStepBytes) +
-         static_cast<size_t>(tile_count(columns, kChunk)) * kScaleBytes;
+  return (padded_columns(columns) / kStep * kStepBytes) + tile_count(columns, kChunk) * kScaleBytes;
 }
 
 // max |x[i]|, i < n.
@@ -101,11 +100,11 @@ struct Stage {
 void stage_chunk(const WeightView& w, int64_t first, int64_t n, Stage& stage) {
   const BlockShape shape = block_shape(w.type);
   const size_t row = potluck::row_bytes(w.type, w.columns);
-  const auto* blocks = static_cast<const std::byte*>(w.blocks) +
-                       static_cast<size_t>(first / shape.values * shape.bytes);
+  const auto* blocks =
+      static_cast<const std::byte*>(w.blocks) + (first / shape.values * shape.bytes);
   alignas(64) float part[kChunk];
   for (int64_t c = 0; c < w.rows; ++c) {
-    avx512::dequantize(w.type, blocks + static_cast<size_t>(c) * row, n, part);
+    avx512::dequantize(w.type, blocks + c * row, n, part);
     stage.scale[c] = scale_of_sums(write_terms(
         part, n, [&](int64_t i) { return stage.q[0][c] + i; },
         [&](int64_t i) { return stage.q[1][c] + i; }));
@@ -202,7 +201,7 @@ void add_sums(const Target& to, const Sums& sums, int64_t skip, int64_t height) 
     for (int side = 0; side < 2; ++side) {
       const __m512i high = _mm512_slli_epi32(_mm512_load_si512(sums.of[2 * side][r]), 8);
       const __m512i all = _mm512_add_epi32(high, _mm512_load_si512(sums.of[2 * side + 1][r]));
-      const __m512 dx = avx512::broadcast(to.dx + static_cast<size_t>(r) * to.dx_stride);
+      const __m512 dx = avx512::broadcast(to.dx + r * to.dx_stride);
       float* out = to.out + r * to.out_stride + kSide * side;
       __m512 before = _mm512_maskz_loadu_ps(to.before[side], out);
       if (to.keep) before = _mm512_mul_ps(before, _mm512_set1_ps(to.keep[r]));

@@ -88,7 +88,7 @@ struct LinesLayout {
   static inline __attribute__((always_inline)) void bit(const avx512::Quads& q, int mask,
                                                         std::byte* block, int run, int bit) {
     std::byte* to = block + run * StoredBlock<Format>::kRunBytes + masks_at(bit, 0);
-    const __m512i wanted = _mm512_set1_epi8(static_cast<char>(mask));
+    const __m512i wanted = _mm512_set1_epi8(mask);
     for (int j = 0; j < kLines / 2; ++j) {
       const TwoLines lines = crossed_lines_of(q[0][j], q[1][j]);
       const uint64_t sets[2] = {_mm512_test_epi8_mask(lines.even, wanted),
@@ -123,7 +123,7 @@ POTLUCK_INLINE_512 void level_side(std::byte* panel, int64_t columns, int side) 
   using Block = StoredBlock<Format>;
   const int64_t blocks = columns / Format::kValues;
   const auto halves = [&](int64_t b, int h) {
-    return panel + static_cast<size_t>(b) * Block::kBytes + Block::kHalvesAt + 64 * h + 32 * side;
+    return panel + b * Block::kBytes + Block::kHalvesAt + 64 * h + 32 * side;
   };
   __m512 most = _mm512_setzero_ps();
   __mmask16 no_number = 0;
@@ -193,15 +193,14 @@ POTLUCK_INLINE_512 LineScales scales_of(const std::byte* block, int group, int s
         twice(scale_of<Format>(halves + 64, factors + Block::kGroups * kPanelRows));
     return {scale, Format::kFactors ? _mm512_sub_ph(_mm512_setzero_ph(), minimum) : minimum};
   }
-  return {scale, _mm512_mul_ph(scale, _mm512_set1_ph(static_cast<_Float16>(-Format::kZero)))};
+  return {scale, _mm512_mul_ph(scale, _mm512_set1_ph(-Format::kZero))};
 }
 
 // Returns 2⁻¹⁶ · h in bf16.
 POTLUCK_INLINE_512 __m512i bf16_of(__m512h h) {
   constexpr int kAndThenOr = 0xEA;
   const __m512i rounded = _mm512_add_epi16(_mm512_castph_si512(h), _mm512_set1_epi16(4));
-  return _mm512_ternarylogic_epi32(_mm512_srai_epi16(rounded, 3),
-                                   _mm512_set1_epi16(static_cast<int16_t>(0x8fff)),
+  return _mm512_ternarylogic_epi32(_mm512_srai_epi16(rounded, 3), _mm512_set1_epi16(0x8fff),
                                    _mm512_set1_epi16(0x3000), kAndThenOr);
 }
 
@@ -233,7 +232,7 @@ POTLUCK_INLINE_512 void convert_line(const std::byte* run, int i, const LineScal
   for (int bit = 0; bit < StoredBlock<Format>::kExtraBits; ++bit) {
     uint64_t set;
     std::memcpy(&set, run + masks_at(bit, i), sizeof(set));
-    q = _mm512_mask_add_epi8(q, set, q, _mm512_set1_epi8(static_cast<char>(16 << bit)));
+    q = _mm512_mask_add_epi8(q, set, q, _mm512_set1_epi8(16 << bit));
   }
   const __m512i zero = _mm512_setzero_si512();
   write_line(_mm512_unpacklo_epi8(q, zero), _mm512_unpackhi_epi8(q, zero), s, to);
@@ -242,7 +241,7 @@ POTLUCK_INLINE_512 void convert_line(const std::byte* run, int i, const LineScal
 // Counts the stored bytes before a step.
 template <typename Format>
 constexpr size_t bytes_before(int64_t step) {
-  return static_cast<size_t>(step) * StoredBlock<Format>::kBytes / StoredBlock<Format>::kRuns;
+  return step * StoredBlock<Format>::kBytes / StoredBlock<Format>::kRuns;
 }
 
 // Converts step `step` of a stored panel to bf16 tiles, [16 pairs][32 columns][2]. A step's bytes
@@ -252,7 +251,7 @@ POTLUCK_INLINE_512 void convert_step(const std::byte* panel, int64_t step, std::
                                      const std::byte* ahead = nullptr) {
   using Block = StoredBlock<Format>;
   constexpr int kLinesOfGroup = Format::kGroup / 2;
-  const std::byte* block = panel + static_cast<size_t>(step / Block::kRuns) * Block::kBytes;
+  const std::byte* block = panel + (step / Block::kRuns) * Block::kBytes;
   const auto run = static_cast<int>(step % Block::kRuns);
   const std::byte* values = block + run * Block::kRunBytes;
 #pragma GCC unroll 2

@@ -16,7 +16,7 @@ constexpr int kHeightMax = 16;  // rows of a tile
 struct RowCut {
   int64_t rows;
   int64_t tiles = tile_count(rows, kHeightMax);
-  int64_t height = tile_count(rows, static_cast<int>(tiles));
+  int64_t height = tile_count(rows, tiles);
 
   int64_t first(int64_t tile) const { return std::min(tile * height, rows - height); }
   int64_t fresh(int64_t tile) const { return tile * height - first(tile); }  // rows to skip

@@ -51,7 +51,7 @@ void dequantize_block(const uint8_t* block, uint16_t* out) {
 
 void dequantize_other(DType type, const void* blocks, int64_t values, uint16_t* out) {
   if (type == DType::bf16) {
-    std::memcpy(out, blocks, static_cast<size_t>(values) * sizeof(*out));
+    std::memcpy(out, blocks, values * sizeof(*out));
     return;
   }
   const BlockShape shape = block_shape(type);

@@ -20,7 +20,7 @@ struct Floats {
 using Kernel = Int16Kernel<Floats, kReach>;
 
 size_t panel_bytes(int64_t columns) {
-  return static_cast<size_t>(blocks_of(columns)) * Kernel::kGroupBytes;
+  return blocks_of(columns) * Kernel::kGroupBytes;
 }
 
 // Quantizes one group of the panel out of [32 rows of W][kStaged] floats.
@@ -41,9 +41,8 @@ void write_group(const float* stage, std::byte* group) {
         pairs[c] = _mm256_load_si256(reinterpret_cast<const __m256i*>(q[side * kSide + c]) + half);
       transpose_8x8(pairs);
       for (int j = 0; j < 8; ++j)
-        _mm256_store_si256(reinterpret_cast<__m256i*>(
-                               group + static_cast<size_t>(8 * half + j) * kPairBytes + 32 * side),
-                           pairs[j]);
+        _mm256_store_si256(
+            reinterpret_cast<__m256i*>(group + (8 * half + j) * kPairBytes + 32 * side), pairs[j]);
     }
   std::memcpy(group + Kernel::kValueBytes, scales, sizeof(scales));
 }
@@ -76,7 +75,7 @@ struct ValueSide {
     if (j >= rows.terms || count <= 0) return _mm256_setzero_ps();
     const uint16_t* from = rows.data + j * rows.stride + first;
     if (count < kSide) {
-      std::memcpy(part, from, static_cast<size_t>(count) * sizeof(*from));
+      std::memcpy(part, from, count * sizeof(*from));
       from = part;
     }
     const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
@@ -105,8 +104,7 @@ POTLUCK_INLINE_256 void write_values(const ValueSide& side, int64_t begin, std::
     const __m256i low = _mm256_cvtps_epi32(_mm256_mul_ps(side.row(begin + j), inverse));
     const __m256i high = _mm256_cvtps_epi32(_mm256_mul_ps(side.row(begin + j + 1), inverse));
     const __m256i pair = _mm256_blend_epi16(low, _mm256_slli_epi32(high, 16), 0xaa);
-    _mm256_store_si256(reinterpret_cast<__m256i*>(values + static_cast<size_t>(j / 2) * kPairBytes),
-                       pair);
+    _mm256_store_si256(reinterpret_cast<__m256i*>(values + (j / 2) * kPairBytes), pair);
   }
 }
 

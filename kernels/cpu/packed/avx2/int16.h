@@ -26,7 +26,7 @@ struct Int16Kernel {
 
   static size_t row_bytes(int64_t columns) {
     const int64_t floats = (Format::kMinimum ? 2 : 1) * blocks_of(columns);
-    return odd_lines(static_cast<size_t>(scales_at(columns) + floats * 4));
+    return odd_lines(scales_at(columns) + floats * 4);
   }
 
   static void pack_row(const float* x, int64_t columns, std::byte* packed) {
@@ -39,7 +39,7 @@ struct Int16Kernel {
       std::memcpy(scales, &block.scale, 4);
       if constexpr (Format::kMinimum) {
         static_assert(Format::kGroup == kBlock);
-        const float scaled = block.scale * static_cast<float>(sum_of(block, 0, 1));
+        const float scaled = block.scale * sum_of(block, 0, 1);
         std::memcpy(scales + blocks_of(columns) * 4, &scaled, 4);
       }
     }
@@ -51,8 +51,7 @@ struct Int16Kernel {
     for (int r = 0; r < kRows; ++r) dots[r][0] = dots[r][1] = _mm256_setzero_si256();
     const int64_t offset = group * Format::kGroup * 2;
     for (int pair = 0; pair < Format::kGroup / 2; ++pair) {
-      const auto* w =
-          reinterpret_cast<const __m256i*>(values + static_cast<size_t>(pair) * kPairBytes);
+      const auto* w = reinterpret_cast<const __m256i*>(values + pair * kPairBytes);
       const __m256i w0 = _mm256_load_si256(w), w1 = _mm256_load_si256(w + 1);
 #pragma GCC unroll 4
       for (int r = 0; r < kRows; ++r) {

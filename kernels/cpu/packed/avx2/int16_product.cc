@@ -32,7 +32,7 @@ struct PairLayout {
   }
 
   static POTLUCK_INLINE_256 void put(__m256i arranged, int quad, int side, std::byte* group) {
-    std::byte* to = group + static_cast<size_t>(2 * quad) * kPairBytes + 32 * side;
+    std::byte* to = group + (2 * quad) * kPairBytes + 32 * side;
     store_pair(_mm256_castsi256_si128(arranged), to);
     store_pair(_mm256_extracti128_si256(arranged, 1), to + kPairBytes);
   }

@@ -33,7 +33,7 @@ struct Kernel {
   static constexpr int64_t extras_at(int64_t columns) { return columns + columns / kBlock * 4; }
 
   static size_t row_bytes(int64_t columns) {
-    return odd_lines(static_cast<size_t>(extras_at(columns) + columns / Format::kGroup * 4));
+    return odd_lines(extras_at(columns) + columns / Format::kGroup * 4);
   }
 
   static void pack_row(const float* x, int64_t columns, std::byte* packed) {
@@ -67,7 +67,7 @@ struct Kernel {
  private:
   static void write_extra(int32_t sum, float scale, std::byte* extra) {
     if constexpr (Format::kMinimum) {
-      const float scaled = scale * static_cast<float>(sum);
+      const float scaled = scale * sum;
       std::memcpy(extra, &scaled, 4);
     } else {
       const int32_t start = -Format::kZero * sum;

@@ -28,12 +28,12 @@ constexpr size_t kGroupBytes = Layout::kValueBytes + kScaleBytes<typename Layout
 
 template <typename Layout>
 size_t panel_bytes(int64_t columns) {
-  return static_cast<size_t>(columns / Layout::Format::kGroup) * kGroupBytes<Layout>;
+  return (columns / Layout::Format::kGroup) * kGroupBytes<Layout>;
 }
 
 // Loads the quads of 8 rows of 32 bytes, `stride` apart.
 POTLUCK_INLINE_256 void take_quads(const uint8_t* rows, size_t stride, __m256i (&quads)[kQuads]) {
-  for (int r = 0; r < kSide; ++r) quads[r] = load_32(rows + static_cast<size_t>(r) * stride);
+  for (int r = 0; r < kSide; ++r) quads[r] = load_32(rows + r * stride);
   transpose_8x8(quads);
 }
 
@@ -42,8 +42,7 @@ template <typename Layout>
 POTLUCK_INLINE_256 void put_quad(__m256i arranged, int run, int j, int side, std::byte* panel) {
   constexpr int kOfGroup = Layout::Format::kGroup / 4;
   const int quad = run * kQuads + j;
-  Layout::put(arranged, quad % kOfGroup, side,
-              panel + static_cast<size_t>(quad / kOfGroup) * kGroupBytes<Layout>);
+  Layout::put(arranged, quad % kOfGroup, side, panel + (quad / kOfGroup) * kGroupBytes<Layout>);
 }
 
 template <typename Layout>
@@ -59,8 +58,7 @@ void pack_panel(const WeightView& w, std::byte* panel) {
           put_quad<Layout>(Layout::arrange(quads[j]), run, j, side, to);
       }
     for (int g = 0; g < Stage<Format>::kGroups; ++g)
-      write_scales(stage, g,
-                   to + static_cast<size_t>(g) * kGroupBytes<Layout> + Layout::kValueBytes);
+      write_scales(stage, g, to + g * kGroupBytes<Layout> + Layout::kValueBytes);
   });
 }
 

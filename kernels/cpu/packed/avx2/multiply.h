@@ -59,9 +59,8 @@ __attribute__((noinline)) void multiply_tile(const PanelProduct& p, const Chunk&
       load_columns(p, first + r, column, sums[r]);
   const TileRows<kRows> x(p, first);
   for (int64_t g = 0; g < chunk.groups; ++g)
-    add_group<Kernel, kRows>(p, x.at, chunk.first + g,
-                             chunk.panel + static_cast<size_t>(g) * Kernel::kGroupBytes, column,
-                             sums);
+    add_group<Kernel, kRows>(p, x.at, chunk.first + g, chunk.panel + g * Kernel::kGroupBytes,
+                             column, sums);
   for (int r = 0; r < kRows; ++r) store_columns(p, first + r, column, sums[r]);
 }
 

@@ -44,8 +44,7 @@ POTLUCK_INLINE_256 __m256i unpack_quad(const uint8_t* from, int j) {
   using High = HighBits<Format>;
   if constexpr (High::kBits == 0) return nibble;
   const __m256i high = shift_bits(load_32(from + High::at(j)), High::left(j));
-  return _mm256_or_si256(nibble,
-                         _mm256_and_si256(high, _mm256_set1_epi8(static_cast<char>(High::kMask))));
+  return _mm256_or_si256(nibble, _mm256_and_si256(high, _mm256_set1_epi8(High::kMask)));
 }
 
 // Returns f16 [8] at `halves`, each times its byte of `factors` where the format has some.
@@ -67,8 +66,7 @@ POTLUCK_INLINE_256 void unpack_block_scales(const std::byte* block, std::byte* p
     for (int side = 0; side < kSides; ++side) {
       const std::byte* halves = block + Block::kHalvesAt + 2 * kSide * side;
       const std::byte* factors = block + Block::kFactorsAt + g * kPanelRows + kSide * side;
-      auto* to = reinterpret_cast<float*>(panel + static_cast<size_t>(g) * kGroupBytes<Layout> +
-                                          Layout::kValueBytes) +
+      auto* to = reinterpret_cast<float*>(panel + g * kGroupBytes<Layout> + Layout::kValueBytes) +
                  kSide * side;
       _mm256_store_ps(to, scale_of<Format>(halves, factors));
       if constexpr (Format::kMinimum) {
@@ -106,8 +104,8 @@ POTLUCK_INLINE_256 void each_chunk(const std::byte* stored, int64_t columns, std
   for (int64_t b = 0; b < blocks; b += kBlocks) {
     const int64_t count = std::min(kBlocks, blocks - b);
     for (int64_t i = 0; i < count; ++i)
-      unpack_block<Layout>(stored + static_cast<size_t>(b + i) * Block::kBytes,
-                           work + static_cast<size_t>(i * Block::kGroups) * kGroupBytes<Layout>);
+      unpack_block<Layout>(stored + (b + i) * Block::kBytes,
+                           work + (i * Block::kGroups) * kGroupBytes<Layout>);
     body(Chunk{work, b * Block::kGroups, count * Block::kGroups});
   }
 }
@@ -136,8 +134,7 @@ POTLUCK_INLINE_256 void store_run(const __m256i (&quads)[kQuads], uint8_t* to) {
     __m256i bits = _mm256_setzero_si256();
 #pragma GCC unroll 8
     for (int j = 0; j < High::kQuadsABytes; ++j) {
-      const __m256i high =
-          _mm256_and_si256(quads[first + j], _mm256_set1_epi8(static_cast<char>(High::kMask)));
+      const __m256i high = _mm256_and_si256(quads[first + j], _mm256_set1_epi8(High::kMask));
       bits = _mm256_or_si256(bits, shift_bits(high, -High::left(j)));
     }
     store_32(to + High::at(first), bits);

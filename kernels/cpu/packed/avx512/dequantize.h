@@ -113,7 +113,7 @@ inline void dequantize_parts(DType type, const void* blocks, int64_t values, uin
 // Converts formats without integer blocks.
 inline void dequantize_other(DType type, const void* blocks, int64_t values, uint16_t* out) {
   if (type == DType::bf16)
-    std::memcpy(out, blocks, static_cast<size_t>(values) * sizeof(*out));
+    std::memcpy(out, blocks, values * sizeof(*out));
   else if (type == DType::f16)
     convert_f16(blocks, values, out);
   else if (type == DType::f32)

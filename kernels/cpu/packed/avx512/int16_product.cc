@@ -37,7 +37,7 @@ int64_t scales_at(int64_t columns) {
 }
 
 size_t row_bytes(int64_t columns) {
-  return odd_lines(static_cast<size_t>(groups_of(columns)) * (kGroup * 2 + 4));
+  return odd_lines(groups_of(columns) * (kGroup * 2 + 4));
 }
 
 POTLUCK_INLINE_512 void store_int16(std::byte* to, const QuantizedBlock& block) {
@@ -57,7 +57,7 @@ void pack_row(const float* x, int64_t columns, std::byte* packed) {
 
 // A panel is, for each group, int16 [16 pairs][32 columns][2], then f32 scale[32].
 size_t panel_bytes(int64_t columns) {
-  return static_cast<size_t>(groups_of(columns)) * kGroupBytes;
+  return groups_of(columns) * kGroupBytes;
 }
 
 // Quantizes one group of the panel out of [32 rows of W][kStaged] floats.
@@ -74,8 +74,7 @@ void write_group(const float* stage, std::byte* group) {
       __m512i pairs[8];
       transpose_16x8(q[16 * side] + 32 * half, kGroup * 2, pairs);
       for (int j = 0; j < 8; ++j)
-        _mm512_store_si512(group + static_cast<size_t>(8 * half + j) * kPairBytes + 64 * side,
-                           pairs[j]);
+        _mm512_store_si512(group + (8 * half + j) * kPairBytes + 64 * side, pairs[j]);
     }
   std::memcpy(group + kValueBytes, scales, sizeof(scales));
 }
@@ -117,7 +116,7 @@ POTLUCK_INLINE_512 void group_dots(const std::byte* const* x, int64_t offset,
 template <int kRows>
 POTLUCK_INLINE_512 void add_group(const PanelProduct& p, const std::byte* const* x, int64_t group,
                                   __m512 (&sums)[kRows][2]) {
-  const std::byte* panel = p.panel + static_cast<size_t>(group) * kGroupBytes;
+  const std::byte* panel = p.panel + group * kGroupBytes;
   __m512i dots[kRows][2];
   group_dots<kRows>(x, group * kGroup * 2, panel, dots);
   const auto* scales = reinterpret_cast<const float*>(panel + kValueBytes);
@@ -188,7 +187,7 @@ POTLUCK_INLINE_512 void write_values(const ValueSide& side, int64_t begin, std::
     const __m512i low = _mm512_cvtps_epi32(_mm512_mul_ps(side.row(begin + j), inverse));
     const __m512i high = _mm512_cvtps_epi32(_mm512_mul_ps(side.row(begin + j + 1), inverse));
     const __m512i pair = _mm512_mask_blend_epi16(0xaaaaaaaa, low, _mm512_slli_epi32(high, 16));
-    _mm512_store_si512(values + static_cast<size_t>(j / 2) * kPairBytes, pair);
+    _mm512_store_si512(values + (j / 2) * kPairBytes, pair);
   }
 }
 

@@ -40,7 +40,7 @@ constexpr size_t kGroupBytes = Format::kGroup* kColumns + kScaleBytes<Format>;
 
 template <typename Format>
 size_t panel_bytes(int64_t columns) {
-  return static_cast<size_t>(columns / Format::kGroup) * kGroupBytes<Format>;
+  return (columns / Format::kGroup) * kGroupBytes<Format>;
 }
 
 template <typename Format>
@@ -74,7 +74,7 @@ struct PanelChunk {
   int64_t first, groups;
 
   static constexpr size_t kStride = kGroupBytes<Format>;
-  const std::byte* group(int64_t g) const { return panel + static_cast<size_t>(g) * kStride; }
+  const std::byte* group(int64_t g) const { return panel + g * kStride; }
   static __m512 scale(const std::byte* scales, int side) {
     return _mm512_load_ps(scales + 64 * side);
   }

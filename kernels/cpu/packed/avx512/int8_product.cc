@@ -31,7 +31,7 @@ constexpr float kLift = 0x1.8p23f;
 template <typename Format, int kTerms>
 size_t row_bytes(int64_t columns) {
   const int64_t lifts = kTerms == 1 ? columns / kBlock * 4 : 0;
-  return odd_lines(static_cast<size_t>(lifts_at<Format, kTerms>(columns) + lifts));
+  return odd_lines(lifts_at<Format, kTerms>(columns) + lifts);
 }
 
 POTLUCK_INLINE_512 void store_int8(std::byte* to, __m512i q) {
@@ -54,7 +54,7 @@ constexpr int32_t kStart = kTerms == 1 ? std::bit_cast<int32_t>(kLift) : 0;
 template <typename Format, int kTerms>
 void write_extra(int32_t sum, float scale, std::byte* extra) {
   if constexpr (Format::kMinimum) {
-    const float scaled = scale * static_cast<float>(sum);
+    const float scaled = scale * sum;
     std::memcpy(extra, &scaled, 4);
   } else {
     const int32_t start = kStart<kTerms> - Format::kZero * sum;

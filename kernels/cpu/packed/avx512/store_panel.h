@@ -29,7 +29,7 @@ struct BlockRows {
   size_t stride;
 
   const std::byte* side(int side, int offset) const {
-    return at + static_cast<size_t>(kSide * side) * stride + offset;
+    return at + (kSide * side) * stride + offset;
   }
 };
 
@@ -42,7 +42,7 @@ POTLUCK_INLINE_512 void take_quads(BlockRows rows, int offset, Quads& q) {
 // Loads a dword of each row of one side.
 POTLUCK_INLINE_512 __m512i take_dwords(BlockRows rows, int side, int offset) {
   const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-  const __m512i stride = _mm512_set1_epi32(static_cast<int>(rows.stride));
+  const __m512i stride = _mm512_set1_epi32(rows.stride);
   return _mm512_i32gather_epi32(_mm512_mullo_epi32(lane, stride), rows.side(side, offset), 1);
 }
 
@@ -72,9 +72,9 @@ POTLUCK_INLINE_512 void bytes_of_bits(__m512i dwords, __m512i (&q)[kQuads]) {
   const __m128i first = _mm_setr_epi8(0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12);
 #pragma GCC unroll 8
   for (int j = 0; j < kQuads; ++j) {  // columns 4j to 4j + 3 are half of byte j / 2
-    const __m128i place = _mm_add_epi8(first, _mm_set1_epi8(static_cast<char>(j / 2)));
+    const __m128i place = _mm_add_epi8(first, _mm_set1_epi8(j / 2));
     const __m512i four = _mm512_shuffle_epi8(dwords, _mm512_broadcast_i32x4(place));
-    const __m512i mask = _mm512_set1_epi32(static_cast<int>(j % 2 ? 0x80402010u : 0x08040201u));
+    const __m512i mask = _mm512_set1_epi32(j % 2 ? 0x80402010u : 0x08040201u);
     q[j] = _mm512_movm_epi8(_mm512_test_epi8_mask(four, mask));
   }
 }
@@ -276,7 +276,7 @@ struct SidesLayout {
   }
   static inline __attribute__((always_inline)) void bit(const Quads& q, int mask, std::byte* block,
                                                         int run, int bit) {
-    const __m512i wanted = _mm512_set1_epi8(static_cast<char>(mask));
+    const __m512i wanted = _mm512_set1_epi8(mask);
     for (int side = 0; side < 2; ++side)
       for (int j = 0; j < kQuads; ++j) {
         const uint64_t set = _mm512_test_epi8_mask(q[side][j], wanted);

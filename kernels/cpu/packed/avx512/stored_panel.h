@@ -40,7 +40,7 @@ POTLUCK_INLINE_512 void unpack_side(const std::byte* from, const To& to) {
     for (int bit = 0; bit < StoredBlock<Format>::kExtraBits; ++bit) {
       uint64_t set;
       std::memcpy(&set, from + 256 + 64 * bit + 8 * j, sizeof(set));
-      q = _mm512_mask_add_epi8(q, set, q, _mm512_set1_epi8(static_cast<char>(16 << bit)));
+      q = _mm512_mask_add_epi8(q, set, q, _mm512_set1_epi8(16 << bit));
     }
     _mm512_store_si512(to(j), q);
   }
@@ -99,7 +99,7 @@ struct StoredChunk {
   int64_t first, groups;
 
   static constexpr size_t kStride = StoredBlock<Format>::kBytes;
-  const std::byte* group(int64_t g) const { return panel + static_cast<size_t>(g) * kStride; }
+  const std::byte* group(int64_t g) const { return panel + g * kStride; }
   static __m512 scale(const std::byte* scales, int side) {
     return scale_of<Format>(scales + 2 * kSide * side, nullptr);
   }
@@ -115,8 +115,8 @@ POTLUCK_INLINE_512 void each_unpacked_chunk(const std::byte* stored, int64_t col
   for (int64_t b = 0; b < blocks; b += kBlocks) {
     const int64_t count = std::min(kBlocks, blocks - b);
     for (int64_t i = 0; i < count; ++i) {
-      const std::byte* block = stored + static_cast<size_t>(b + i) * Block::kBytes;
-      std::byte* to = panel + static_cast<size_t>(i * Block::kGroups) * kGroupBytes<Format>;
+      const std::byte* block = stored + (b + i) * Block::kBytes;
+      std::byte* to = panel + (i * Block::kGroups) * kGroupBytes<Format>;
       unpack_values<Format>(block, to);
       unpack_scales<Format>(block, to);
     }

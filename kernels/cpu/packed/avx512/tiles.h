@@ -15,7 +15,7 @@ namespace {  // compiled for AVX-512, for these sources alone
 
 // The first n of 16 lanes; n may be anything.
 inline __mmask16 first_lanes(int64_t n) {
-  return static_cast<__mmask16>(n >= 16 ? 0xffff : n <= 0 ? 0 : (1 << n) - 1);
+  return n >= 16 ? 0xffff : n <= 0 ? 0 : (1 << n) - 1;
 }
 
 POTLUCK_INLINE_512 __m512 broadcast(const std::byte* p) {

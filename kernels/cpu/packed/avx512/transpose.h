@@ -18,7 +18,7 @@ namespace potluck::cpu::avx512 {
 POTLUCK_INLINE_512 __m512i load_four_rows(const std::byte* p, size_t stride) {
   asm("" : "+r"(p));
   const auto load = [ p, stride ](int row) __attribute__((always_inline)) {
-    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + static_cast<size_t>(row) * stride));
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + row * stride));
   };
   __m512i v = _mm512_castsi128_si512(load(0));
   v = _mm512_inserti32x4(v, load(4), 1);
