@@ -28,7 +28,7 @@ Head::Head(const ModelSource& source, const Plan& plan, Backend& backend)
       weights_(load_head(source, backend)),
       workspace_(head_workspace(spec_, plan, backend)),
       weight_bytes_(head_bytes(source)) {
-  const size_t rows = static_cast<size_t>(workspace_.rows);
+  const size_t rows = workspace_.rows;
   ids_ = backend.allocate(rows * sizeof(int32_t));
   soft_ = backend.allocate(rows * spec_.hidden * sizeof(float));
   candidates_ = backend.allocate(rows * sizeof(RowCandidate));
@@ -65,7 +65,7 @@ bool Head::gather_soft(std::span<const Segment> segments, std::span<const Tensor
   for (const Tensor& soft : soft_before) any = any || !soft.empty();
   if (!any) return false;
   CHECK(soft_before.size() == segments.size(), soft_before.size(), segments.size());
-  const size_t row = static_cast<size_t>(spec_.hidden) * sizeof(float);
+  const size_t row = spec_.hidden * sizeof(float);
   for (size_t i = 0; i < segments.size(); ++i) {
     const Segment& s = segments[i];
     if (soft_before[i].empty())
@@ -102,7 +102,7 @@ std::vector<Candidates> Head::answer(std::span<const Segment> segments,
                             .soft = soft_,
                             .ids_summed = {},
                             .tap = tap});
-  const size_t row = static_cast<size_t>(spec_.hidden) * sizeof(float);
+  const size_t row = spec_.hidden * sizeof(float);
   for (size_t i = 0; i < segments.size(); ++i)
     backend_.copy(soft_, segments[i].row_begin * row, soft_out[i], 0, segments[i].rows * row);
   std::vector<RowCandidate> answered(rows);

@@ -19,7 +19,7 @@ Stage::Stage(const ModelSource& source, const Plan& plan, LayerRange layers, Bac
   const std::vector<uint64_t> bytes = layer_bytes(source);
   for (int i = layers.begin; i < layers.end; ++i) {
     weights_.push_back(load_layer(source, i, backend));
-    weight_bytes_ += bytes[static_cast<size_t>(i)];
+    weight_bytes_ += bytes[i];
   }
   backend.reserve({.spec = &spec_,
                    .rows = workspace_.rows,
@@ -33,7 +33,7 @@ void Stage::forward(std::span<const Segment> segments, const LayerTap& tap) {
   const bool encode_only = std::all_of(segments.begin(), segments.end(),
                                        [](const Segment& s) { return s.mode == Mode::encode; });
   for (int i = layers_.begin; i < layers_.end; ++i) {
-    const LayerWeights& weights = weights_[static_cast<size_t>(i - layers_.begin)];
+    const LayerWeights& weights = weights_[i - layers_.begin];
     const AttentionLayer layer = attention_layer(spec_, i);
     if (encode_only && i + 1 == spec_.layer_count())
       encode_keys_values(context, weights, layer, kv_.layer(i));

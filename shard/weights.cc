@@ -59,7 +59,7 @@ class Loader {
 
   std::vector<float> read(const std::string& name) const {
     const TensorInfo& tensor = need(name);
-    std::vector<float> values(static_cast<size_t>(tensor.elements()));
+    std::vector<float> values(tensor.elements());
     const TensorBytes bytes = source_.map(tensor);
     cpu::dequantize_row(tensor.type, bytes.get(), values.data(), tensor.elements());
     return values;

@@ -48,8 +48,7 @@ uint64_t available_memory() {
   std::ifstream info("/proc/meminfo");
   for (std::string line; std::getline(info, line);)
     if (line.rfind("MemAvailable:", 0) == 0) return std::stoull(line.substr(13)) * 1024;
-  return static_cast<uint64_t>(sysconf(_SC_AVPHYS_PAGES)) *
-         static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  return sysconf(_SC_AVPHYS_PAGES) * sysconf(_SC_PAGESIZE);
 }
 
 }  // namespace
@@ -66,8 +65,7 @@ DeviceInfo CpuBackend::info() const {
   info.name = "cpu (" + processor_name() + ", " + std::to_string(pool_.threads()) + " threads" +
               (fast() ? std::string(", ") + cpu::isa_name(isa_) : "") + ")";
   info.units = pool_.threads();
-  info.bytes_total =
-      static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  info.bytes_total = sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
   info.bytes_free = available_memory();
   return info;
 }
@@ -185,7 +183,7 @@ cpu::ProductKind CpuBackend::product_kind(const Product& product) const {
 
 const CpuBackend::Stored& CpuBackend::stored(const Matrix& matrix) const {
   CHECK(!matrix.empty() && static_cast<size_t>(matrix.id) < matrices_.size(), matrix.id);
-  return matrices_[static_cast<size_t>(matrix.id)];
+  return matrices_[matrix.id];
 }
 
 void CpuBackend::reserve(const Limits& limits) {
@@ -199,7 +197,7 @@ void CpuBackend::reserve(const Limits& limits) {
 
 void CpuBackend::reserve_stage(const Limits& limits) {
   const ModelSpec& spec = *limits.spec;
-  const size_t threads = static_cast<size_t>(pool_.threads());
+  const size_t threads = pool_.threads();
   int64_t columns = std::max({spec.hidden, spec.intermediate, spec.expert_intermediate});
   int64_t kv_width = 0;
   int head_dim = 0;
@@ -290,8 +288,8 @@ void CpuBackend::attention(const Attention& op) {
   const size_t kv_row = row_bytes(kv.type, static_cast<int64_t>(layer.kv_heads) * layer.head_dim);
   for (int i = 0; i < p.segment_count; ++i) {
     const Segment& s = p.segments[i];
-    const size_t slot = static_cast<size_t>(s.slot * kv.capacity) * kv_row;
-    const size_t row = static_cast<size_t>(s.row_begin) * kv_row;
+    const size_t slot = (s.slot * kv.capacity) * kv_row;
+    const size_t row = s.row_begin * kv_row;
     cpu::AttentionSegment segment{s.mode == Mode::denoise, s.position, s.rows, {}, {}};
     segment.cache = {bytes_at(kv.k, slot), bytes_at(kv.v, slot), kv.capacity};
     segment.fresh = {bytes_at(fresh.k, row), bytes_at(fresh.v, row), s.rows};
@@ -300,7 +298,7 @@ void CpuBackend::attention(const Attention& op) {
     if (fast())
       cpu::fast_attention(isa_, shape, segment, scratch_.data, pool_);
     else
-      cpu::attention(shape, segment, f32(scratch_), static_cast<int64_t>(attention_stride_), pool_);
+      cpu::attention(shape, segment, f32(scratch_), attention_stride_, pool_);
   }
 }
 

@@ -38,7 +38,7 @@ RowInputs row_inputs(const StepParams& params) {
 
 void CpuBackend::reserve_head(const Limits& limits) {
   const ModelSpec& spec = *limits.spec;
-  const size_t threads = static_cast<size_t>(pool_.threads());
+  const size_t threads = pool_.threads();
   const int64_t columns = std::max(spec.hidden, spec.intermediate);
   scratch_bytes_ = std::max({scratch_bytes_, cpu::matmul_scratch(columns) * threads * sizeof(float),
                              cpu::vocab_scratch(limits.rows, spec.hidden, pool_.threads())});
@@ -89,15 +89,15 @@ void CpuBackend::vocab_attention(const VocabAttention& op) {
   request.noise = inputs.noise.data();
   request.position = inputs.position.data();
   request.tap = op.tap;
-  std::vector<cpu::VocabPartial> partial(static_cast<size_t>(op.rows));
-  std::vector<float> entropy(static_cast<size_t>(op.rows));
+  std::vector<cpu::VocabPartial> partial(op.rows);
+  std::vector<float> entropy(op.rows);
   int64_t ids_summed = op.table.rows;
   if (fast())
     ids_summed = std::min(ids_summed, cpu::fast_vocab_attention(isa_, request, partial.data(), soft,
                                                                 scratch_.data, pool_));
   else
     cpu::vocab_attention(request, partial.data(), soft, scratch_.data, pool_);
-  if (!op.ids_summed.empty()) *i32(op.ids_summed) = static_cast<int32_t>(ids_summed);
+  if (!op.ids_summed.empty()) *i32(op.ids_summed) = ids_summed;
   cpu::finish(partial.data(), op.rows, hidden, entropy.data(), soft);
   for (int64_t i = 0; i < op.rows * hidden; ++i) soft[i] *= op.soft_scale;
   auto* out = static_cast<RowCandidate*>(op.candidates.data);

@@ -31,8 +31,8 @@ struct Scratch {
 
 Scratch take_scratch(int64_t kv_width, int64_t pairs, int threads, cpu::Arena& arena) {
   Scratch s{nullptr, nullptr, kv_width, pairs};
-  s.frequency = arena.take<float>(static_cast<size_t>(pairs));
-  s.threads = arena.take<float>(static_cast<size_t>(threads * s.each()));
+  s.frequency = arena.take<float>(pairs);
+  s.threads = arena.take<float>(threads * s.each());
   return s;
 }
 
@@ -46,7 +46,7 @@ struct StoredRows {
     const bool encode = s.mode == Mode::encode;
     const int64_t row =
         encode ? s.slot * kv.capacity + (s.position + t) % kv.capacity : s.row_begin + t;
-    return bytes_at(encode ? ring : canvas, static_cast<size_t>(row) * bytes);
+    return bytes_at(encode ? ring : canvas, row * bytes);
   }
 };
 

@@ -16,7 +16,7 @@ double f32_bytes(int64_t rows, int64_t n) {
 
 // The stored bytes of some rows of a matrix.
 double stored_bytes(const Matrix& w, int64_t rows) {
-  return static_cast<double>(row_bytes(w.type, w.columns)) * static_cast<double>(rows);
+  return row_bytes(w.type, w.columns) * static_cast<double>(rows);
 }
 
 // How many keys of a segment are read, and how many its rows see, summed.
@@ -64,18 +64,17 @@ std::vector<Value> ProfiledBackend::read(Tensor tensor, size_t count) {
 // row_products: how often a row of x meets a whole matrix [rows, columns] of w.
 void ProfiledBackend::count_product(Part part, Product::Kind kind, const Matrix& w,
                                     double row_products) {
-  of(part).operations[{kind, w.type, w.care}] +=
-      2.0 * row_products * static_cast<double>(w.rows) * static_cast<double>(w.columns);
+  of(part).operations[{kind, w.type, w.care}] += 2.0 * row_products * w.rows * w.columns;
 }
 
 void ProfiledBackend::unpack(const void* wire, DType type, int64_t rows, int64_t n, Tensor x) {
   timed(Part::hop, [&] { backend_.unpack(wire, type, rows, n, x); });
-  of(Part::hop).cache_bytes += f32_bytes(rows, n) + static_cast<double>(row_bytes(type, n) * rows);
+  of(Part::hop).cache_bytes += f32_bytes(rows, n) + (row_bytes(type, n) * rows);
 }
 
 void ProfiledBackend::pack(Tensor x, DType type, int64_t rows, int64_t n, void* wire) {
   timed(Part::hop, [&] { backend_.pack(x, type, rows, n, wire); });
-  of(Part::hop).cache_bytes += f32_bytes(rows, n) + static_cast<double>(row_bytes(type, n) * rows);
+  of(Part::hop).cache_bytes += f32_bytes(rows, n) + (row_bytes(type, n) * rows);
 }
 
 void ProfiledBackend::rms_norm(Tensor x, Tensor weight, float eps, int rows, int64_t n,
@@ -97,9 +96,9 @@ void ProfiledBackend::qkv(const Qkv& op) {
   const int64_t q_width =
       op.q.empty() ? 0 : static_cast<int64_t>(op.layer.heads) * op.layer.head_dim;
   const int64_t kv_width = static_cast<int64_t>(op.layer.kv_heads) * op.layer.head_dim;
-  of(Part::norms).memory_bytes +=
-      2 * f32_bytes(op.rows, q_width) + 2 * f32_bytes(op.rows, kv_width) +
-      2.0 * op.rows * static_cast<double>(row_bytes(op.kv.type, kv_width));
+  of(Part::norms).memory_bytes += 2 * f32_bytes(op.rows, q_width) +
+                                  2 * f32_bytes(op.rows, kv_width) +
+                                  2.0 * op.rows * row_bytes(op.kv.type, kv_width);
 }
 
 void ProfiledBackend::attention(const Attention& op) {
@@ -110,11 +109,10 @@ void ProfiledBackend::attention(const Attention& op) {
   PartWork& work = of(Part::attention);
   for (int i = 0; i < params.segment_count; ++i) {
     const Keys keys = keys_of(params.segments[i], op.layer.window);
-    const double each = 2.0 * static_cast<double>(keys.seen * q_width);
+    const double each = 2.0 * (keys.seen * q_width);
     work.operations[{Product::Kind::scores, op.kv.type}] += each;
     work.operations[{Product::Kind::values, op.kv.type}] += each;
-    work.stored_bytes +=
-        2.0 * static_cast<double>(keys.read) * static_cast<double>(row_bytes(op.kv.type, kv_width));
+    work.stored_bytes += 2.0 * keys.read * row_bytes(op.kv.type, kv_width);
   }
   work.cache_bytes += 2 * f32_bytes(op.rows, q_width);
 }
@@ -134,11 +132,11 @@ void ProfiledBackend::route(const Route& op) {
 
 void ProfiledBackend::experts(const Experts& op) {
   timed(Part::experts, [&] { backend_.experts(op); });
-  const auto slots = static_cast<size_t>(op.rows) * static_cast<size_t>(op.used);
-  count_product(Part::experts, Product::Kind::experts, op.gate_up, static_cast<double>(slots));
-  count_product(Part::experts, Product::Kind::experts, op.down, static_cast<double>(slots));
+  const auto slots = op.rows * static_cast<size_t>(op.used);
+  count_product(Part::experts, Product::Kind::experts, op.gate_up, slots);
+  count_product(Part::experts, Product::Kind::experts, op.down, slots);
   const std::vector<int32_t> chosen = read<int32_t>(op.expert, slots);
-  const auto hits = static_cast<int64_t>(std::set(chosen.begin(), chosen.end()).size());
+  const auto hits = std::set(chosen.begin(), chosen.end()).size();
   of(Part::experts).stored_bytes +=
       stored_bytes(op.gate_up, hits * op.gate_up.rows) + stored_bytes(op.down, hits * op.down.rows);
   of(Part::experts).cache_bytes += 2 * f32_bytes(op.rows, op.gate_up.columns);
@@ -169,7 +167,7 @@ void ProfiledBackend::vocab_attention(const VocabAttention& op) {
   const Matrix& table = op.table;
   count_product(Part::head, Product::Kind::logits, table, op.rows);
   of(Part::head).operations[{Product::Kind::soft, table.type}] +=
-      2.0 * op.rows * static_cast<double>(summed) * static_cast<double>(table.columns);
+      2.0 * op.rows * summed * table.columns;
   of(Part::head).stored_bytes += stored_bytes(table, table.rows);
   of(Part::head).cache_bytes += 2 * f32_bytes(op.rows, table.columns);
 }

@@ -55,7 +55,7 @@ void shuffle_as(std::byte* bytes, uint64_t count, uint64_t seed) {
 
 void shuffle_values(const TensorInfo& tensor, std::byte* bytes, uint64_t seed) {
   const Digest own = digest_bytes(tensor.name.data(), tensor.name.size(), seed);
-  const auto count = static_cast<uint64_t>(tensor.elements());
+  const auto count = tensor.elements();
   if (tensor.bytes == count * sizeof(uint32_t)) return shuffle_as<uint32_t>(bytes, count, own);
   if (tensor.bytes == count * sizeof(uint16_t)) return shuffle_as<uint16_t>(bytes, count, own);
   throw Fault(FaultKind::input, tensor.name + " is " + dtype_name(tensor.type) +

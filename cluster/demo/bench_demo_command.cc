@@ -129,11 +129,10 @@ int run(const Flags& flags, const ModelPlaces& places) {
               static_cast<unsigned long long>(seed));
   std::mt19937_64 random(seed);
   for (int i = 0; i < flags.puzzles; ++i) {
-    const size_t band = static_cast<size_t>(i) % kind.bands.size();
+    const size_t band = i % kind.bands.size();
     const int givens = random_between(kind.bands[band].least, kind.bands[band].most, random);
     const SudokuPuzzle puzzle = fresh_puzzle(kind.size, givens, random);
-    for (Contender& contender : contenders)
-      play_in_band(contender, puzzle, seed + static_cast<uint64_t>(i), band);
+    for (Contender& contender : contenders) play_in_band(contender, puzzle, seed + i, band);
   }
   for (const Contender& contender : contenders) print(contender, kind.bands);
   return 0;

@@ -99,7 +99,7 @@ int play_all(Game& game, const Flags& flags, uint64_t seed, const Display& displ
   int solved = first.verdict.solved();
   std::printf("\n%d more:\n", flags.puzzles);
   for (int i = 0; i < flags.puzzles; ++i) {
-    const uint64_t next = seed + 1 + static_cast<uint64_t>(i);
+    const uint64_t next = seed + 1 + i;
     const Round round = play(game, random_puzzle(flags.grid, random), next, nullptr);
     solved += round.verdict.solved();
     std::printf("%2d givens, %2d steps: %s\n", round.puzzle.given_count, round.result.steps.at(0),

@@ -11,13 +11,13 @@ namespace potluck {
 // A whole number in [least, most]. Of a range n wide, the remainder favours no number by more than
 // n in 2⁶⁴.
 inline int random_between(int least, int most, std::mt19937_64& random) {
-  return least + static_cast<int>(random() % static_cast<uint64_t>(most - least + 1));
+  return least + (random() % (most - least + 1));
 }
 
 // Fisher and Yates' shuffle.
 template <typename Items>
 void shuffle(Items& items, std::mt19937_64& random) {
-  for (int last = static_cast<int>(items.size()) - 1; last > 0; --last)
+  for (int last = items.size() - 1; last > 0; --last)
     std::swap(items[last], items[random_between(0, last, random)]);
 }
 

@@ -12,14 +12,14 @@ constexpr char kEnd[] = "<eos>";
 // Reads the grid that an answer shows; none if it shows none.
 std::optional<SudokuGrid> read_grid(const std::string& answer, int size) {
   const int line = size + 1;
-  const size_t characters = static_cast<size_t>(size * line);
+  const size_t characters = size * line;
   if (answer.size() < characters || answer.substr(characters) != kEnd) return std::nullopt;
   SudokuGrid grid{size};
   for (int i = 0; i < size * line; ++i) {
-    const char c = answer[static_cast<size_t>(i)];
+    const char c = answer[i];
     const bool line_ends = i % line == size;
     if (line_ends ? c != '\n' : c < '1' || c > '0' + size) return std::nullopt;
-    if (!line_ends) grid.digits[i / line * size + i % line] = static_cast<int8_t>(c - '0');
+    if (!line_ends) grid.digits[i / line * size + i % line] = c - '0';
   }
   return grid;
 }
@@ -34,7 +34,7 @@ bool in_one_unit(const SudokuGrid& grid, int a, int b) {
 std::string sudoku_text(const SudokuGrid& grid) {
   std::string text;
   for (int cell = 0; cell < grid.cells(); ++cell) {
-    text += grid.digits[cell] ? static_cast<char>('0' + grid.digits[cell]) : '.';
+    text += grid.digits[cell] ? ('0' + grid.digits[cell]) : '.';
     if (cell % grid.size == grid.size - 1) text += '\n';
   }
   return text;
@@ -51,8 +51,8 @@ SudokuVerdict judge(const SudokuGrid& givens, const std::string& answer) {
   v.readable = grid.has_value();
   if (!grid) return v;
   v.grid = *grid;
-  v.broken.assign(static_cast<size_t>(grid->cells()), false);
-  v.altered.assign(static_cast<size_t>(grid->cells()), false);
+  v.broken.assign(grid->cells(), false);
+  v.altered.assign(grid->cells(), false);
   for (int a = 0; a < grid->cells(); ++a) {
     v.altered[a] = givens.digits[a] && givens.digits[a] != grid->digits[a];
     for (int b = 0; b < grid->cells(); ++b)

@@ -24,7 +24,7 @@ class Search {
   const SudokuGrid& grid() const { return grid_; }
   bool allows(int cell, int digit) const { return !(used(cell) >> digit & 1); }
   void place(int cell, int digit) {
-    grid_.digits[cell] = static_cast<int8_t>(digit);
+    grid_.digits[cell] = digit;
     toggle(cell, digit);
   }
 
@@ -58,7 +58,7 @@ class Search {
     int best = -1, fewest = grid_.size + 1;
     for (int cell = 0; cell < grid_.cells() && fewest > 1; ++cell) {
       if (grid_.digits[cell]) continue;
-      const int left = grid_.size - __builtin_popcount(static_cast<unsigned>(used(cell)));
+      const int left = grid_.size - __builtin_popcount(used(cell));
       if (left < fewest) best = cell, fewest = left;
     }
     return best;
@@ -69,7 +69,7 @@ class Search {
 };
 
 Order ordered_digits(int size) {
-  Order digits(static_cast<size_t>(size));
+  Order digits(size);
   std::iota(digits.begin(), digits.end(), int8_t{1});
   return digits;
 }
@@ -133,7 +133,7 @@ int count_solutions(const SudokuGrid& grid, int limit) {
 }
 
 SudokuPuzzle fresh_puzzle(int size, int givens, std::mt19937_64& random) {
-  std::vector<int> order(static_cast<size_t>(size * size));
+  std::vector<int> order(size * size);
   std::iota(order.begin(), order.end(), 0);
   for (int failures = 0;; ++failures) {
     const int wanted = givens + failures / kFailuresPerGiven;

@@ -17,7 +17,7 @@ using Labels = std::array<int8_t, kSudokuSizeMost + 1>;  // by digit
 // All orders of `lines` lines that keep groups of three together: groups may change places, and
 // lines within each.
 std::vector<std::vector<int>> arrangements(int lines) {
-  std::vector<int> order(static_cast<size_t>(lines));
+  std::vector<int> order(lines);
   std::iota(order.begin(), order.end(), 0);
   std::vector<std::vector<int>> all;
   do {
@@ -55,8 +55,7 @@ int next_row(const SudokuGrid& grid, int left, const Labels& label, int last, in
 void lower(const SudokuGrid& grid, const std::vector<int>& columns, int first, Digits& least) {
   const int size = grid.size;
   Labels label{};
-  for (int c = 0; c < size; ++c)
-    label[grid.digits[first * size + columns[c]]] = static_cast<int8_t>(c + 1);
+  for (int c = 0; c < size; ++c) label[grid.digits[first * size + columns[c]]] = c + 1;
   Digits reading{};
   bool smaller = false;
   for (int r = 0, row = first, used = 0; r < size; ++r) {
@@ -64,7 +63,7 @@ void lower(const SudokuGrid& grid, const std::vector<int>& columns, int first, D
     used |= 1 << row;
     int8_t* line = &reading[r * size];
     for (int c = 0; c < size; ++c) line[c] = label[grid.digits[row * size + columns[c]]];
-    const int order = smaller ? 0 : std::memcmp(line, &least[r * size], static_cast<size_t>(size));
+    const int order = smaller ? 0 : std::memcmp(line, &least[r * size], size);
     if (order > 0) return;
     smaller = smaller || order < 0;
   }
@@ -95,7 +94,7 @@ std::string canonical_form(const SudokuGrid& solved) {
     for (const auto& columns : column_orders(grid.size))
       for (int first = 0; first < grid.size; ++first) lower(grid, columns, first, least);
   std::string text;
-  for (int cell = 0; cell < solved.cells(); ++cell) text += static_cast<char>('0' + least[cell]);
+  for (int cell = 0; cell < solved.cells(); ++cell) text += '0' + least[cell];
   return text;
 }
 

@@ -51,12 +51,12 @@ nlohmann::json describe_layers(const ModelSource& source) {
   const ModelSpec& s = source.spec();
   const std::vector<uint64_t> bytes = layer_bytes(source);
   for (int i = 0; i < s.layer_count(); ++i) {
-    const LayerSpec& layer = s.layers[static_cast<size_t>(i)];
+    const LayerSpec& layer = s.layers[i];
     layers.push_back({{"kind", layer.full ? "full" : "sliding"},
                       {"kv_heads", layer.kv_heads},
                       {"head_dim", layer.head_dim},
                       {"tensor_types", type_counts(source, layer_tensors(s, i))},
-                      {"bytes", bytes[static_cast<size_t>(i)]}});
+                      {"bytes", bytes[i]}});
   }
   return layers;
 }
@@ -72,8 +72,7 @@ nlohmann::json describe_workers(const ModelSource& source, const Plan& plan) {
                        {"workspace", need.workspace}});
   };
   add(plan.head, head_need(source, plan));
-  for (int i = 0; i < plan.stage_count(); ++i)
-    add(plan.stages[static_cast<size_t>(i)], stage_need(source, plan, i));
+  for (int i = 0; i < plan.stage_count(); ++i) add(plan.stages[i], stage_need(source, plan, i));
   return workers;
 }
 
@@ -124,9 +123,9 @@ void print_model(const ModelSource& source) {
               types_text(type_counts(source, head_tensors(s))).c_str());
   const std::vector<uint64_t> bytes = layer_bytes(source);
   for (int i = 0; i < s.layer_count(); ++i) {
-    const LayerSpec& layer = s.layers[static_cast<size_t>(i)];
+    const LayerSpec& layer = s.layers[i];
     std::printf("layer %d: %s, %d KV heads of %d, %s (%s)\n", i, layer.full ? "full" : "sliding",
-                layer.kv_heads, layer.head_dim, bytes_text(bytes[static_cast<size_t>(i)]).c_str(),
+                layer.kv_heads, layer.head_dim, bytes_text(bytes[i]).c_str(),
                 types_text(type_counts(source, layer_tensors(s, i))).c_str());
   }
 }

@@ -22,18 +22,18 @@ StagesBeside::StagesBeside(const ModelSource& source, const Plan& plan, Backend&
 
 void StagesBeside::restart() {
   for (const auto& stage : stages_) {
-    for (int i = 0; i < plan_.sessions; ++i) stage->kv().close(session_of(static_cast<size_t>(i)));
+    for (int i = 0; i < plan_.sessions; ++i) stage->kv().close(session_of(i));
     stage->kv().open(kFirst);
   }
 }
 
 void StagesBeside::fork(int sessions) {
   for (const auto& stage : stages_)
-    for (int i = 1; i < sessions; ++i) stage->kv().fork(kFirst, session_of(static_cast<size_t>(i)));
+    for (int i = 1; i < sessions; ++i) stage->kv().fork(kFirst, session_of(i));
 }
 
 void StagesBeside::hop(Tensor from, Tensor to, int rows, DType type) {
-  std::vector<std::byte> wire(row_bytes(type, spec_.hidden) * static_cast<size_t>(rows));
+  std::vector<std::byte> wire(row_bytes(type, spec_.hidden) * rows);
   backend_.pack(from, type, rows, spec_.hidden, wire.data());
   backend_.wait();
   backend_.unpack(wire.data(), type, rows, spec_.hidden, to);

@@ -33,8 +33,7 @@ void place_on_ranks(Plan& plan) {
     worker.endpoint = "mpi://" + std::to_string(rank);
   };
   place(plan.head, kHeadPeer);
-  for (int i = 0; i < plan.stage_count(); ++i)
-    place(plan.stages[static_cast<size_t>(i)], stage_peer(i));
+  for (int i = 0; i < plan.stage_count(); ++i) place(plan.stages[i], stage_peer(i));
 }
 
 int work_on_rank(const std::shared_ptr<MpiJob>& job, std::shared_ptr<const ModelSource> source,
@@ -59,8 +58,7 @@ Fault with_missing_ranks(const Fault& fault, MpiJob& job, const Plan& plan) {
   if (!lost && interrupt_signal() != SIGTERM) return fault;
   std::string names;
   for (const int rank : job.missing())
-    names += fmt::format("{}{} (rank {})", names.empty() ? "" : ", ",
-                         plan.name_of(static_cast<PeerId>(rank)), rank);
+    names += fmt::format("{}{} (rank {})", names.empty() ? "" : ", ", plan.name_of(rank), rank);
   if (!names.empty()) return Fault(FaultKind::lost, "lost " + names, Fix{kStatic});
   return lost ? Fault(fault.kind(), fault.text(), Fix{kStatic}, fault.where()) : fault;
 }

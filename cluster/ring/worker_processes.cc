@@ -56,7 +56,7 @@ std::string read_from(int file, off_t first) {
   std::string text;
   char buffer[4096];
   for (ssize_t n; (n = pread(file, buffer, sizeof(buffer), first)) > 0; first += n)
-    text.append(buffer, static_cast<size_t>(n));
+    text.append(buffer, n);
   return text;
 }
 
@@ -114,7 +114,7 @@ std::string WorkerProcesses::endpoint(const std::string& name) {
     pollfd ready{child.out, POLLIN, 0};
     const double left_ms = milliseconds(deadline - now());
     char buffer[512];
-    const int polled = left_ms > 0 ? poll(&ready, 1, static_cast<int>(left_ms)) : 0;
+    const int polled = left_ms > 0 ? poll(&ready, 1, left_ms) : 0;
     if (interrupt_signal())
       throw Fault(FaultKind::canceled, "interrupted while the workers were starting");
     if (polled < 0 && errno == EINTR) continue;
@@ -124,7 +124,7 @@ std::string WorkerProcesses::endpoint(const std::string& name) {
       throw Fault(FaultKind::world,
                   "local worker " + name + " did not start: " +
                       (n == 0 && readable ? last_lines(child.log) : "no word from it within 60 s"));
-    line.append(buffer, static_cast<size_t>(n));
+    line.append(buffer, n);
   }
   CHECK(line.rfind(kListening, 0) == 0, line);
   return line.substr(std::strlen(kListening), line.find('\n') - std::strlen(kListening));

@@ -153,8 +153,7 @@ int run(RunFlags flags, const CommandLine& line) {
   flags.log.quiet = is_worker ? !flags.log.verbose : flags.display.show == "none";
   set_up_log(flags.log);
   if (is_worker) return work(flags, line, job);
-  const int wanted = ring.split.empty() ? flags.ring.stages_given * ring.stages
-                                        : static_cast<int>(ring.split.size());
+  const int wanted = ring.split.empty() ? flags.ring.stages_given * ring.stages : ring.split.size();
   if (job) ring.stages = stages_on_ranks(job->size(), wanted);
   if (flags.display.json && RunCommand::is_chat(flags))
     throw Fault(FaultKind::input, "--json needs a prompt; give -p TEXT, -f FILE, or stdin");

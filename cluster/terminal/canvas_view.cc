@@ -52,7 +52,7 @@ void CanvasView::draw(const StepReport& report, const std::string& before,
   std::vector<StyledText> texts = canvas_texts(tokenizer_, report);
   texts.insert(texts.begin(), {before, false});
   std::vector<TextRow> rows = wrap(texts, screen.columns, color_);
-  const size_t room = static_cast<size_t>(std::max(screen.rows - kRowsBelow, 0));
+  const size_t room = std::max(screen.rows - kRowsBelow, 0);
   const size_t hidden = terminal_ && rows.size() > room ? rows.size() - room : 0;
   rows.resize(rows.size() - hidden);
   rows.push_back(one_row(status_line(report, hidden, note, screen.columns), screen.columns));

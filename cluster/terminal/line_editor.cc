@@ -34,7 +34,7 @@ int next_byte(char* byte, const Idle& idle) {
     pollfd input{STDIN_FILENO, POLLIN, 0};
     if (poll(&input, 1, kLookMs) > 0) {
       const ssize_t n = ::read(STDIN_FILENO, byte, 1);
-      if (n >= 0) return static_cast<int>(n);
+      if (n >= 0) return n;
     }
     idle();
   }
@@ -56,8 +56,8 @@ std::string utf8_of(std::wstring_view text) {
     const auto code = static_cast<uint32_t>(c);
     const int more = code < 0x80 ? 0 : code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
     constexpr uint8_t kLead[] = {0x00, 0xC0, 0xE0, 0xF0};
-    out += static_cast<char>(kLead[more] | code >> (6 * more));
-    for (int i = more - 1; i >= 0; --i) out += static_cast<char>(0x80 | (code >> (6 * i) & 0x3F));
+    out += kLead[more] | code >> (6 * more);
+    for (int i = more - 1; i >= 0; --i) out += 0x80 | (code >> (6 * i) & 0x3F);
   }
   return out;
 }

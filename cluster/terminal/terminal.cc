@@ -18,7 +18,7 @@ EchoOff::EchoOff(bool wanted) {
   if (!wanted || tcgetpgrp(STDIN_FILENO) != getpgrp() || tcgetattr(STDIN_FILENO, &before_) != 0)
     return;
   termios quiet = before_;
-  quiet.c_lflag &= ~static_cast<tcflag_t>(ECHO | ECHONL);
+  quiet.c_lflag &= ~(ECHO | ECHONL);
   quiet.c_lflag |= NOFLSH;  // else Ctrl-C drops output, and the rows that were counted are wrong
   quiet.c_cc[VEOF] = _POSIX_VDISABLE;  // Ctrl-D waits with the rest
   changed_ = tcsetattr(STDIN_FILENO, TCSANOW, &quiet) == 0;

@@ -37,7 +37,7 @@ struct Glyph {
 Glyph glyph_at(std::string_view text) {
   const std::string_view bytes = text.substr(0, utf8_length(text));
   const char32_t code = code_point(bytes);
-  const int columns = wcwidth(static_cast<wchar_t>(code));
+  const int columns = wcwidth(code);
   if (reorders(code)) return {"", 0};
   if (columns < 0 || code == 0 || code == 0xFFFD) return {"·", 1};
   return {bytes, columns};

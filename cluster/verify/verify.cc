@@ -107,7 +107,7 @@ class Replay {
     size_t longest = 1;
     for (const json& op : trace_.at("ops"))
       if (op.at("op") == "encode") longest = std::max(longest, tensors_.ids(op.at("ids")).size());
-    return static_cast<int>(longest);
+    return longest;
   }
 
   void through_stages(const Segment& segment, const Stage::LayerTap& tap) {
@@ -117,8 +117,7 @@ class Replay {
 
   void through_links(const Segment& segment) {
     const Tensor x = head_.workspace().x;
-    std::vector<std::byte> wire(row_bytes(plan_.head.hop, spec_.hidden) *
-                                static_cast<size_t>(segment.rows));
+    std::vector<std::byte> wire(row_bytes(plan_.head.hop, spec_.hidden) * segment.rows);
     backend_->pack(x, plan_.head.hop, segment.rows, spec_.hidden, wire.data());
     backend_->wait();
     const Message back = remote_->through(segment, plan_.head.hop, own_payload(std::move(wire)));
@@ -148,7 +147,7 @@ class Replay {
       const size_t rows = std::min(chunk, ids.size() - first);
       Segment segment;
       segment.position = length_;
-      segment.rows = static_cast<int32_t>(rows);
+      segment.rows = rows;
       const Tensor none;
       head_.embed(std::span(&segment, 1), std::span(ids).subspan(first, rows), std::span(&none, 1));
       through_stages(segment, nullptr);
@@ -164,7 +163,7 @@ class Replay {
     if (op.at("self_condition") == "none") return {};
     if (!options_.free) {
       std::vector<float> z = recorded_;
-      for (float& value : z) value = static_cast<float>(value / temperature_);
+      for (float& value : z) value = value / temperature_;
       head_.soft_from_logits(z.data(), spec_.canvas, soft_before_);
     }
     return soft_before_;
@@ -183,12 +182,12 @@ class Replay {
     segment.mode = Mode::denoise;
     segment.position = length_;
     segment.rows = spec_.canvas;
-    segment.inverse_temperature = static_cast<float>(1.0 / temperature_);
+    segment.inverse_temperature = 1.0 / temperature_;
     head_.embed(std::span(&segment, 1), ids, std::span(&soft, 1));
     const std::string base = name.substr(0, name.rfind(".logits"));
     check_layer(base, 0, head_.workspace().x);
     through_stages(segment, [&](int layer, Tensor x) { check_layer(base, layer + 1, x); });
-    std::vector<float> logits(static_cast<size_t>(spec_.canvas) * static_cast<size_t>(spec_.vocab));
+    std::vector<float> logits(spec_.canvas * static_cast<size_t>(spec_.vocab));
     const Candidates candidates =
         head_
             .answer(std::span(&segment, 1), std::span(&soft_after_, 1),

@@ -67,14 +67,14 @@ std::vector<float> our_logits(const ModelSource& source, Backend& backend) {
   StagesBeside stages(source, plan, backend);
   const Tensor none, soft = head.new_soft();
   Segment prompt;
-  prompt.rows = static_cast<int32_t>(std::size(kPrompt));
+  prompt.rows = std::size(kPrompt);
   head.embed(std::span(&prompt, 1), kPrompt, std::span(&none, 1));
   stages.through(std::span(&prompt, 1), head.workspace().x, nullptr);
   Segment canvas;
   canvas.mode = Mode::denoise;
   canvas.position = prompt.rows;
   canvas.rows = source.spec().canvas;
-  std::vector<int32_t> ids(static_cast<size_t>(canvas.rows));
+  std::vector<int32_t> ids(canvas.rows);
   std::iota(ids.begin(), ids.end(), 0);
   head.embed(std::span(&canvas, 1), ids, std::span(&none, 1));
   stages.through(std::span(&canvas, 1), head.workspace().x, nullptr);
@@ -98,7 +98,7 @@ nlohmann::json verify_released(const ModelSource& source, const std::string& bac
   double sum = 0, worst = -1;
   int at = 0;
   for (int i = 0; i < kRows * kIds; ++i) {
-    const double off = std::fabs(ours[static_cast<size_t>(i)] - kPublished[i / kIds][i % kIds]);
+    const double off = std::fabs(ours[i] - kPublished[i / kIds][i % kIds]);
     sum += off;
     if (off <= worst) continue;
     worst = off;
@@ -113,7 +113,7 @@ nlohmann::json verify_released(const ModelSource& source, const std::string& bac
           {"worst",
            {{"row", at / kIds},
             {"id", at % kIds},
-            {"ours", ours[static_cast<size_t>(at)]},
+            {"ours", ours[at]},
             {"published", kPublished[at / kIds][at % kIds]}}}};
 }
 

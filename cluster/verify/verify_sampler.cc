@@ -40,8 +40,8 @@ Candidates candidates_of(const std::vector<float>& logits, size_t vocab, double 
       mass += std::exp(shifted);
       moment += shifted * std::exp(shifted);
     }
-    c.argmax.push_back(static_cast<int32_t>(most - z));
-    c.entropy.push_back(static_cast<float>(std::log(mass) - moment / mass));
+    c.argmax.push_back(most - z);
+    c.entropy.push_back(std::log(mass) - moment / mass);
   }
   return c;
 }

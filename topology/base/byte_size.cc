@@ -62,11 +62,11 @@ uint64_t parse_bytes(const std::string& text) {
   if (count < 0 || unit == 0)
     throw Fault(FaultKind::input, "\"" + text + "\" is not a size",
                 Fix{"write bytes or a unit: 6GiB, 500MB"});
-  const double bytes = std::floor(count * static_cast<double>(unit));
-  if (bytes < 1 || bytes > static_cast<double>(kBytesMax))
+  const double bytes = std::floor(count * unit);
+  if (bytes < 1 || bytes > kBytesMax)
     throw Fault(FaultKind::input, "\"" + text + "\" is not a sensible size",
                 Fix{"it must be 1 byte to 1024TiB"});
-  return static_cast<uint64_t>(bytes);
+  return bytes;
 }
 
 std::string exact_bytes_text(uint64_t bytes) {

@@ -81,24 +81,24 @@ std::string supported_dtypes() {
 size_t row_bytes(DType type, int64_t values) {
   const BlockShape shape = block_shape(type);
   CHECK(values % shape.values == 0, dtype_name(type), values);
-  return static_cast<size_t>(values / shape.values) * static_cast<size_t>(shape.bytes);
+  return (values / shape.values) * shape.bytes;
 }
 
 uint16_t bf16_from_f32(float value) {
   const uint32_t bits = std::bit_cast<uint32_t>(value);
-  if ((bits & 0x7fffffffu) > 0x7f800000u) return static_cast<uint16_t>((bits >> 16) | 0x40);
-  return static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1)) >> 16);
+  if ((bits & 0x7fffffffu) > 0x7f800000u) return (bits >> 16) | 0x40;
+  return (bits + 0x7fffu + ((bits >> 16) & 1)) >> 16;
 }
 
 float f32_from_bf16(uint16_t bits) {
-  return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
+  return std::bit_cast<float>(bits << 16);
 }
 
 float f32_from_f16(uint16_t bits) {
-  const uint32_t sign = static_cast<uint32_t>(bits & 0x8000u) << 16;
+  const uint32_t sign = (bits & 0x8000u) << 16;
   const uint32_t exponent = (bits >> 10) & 0x1f, mantissa = bits & 0x3ff;
   if (exponent == 0) {  // zero or subnormal: mantissa · 2⁻²⁴
-    const float value = static_cast<float>(mantissa) * 0x1p-24f;
+    const float value = mantissa * 0x1p-24f;
     return sign ? -value : value;
   }
   const uint32_t wide = exponent == 31 ? 0xffu : exponent + 112;
@@ -107,17 +107,17 @@ float f32_from_f16(uint16_t bits) {
 
 uint16_t f16_from_f32(float value) {
   const uint32_t bits = std::bit_cast<uint32_t>(value);
-  const uint16_t sign = static_cast<uint16_t>((bits >> 16) & 0x8000u);
+  const uint16_t sign = (bits >> 16) & 0x8000u;
   const uint32_t magnitude = bits & 0x7fffffffu;
   if (magnitude > 0x7f800000u) return sign | 0x7e00;
   if (magnitude >= 0x477ff000u) return sign | 0x7c00;  // rounds past 65504
   if (magnitude < 0x38800000u) {                       // below 2⁻¹⁴: a multiple of 2⁻²⁴
     const float scaled = std::bit_cast<float>(magnitude) * 0x1p24f;
     const float shifted = (scaled + 0x1p23f) - 0x1p23f;  // to nearest, ties to even
-    return static_cast<uint16_t>(sign | static_cast<uint32_t>(shifted));
+    return sign | static_cast<uint32_t>(shifted);
   }
   const uint32_t rounded = magnitude + 0xfffu + ((magnitude >> 13) & 1);
-  return static_cast<uint16_t>(sign | ((rounded - 0x38000000u) >> 13));
+  return sign | ((rounded - 0x38000000u) >> 13);
 }
 
 }  // namespace potluck

@@ -28,7 +28,7 @@ std::string shape_text(const std::vector<int64_t>& shape) {
 }
 
 std::string bytes_text(uint64_t bytes) {
-  const auto value = static_cast<double>(bytes);
+  const auto value = bytes;
   if (value < 1e3) return std::to_string(bytes) + " B";
   if (value < 1e6) return scaled(value / 1e3, "KB");
   return value < 1e9 ? scaled(value / 1e6, "MB") : scaled(value / 1e9, "GB");

@@ -8,9 +8,7 @@ namespace {
 
 // 0: not a valid code point.
 size_t valid_length(std::string_view text) {
-  const auto byte = [&](size_t i) -> uint8_t {
-    return i < text.size() ? static_cast<uint8_t>(text[i]) : 0;
-  };
+  const auto byte = [&](size_t i) -> uint8_t { return i < text.size() ? text[i] : 0; };
   const auto tail = [&](size_t i) { return (byte(i) & 0xC0) == 0x80; };
   const uint8_t first = byte(0), second = byte(1);
   if (text.empty()) return 0;

@@ -20,8 +20,8 @@ constexpr float kNoRotation = 1e20f;  // rope_freqs divides by 1e30 where a pair
 
 // The metadata of a part says which one it is; a renamed or mixed-up part is refused.
 void check_part(const GgufMetadata& metadata, size_t index, size_t count) {
-  const int found = metadata.integer_or("split.count", static_cast<int>(count));
-  const int number = metadata.integer_or("split.no", static_cast<int>(index)) + 1;
+  const int found = metadata.integer_or("split.count", count);
+  const int number = metadata.integer_or("split.no", index) + 1;
   if (found != static_cast<int>(count) || number != static_cast<int>(index) + 1)
     metadata.refuse("is part " + std::to_string(number) + " of " + std::to_string(found) +
                         " by its metadata, part " + std::to_string(index + 1) + " of " +
@@ -46,7 +46,7 @@ class GgufSource final : public ModelSource {
   const ModelSpec& spec() const override { return spec_; }
   const std::vector<TensorInfo>& tensors() const override { return tensors_; }
   TensorBytes map(const TensorInfo& tensor) const override {
-    return files_[static_cast<size_t>(tensor.file)].map(tensor.offset, tensor.bytes);
+    return files_[tensor.file].map(tensor.offset, tensor.bytes);
   }
   void drop_cached() const override {
     for (const MappedFile& file : files_) file.drop_cached();
@@ -63,8 +63,7 @@ class GgufSource final : public ModelSource {
     v.tokens = meta.array("tokenizer.ggml.tokens").strings;
     v.chat_template = meta.text_or("tokenizer.chat_template", "");
     for (double type : meta.array("tokenizer.ggml.token_type").numbers)
-      v.types.push_back(type >= 1 && type <= 6 ? static_cast<TokenType>(static_cast<int>(type))
-                                               : TokenType::normal);
+      v.types.push_back(type >= 1 && type <= 6 ? static_cast<TokenType>(type) : TokenType::normal);
     if (v.types.size() != v.tokens.size())
       meta.refuse("tokenizer.ggml.token_type has " + std::to_string(v.types.size()) +
                   " values for " + std::to_string(v.tokens.size()) + " tokens");
@@ -91,14 +90,14 @@ class GgufSource final : public ModelSource {
     GgufContents contents = read_gguf(file.map(0, file.size()).get(), file.size(), path);
     check_part(GgufMetadata(contents.metadata, path), index, parts);
     for (TensorInfo& tensor : contents.tensors) {
-      tensor.file = static_cast<int>(index);
+      tensor.file = index;
       tensors_.push_back(std::move(tensor));
     }
     if (index == 0) metadata_ = std::move(contents.metadata);
   }
 
   void check_complete(const GgufMetadata& metadata) const {
-    const int count = static_cast<int>(tensors_.size());
+    const int count = tensors_.size();
     const int expected = metadata.integer_or("split.tensors.count", count);
     if (count != expected)
       metadata.refuse("its " + std::to_string(files_.size()) + " parts have " +
@@ -129,8 +128,7 @@ class GgufSource final : public ModelSource {
           Fix{"the full layers' rotation depends on it"}, files_[0].path());
     const TensorBytes bytes = map(*factors);
     const auto* values = reinterpret_cast<const float*>(bytes.get());
-    return static_cast<int>(
-        std::count_if(values, values + pairs, [](float f) { return f < kNoRotation; }));
+    return std::count_if(values, values + pairs, [](float f) { return f < kNoRotation; });
   }
 
   std::vector<MappedFile> files_;

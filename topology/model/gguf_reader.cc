@@ -84,9 +84,9 @@ class Cursor {
       case 7:
         return read<uint8_t>(what) != 0;
       case 10:
-        return static_cast<double>(read<uint64_t>(what));
+        return read<uint64_t>(what);
       case 11:
-        return static_cast<double>(read<int64_t>(what));
+        return read<int64_t>(what);
       case 12:
         return read<double>(what);
     }

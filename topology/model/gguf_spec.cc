@@ -69,8 +69,7 @@ const GgufArray& GgufMetadata::array(const std::string& key) const {
 
 std::vector<int> GgufMetadata::per_layer(const std::string& key, int count) const {
   const GgufValue* value = find(key);
-  if (value && std::holds_alternative<double>(*value))
-    return std::vector<int>(static_cast<size_t>(count), integer(key));
+  if (value && std::holds_alternative<double>(*value)) return std::vector<int>(count, integer(key));
   const GgufArray& values = array(key);
   if (values.numbers.size() != static_cast<size_t>(count))
     refuse("metadata key " + key + " has " + std::to_string(values.numbers.size()) +
@@ -84,7 +83,7 @@ int GgufMetadata::to_int(double value, const std::string& key) const {
   if (value != std::floor(value) || std::fabs(value) > 1e9)
     refuse("metadata key " + key + " is " + number_text(value),
            "it must be a whole number up to 1000000000");
-  return static_cast<int>(value);
+  return value;
 }
 
 namespace {
@@ -105,7 +104,7 @@ void read_layers(const GgufMetadata& meta, const std::vector<TensorInfo>& tensor
   const auto kv_heads = meta.per_layer(key("attention.head_count_kv"), count);
   const auto sliding = meta.per_layer(key("attention.sliding_window_pattern"), count);
   for (int i = 0; i < count; ++i) {
-    const auto index = static_cast<size_t>(i);
+    const auto index = i;
     LayerSpec layer;
     layer.full = !sliding[index];
     layer.kv_heads = kv_heads[index];
@@ -142,8 +141,7 @@ void add_end_tokens(const GgufMetadata& meta, GenerationSpec& generation) {
   const auto& tokens = meta.array("tokenizer.ggml.tokens").strings;
   for (const char* name : {"<turn|>", "<|tool_response>"}) {
     const auto found = std::find(tokens.begin(), tokens.end(), name);
-    if (found != tokens.end())
-      generation.eos_ids.push_back(static_cast<int32_t>(found - tokens.begin()));
+    if (found != tokens.end()) generation.eos_ids.push_back(found - tokens.begin());
   }
 }
 
@@ -165,14 +163,14 @@ ModelSpec gguf_spec(const GgufMetadata& meta, const std::vector<TensorInfo>& ten
   spec.window = meta.integer(key("attention.sliding_window"));
   spec.context_max = meta.integer(key("context_length"));
   spec.canvas = meta.integer("diffusion.canvas_length");
-  spec.rms_eps = static_cast<float>(meta.number(key("attention.layer_norm_rms_epsilon")));
-  spec.softcap = static_cast<float>(meta.number_or(key("final_logit_softcapping"), 30));
-  spec.rope_theta_full = static_cast<float>(meta.number(key("rope.freq_base")));
-  spec.rope_theta_sliding = static_cast<float>(meta.number_or(key("rope.freq_base_swa"), 1e4));
+  spec.rms_eps = meta.number(key("attention.layer_norm_rms_epsilon"));
+  spec.softcap = meta.number_or(key("final_logit_softcapping"), 30);
+  spec.rope_theta_full = meta.number(key("rope.freq_base"));
+  spec.rope_theta_sliding = meta.number_or(key("rope.freq_base_swa"), 1e4);
   spec.embed_scale = embed_scale_of(spec.hidden);
   const TensorInfo* table = find_unsorted(tensors, "token_embd.weight");
   if (!table || table->shape.size() != 2) meta.refuse("tensor token_embd.weight is missing");
-  spec.vocab = static_cast<int>(std::min<int64_t>(table->shape[0], 1 << 30));
+  spec.vocab = (std::min<int64_t>(table->shape[0], 1 << 30));
   read_layers(meta, tensors, spec);
   spec.generation = read_generation(meta);
   add_end_tokens(meta, spec.generation);

@@ -188,7 +188,7 @@ std::vector<int64_t> JsonFields::sizes(const std::string& key) const {
   std::vector<int64_t> sizes;
   for (const json& value : values) {
     if (!value.is_number_unsigned() ||
-        value.get<uint64_t>() > static_cast<uint64_t>(std::numeric_limits<int64_t>::max()))
+        value.get<uint64_t>() > (std::numeric_limits<int64_t>::max()))
       refuse_type(key, value, "a list of sizes");
     sizes.push_back(value.get<int64_t>());
   }

@@ -24,7 +24,7 @@ MappedFile::MappedFile(const std::string& path) : path_(path) {
     close(descriptor_);
     throw Fault(FaultKind::input, path + " is not a regular file");
   }
-  size_ = static_cast<uint64_t>(status.st_size);
+  size_ = status.st_size;
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept
@@ -39,10 +39,9 @@ MappedFile::~MappedFile() {
 TensorBytes MappedFile::map(uint64_t offset, uint64_t bytes) const {
   CHECK(offset <= size_ && bytes <= size_ - offset, offset, bytes, size_);
   if (bytes == 0) return nullptr;
-  const uint64_t page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  const uint64_t page = sysconf(_SC_PAGESIZE);
   const uint64_t start = offset / page * page, length = offset + bytes - start;
-  void* base =
-      mmap(nullptr, length, PROT_READ, MAP_PRIVATE, descriptor_, static_cast<off_t>(start));
+  void* base = mmap(nullptr, length, PROT_READ, MAP_PRIVATE, descriptor_, start);
   if (base == MAP_FAILED)
     throw Fault(FaultKind::world, "cannot map " + path_ + ": " + std::strerror(errno));
   const auto unmap = [base, length](const std::byte*) { munmap(base, length); };

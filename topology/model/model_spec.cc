@@ -26,7 +26,7 @@ void check_constant(const char* name, float value, float above) {
 }
 
 void check_layer(const ModelSpec& spec, int index) {
-  const LayerSpec& layer = spec.layers[static_cast<size_t>(index)];
+  const LayerSpec& layer = spec.layers[index];
   const std::string name = "layer " + std::to_string(index) + "'s ";
   check_within(name + "kv_heads", layer.kv_heads, 1, spec.heads);
   check_within(name + "head_dim", layer.head_dim, 2, 1024);
@@ -56,7 +56,7 @@ void check_generation(const GenerationSpec& g, int vocab) {
 }  // namespace
 
 float embed_scale_of(int hidden) {
-  return f32_from_bf16(bf16_from_f32(static_cast<float>(__builtin_sqrt(hidden))));
+  return f32_from_bf16(bf16_from_f32(__builtin_sqrt(hidden)));
 }
 
 void validate(const ModelSpec& spec) {

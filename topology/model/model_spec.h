@@ -54,7 +54,7 @@ struct ModelSpec {
   std::vector<LayerSpec> layers;
   GenerationSpec generation;
 
-  int layer_count() const { return static_cast<int>(layers.size()); }
+  int layer_count() const { return layers.size(); }
 };
 
 float embed_scale_of(int hidden);  // bf16(√H): shard/MODEL.md §5

@@ -35,8 +35,7 @@ class SafetensorsSource final : public ModelSource {
     spec_ = read_config(folder);
     for (size_t i = 0; i < spec_.layers.size(); ++i) {
       LayerSpec& layer = spec_.layers[i];
-      layer.has_v = !layer.full || find_unsorted(tensors_, layer_tensor_name(static_cast<int>(i),
-                                                                             "attn_v.weight"));
+      layer.has_v = !layer.full || find_unsorted(tensors_, layer_tensor_name(i, "attn_v.weight"));
     }
     check_directory(tensors_, spec_, folder, Naming::published);
   }
@@ -44,7 +43,7 @@ class SafetensorsSource final : public ModelSource {
   const ModelSpec& spec() const override { return spec_; }
   const std::vector<TensorInfo>& tensors() const override { return tensors_; }
   TensorBytes map(const TensorInfo& tensor) const override {
-    return files_[static_cast<size_t>(tensor.file)].map(tensor.offset, tensor.bytes);
+    return files_[tensor.file].map(tensor.offset, tensor.bytes);
   }
   void drop_cached() const override {
     for (const MappedFile& file : files_) file.drop_cached();
@@ -96,7 +95,7 @@ class SafetensorsSource final : public ModelSource {
     for (const RawTensor& raw : read_safetensors(files_.back())) {
       const auto name = gguf_name(raw.name);
       if (name)
-        tensors_.push_back(text_tensor(raw, *name, static_cast<int>(files_.size()) - 1, path));
+        tensors_.push_back(text_tensor(raw, *name, files_.size() - 1, path));
       else
         ++skipped_;
     }

@@ -58,10 +58,9 @@ void read_rope(const JsonFields& text, ModelSpec& spec) {
   const double factor = full.number_or("partial_rotary_factor", 1.0);
   if (!(factor >= 0 && factor <= 1))
     full.refuse("partial_rotary_factor is " + number_text(factor), "it must be 0 to 1");
-  spec.rope_pairs_full = static_cast<int>(factor * full_dim / 2);
-  spec.rope_theta_full = static_cast<float>(full.number("rope_theta"));
-  spec.rope_theta_sliding =
-      static_cast<float>(rope.object("sliding_attention").number("rope_theta"));
+  spec.rope_pairs_full = factor * full_dim / 2;
+  spec.rope_theta_full = full.number("rope_theta");
+  spec.rope_theta_sliding = rope.object("sliding_attention").number("rope_theta");
 }
 
 ModelSpec spec_of(const JsonFields& config, const JsonFields& text) {
@@ -76,8 +75,8 @@ ModelSpec spec_of(const JsonFields& config, const JsonFields& text) {
   spec.window = text.integer("sliding_window");
   spec.context_max = text.integer("max_position_embeddings");
   spec.canvas = config.integer("canvas_length");
-  spec.rms_eps = static_cast<float>(text.number_or("rms_norm_eps", spec.rms_eps));
-  spec.softcap = static_cast<float>(text.number_or("final_logit_softcapping", spec.softcap));
+  spec.rms_eps = text.number_or("rms_norm_eps", spec.rms_eps);
+  spec.softcap = text.number_or("final_logit_softcapping", spec.softcap);
   spec.embed_scale = embed_scale_of(spec.hidden);
   read_layers(text, spec);
   read_rope(text, spec);

@@ -37,15 +37,15 @@ RawTensor read_entry(const std::string& name, const JsonFields& entry, uint64_t 
     refuse("reaches past the end of the file (" + std::to_string(file_bytes) + " bytes)");
   uint64_t elements = 1;
   for (int64_t extent : tensor.shape) {
-    if (extent > 0 && elements > file_bytes / static_cast<uint64_t>(extent))
+    if (extent > 0 && elements > file_bytes / extent)
       refuse("has the impossible shape " + shape_text(tensor.shape));
-    elements *= static_cast<uint64_t>(extent);
+    elements *= extent;
   }
-  tensor.bytes = static_cast<uint64_t>(range[1] - range[0]);
+  tensor.bytes = range[1] - range[0];
   if (tensor.bytes != elements * size)
     refuse("of shape " + shape_text(tensor.shape) + " has " + std::to_string(tensor.bytes) +
            " bytes, not the " + std::to_string(elements * size) + " that its type takes");
-  tensor.offset = base + static_cast<uint64_t>(range[0]);
+  tensor.offset = base + range[0];
   return tensor;
 }
 

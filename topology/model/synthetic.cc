@@ -118,7 +118,7 @@ uint64_t mix(uint64_t x) {  // splitmix64
 class SyntheticSource final : public ModelSource {
  public:
   explicit SyntheticSource(const Recipe& recipe)
-      : spec_(spec_of(recipe.numbers)), seed_(static_cast<uint64_t>(recipe.numbers.at("seed"))) {
+      : spec_(spec_of(recipe.numbers)), seed_(recipe.numbers.at("seed")) {
     for (const TensorNeed& need : head_tensors(spec_)) add(need, recipe.type);
     for (int i = 0; i < spec_.layer_count(); ++i)
       for (const TensorNeed& need : layer_tensors(spec_, i)) add(need, recipe.type);
@@ -184,21 +184,20 @@ class SyntheticSource final : public ModelSource {
   // Norms and scales lie within 1 ± ½; router weights within ± √(3/in).
   static void fill_f32(const TensorInfo& tensor, uint64_t state, float* out) {
     const bool matrix = tensor.shape.size() > 1;
-    const float reach = matrix ? std::sqrt(3.0f / static_cast<float>(tensor.shape.back())) : 0.5f;
+    const float reach = matrix ? std::sqrt(3.0f / tensor.shape.back()) : 0.5f;
     for (int64_t i = 0; i < tensor.elements(); ++i) {
-      const auto u =
-          static_cast<float>(mix(state + static_cast<uint64_t>(i)) >> 40) * 0x1p-23f - 1.0f;
+      const auto u = (mix(state + i) >> 40) * 0x1p-23f - 1.0f;
       out[i] = (matrix ? 0.0f : 1.0f) + reach * u;
     }
   }
 
   // Uniform q in [−127, 127] with d so that a value's variance is 1/in; embeddings: 1/in as well.
   static void fill_blocks(const TensorInfo& tensor, uint64_t state, std::byte* out) {
-    const float reach = std::sqrt(3.0f / static_cast<float>(tensor.shape.back()));
+    const float reach = std::sqrt(3.0f / tensor.shape.back());
     if (tensor.type == DType::bf16) {
       auto* values = reinterpret_cast<uint16_t*>(out);
       for (uint64_t i = 0; i < tensor.bytes / 2; ++i) {
-        const auto u = static_cast<float>(mix(state + i) >> 40) * 0x1p-23f - 1.0f;
+        const auto u = (mix(state + i) >> 40) * 0x1p-23f - 1.0f;
         values[i] = bf16_from_f32(reach * u);
       }
       return;

@@ -132,7 +132,7 @@ std::string layer_tensor_name(int layer, std::string_view name) {
 }
 
 std::vector<TensorNeed> layer_tensors(const ModelSpec& spec, int index) {
-  const LayerSpec& layer = spec.layers[static_cast<size_t>(index)];
+  const LayerSpec& layer = spec.layers[index];
   std::vector<TensorNeed> needs;
   for (const TensorRow& row : kTable) {
     if (row.owner != Owner::layer || (row.presence == Presence::stores_v && !layer.has_v)) continue;

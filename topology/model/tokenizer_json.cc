@@ -29,8 +29,8 @@ std::pair<std::string, std::string> read_merge(const json& merge, const JsonFiel
 class Reader {
  public:
   Reader(const JsonFields& root, int rows) : root_(root) {
-    vocabulary_.tokens.resize(static_cast<size_t>(rows));
-    vocabulary_.types.resize(static_cast<size_t>(rows), TokenType::unused);
+    vocabulary_.tokens.resize(rows);
+    vocabulary_.types.resize(rows, TokenType::unused);
   }
 
   Vocabulary read() {
@@ -63,7 +63,7 @@ class Reader {
   }
 
   void place(int id, const std::string& token, TokenType type) {
-    const size_t rows = vocabulary_.tokens.size(), index = static_cast<size_t>(id);
+    const size_t rows = vocabulary_.tokens.size(), index = id;
     if (id < 0 || index >= rows)
       root_.refuse("token \"" + token + "\" has the id " + std::to_string(id) +
                        ", the model's table has " + std::to_string(rows) + " rows",

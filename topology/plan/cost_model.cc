@@ -22,7 +22,7 @@ uint64_t bytes_of(const ModelSource& source, const std::vector<TensorNeed>& need
 uint64_t loaded_bytes(const TensorInfo& tensor, const TensorRow& row, const Plan& plan,
                       const DeviceNeeds& device) {
   const std::vector<int64_t>& shape = tensor.shape;
-  if (shape.size() == 1) return static_cast<uint64_t>(tensor.elements()) * sizeof(float);
+  if (shape.size() == 1) return tensor.elements() * sizeof(float);
   if (row.owner == Owner::head) return tensor.bytes;
   return device.matrix(plan.precision, tensor.type, shape.size() == 3 ? shape[0] : 1,
                        shape[shape.size() - 2], shape.back());
@@ -38,7 +38,7 @@ uint64_t loaded_bytes(const ModelSource& source, const std::vector<TensorNeed>& 
 }
 
 uint64_t pass_rows(const ModelSpec& spec, const Plan& plan) {
-  return static_cast<uint64_t>(std::max(plan.chunk, spec.canvas));
+  return std::max(plan.chunk, spec.canvas);
 }
 
 // StepParams, ids, candidates, positions, and what single allocations round up.
@@ -53,7 +53,7 @@ ScratchShape scratch_of(const ModelSpec& spec, const Plan& plan, const WorkerPla
 // The messages that may wait at one worker, in and out.
 uint64_t wire_bytes(const ModelSpec& spec, const Plan& plan) {
   return 2 * static_cast<uint64_t>(plan.slots) *
-         hop_bytes(spec, plan.stream, static_cast<int>(pass_rows(spec, plan)));
+         hop_bytes(spec, plan.stream, pass_rows(spec, plan));
 }
 
 }  // namespace
@@ -75,21 +75,21 @@ int kv_positions(const ModelSpec& spec, const LayerSpec& layer, const Plan& plan
 }
 
 uint64_t kv_bytes(const ModelSpec& spec, int index, const Plan& plan) {
-  const LayerSpec& layer = spec.layers[static_cast<size_t>(index)];
+  const LayerSpec& layer = spec.layers[index];
   const int64_t values = static_cast<int64_t>(kv_positions(spec, layer, plan)) * layer.kv_width();
-  return 2 * row_bytes(plan.kv, values) * static_cast<uint64_t>(plan.sessions);
+  return 2 * row_bytes(plan.kv, values) * plan.sessions;
 }
 
 // The workspace holds the activations of one pass, as shard/workspace.h lists them, and the largest
 // operation's scratch.
 MemoryNeed stage_need(const ModelSource& source, const Plan& plan, int stage) {
   const ModelSpec& spec = source.spec();
-  const WorkerPlan& worker = plan.stages[static_cast<size_t>(stage)];
+  const WorkerPlan& worker = plan.stages[stage];
   const DeviceNeeds& device = device_needs(worker.device);
   MemoryNeed need;
   uint64_t q = 0, kv = 0;
   for (int i = worker.layers.begin; i < worker.layers.end; ++i) {
-    const LayerSpec& layer = spec.layers[static_cast<size_t>(i)];
+    const LayerSpec& layer = spec.layers[i];
     need.weights += loaded_bytes(source, layer_tensors(spec, i), plan, device);
     need.kv += kv_bytes(spec, i, plan);
     q = std::max(q, static_cast<uint64_t>(layer.q_width(spec.heads)));
@@ -98,7 +98,7 @@ MemoryNeed stage_need(const ModelSource& source, const Plan& plan, int stage) {
   const uint64_t rows = pass_rows(spec, plan);
   const uint64_t width = 2 * (q + kv) + 6 * static_cast<uint64_t>(spec.hidden) +
                          2 * static_cast<uint64_t>(spec.intermediate + spec.experts_used);
-  const uint64_t fresh = 2 * row_bytes(plan.kv, static_cast<int64_t>(rows * kv));
+  const uint64_t fresh = 2 * row_bytes(plan.kv, rows * kv);
   need.workspace = rows * width * sizeof(float) + fresh + kSmallBytes +
                    device.stage_scratch(spec, scratch_of(spec, plan, worker)) +
                    wire_bytes(spec, plan);
@@ -123,7 +123,7 @@ MemoryNeed head_need(const ModelSource& source, const Plan& plan) {
 }
 
 uint64_t hop_bytes(const ModelSpec& spec, DType hop, int rows) {
-  return row_bytes(hop, spec.hidden) * static_cast<uint64_t>(rows);
+  return row_bytes(hop, spec.hidden) * rows;
 }
 
 Fault memory_refusal(const WorkerPlan& worker, const MemoryNeed& need, uint64_t free) {

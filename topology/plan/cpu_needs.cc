@@ -34,7 +34,7 @@ uint64_t fast_product(uint64_t columns, const ScratchShape& s) {
 uint64_t experts(const ModelSpec& spec, const ScratchShape& s) {
   const auto hidden = static_cast<uint64_t>(spec.hidden);
   const auto inner = static_cast<uint64_t>(spec.expert_intermediate);
-  const uint64_t slots = s.rows * static_cast<uint64_t>(spec.experts_used);
+  const uint64_t slots = s.rows * spec.experts_used;
   const uint64_t groups = 2 * floats(slots) + floats(static_cast<uint64_t>(spec.experts) + 1);
   const uint64_t widest = std::max(hidden, inner);
   if (s.precision == Precision::exact)
@@ -52,8 +52,7 @@ uint64_t attention(const ModelSpec& spec, const LayerSpec& layer, const ScratchS
   const auto heads = static_cast<uint64_t>(spec.heads / layer.kv_heads);
   if (s.precision == Precision::exact) {
     const uint64_t queries = std::max<uint64_t>(16, heads);
-    const uint64_t keys =
-        layer.full ? s.keys : std::min(s.keys, static_cast<uint64_t>(spec.window) + s.rows);
+    const uint64_t keys = layer.full ? s.keys : std::min(s.keys, spec.window + s.rows);
     return s.threads * floats((queries + 32) * dim + queries * (keys + 16));
   }
   constexpr uint64_t kTile = 256;
@@ -68,7 +67,7 @@ uint64_t attention(const ModelSpec& spec, const LayerSpec& layer, const ScratchS
 // soft embedding by panels, and for each thread a panel of E or 512 rows of 256 values in bf16
 // beside a panel of them.
 uint64_t vocabulary(const ModelSpec& spec, const ScratchShape& s) {
-  const auto hidden = static_cast<uint64_t>(spec.hidden);
+  const auto hidden = spec.hidden;
   const uint64_t exact = floats(256 * (hidden + s.rows) + s.rows);
   if (s.precision == Precision::exact) return exact;
   constexpr uint64_t kPart = 512, kSlice = 256;
@@ -92,8 +91,7 @@ uint64_t panels_bytes(DType type, int64_t count, int64_t rows, int64_t columns) 
   const int64_t padded = (rows + kPanelRows - 1) / kPanelRows * kPanelRows;
   const int64_t more = type == DType::q4_k || type == DType::q5_k ? 4 : 0;
   const auto blocks = static_cast<uint64_t>(columns / block.values);
-  return static_cast<uint64_t>(count * padded) *
-         (row_bytes(type, columns) + blocks * static_cast<uint64_t>(more) + kFactorBytes);
+  return (count * padded) * (row_bytes(type, columns) + blocks * more + kFactorBytes);
 }
 
 uint64_t cpu_matrix_bytes(Precision precision, DType type, int64_t count, int64_t rows,
@@ -112,7 +110,7 @@ uint64_t cpu_stage_scratch(const ModelSpec& spec, const ScratchShape& s) {
   const auto hidden = static_cast<uint64_t>(spec.hidden);
   const uint64_t columns = std::max(
       {q, hidden, static_cast<uint64_t>(std::max(spec.intermediate, spec.expert_intermediate))});
-  const uint64_t route = floats(s.rows * (hidden + static_cast<uint64_t>(spec.experts)));
+  const uint64_t route = floats(s.rows * (hidden + spec.experts));
   most = std::max({most, exact_panels(columns, s.threads), floats(s.rows * kv),
                    route + exact_panels(hidden, s.threads)});
   return s.precision == Precision::fast ? std::max(most, fast_product(columns, s)) : most;

@@ -21,7 +21,7 @@ std::vector<int> EvenPartitioner::layer_counts(const ModelSource& source) const 
 }
 
 std::vector<int> split_evenly(const std::vector<uint64_t>& costs, int parts) {
-  const int n = static_cast<int>(costs.size());
+  const int n = costs.size();
   std::vector<uint64_t> sum(costs.size() + 1, 0);
   std::partial_sum(costs.begin(), costs.end(), sum.begin() + 1);
   constexpr uint64_t kNever = std::numeric_limits<uint64_t>::max();

@@ -16,7 +16,7 @@ std::string range_text(LayerRange range) {
 const WorkerPlan& Plan::worker(PeerId peer) const {
   if (peer == kHeadPeer) return head;
   CHECK(peer >= stage_peer(0) && peer < stage_peer(stage_count()), peer);
-  return stages[static_cast<size_t>(peer - stage_peer(0))];
+  return stages[peer - stage_peer(0)];
 }
 
 std::string Plan::name_of(PeerId peer) const {

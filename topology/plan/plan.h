@@ -26,7 +26,7 @@ using PeerId = uint16_t;
 inline constexpr PeerId kCoordinatorPeer = 0;
 inline constexpr PeerId kHeadPeer = 1;
 inline constexpr PeerId stage_peer(int stage) {
-  return static_cast<PeerId>(2 + stage);
+  return 2 + stage;
 }
 inline constexpr int kMaxStages = 256;
 inline constexpr int kThreadsMax = 1024;      // of a worker
@@ -57,7 +57,7 @@ struct Plan {
   int chunk = 256;      // rows of one encode message at most
   int slots = 4;        // messages in flight at most (steps and encode chunks)
 
-  int stage_count() const { return static_cast<int>(stages.size()); }
+  int stage_count() const { return stages.size(); }
   const WorkerPlan& worker(PeerId peer) const;  // head or a stage; CHECKs
   std::string name_of(PeerId peer) const;       // "coordinator", or the worker's
 };

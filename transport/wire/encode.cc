@@ -19,7 +19,7 @@ constexpr size_t kFirstSegmentWords = 256;  // a data header of 40 hops needs no
 void put(wire::Fingerprint::Builder out, const Fingerprint& model) {
   out.setSpec(model.spec);
   out.setHead(model.head);
-  auto layers = out.initLayers(static_cast<unsigned>(model.layers.size()));
+  auto layers = out.initLayers(model.layers.size());
   for (unsigned i = 0; i < layers.size(); ++i) layers.set(i, model.layers[i]);
 }
 
@@ -53,7 +53,7 @@ void put(wire::Plan::Builder out, const Plan& plan) {
   out.setSlots(plan.slots);
   out.setFast(plan.precision == Precision::fast);
   put(out.initHead(), plan.head);
-  auto stages = out.initStages(static_cast<unsigned>(plan.stages.size()));
+  auto stages = out.initStages(plan.stages.size());
   for (unsigned i = 0; i < stages.size(); ++i) put(stages[i], plan.stages[i]);
 }
 
@@ -69,7 +69,7 @@ void put(wire::Ready::Builder out, const Ready& ready) {
   out.setWorkspaceBytes(ready.workspace_bytes);
   out.setLoadSeconds(ready.load_seconds);
   out.setEndpoint(one_line(ready.endpoint));
-  auto contents = out.initContents(static_cast<unsigned>(ready.contents.size()));
+  auto contents = out.initContents(ready.contents.size());
   for (unsigned i = 0; i < contents.size(); ++i) contents.set(i, ready.contents[i]);
 }
 
@@ -84,7 +84,7 @@ void put(wire::FaultReport::Builder out, const FaultReport& fault) {
 
 void put_hops(wire::Message::Builder out, const std::vector<Hop>& hops) {
   if (hops.empty()) return;
-  auto list = out.initHops(static_cast<unsigned>(hops.size()));
+  auto list = out.initHops(hops.size());
   for (unsigned i = 0; i < list.size(); ++i) {
     const Hop& hop = hops[i];
     list[i].setPeer(hop.peer);

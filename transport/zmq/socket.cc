@@ -50,7 +50,7 @@ ZmqSocket::ZmqSocket(zmq::context_t& context, zmq::socket_type type)
     : is_router_(type == zmq::socket_type::router),
       socket_(context, type),
       monitor_(context, zmq::socket_type::pair) {
-  const int connect_ms = static_cast<int>(kConnectSeconds * kMilliseconds);
+  const int connect_ms = kConnectSeconds * kMilliseconds;
   socket_.set(zmq::sockopt::linger, 0);
   // Nothing is dropped at a high-water mark: LinkEnd counts, and refuses at kLinkQueueMax.
   socket_.set(zmq::sockopt::sndhwm, 0);

@@ -27,7 +27,7 @@ BenchCanvases::BenchCanvases(const ModelSource& source, const Plan& plan, int ch
       backend_(backend),
       head_(source, plan, backend),
       stages_(source, plan, backend),
-      none_(static_cast<size_t>(plan.sessions)) {
+      none_(plan.sessions) {
   for (int i = 0; i < plan.sessions; ++i) {
     samplers_.push_back(make_entropy_bound_sampler(spec_.generation));
     first_.push_back(head_.new_soft());
@@ -40,15 +40,14 @@ double BenchCanvases::encode(int tokens) {
   stages_.restart();
   length_ = 0;
   std::mt19937 random(1);
-  std::vector<int32_t> ids(static_cast<size_t>(tokens));
-  for (int32_t& id : ids) id = static_cast<int32_t>(random() % static_cast<uint32_t>(spec_.vocab));
+  std::vector<int32_t> ids(tokens);
+  for (int32_t& id : ids) id = random() % static_cast<uint32_t>(spec_.vocab);
   const Time begin = now();
   while (length_ < tokens) {
     Segment s;
     s.position = length_;
     s.rows = std::min(chunk_, tokens - length_);
-    pass(std::span(&s, 1),
-         std::span(ids).subspan(static_cast<size_t>(length_), static_cast<size_t>(s.rows)), {});
+    pass(std::span(&s, 1), std::span(ids).subspan(length_, s.rows), {});
     length_ += s.rows;
   }
   backend_.wait();
@@ -60,7 +59,7 @@ double BenchCanvases::encode(int tokens) {
 void BenchCanvases::first_step() {
   std::vector<int32_t> ids;
   for (int i = 0; i < count(); ++i) {
-    samplers_[static_cast<size_t>(i)]->begin_canvas();
+    samplers_[i]->begin_canvas();
     append(initial_canvas(key_of(i, 0), spec_.canvas, spec_.vocab), ids);
   }
   next_ = step(0, ids, none_, first_);
@@ -98,12 +97,12 @@ std::vector<int32_t> BenchCanvases::step(int index, std::span<const int32_t> ids
 std::vector<Segment> BenchCanvases::segments(int step) const {
   std::vector<Segment> segments(samplers_.size());
   for (int i = 0; i < count(); ++i) {
-    Segment& s = segments[static_cast<size_t>(i)];
+    Segment& s = segments[i];
     s.mode = Mode::denoise;
     s.position = length_;
     s.row_begin = i * spec_.canvas;
     s.rows = spec_.canvas;
-    s.inverse_temperature = static_cast<float>(1.0 / samplers_.front()->temperature(step));
+    s.inverse_temperature = 1.0 / samplers_.front()->temperature(step);
     s.key = key_of(i, step);
   }
   return segments;

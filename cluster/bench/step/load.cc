@@ -17,9 +17,9 @@ struct Read {
 Read read_tensors(const ModelSource& source, cpu::ThreadPool& pool) {
   Read read;
   for (const TensorInfo& tensor : source.tensors()) {
-    if (read.bytes >= static_cast<double>(kLoadBytes)) break;
+    if (read.bytes >= kLoadBytes) break;
     const TensorBytes bytes = source.map(tensor);
-    const auto count = static_cast<double>(tensor.bytes);
+    const auto count = tensor.bytes;
     read.seconds += count / cpu::read_rate(bytes.get(), tensor.bytes, pool);
     read.bytes += count;
   }

@@ -76,8 +76,8 @@ std::string load_text(const StepBench& bench, bool cold) {
       "GB/s, "
       "fresh huge pages touched at {:.3g} GB/s; of {}, {} were stored anew.",
       cold ? " from where it lies" : "", bench.load_rates.file_gb_per_s,
-      bench.load_rates.touch_gb_per_s, bytes_text(static_cast<uint64_t>(bench.weight_bytes)),
-      bytes_text(static_cast<uint64_t>(bench.panel_bytes)));
+      bench.load_rates.touch_gb_per_s, bytes_text(bench.weight_bytes),
+      bytes_text(bench.panel_bytes));
 }
 
 std::string runs_table(const StepBench& bench, const StepBenchOptions& options,
@@ -94,7 +94,7 @@ std::string runs_table(const StepBench& bench, const StepBenchOptions& options,
         label.date,
         label.software,
         label.model,
-        bytes_text(static_cast<uint64_t>(bench.weight_bytes)),
+        bytes_text(bench.weight_bytes),
         bench.device,
         std::to_string(options.stages),
         options.precision == Precision::fast ? "fast" : "exact",

@@ -125,8 +125,7 @@ StepBench described(const ModelSource& source, const CpuBackend& backend) {
   bench.isa = cpu::isa_name(backend.isa());
   bench.threads = backend.threads();
   const std::vector<uint64_t> layers = layer_bytes(source);
-  bench.weight_bytes =
-      static_cast<double>(std::accumulate(layers.begin(), layers.end(), head_bytes(source)));
+  bench.weight_bytes = std::accumulate(layers.begin(), layers.end(), head_bytes(source));
   return bench;
 }
 
@@ -159,7 +158,7 @@ StepBench bench_step(const ModelSource& source, const StepBenchOptions& options)
   const Time begin = now();
   BenchCanvases canvases(source, plan, chunk, backend);
   bench.load_s = seconds(now() - begin);
-  bench.panel_bytes = static_cast<double>(below.reserved().panels);
+  bench.panel_bytes = below.reserved().panels;
   const Time loaded = now();
   canvases.first_step();
   bench.first_step_ms = milliseconds(now() - loaded);
