@@ -16,6 +16,9 @@ struct AttentionLayer {
   int rope_pairs = 0;
   float rope_theta = 0;
   float eps = 1e-6f;
+
+  int64_t q_width() const { return int64_t{heads} * head_dim; }
+  int64_t kv_width() const { return int64_t{kv_heads} * head_dim; }
 };
 
 struct Qkv {

@@ -30,7 +30,7 @@ int pad_after_end(std::vector<int32_t>& canvas, std::span<const int32_t> end_ids
   const auto end = std::find_first_of(canvas.begin(), canvas.end(), end_ids.begin(), end_ids.end());
   if (end == canvas.end()) return -1;
   std::fill(end + 1, canvas.end(), pad_id);
-  return static_cast<int>(end - canvas.begin());
+  return end - canvas.begin();
 }
 
 std::span<const int32_t> without_end(std::span<const int32_t> ids,

@@ -62,9 +62,9 @@ Message Generation::message(MessageKind kind, int first, std::span<const int32_t
   h.destination = kHeadPeer;
   h.session = session_.id;
   h.key = key_;
-  h.attempt = static_cast<uint32_t>(id_);
+  h.attempt = id_;
   h.kv_length_before = h.first_position = first;
-  h.rows = static_cast<int32_t>(ids.size());
+  h.rows = ids.size();
   m.payload = copy_payload(ids.data(), ids.size_bytes());
   return m;
 }
@@ -78,17 +78,16 @@ void Generation::pump(Time now, const RequestEvents& events, std::vector<Message
 void Generation::begin(Time now, const RequestEvents& events) {
   started_ = waiting_since_ = now;
   report_encode(events);
-  if (session_.kv_length == static_cast<int>(session_.ids.size())) begin_canvas();
+  if (session_.kv_length == std::ssize(session_.ids)) begin_canvas();
 }
 
 void Generation::send_chunks(std::vector<Message>& out) {
-  const int total = static_cast<int>(session_.ids.size());
+  const int total = session_.ids.size();
   const int unanswered_max = plan_.slots * plan_.chunk;
   while (sent_ < total) {
     const int rows = std::min(plan_.chunk, total - sent_);
     if (sent_ - session_.kv_length + rows > unanswered_max) return;
-    const auto chunk =
-        std::span(session_.ids).subspan(static_cast<size_t>(sent_), static_cast<size_t>(rows));
+    const auto chunk = std::span(session_.ids).subspan(sent_, rows);
     out.push_back(message(MessageKind::encode, sent_, chunk));
     sent_ += rows;
     out.back().header.last = sent_ == total;
@@ -97,7 +96,7 @@ void Generation::send_chunks(std::vector<Message>& out) {
 
 void Generation::send_step(Time now, std::vector<Message>& out) {
   Message m = message(MessageKind::denoise, session_.kv_length, canvas_);
-  m.header.temperature = sampler_->temperature(static_cast<int>(key_.step));
+  m.header.temperature = sampler_->temperature(key_.step);
   out.push_back(std::move(m));
   step_in_flight_ = true;
   step_started_ = waiting_since_ = now;
@@ -118,7 +117,7 @@ void Generation::encode_done(Time now, const Header& header, const RequestEvents
   session_.kv_length += header.rows;
   waiting_since_ = now;
   report_encode(events);
-  if (session_.kv_length < static_cast<int>(session_.ids.size())) return;
+  if (session_.kv_length < std::ssize(session_.ids)) return;
   if (key_.canvas == 0) result_.encode_seconds = seconds(now - started_);
   begin_canvas();
 }
@@ -158,8 +157,8 @@ void Generation::report_step(const Header& header, const Candidates& candidates,
   StepReport report;
   report.request = id_;
   report.session = session_.id;
-  report.canvas = static_cast<int>(key_.canvas);
-  report.step = static_cast<int>(key_.step);
+  report.canvas = key_.canvas;
+  report.step = key_.step;
   report.max_steps = sampler_->max_steps();
   report.temperature = header.temperature;
   report.candidates = &candidates;
@@ -173,15 +172,15 @@ void Generation::report_step(const Header& header, const Candidates& candidates,
 void Generation::commit(const std::vector<int32_t>& argmax, const RequestEvents& events) {
   std::vector<int32_t> canvas = argmax;
   const int end = pad_after_end(canvas, request_.generation.eos_ids, request_.generation.pad_id);
-  const size_t room = static_cast<size_t>(request_.max_tokens) - result_.ids.size();
+  const size_t room = request_.max_tokens - result_.ids.size();
   const size_t length = end >= 0 ? static_cast<size_t>(end) + 1 : canvas.size();
   const auto emitted = std::span(canvas).first(std::min(length, room));
   result_.ids.insert(result_.ids.end(), emitted.begin(), emitted.end());
-  result_.steps.push_back(static_cast<int>(key_.step));
+  result_.steps.push_back(key_.step);
   result_.stopped_by_end_id = end >= 0 && emitted.size() == length;
   if (events.canvas_done) events.canvas_done({id_, emitted});
   const bool fits = session_.kv_length + 2 * spec_.canvas <= plan_.ctx_size;
-  const bool full = static_cast<int>(result_.ids.size()) >= request_.max_tokens;
+  const bool full = std::ssize(result_.ids) >= request_.max_tokens;
   if (end >= 0 || full || !fits) {
     phase_ = Phase::finished;
     return;

@@ -7,7 +7,7 @@
 namespace potluck {
 
 void check_prompt_fits(size_t prompt, int canvas, int ctx_size) {
-  const size_t need = prompt + static_cast<size_t>(canvas);
+  const size_t need = prompt + canvas;
   if (need <= static_cast<size_t>(ctx_size)) return;
   throw Fault(FaultKind::input,
               "the prompt has " + std::to_string(prompt) + " tokens; with a canvas of " +

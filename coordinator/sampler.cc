@@ -34,7 +34,7 @@ class EntropyBoundSampler final : public Sampler {
     for (size_t i = 0; i < length; ++i)
       decision.next[i] = decision.accepted[i] ? c.sample[i] : renoise[i];
     const float sum = std::accumulate(c.entropy.begin(), c.entropy.end(), 0.0f);
-    decision.mean_entropy = sum / static_cast<float>(length);
+    decision.mean_entropy = sum / length;
     decision.stop = stable(c.argmax) && decision.mean_entropy < spec_.confidence_threshold;
     return decision;
   }

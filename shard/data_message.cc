@@ -29,9 +29,9 @@ void check_shape(const Message& message, const ModelSpec& spec, const Plan& plan
                   std::to_string(plan.ctx_size) + " after " + std::to_string(h.kv_length_before));
   if (!(h.temperature > 0) || !std::isfinite(1.0f / static_cast<float>(h.temperature)))
     refuse(h, "a temperature of " + std::to_string(h.temperature) + "; it must be positive");
-  if (message.payload.bytes != row_bytes * static_cast<size_t>(h.rows))
+  if (message.payload.bytes != row_bytes * h.rows)
     refuse(h, "payload of " + std::to_string(message.payload.bytes) + " bytes; " +
-                  std::to_string(row_bytes * static_cast<size_t>(h.rows)) + " expected");
+                  std::to_string(row_bytes * h.rows) + " expected");
 }
 
 void check_activations(const Message& message, const ModelSpec& spec, const Plan& plan, DType hop) {
@@ -53,7 +53,7 @@ Segment segment_of(const Header& header, int slot) {
   s.slot = slot;
   s.position = header.first_position;
   s.rows = header.rows;
-  s.inverse_temperature = static_cast<float>(1.0 / header.temperature);
+  s.inverse_temperature = 1.0 / header.temperature;
   s.key = header.key;
   return s;
 }
@@ -62,7 +62,7 @@ Message activations(const Header& header, Backend& backend, Tensor x, int hidden
   Message out;
   out.header = header;
   out.header.dtype = hop;
-  std::vector<std::byte> wire(row_bytes(hop, hidden) * static_cast<size_t>(header.rows));
+  std::vector<std::byte> wire(row_bytes(hop, hidden) * header.rows);
   backend.pack(x, hop, header.rows, hidden, wire.data());
   backend.wait();
   out.payload = own_payload(std::move(wire));

@@ -63,7 +63,7 @@ Message HeadRole::run(const Message& message) {
 }
 
 std::vector<int32_t> HeadRole::ids_of(const Message& message) const {
-  std::vector<int32_t> ids(static_cast<size_t>(message.header.rows));
+  std::vector<int32_t> ids(message.header.rows);
   std::memcpy(ids.data(), message.payload.data, ids.size() * sizeof(int32_t));
   for (int32_t id : ids)
     if (id < 0 || id >= spec_.vocab)

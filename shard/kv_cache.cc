@@ -11,10 +11,7 @@
 namespace potluck {
 
 KvCache::KvCache(const ModelSpec& spec, const Plan& plan, LayerRange layers, Backend& backend)
-    : backend_(backend),
-      layers_(layers),
-      ctx_size_(plan.ctx_size),
-      used_(static_cast<size_t>(plan.sessions), false) {
+    : backend_(backend), layers_(layers), ctx_size_(plan.ctx_size), used_(plan.sessions, false) {
   for (int i = layers.begin; i < layers.end; ++i) {
     const LayerSpec& layer = spec.layers[i];
     KvLayer kv;
@@ -36,7 +33,7 @@ void KvCache::open(uint64_t session) {
                 "all " + std::to_string(used_.size()) + " sessions of the plan are open",
                 Fix{"close one, or plan for more"});
   *free = true;
-  entries_[session].slot = static_cast<int>(free - used_.begin());
+  entries_[session].slot = free - used_.begin();
 }
 
 void KvCache::fork(uint64_t from, uint64_t session) {
@@ -56,7 +53,7 @@ void KvCache::fork(uint64_t from, uint64_t session) {
 void KvCache::close(uint64_t session) {
   const auto found = entries_.find(session);
   if (found == entries_.end()) return;
-  used_[static_cast<size_t>(found->second.slot)] = false;
+  used_[found->second.slot] = false;
   entries_.erase(found);
 }
 
@@ -69,7 +66,7 @@ void KvCache::advance(uint64_t session, int rows) {
 
 const KvLayer& KvCache::layer(int index) const {
   CHECK(layers_.contains(index), index, layers_.begin, layers_.end);
-  return kv_[static_cast<size_t>(index - layers_.begin)];
+  return kv_[index - layers_.begin];
 }
 
 uint64_t KvCache::bytes() const {

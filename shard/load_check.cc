@@ -26,8 +26,7 @@ void check_device(const WorkerPlan& me, const Machine& machine) {
 
 // As Worker::new_backend() chooses them.
 Plan with_threads_of(const Machine& machine, Plan plan, PeerId you) {
-  WorkerPlan& me =
-      you == kHeadPeer ? plan.head : plan.stages[static_cast<size_t>(you - stage_peer(0))];
+  WorkerPlan& me = you == kHeadPeer ? plan.head : plan.stages[you - stage_peer(0)];
   if (machine.threads)
     me.threads = machine.threads;
   else if (!me.threads)
@@ -64,7 +63,7 @@ void check_contents(const Load& order, const ModelSource& source) {
         order.model.head, [&] { return head_digest(source); }, "the head's tensors");
   const LayerRange layers = order.plan.worker(order.you).layers;
   for (int i = layers.begin; i < layers.end; ++i) {
-    const size_t index = static_cast<size_t>(i);
+    const size_t index = i;
     const Digest theirs = index < order.model.layers.size() ? order.model.layers[index] : 0;
     check_same(
         theirs, [&] { return layer_digest(source, i); }, "layer " + std::to_string(i));

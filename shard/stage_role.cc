@@ -10,7 +10,7 @@ StageRole::StageRole(const ModelSource& source, const Plan& plan, int index, Bac
       plan_(plan),
       index_(index),
       backend_(backend),
-      stage_(source, plan, plan.stages[static_cast<size_t>(index)].layers, backend) {}
+      stage_(source, plan, plan.stages[index].layers, backend) {}
 
 PeerId StageRole::next() const {
   return last() ? kHeadPeer : stage_peer(index_ + 1);
@@ -25,7 +25,7 @@ Ready StageRole::sizes() const {
 }
 
 DType StageRole::hop_before() const {
-  return index_ == 0 ? plan_.head.hop : plan_.stages[static_cast<size_t>(index_ - 1)].hop;
+  return index_ == 0 ? plan_.head.hop : plan_.stages[index_ - 1].hop;
 }
 
 Message StageRole::run(const Message& message) {
@@ -39,8 +39,8 @@ Message StageRole::run(const Message& message) {
   stage_.forward(std::span(&segment, 1));
   if (encode) stage_.kv().advance(h.session, h.rows);
   if (encode && last()) return encode_done(h);
-  Message out = activations(h, backend_, stage_.workspace().x, spec_.hidden,
-                            plan_.stages[static_cast<size_t>(index_)].hop);
+  Message out =
+      activations(h, backend_, stage_.workspace().x, spec_.hidden, plan_.stages[index_].hop);
   out.header.destination = next();
   return out;
 }

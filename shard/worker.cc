@@ -14,8 +14,7 @@ namespace potluck {
 namespace {
 
 uint32_t microseconds(Duration duration) {
-  return static_cast<uint32_t>(
-      std::chrono::duration_cast<std::chrono::microseconds>(duration).count());
+  return std::chrono::duration_cast<std::chrono::microseconds>(duration).count();
 }
 
 bool is_data(MessageKind kind) {

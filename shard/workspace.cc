@@ -20,7 +20,7 @@ Widths widest(const ModelSpec& spec, LayerRange layers) {
 }
 
 Tensor floats(Backend& backend, int64_t rows, int64_t n) {
-  return backend.allocate((rows * n) * sizeof(float));
+  return backend.allocate(rows * n * sizeof(float));
 }
 
 // The buffers that head and stage both need.

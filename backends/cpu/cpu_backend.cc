@@ -228,8 +228,8 @@ void CpuBackend::reserve_stage(const Limits& limits) {
 void CpuBackend::reserve_fast(const Limits& limits) {
   const ModelSpec& spec = *limits.spec;
   const int threads = pool_.threads();
-  const int64_t gate_up_rows = static_cast<int64_t>(spec.experts) * 2 * spec.expert_intermediate;
-  const int64_t down_rows = static_cast<int64_t>(spec.experts) * spec.hidden;
+  const int64_t gate_up_rows = int64_t{spec.experts} * 2 * spec.expert_intermediate;
+  const int64_t down_rows = int64_t{spec.experts} * spec.hidden;
   for (const Stored& w : matrices_) {
     if (limits.head)
       need_scratch(cpu::fast_vocab_scratch(isa_, w.view.type, limits.rows, spec.hidden, threads));
@@ -284,8 +284,8 @@ void CpuBackend::attention(const Attention& op) {
   const KvLayer &kv = op.kv, &fresh = op.fresh;
   const cpu::AttentionShape shape{layer.heads, layer.kv_heads, layer.head_dim, layer.window,
                                   kv.type};
-  const int64_t q_width = static_cast<int64_t>(layer.heads) * layer.head_dim;
-  const size_t kv_row = row_bytes(kv.type, static_cast<int64_t>(layer.kv_heads) * layer.head_dim);
+  const int64_t q_width = layer.q_width();
+  const size_t kv_row = row_bytes(kv.type, layer.kv_width());
   for (int i = 0; i < p.segment_count; ++i) {
     const Segment& s = p.segments[i];
     const size_t slot = (s.slot * kv.capacity) * kv_row;

@@ -65,7 +65,7 @@ struct Norms {
 void norm_heads(const AttentionLayer& layer, int heads, const float* x, const float* weight,
                 float* out) {
   for (int h = 0; h < heads; ++h) {
-    const int64_t at = static_cast<int64_t>(h) * layer.head_dim;
+    const int64_t at = int64_t{h} * layer.head_dim;
     cpu::rms_norm_row(x + at, weight, layer.eps, layer.head_dim, out + at);
   }
 }
@@ -73,7 +73,7 @@ void norm_heads(const AttentionLayer& layer, int heads, const float* x, const fl
 void run_row(const AttentionLayer& layer, DType kv_type, const Norms& norms, const Row& row,
              const float* frequency, const Own& own) {
   const int dim = layer.head_dim, pairs = layer.rope_pairs;
-  const int64_t width = static_cast<int64_t>(layer.kv_heads) * dim;
+  const int64_t width = layer.kv_width();
   norm_heads(layer, layer.kv_heads, row.v, nullptr, own.values);
   cpu::quantize_row(kv_type, own.values, row.to_v, width);
   cpu::rope_angles(row.position, frequency, pairs, own.sine, own.cosine);
@@ -96,8 +96,8 @@ size_t CpuBackend::qkv_scratch(int64_t kv_width, int64_t head_dim, int threads) 
 void CpuBackend::qkv(const Qkv& op) {
   const StepParams& p = step_params(op.params);
   const AttentionLayer& layer = op.layer;
-  const int64_t q_width = static_cast<int64_t>(layer.heads) * layer.head_dim;
-  const int64_t width = static_cast<int64_t>(layer.kv_heads) * layer.head_dim;
+  const int64_t q_width = layer.q_width();
+  const int64_t width = layer.kv_width();
   cpu::Arena arena(scratch_.data);
   const Scratch scratch = take_scratch(width, layer.rope_pairs, pool_.threads(), arena);
   CHECK(arena.used() <= scratch_.bytes, arena.used(), scratch_.bytes);

@@ -93,9 +93,8 @@ void ProfiledBackend::matmul(Tensor x, const Matrix& w, int rows, Tensor out) {
 
 void ProfiledBackend::qkv(const Qkv& op) {
   timed(Part::norms, [&] { backend_.qkv(op); });
-  const int64_t q_width =
-      op.q.empty() ? 0 : static_cast<int64_t>(op.layer.heads) * op.layer.head_dim;
-  const int64_t kv_width = static_cast<int64_t>(op.layer.kv_heads) * op.layer.head_dim;
+  const int64_t q_width = op.q.empty() ? 0 : op.layer.q_width();
+  const int64_t kv_width = op.layer.kv_width();
   of(Part::norms).memory_bytes += 2 * f32_bytes(op.rows, q_width) +
                                   2 * f32_bytes(op.rows, kv_width) +
                                   2.0 * op.rows * row_bytes(op.kv.type, kv_width);
@@ -103,8 +102,8 @@ void ProfiledBackend::qkv(const Qkv& op) {
 
 void ProfiledBackend::attention(const Attention& op) {
   timed(Part::attention, [&] { backend_.attention(op); });
-  const int64_t q_width = static_cast<int64_t>(op.layer.heads) * op.layer.head_dim;
-  const int64_t kv_width = static_cast<int64_t>(op.layer.kv_heads) * op.layer.head_dim;
+  const int64_t q_width = op.layer.q_width();
+  const int64_t kv_width = op.layer.kv_width();
   const StepParams params = read<StepParams>(op.params, 1).front();
   PartWork& work = of(Part::attention);
   for (int i = 0; i < params.segment_count; ++i) {

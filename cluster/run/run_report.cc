@@ -47,7 +47,7 @@ std::string happened_line(const RequestResult& r, const Figures& f) {
 // Says why the answer is cut off; empty if it ended by itself.
 std::string cut_line(const RequestResult& r, int wanted) {
   if (r.stopped_by_end_id) return "";
-  const bool by_wish = wanted != kUntilTheEnd && static_cast<int>(r.ids.size()) >= wanted;
+  const bool by_wish = wanted != kUntilTheEnd && std::ssize(r.ids) >= wanted;
   return fmt::format("the answer is cut off after {}: {}", tokens_text(r.ids.size()),
                      by_wish ? "raise -n (-1: no limit)" : "the context is full; raise -c");
 }

@@ -46,14 +46,14 @@ bool continues(char byte) {
 
 // The length of the UTF-8 character that begins with this byte.
 size_t bytes_of(char first) {
-  const auto byte = static_cast<uint8_t>(first);
+  const uint8_t byte = first;
   return byte >= 0xF0 ? 4 : byte >= 0xE0 ? 3 : byte >= 0xC0 ? 2 : 1;
 }
 
 std::string utf8_of(std::wstring_view text) {
   std::string out;
   for (wchar_t c : text) {
-    const auto code = static_cast<uint32_t>(c);
+    const uint32_t code = c;
     const int more = code < 0x80 ? 0 : code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
     constexpr uint8_t kLead[] = {0x00, 0xC0, 0xE0, 0xF0};
     out += kLead[more] | code >> (6 * more);

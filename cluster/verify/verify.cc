@@ -142,7 +142,7 @@ class Replay {
 
   void encode(const json& op) {
     const std::vector<int32_t> ids = ids_of(op);
-    const auto chunk = static_cast<size_t>(plan_.chunk);
+    const size_t chunk = plan_.chunk;
     for (size_t first = 0; first < ids.size(); first += chunk) {
       const size_t rows = std::min(chunk, ids.size() - first);
       Segment segment;

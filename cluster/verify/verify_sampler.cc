@@ -30,7 +30,7 @@ GenerationSpec spec_of(const json& c) {
 // in the reference.
 Candidates candidates_of(const std::vector<float>& logits, size_t vocab, double temperature) {
   Candidates c;
-  const auto t = static_cast<float>(temperature);
+  const float t = temperature;
   for (size_t row = 0; row < logits.size() / vocab; ++row) {
     const float* z = logits.data() + row * vocab;
     const float* most = std::max_element(z, z + vocab);

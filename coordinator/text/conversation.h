@@ -32,7 +32,7 @@ class Conversation final {
   // Forgets the oldest rounds, never the last one, until ids() has at most `most` tokens; how many.
   int forget_oldest(size_t most);
 
-  int rounds() const { return static_cast<int>(rounds_.size()); }
+  int rounds() const { return rounds_.size(); }
   std::vector<int32_t> ids() const;  // what a session must hold before the next answer
   size_t least() const;              // tokens of the opening and the last round alone
 

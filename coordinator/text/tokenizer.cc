@@ -37,7 +37,7 @@ struct Tokenizer::Tables {
   int32_t unknown = -1;
 
   bool special(int32_t id) const {
-    const TokenType type = types[static_cast<size_t>(id)];
+    const TokenType type = types[id];
     return type == TokenType::control || type == TokenType::user_defined;
   }
   void index();
@@ -59,14 +59,13 @@ void Tokenizer::Tables::index() {
     std::snprintf(name, sizeof(name), "<0x%02X>", byte);
     const auto found = ids.find(name);
     if (found == ids.end()) continue;
-    byte_ids[static_cast<size_t>(byte)] = found->second;
-    bytes_of_id[found->second] = static_cast<uint8_t>(byte);
+    byte_ids[byte] = found->second;
+    bytes_of_id[found->second] = byte;
   }
   if (const auto found = ids.find("<unk>"); found != ids.end()) unknown = found->second;
   for (std::vector<int32_t>& bucket : specials)
-    std::stable_sort(bucket.begin(), bucket.end(), [&](int32_t a, int32_t b) {
-      return tokens[static_cast<size_t>(a)].size() > tokens[static_cast<size_t>(b)].size();
-    });
+    std::stable_sort(bucket.begin(), bucket.end(),
+                     [&](int32_t a, int32_t b) { return tokens[a].size() > tokens[b].size(); });
 }
 
 void Tokenizer::Tables::index_merges(
@@ -185,7 +184,7 @@ std::vector<int32_t> Tokenizer::encode(std::string_view text, bool parse_special
   for (size_t at = 0; parse_specials && at < text.size();) {
     const std::vector<int32_t>& bucket = t.specials[static_cast<uint8_t>(text[at])];
     const auto special = std::find_if(bucket.begin(), bucket.end(), [&](int32_t id) {
-      const std::string& token = t.tokens[static_cast<size_t>(id)];
+      const std::string& token = t.tokens[id];
       return text.compare(at, token.size(), token) == 0;
     });
     if (special == bucket.end()) {
@@ -194,7 +193,7 @@ std::vector<int32_t> Tokenizer::encode(std::string_view text, bool parse_special
     }
     t.encode_plain(text.substr(plain, at - plain), out);
     out.push_back(*special);
-    at += t.tokens[static_cast<size_t>(*special)].size();
+    at += t.tokens[*special].size();
     plain = at;
   }
   t.encode_plain(text.substr(plain), out);
@@ -216,15 +215,15 @@ std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_specials) 
       throw Fault(FaultKind::input, "id " + std::to_string(id) + " is outside the vocabulary of " +
                                         std::to_string(size()));
     if (const auto byte = t.bytes_of_id.find(id); byte != t.bytes_of_id.end()) {
-      bytes += static_cast<char>(byte->second);
+      bytes += byte->second;
       continue;
     }
     flush();
     if (is_special(id)) {
-      if (!skip_specials) out += t.tokens[static_cast<size_t>(id)];
+      if (!skip_specials) out += t.tokens[id];
       continue;
     }
-    const std::string& token = t.tokens[static_cast<size_t>(id)];
+    const std::string& token = t.tokens[id];
     for (size_t at = 0; at < token.size();) {
       const bool space = token.compare(at, sizeof(kSpace) - 1, kSpace) == 0;
       out += space ? ' ' : token[at];
@@ -236,7 +235,7 @@ std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_specials) 
 }
 
 int Tokenizer::size() const {
-  return static_cast<int>(tables_->tokens.size());
+  return tables_->tokens.size();
 }
 
 int32_t Tokenizer::id_of(std::string_view token) const {

@@ -47,7 +47,7 @@ std::string one_line(std::string_view text) {
   std::string line;
   while (!text.empty() && line.size() < kBytesMax) {
     const std::string_view letter = text.substr(0, utf8_length(text));
-    const auto first = static_cast<unsigned char>(letter[0]);
+    const unsigned char first = letter[0];
     const bool shown = utf8_valid(letter) && first >= 0x20 && first != 0x7F;
     line += shown ? letter : "?";
     text.remove_prefix(letter.size());

@@ -67,7 +67,7 @@ class GgufSource final : public ModelSource {
     if (v.types.size() != v.tokens.size())
       meta.refuse("tokenizer.ggml.token_type has " + std::to_string(v.types.size()) +
                   " values for " + std::to_string(v.tokens.size()) + " tokens");
-    const auto rows = static_cast<size_t>(spec_.vocab);
+    const size_t rows = spec_.vocab;
     if (v.tokens.size() > rows)
       meta.refuse("tokenizer.ggml.tokens has " + std::to_string(v.tokens.size()) +
                       " tokens, token_embd.weight has " + std::to_string(rows) + " rows",

@@ -14,8 +14,8 @@ struct LayerSpec {
   int kv_heads = 0;
   int head_dim = 0;
   bool has_v = true;  // a v projection is stored (sliding layers); else V comes from the raw K
-  int q_width(int heads) const { return heads * head_dim; }
-  int kv_width() const { return kv_heads * head_dim; }
+  int64_t q_width(int heads) const { return int64_t{heads} * head_dim; }
+  int64_t kv_width() const { return int64_t{kv_heads} * head_dim; }
 };
 
 inline constexpr int kStepsMax = 255;  // of a canvas: a step's place in the noise counter

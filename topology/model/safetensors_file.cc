@@ -30,7 +30,7 @@ RawTensor read_entry(const std::string& name, const JsonFields& entry, uint64_t 
   tensor.dtype = entry.text("dtype");
   tensor.shape = entry.sizes("shape");
   const std::vector<int64_t> range = entry.sizes("data_offsets");
-  const auto size = static_cast<uint64_t>(dtype_bytes(tensor.dtype));
+  const uint64_t size = dtype_bytes(tensor.dtype);
   if (!size) refuse("has the unknown dtype " + tensor.dtype);
   if (range.size() != 2 || range[0] > range[1] ||
       static_cast<uint64_t>(range[1]) > file_bytes - base)

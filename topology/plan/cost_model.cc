@@ -76,7 +76,7 @@ int kv_positions(const ModelSpec& spec, const LayerSpec& layer, const Plan& plan
 
 uint64_t kv_bytes(const ModelSpec& spec, int index, const Plan& plan) {
   const LayerSpec& layer = spec.layers[index];
-  const int64_t values = static_cast<int64_t>(kv_positions(spec, layer, plan)) * layer.kv_width();
+  const int64_t values = kv_positions(spec, layer, plan) * layer.kv_width();
   return 2 * row_bytes(plan.kv, values) * plan.sessions;
 }
 
@@ -92,8 +92,8 @@ MemoryNeed stage_need(const ModelSource& source, const Plan& plan, int stage) {
     const LayerSpec& layer = spec.layers[i];
     need.weights += loaded_bytes(source, layer_tensors(spec, i), plan, device);
     need.kv += kv_bytes(spec, i, plan);
-    q = std::max(q, static_cast<uint64_t>(layer.q_width(spec.heads)));
-    kv = std::max(kv, static_cast<uint64_t>(layer.kv_width()));
+    q = std::max<uint64_t>(q, layer.q_width(spec.heads));
+    kv = std::max<uint64_t>(kv, layer.kv_width());
   }
   const uint64_t rows = pass_rows(spec, plan);
   const uint64_t width = 2 * (q + kv) + 6 * static_cast<uint64_t>(spec.hidden) +
@@ -109,7 +109,7 @@ MemoryNeed stage_need(const ModelSource& source, const Plan& plan, int stage) {
 // soft embeddings that a batch lacks, and two of them a session.
 MemoryNeed head_need(const ModelSource& source, const Plan& plan) {
   const ModelSpec& spec = source.spec();
-  const auto hidden = static_cast<uint64_t>(spec.hidden);
+  const uint64_t hidden = spec.hidden;
   MemoryNeed need;
   const DeviceNeeds& device = device_needs(plan.head.device);
   need.weights = loaded_bytes(source, head_tensors(spec), plan, device);

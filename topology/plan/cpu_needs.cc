@@ -32,8 +32,8 @@ uint64_t fast_product(uint64_t columns, const ScratchShape& s) {
 
 // x packed or gathered, gate and up, the inner values packed, each slot's output.
 uint64_t experts(const ModelSpec& spec, const ScratchShape& s) {
-  const auto hidden = static_cast<uint64_t>(spec.hidden);
-  const auto inner = static_cast<uint64_t>(spec.expert_intermediate);
+  const uint64_t hidden = spec.hidden;
+  const uint64_t inner = spec.expert_intermediate;
   const uint64_t slots = s.rows * spec.experts_used;
   const uint64_t groups = 2 * floats(slots) + floats(static_cast<uint64_t>(spec.experts) + 1);
   const uint64_t widest = std::max(hidden, inner);
@@ -48,8 +48,8 @@ uint64_t experts(const ModelSpec& spec, const ScratchShape& s) {
 // the tile and the scores of all keys; fast attention keeps those of 256 keys at a time, in f32 and
 // packed.
 uint64_t attention(const ModelSpec& spec, const LayerSpec& layer, const ScratchShape& s) {
-  const auto dim = static_cast<uint64_t>(layer.head_dim);
-  const auto heads = static_cast<uint64_t>(spec.heads / layer.kv_heads);
+  const uint64_t dim = layer.head_dim;
+  const uint64_t heads = spec.heads / layer.kv_heads;
   if (s.precision == Precision::exact) {
     const uint64_t queries = std::max<uint64_t>(16, heads);
     const uint64_t keys = layer.full ? s.keys : std::min(s.keys, spec.window + s.rows);
@@ -90,7 +90,7 @@ uint64_t panels_bytes(DType type, int64_t count, int64_t rows, int64_t columns) 
   if (block.values == 1) return row_bytes(type, count * rows * columns);
   const int64_t padded = (rows + kPanelRows - 1) / kPanelRows * kPanelRows;
   const int64_t more = type == DType::q4_k || type == DType::q5_k ? 4 : 0;
-  const auto blocks = static_cast<uint64_t>(columns / block.values);
+  const uint64_t blocks = columns / block.values;
   return (count * padded) * (row_bytes(type, columns) + blocks * more + kFactorBytes);
 }
 
@@ -103,11 +103,11 @@ uint64_t cpu_matrix_bytes(Precision precision, DType type, int64_t count, int64_
 uint64_t cpu_stage_scratch(const ModelSpec& spec, const ScratchShape& s) {
   uint64_t q = 0, kv = 0, most = experts(spec, s);
   for (const LayerSpec& layer : spec.layers) {
-    q = std::max(q, static_cast<uint64_t>(layer.q_width(spec.heads)));
-    kv = std::max(kv, static_cast<uint64_t>(layer.kv_width()));
+    q = std::max<uint64_t>(q, layer.q_width(spec.heads));
+    kv = std::max<uint64_t>(kv, layer.kv_width());
     most = std::max(most, attention(spec, layer, s));
   }
-  const auto hidden = static_cast<uint64_t>(spec.hidden);
+  const uint64_t hidden = spec.hidden;
   const uint64_t columns = std::max(
       {q, hidden, static_cast<uint64_t>(std::max(spec.intermediate, spec.expert_intermediate))});
   const uint64_t route = floats(s.rows * (hidden + spec.experts));
@@ -117,7 +117,7 @@ uint64_t cpu_stage_scratch(const ModelSpec& spec, const ScratchShape& s) {
 }
 
 uint64_t cpu_head_scratch(const ModelSpec& spec, const ScratchShape& s) {
-  const auto columns = static_cast<uint64_t>(std::max(spec.hidden, spec.intermediate));
+  const uint64_t columns = std::max(spec.hidden, spec.intermediate);
   const uint64_t most = std::max(vocabulary(spec, s), exact_panels(columns, s.threads));
   return s.precision == Precision::fast ? std::max(most, fast_product(columns, s)) : most;
 }

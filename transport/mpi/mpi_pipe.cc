@@ -44,7 +44,7 @@ std::string name_of(int rank) {
 }  // namespace
 
 MpiPipe::MpiPipe(std::shared_ptr<MpiWorld> world)
-    : world_(std::move(world)), ranks_(static_cast<size_t>(world_->size())) {}
+    : world_(std::move(world)), ranks_(world_->size()) {}
 
 // Messages under way get a moment to arrive. MPI may use the others even later: they stay.
 MpiPipe::~MpiPipe() {
@@ -156,11 +156,11 @@ void MpiPipe::post(int rank, Envelope envelope, const std::vector<std::byte>& he
   envelope.payload_tag = payload.bytes ? world_->next_payload_tag() : 0;
   out.bytes = encode_envelope(envelope, header);
   out.payload = std::move(payload);
-  int code = MPI_Isend(out.bytes.data(), static_cast<int>(out.bytes.size()), MPI_BYTE, rank,
-                       kHeaderTag, world_->comm(), &out.requests[0]);
+  int code = MPI_Isend(out.bytes.data(), out.bytes.size(), MPI_BYTE, rank, kHeaderTag,
+                       world_->comm(), &out.requests[0]);
   if (code == MPI_SUCCESS && out.payload.bytes)
-    code = MPI_Isend(out.payload.data, static_cast<int>(out.payload.bytes), MPI_BYTE, rank,
-                     envelope.payload_tag, world_->comm(), &out.requests[1]);
+    code = MPI_Isend(out.payload.data, out.payload.bytes, MPI_BYTE, rank, envelope.payload_tag,
+                     world_->comm(), &out.requests[1]);
   if (code != MPI_SUCCESS) at(rank).trouble = "MPI cannot send to it: " + mpi_error_text(code);
   progress_at_ = now();
 }
@@ -220,8 +220,8 @@ void MpiPipe::receive(MPI_Message message, const MPI_Status& status) {
   MPI_Get_count(&status, MPI_BYTE, &bytes);
   Incoming& incoming = rank.incoming.emplace_back();
   incoming.bytes.resize(std::min(static_cast<size_t>(bytes), kEnvelopeBytes + kHeaderBytesMax));
-  const int code = MPI_Imrecv(incoming.bytes.data(), static_cast<int>(incoming.bytes.size()),
-                              MPI_BYTE, &message, &incoming.request);
+  const int code = MPI_Imrecv(incoming.bytes.data(), incoming.bytes.size(), MPI_BYTE, &message,
+                              &incoming.request);
   if (code != MPI_SUCCESS) incoming.trouble = mpi_error_text(code);
 }
 
@@ -256,9 +256,8 @@ void MpiPipe::open(int rank, Incoming& incoming) {
   incoming.is_whole = envelope.payload_bytes == 0;
   if (incoming.is_whole) return;
   incoming.payload = std::make_shared_for_overwrite<std::byte[]>(envelope.payload_bytes);
-  const int code =
-      MPI_Irecv(incoming.payload.get(), static_cast<int>(envelope.payload_bytes), MPI_BYTE, rank,
-                envelope.payload_tag, world_->comm(), &incoming.request);
+  const int code = MPI_Irecv(incoming.payload.get(), envelope.payload_bytes, MPI_BYTE, rank,
+                             envelope.payload_tag, world_->comm(), &incoming.request);
   if (code != MPI_SUCCESS) incoming.trouble = mpi_error_text(code);
 }
 
@@ -293,7 +292,7 @@ void MpiPipe::call_roll() {
 bool MpiPipe::is_receiving(ConnectionId id) {
   const auto found = connections_.find(id);
   if (found == connections_.end()) return false;
-  const Rank& rank = ranks_[static_cast<size_t>(found->second.rank)];
+  const Rank& rank = ranks_[found->second.rank];
   return !rank.incoming.empty() && now() - rank.heard_at < from_seconds(kSilenceSeconds);
 }
 

@@ -67,7 +67,7 @@ class MpiPipe final : public Pipe {
     std::set<int> awaited;
   };
 
-  Rank& at(int rank) { return ranks_[static_cast<size_t>(rank)]; }
+  Rank& at(int rank) { return ranks_[rank]; }
   std::optional<int> rank_of(const std::string& endpoint) const;
   ConnectionId add_connection(Connection connection);
   ConnectionId find(int rank, const Envelope& envelope) const;

@@ -226,9 +226,8 @@ void read_body(Body::Reader in, Message& out) {
   const std::optional<Body::Which> expected = body_of(kind);
   if (!expected) refuse("kind " + std::to_string(static_cast<int>(kind)) + " is unknown");
   if (in.which() != *expected)
-    refuse(std::string(message_kind_name(kind)) + " has body " +
-           std::to_string(static_cast<int>(in.which())) + ", not " +
-           std::to_string(static_cast<int>(*expected)));
+    refuse(std::string(message_kind_name(kind)) + " has body " + std::to_string(in.which()) +
+           ", not " + std::to_string(*expected));
   if (in.isHello()) out.hello = read(in.getHello());
   if (in.isLoad()) out.load = read(in.getLoad());
   if (in.isReady()) out.ready = read(in.getReady());
@@ -276,7 +275,7 @@ Message decode_header(const void* header, size_t header_bytes, size_t payload_by
   try {
     capnp::FlatArrayMessageReader reader(words, limits);
     Message message = read_message(reader.getRoot<wire::Message>(), payload_bytes);
-    message.wire_header_bytes = static_cast<uint32_t>(header_bytes);
+    message.wire_header_bytes = header_bytes;
     return message;
   } catch (const kj::Exception& broken) {
     refuse("it is not Cap'n Proto (" + one_line(broken.getDescription().cStr()) + ")");

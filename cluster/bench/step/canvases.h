@@ -30,7 +30,7 @@ class BenchCanvases final {
   TimedStep second_step();
 
  private:
-  int count() const { return static_cast<int>(samplers_.size()); }
+  int count() const { return std::ssize(samplers_); }
   void pass(std::span<const Segment> segments, std::span<const int32_t> ids,
             std::span<const Tensor> soft);
   // Returns the ids of the step after it.

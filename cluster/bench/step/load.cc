@@ -35,7 +35,7 @@ LoadRates load_rates(const ModelSource& source, int threads, uint64_t bytes_free
   else
     read_tensors(source, pool);
   const Read read = read_tensors(source, pool);
-  const auto bytes = static_cast<uint64_t>(read.bytes);
+  const uint64_t bytes = read.bytes;
   const uint64_t touched = std::min({bytes, kLoadBytes, bytes_free / 2});
   cpu::touch_rate(touched, pool);
   LoadRates rates;

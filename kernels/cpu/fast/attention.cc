@@ -56,7 +56,7 @@ struct Scratch {
 
 Scratch take_scratch(const Products& products, const AttentionShape& shape, Arena& arena) {
   const int64_t vectors = rows_per_block(shape) * heads_per_kv(shape);
-  const auto m = static_cast<size_t>(vectors);
+  const size_t m = vectors;
   const auto dim = static_cast<size_t>(shape.head_dim);
   Scratch s;
   s.queries = take_rows(products.scores, shape.head_dim, vectors, arena);

@@ -45,7 +45,7 @@ Scratch take_scratch(const Products& p, const ExpertsView& view, int64_t rows, i
   Scratch s;
   s.groups = take_groups(slots, view.experts, arena);
   s.x = take_rows(p.gate_up, view.hidden, s.groups.slots, arena);
-  s.inner = arena.take<float>(slots * (2 * view.inner));
+  s.inner = arena.take<float>(slots * 2 * view.inner);
   s.inners = take_rows(p.down, view.inner, s.groups.slots, arena);
   s.outputs = arena.take<float>(slots * view.hidden);
   s.panel_bytes = std::max(p.gate_up.panel_bytes(view.hidden), p.down.panel_bytes(view.inner));

@@ -66,7 +66,7 @@ Shape shape_of(Isa isa, DType type, int64_t rows, int64_t hidden) {
 }
 
 Scratch take_scratch(const Shape& shape, int threads, Arena& arena) {
-  const auto rows = static_cast<size_t>(shape.rows);
+  const size_t rows = shape.rows;
   Scratch s;
   s.h = take_rows(shape.logits, shape.hidden, shape.rows, arena);
   s.logits = arena.take<float>(rows * kStride);

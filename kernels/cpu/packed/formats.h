@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "kernels/cpu/packed/packed_product.h"
+#include "kernels/cpu/packed/vectors.h"
 #include "kernels/cpu/reference/dequantize.h"  // for types without integer blocks
 
 namespace potluck::cpu {
@@ -35,14 +36,6 @@ inline uint32_t read_u32(const uint8_t* p) {
   return bits;
 }
 
-inline __m256i load_32(const uint8_t* p) {
-  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-}
-
-inline void store_32(uint8_t* p, __m256i v) {
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v);
-}
-
 inline __m256i low_nibbles(__m256i v) {
   return _mm256_and_si256(v, _mm256_set1_epi8(15));
 }
@@ -53,7 +46,7 @@ inline __m256i high_nibbles(__m256i v) {
 
 // 16 bytes of nibbles as 32 values: the low ones, then the high ones.
 inline __m256i nibbles_16(const uint8_t* p) {
-  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  const __m128i bytes = load_16(p);
   return low_nibbles(_mm256_set_m128i(_mm_srli_epi16(bytes, 4), bytes));
 }
 

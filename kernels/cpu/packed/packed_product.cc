@@ -22,7 +22,7 @@ void store_panels(const PackedProduct& product, const WeightView& w, int64_t cou
                   ThreadPool& pool) {
   const int64_t rows = w.rows / count, panels = panel_count(rows);
   const size_t bytes = product.stored_bytes(w.columns);
-  const auto together = static_cast<int64_t>(std::max<size_t>(1, kStoreTask / bytes));
+  const int64_t together = std::max<size_t>(1, kStoreTask / bytes);
   pool.for_each((count * panels + together - 1) / together, [&](int64_t task, int) {
     const int64_t end = std::min((task + 1) * together, count * panels);
     for (int64_t i = task * together; i < end; ++i) {

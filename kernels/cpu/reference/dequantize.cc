@@ -299,7 +299,7 @@ POTLUCK_CLONES void quantize_f16(const float* in, uint16_t* out, int64_t values)
     const int32_t size = bits & 0x7fffffff, is_tiny = mask_of(size < 0x38800000);
     const int32_t normal = (size - 0x38000000 + 0xfff + ((size >> 13) & 1)) >> 13;
     const float units = std::bit_cast<float>(size & is_tiny) * 0x1p24f;
-    const auto tiny = static_cast<int32_t>((units + 0x1p23f) - 0x1p23f);
+    const int32_t tiny = (units + 0x1p23f) - 0x1p23f;
     const int32_t finite = (tiny & is_tiny) | (normal & ~is_tiny);  // tiny: a multiple of 2⁻²⁴
     const int32_t past = mask_of(size >= 0x477ff000);               // rounds past 65504
     const int32_t no_number = mask_of(size > 0x7f800000);

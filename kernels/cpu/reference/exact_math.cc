@@ -50,7 +50,7 @@ POTLUCK_INLINE float tanh_f32(float x) {
   const double s = v * v, e = exp_within(2 * v);
   const double series =
       v * (1 + s * (-1.0 / 3 + s * (2.0 / 15 + s * (-17.0 / 315 + s * (62.0 / 2835)))));
-  const auto within = static_cast<float>(s < 1e-3 ? series : (e - 1) / (e + 1));
+  const float within = s < 1e-3 ? series : (e - 1) / (e + 1);
   return x > 10 ? 1.0f : x < -10 ? -1.0f : within;
 }
 

@@ -68,7 +68,7 @@ void group_by_expert(const int32_t* expert, int experts, const ExpertGroups& g) 
 void sum_slots(const ExpertGroups& groups, ConstRows outputs, const float* weight, int64_t rows,
                float* out, ThreadPool& pool) {
   if (rows == 0) return;
-  const auto used = static_cast<int>(groups.slots / rows);
+  const int used = groups.slots / rows;
   const int64_t hidden = outputs.stride;
   each_row(rows, pool, [&](int64_t t, int) {
     sum_row({outputs.data, groups.place + t * used, weight + t * used, used}, hidden,

@@ -24,7 +24,7 @@ ExpertScratch take_scratch(const ExpertsView& view, int64_t rows, int threads, A
   ExpertScratch s;
   s.groups = take_groups(slots, view.experts, arena);
   s.gathered = arena.take<float>(slots * view.hidden);
-  s.inner = arena.take<float>(slots * (2 * view.inner));
+  s.inner = arena.take<float>(slots * 2 * view.inner);
   s.panel = arena.take<float>(matmul_scratch(std::max(view.hidden, view.inner)) * threads);
   return s;
 }

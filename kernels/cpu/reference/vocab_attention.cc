@@ -152,7 +152,7 @@ void soft_from_logits(const float* z, int64_t rows, const WeightView& table, flo
   pool.for_each(rows, [&](int64_t t, int) {
     double mass = 0;
     for (int64_t j = 0; j < vocab; ++j) mass += exact_exp(z[t * vocab + j] - max[t]);
-    const auto inverse = static_cast<float>(1.0 / mass);
+    const float inverse = 1.0 / mass;
     for (int64_t i = 0; i < hidden; ++i) soft[t * hidden + i] *= inverse;
   });
 }

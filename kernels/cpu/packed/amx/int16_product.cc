@@ -20,6 +20,7 @@
 #include "kernels/cpu/packed/avx512/quantize.h"
 #include "kernels/cpu/packed/avx512/tiles.h"
 #include "kernels/cpu/packed/avx512/transpose.h"
+#include "kernels/cpu/packed/vectors.h"
 
 namespace potluck::cpu::amx {
 namespace {
@@ -69,8 +70,8 @@ POTLUCK_INLINE_512 float write_terms(const float* x, int64_t n, const High& high
     const __m512 values = _mm512_maskz_loadu_ps(avx512::first_lanes(n - i), x + i);
     const __m512i q = _mm512_cvtps_epi32(_mm512_mul_ps(values, inverse));
     const __m512i upper = _mm512_srai_epi32(_mm512_add_epi32(q, _mm512_set1_epi32(128)), 8);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(high(i)), _mm512_cvtepi32_epi8(upper));
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(low(i)), _mm512_cvtepi32_epi8(q));
+    store_16(high(i), _mm512_cvtepi32_epi8(upper));
+    store_16(low(i), _mm512_cvtepi32_epi8(q));
   }
   return most / kReach;
 }

@@ -26,6 +26,7 @@
 
 #include "kernels/cpu/packed/amx/bf16_multiply.h"
 #include "kernels/cpu/packed/avx512/store_panel.h"
+#include "kernels/cpu/packed/vectors.h"
 
 namespace potluck::cpu::amx {
 namespace {
@@ -114,7 +115,7 @@ template <typename Format>
 constexpr float kMostOfMinimum = Format::kFactors == 0 ? 1.0f : 63.0f;
 
 POTLUCK_INLINE_512 __m512 load_halves(const std::byte* p) {
-  return _mm512_cvtph_ps(_mm256_load_si256(reinterpret_cast<const __m256i*>(p)));
+  return _mm512_cvtph_ps(load_32(p));
 }
 
 // Multiplies the scales of 16 rows by 2^k and writes, behind the panel, the factors that undo it.
@@ -142,9 +143,8 @@ POTLUCK_INLINE_512 void level_side(std::byte* panel, int64_t columns, int side) 
   const __m512 one = _mm512_set1_ps(1), up = _mm512_scalef_ps(one, k);
   for (int64_t b = 0; b < blocks; ++b)
     for (int h = 0; h < Format::kHalves; ++h)
-      _mm256_store_si256(reinterpret_cast<__m256i*>(halves(b, h)),
-                         _mm512_cvtps_ph(_mm512_mul_ps(load_halves(halves(b, h)), up),
-                                         _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+      store_32(halves(b, h), _mm512_cvtps_ph(_mm512_mul_ps(load_halves(halves(b, h)), up),
+                                             _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
   // Zeros stay zeros; what is no number makes none.
   const __m512 undo = _mm512_maskz_scalef_ps(some, one, _mm512_sub_ps(_mm512_set1_ps(16), k));
   const __m512 factor =
@@ -176,7 +176,7 @@ template <typename Format>
 POTLUCK_INLINE_512 __m256h scale_of(const std::byte* halves, const std::byte* factors) {
   const __m256h half = _mm256_load_ph(halves);
   if constexpr (Format::kFactors == 0) return half;
-  const __m128i bytes = _mm_load_si128(reinterpret_cast<const __m128i*>(factors));
+  const __m128i bytes = load_16(factors);
   const __m256i factor =
       Format::kFactors == 1 ? _mm256_cvtepi8_epi16(bytes) : _mm256_cvtepu8_epi16(bytes);
   return _mm256_mul_ph(half, _mm256_cvtepi16_ph(factor));
@@ -215,8 +215,7 @@ POTLUCK_INLINE_512 void write_line(__m512i q0, __m512i q1, const LineScales (&s)
 POTLUCK_INLINE_512 void convert_line(const std::byte* line, const LineScales (&s)[2],
                                      std::byte* to) {
   const auto signed_words = [line](int side) __attribute__((always_inline)) {
-    return _mm512_cvtepi8_epi16(
-        _mm256_load_si256(reinterpret_cast<const __m256i*>(line + 32 * side)));
+    return _mm512_cvtepi8_epi16(load_32(line + 32 * side));
   };
   for (int side = 0; side < 2; ++side)
     _mm512_store_si512(to + 64 * side, bf16_of(_mm512_mul_ph(_mm512_cvtepi16_ph(signed_words(side)),
@@ -252,7 +251,7 @@ POTLUCK_INLINE_512 void convert_step(const std::byte* panel, int64_t step, std::
   using Block = StoredBlock<Format>;
   constexpr int kLinesOfGroup = Format::kGroup / 2;
   const std::byte* block = panel + (step / Block::kRuns) * Block::kBytes;
-  const auto run = static_cast<int>(step % Block::kRuns);
+  const int run = step % Block::kRuns;
   const std::byte* values = block + run * Block::kRunBytes;
 #pragma GCC unroll 2
   for (int part = 0; part < kLines / kLinesOfGroup; ++part) {

@@ -5,6 +5,7 @@
 #include "kernels/cpu/packed/avx2.h"
 #include "kernels/cpu/packed/avx2/tiles.h"
 #include "kernels/cpu/packed/formats.h"
+#include "kernels/cpu/packed/vectors.h"
 
 namespace potluck::cpu::avx2 {
 namespace {
@@ -21,13 +22,13 @@ POTLUCK_INLINE_256 __m256i rounded(__m256 x) {
 
 POTLUCK_INLINE_256 void store_bf16(__m256 low, __m256 high, uint16_t* out) {
   const __m256i packed = _mm256_packus_epi32(rounded(low), rounded(high));
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm256_permute4x64_epi64(packed, 0xd8));
+  store_32(out, _mm256_permute4x64_epi64(packed, 0xd8));
 }
 
 // 8 values of a group in f32.
 template <typename Format>
 POTLUCK_INLINE_256 __m256 values_of(const uint8_t* q, float scale, float minimum) {
-  const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(q));
+  const __m128i bytes = load_8(q);
   const __m256i level =
       _mm256_sub_epi32(_mm256_cvtepu8_epi32(bytes), _mm256_set1_epi32(Format::kZero));
   const __m256 x = _mm256_mul_ps(_mm256_cvtepi32_ps(level), _mm256_set1_ps(scale));

@@ -7,6 +7,7 @@
 // quarter faster than FMA in f32 (int16_product.cc).
 #include "kernels/cpu/packed/avx2.h"
 #include "kernels/cpu/packed/avx2/int16.h"
+#include "kernels/cpu/packed/vectors.h"
 
 namespace potluck::cpu::avx2 {
 namespace {
@@ -30,19 +31,16 @@ void write_group(const float* stage, std::byte* group) {
   for (int c = 0; c < kPanelRows; ++c) {
     const QuantizedBlock block = quantize_block(stage + c * kStaged, kBlock, kReach);
     for (int half = 0; half < 2; ++half)
-      _mm256_store_si256(reinterpret_cast<__m256i*>(q[c]) + half,
-                         to_int16(block.values[2 * half], block.values[2 * half + 1]));
+      store_32(q[c] + 16 * half, to_int16(block.values[2 * half], block.values[2 * half + 1]));
     scales[c] = block.scale;
   }
   for (int side = 0; side < kSides; ++side)
     for (int half = 0; half < 2; ++half) {
       __m256i pairs[8];
-      for (int c = 0; c < kSide; ++c)
-        pairs[c] = _mm256_load_si256(reinterpret_cast<const __m256i*>(q[side * kSide + c]) + half);
+      for (int c = 0; c < kSide; ++c) pairs[c] = load_32(q[side * kSide + c] + 16 * half);
       transpose_8x8(pairs);
       for (int j = 0; j < 8; ++j)
-        _mm256_store_si256(
-            reinterpret_cast<__m256i*>(group + (8 * half + j) * kPairBytes + 32 * side), pairs[j]);
+        store_32(group + (8 * half + j) * kPairBytes + 32 * side, pairs[j]);
     }
   std::memcpy(group + Kernel::kValueBytes, scales, sizeof(scales));
 }
@@ -78,7 +76,7 @@ struct ValueSide {
       std::memcpy(part, from, count * sizeof(*from));
       from = part;
     }
-    const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+    const __m128i bits = load_16(from);
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
   }
 
@@ -104,7 +102,7 @@ POTLUCK_INLINE_256 void write_values(const ValueSide& side, int64_t begin, std::
     const __m256i low = _mm256_cvtps_epi32(_mm256_mul_ps(side.row(begin + j), inverse));
     const __m256i high = _mm256_cvtps_epi32(_mm256_mul_ps(side.row(begin + j + 1), inverse));
     const __m256i pair = _mm256_blend_epi16(low, _mm256_slli_epi32(high, 16), 0xaa);
-    _mm256_store_si256(reinterpret_cast<__m256i*>(values + (j / 2) * kPairBytes), pair);
+    store_32(values + (j / 2) * kPairBytes, pair);
   }
 }
 

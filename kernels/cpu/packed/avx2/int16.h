@@ -9,6 +9,7 @@
 #pragma once
 
 #include "kernels/cpu/packed/avx2/multiply.h"
+#include "kernels/cpu/packed/vectors.h"
 
 namespace potluck::cpu::avx2 {
 namespace {
@@ -34,8 +35,8 @@ struct Int16Kernel {
     for (int64_t i = 0; i < columns; i += kBlock, scales += 4) {
       const QuantizedBlock block = quantize_block(x + i, columns - i, kReach);
       for (int half = 0; half < 2; ++half)
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(packed + i * 2) + half,
-                            to_int16(block.values[2 * half], block.values[2 * half + 1]));
+        store_32(packed + i * 2 + 32 * half,
+                 to_int16(block.values[2 * half], block.values[2 * half + 1]));
       std::memcpy(scales, &block.scale, 4);
       if constexpr (Format::kMinimum) {
         static_assert(Format::kGroup == kBlock);
@@ -51,8 +52,8 @@ struct Int16Kernel {
     for (int r = 0; r < kRows; ++r) dots[r][0] = dots[r][1] = _mm256_setzero_si256();
     const int64_t offset = group * Format::kGroup * 2;
     for (int pair = 0; pair < Format::kGroup / 2; ++pair) {
-      const auto* w = reinterpret_cast<const __m256i*>(values + pair * kPairBytes);
-      const __m256i w0 = _mm256_load_si256(w), w1 = _mm256_load_si256(w + 1);
+      const std::byte* w = values + pair * kPairBytes;
+      const __m256i w0 = load_32(w), w1 = load_32(w + 32);
 #pragma GCC unroll 4
       for (int r = 0; r < kRows; ++r) {
         int32_t two;

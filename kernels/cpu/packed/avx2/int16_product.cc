@@ -10,6 +10,7 @@
 #include "kernels/cpu/packed/avx2.h"
 #include "kernels/cpu/packed/avx2/int16.h"
 #include "kernels/cpu/packed/avx2/stored_panel.h"
+#include "kernels/cpu/packed/vectors.h"
 
 namespace potluck::cpu::avx2 {
 namespace {
@@ -39,7 +40,7 @@ struct PairLayout {
 
  private:
   static POTLUCK_INLINE_256 void store_pair(__m128i bytes, std::byte* to) {
-    _mm256_store_si256(reinterpret_cast<__m256i*>(to), int16_from(bytes));
+    store_32(to, int16_from(bytes));
   }
 
   static POTLUCK_INLINE_256 __m256i int16_from(__m128i bytes) {

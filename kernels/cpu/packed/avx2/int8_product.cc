@@ -11,6 +11,7 @@
 #include "kernels/cpu/packed/avx2.h"
 #include "kernels/cpu/packed/avx2/multiply.h"
 #include "kernels/cpu/packed/avx2/stored_panel.h"
+#include "kernels/cpu/packed/vectors.h"
 
 namespace potluck::cpu::avx2 {
 namespace {
@@ -43,8 +44,7 @@ struct Kernel {
       const QuantizedBlock block = quantize_block(x + i, kBlock, kReach);
       const __m256i low = to_int16(block.values[0], block.values[1]);
       const __m256i high = to_int16(block.values[2], block.values[3]);
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(packed + i),
-                          _mm256_permute4x64_epi64(_mm256_packs_epi16(low, high), 0xd8));
+      store_32(packed + i, _mm256_permute4x64_epi64(_mm256_packs_epi16(low, high), 0xd8));
       std::memcpy(scales, &block.scale, 4);
       for (int g = 0; g < kGroups; ++g, extras += 4)
         write_extra(sum_of(block, g, kGroups), block.scale, extras);
@@ -82,8 +82,8 @@ struct Kernel {
     for (int r = 0; r < kRows; ++r) short_dots[r][0] = short_dots[r][1] = _mm256_setzero_si256();
 #pragma GCC unroll 8
     for (int step = 0; step < kTogether; ++step) {
-      const auto* w = reinterpret_cast<const __m256i*>(values + step * kStepBytes);
-      const __m256i w0 = _mm256_load_si256(w), w1 = _mm256_load_si256(w + 1);
+      const std::byte* w = values + step * kStepBytes;
+      const __m256i w0 = load_32(w), w1 = load_32(w + 32);
 #pragma GCC unroll 4
       for (int r = 0; r < kRows; ++r) {
         int32_t four;
@@ -108,7 +108,7 @@ struct QuadLayout {
 
   static POTLUCK_INLINE_256 __m256i arrange(__m256i quad) { return quad; }
   static POTLUCK_INLINE_256 void put(__m256i quad, int index, int side, std::byte* group) {
-    _mm256_store_si256(reinterpret_cast<__m256i*>(group + index * kQuadBytes + 32 * side), quad);
+    store_32(group + index * kQuadBytes + 32 * side, quad);
   }
 };
 

@@ -13,6 +13,7 @@
 
 #include "kernels/cpu/packed/avx2/tiles.h"
 #include "kernels/cpu/packed/formats.h"
+#include "kernels/cpu/packed/vectors.h"
 
 namespace potluck::cpu::avx2 {
 namespace {

@@ -14,6 +14,7 @@
 #include <algorithm>
 
 #include "kernels/cpu/packed/avx2/multiply.h"
+#include "kernels/cpu/packed/vectors.h"
 
 namespace potluck::cpu::avx2 {
 namespace {
@@ -50,9 +51,9 @@ POTLUCK_INLINE_256 __m256i unpack_quad(const uint8_t* from, int j) {
 // Returns f16 [8] at `halves`, each times its byte of `factors` where the format has some.
 template <typename Format>
 POTLUCK_INLINE_256 __m256 scale_of(const std::byte* halves, const std::byte* factors) {
-  const __m256 half = _mm256_cvtph_ps(_mm_load_si128(reinterpret_cast<const __m128i*>(halves)));
+  const __m256 half = _mm256_cvtph_ps(load_16(halves));
   if constexpr (Format::kFactors == 0) return half;
-  const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(factors));
+  const __m128i bytes = load_8(factors);
   const __m256i factor =
       Format::kFactors == 1 ? _mm256_cvtepi8_epi32(bytes) : _mm256_cvtepu8_epi32(bytes);
   return _mm256_mul_ps(half, _mm256_cvtepi32_ps(factor));

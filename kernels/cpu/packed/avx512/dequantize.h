@@ -10,6 +10,7 @@
 
 #include "kernels/cpu/packed/avx512/tiles.h"
 #include "kernels/cpu/packed/formats.h"
+#include "kernels/cpu/packed/vectors.h"
 
 namespace potluck::cpu::avx512 {
 namespace {
@@ -29,7 +30,7 @@ POTLUCK_INLINE_512 __m256i to_bf16(__m512 x) {
 }
 
 inline void store_bf16(__m512 x, uint16_t* out) {
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), to_bf16(x));
+  store_32(out, to_bf16(x));
 }
 
 // Calls store(i, values i … i + 16) for a block.
@@ -42,7 +43,7 @@ POTLUCK_INLINE_512 void dequantize_block(const uint8_t* block, const Store& stor
   cpu::unpack_scales<Format>(block, scale, minimum);
   for (int i = 0; i < Format::kValues; i += 16) {
     const int group = i / Format::kGroup * kPanelRows;
-    const __m128i bytes = _mm_load_si128(reinterpret_cast<const __m128i*>(q + i));
+    const __m128i bytes = load_16(q + i);
     const __m512i level =
         _mm512_sub_epi32(_mm512_cvtepu8_epi32(bytes), _mm512_set1_epi32(Format::kZero));
     __m512 x = _mm512_mul_ps(_mm512_cvtepi32_ps(level), _mm512_set1_ps(scale[group]));
@@ -56,7 +57,7 @@ template <typename Store>
 POTLUCK_INLINE_512 void dequantize_signed(const uint8_t* block, const Store& store) {
   const __m512 scale = _mm512_set1_ps(read_f16(block));
   for (int i = 0; i < Q8_0::kValues; i += 16) {
-    const __m128i q = _mm_loadu_si128(reinterpret_cast<const __m128i*>(block + 2 + i));
+    const __m128i q = load_16(block + 2 + i);
     store(i, _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(q)), scale));
   }
 }

@@ -15,6 +15,7 @@
 #include "kernels/cpu/packed/avx512/tiles.h"
 #include "kernels/cpu/packed/avx512/transpose.h"
 #include "kernels/cpu/packed/formats.h"
+#include "kernels/cpu/packed/vectors.h"
 
 namespace potluck::cpu::avx512 {
 namespace {
@@ -42,8 +43,7 @@ size_t row_bytes(int64_t columns) {
 
 POTLUCK_INLINE_512 void store_int16(std::byte* to, const QuantizedBlock& block) {
   for (int half = 0; half < 2; ++half)
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to) + half,
-                        _mm512_cvtepi32_epi16(block.halves[half]));
+    store_32(to + 32 * half, _mm512_cvtepi32_epi16(block.halves[half]));
 }
 
 void pack_row(const float* x, int64_t columns, std::byte* packed) {

@@ -20,6 +20,7 @@
 #include "kernels/cpu/packed/avx512/store_panel.h"
 #include "kernels/cpu/packed/avx512/stored_panel.h"
 #include "kernels/cpu/packed/avx512/tiles.h"
+#include "kernels/cpu/packed/vectors.h"
 
 namespace potluck::cpu::avx512 {
 namespace {
@@ -35,7 +36,7 @@ size_t row_bytes(int64_t columns) {
 }
 
 POTLUCK_INLINE_512 void store_int8(std::byte* to, __m512i q) {
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtepi32_epi8(q));
+  store_16(to, _mm512_cvtepi32_epi8(q));
 }
 
 // Stores the terms of 16 values, `columns` bytes apart.

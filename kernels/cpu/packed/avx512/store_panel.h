@@ -15,6 +15,7 @@
 #include <immintrin.h>
 
 #include "kernels/cpu/packed/avx512/stored_panel.h"
+#include "kernels/cpu/packed/vectors.h"
 
 namespace potluck::cpu::avx512 {
 namespace {
@@ -156,7 +157,7 @@ POTLUCK_INLINE_512 void store_values(BlockRows rows, std::byte* block) {
 
 // Stores the low halves of 16 dwords.
 POTLUCK_INLINE_512 void store_halves(__m512i dwords, std::byte* to) {
-  _mm256_store_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtepi32_epi16(dwords));
+  store_32(to, _mm512_cvtepi32_epi16(dwords));
 }
 
 // Stores 16 rows of 4 bytes as 4 groups of 16 rows.
@@ -164,9 +165,7 @@ POTLUCK_INLINE_512 void store_four_factors(__m512i rows, std::byte* to) {
   const __m128i bytes = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
   const __m512i fours = _mm512_shuffle_epi8(rows, _mm512_broadcast_i32x4(bytes));
   const __m512i groups = _mm512_permutexvar_epi32(_mm512_cvtepi8_epi32(bytes), fours);
-  const auto store = [to](int group, __m128i of) {
-    _mm_store_si128(reinterpret_cast<__m128i*>(to + group * kPanelRows), of);
-  };
+  const auto store = [to](int group, __m128i of) { store_16(to + group * kPanelRows, of); };
   store(0, _mm512_castsi512_si128(groups));
   store(1, _mm512_extracti32x4_epi32(groups, 1));
   store(2, _mm512_extracti32x4_epi32(groups, 2));

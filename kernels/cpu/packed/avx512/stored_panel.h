@@ -17,6 +17,7 @@
 #include <algorithm>
 
 #include "kernels/cpu/packed/avx512/int8_layout.h"
+#include "kernels/cpu/packed/vectors.h"
 
 namespace potluck::cpu::avx512 {
 namespace {
@@ -66,9 +67,9 @@ POTLUCK_INLINE_512 void unpack_values(const std::byte* block, std::byte* panel) 
 // Returns f16 [16] at `halves`, each times its byte of `factors` where the format has some.
 template <typename Format>
 POTLUCK_INLINE_512 __m512 scale_of(const std::byte* halves, const std::byte* factors) {
-  const __m512 half = _mm512_cvtph_ps(_mm256_load_si256(reinterpret_cast<const __m256i*>(halves)));
+  const __m512 half = _mm512_cvtph_ps(load_32(halves));
   if constexpr (Format::kFactors == 0) return half;
-  const __m128i bytes = _mm_load_si128(reinterpret_cast<const __m128i*>(factors));
+  const __m128i bytes = load_16(factors);
   const __m512i factor =
       Format::kFactors == 1 ? _mm512_cvtepi8_epi32(bytes) : _mm512_cvtepu8_epi32(bytes);
   return _mm512_mul_ps(half, _mm512_cvtepi32_ps(factor));

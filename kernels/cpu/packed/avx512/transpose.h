@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "kernels/cpu/packed/avx512/tiles.h"
+#include "kernels/cpu/packed/vectors.h"
 
 namespace potluck::cpu::avx512 {
 
@@ -18,7 +19,7 @@ namespace potluck::cpu::avx512 {
 POTLUCK_INLINE_512 __m512i load_four_rows(const std::byte* p, size_t stride) {
   asm("" : "+r"(p));
   const auto load = [ p, stride ](int row) __attribute__((always_inline)) {
-    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + row * stride));
+    return load_16(p + row * stride);
   };
   __m512i v = _mm512_castsi128_si512(load(0));
   v = _mm512_inserti32x4(v, load(4), 1);
