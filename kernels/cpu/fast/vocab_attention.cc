@@ -195,7 +195,7 @@ class Pass final {
     const auto cap = [&](int64_t t) { fast_softcaps(row(first, t), ids, request_.softcap); };
     if (request_.tap) {
       each_rows(cap);
-      request_.tap(request_.first_id + first, ids, s_.logits);
+      request_.tap(first, ids, s_.logits);
       each_rows([&](int64_t t) { fold(first, t); });
     } else {
       each_rows([&](int64_t t) {
@@ -213,7 +213,7 @@ class Pass final {
     const float before = p.max;
     for (int64_t tile = 0, at = 0; at < ids; ++tile, at += kSampleTile) {
       const int64_t n = std::min<int64_t>(kSampleTile, ids - at);
-      fold_tile(request_, t, {request_.first_id + first + at, n, weights + at, fast_exps}, p);
+      fold_tile(request_, t, {first + at, n, weights + at, fast_exps}, p);
       max[tile] = p.max;
     }
     s_.keep[t] = exact_exp(before - p.max);
@@ -315,7 +315,6 @@ size_t fast_vocab_scratch(Isa isa, DType type, int64_t rows, int64_t hidden, int
 
 int64_t fast_vocab_attention(Isa isa, const VocabRequest& request, VocabPartial* partial,
                              float* soft, void* scratch, ThreadPool& pool) {
-  CHECK(request.first_id % kSampleTile == 0, request.first_id);
   start_rows(request.rows, partial);
   Pass pass(isa, request, partial, scratch, pool);
   const int64_t read = pass.run();

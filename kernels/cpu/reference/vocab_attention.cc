@@ -76,14 +76,13 @@ size_t vocab_scratch(int64_t rows, int64_t hidden, int) {
 
 void vocab_attention(const VocabRequest& request, VocabPartial* partial, float* soft, void* scratch,
                      ThreadPool& pool) {
-  CHECK(request.first_id % kSampleTile == 0, request.first_id);
   const int64_t hidden = request.hidden, rows = request.rows;
   const TileScratch s = take_scratch(scratch, hidden);
   start_rows(rows, partial);
   std::fill(soft, soft + rows * hidden, 0.0f);
   for (int64_t first = 0; first < request.table.rows; first += kSampleTile) {
     const int64_t ids = std::min<int64_t>(kSampleTile, request.table.rows - first);
-    const Tile tile{request.first_id + first, ids, s.e, s.logits};
+    const Tile tile{first, ids, s.e, s.logits};
     dequantize_rows(request.table, first, ids, s.e, pool);
     each_rows(rows, pool, [&](int64_t begin, int64_t count) {
       capped_logits(request, tile, begin, count);
@@ -94,29 +93,6 @@ void vocab_attention(const VocabRequest& request, VocabPartial* partial, float* 
     each_rows(rows, pool, [&](int64_t begin, int64_t count) {
       fold_rows(request, tile, begin, count, partial, soft);
     });
-  }
-}
-
-void merge(VocabPartial* into, float* soft_into, const VocabPartial* from, const float* soft_from,
-           int64_t rows, int64_t hidden) {
-  for (int64_t t = 0; t < rows; ++t) {
-    VocabPartial& a = into[t];
-    const VocabPartial& b = from[t];
-    const float max = std::max(a.max, b.max);
-    const float keep = exact_exp(a.max - max), add = exact_exp(b.max - max);
-    if (b.best > a.best || (b.best == a.best && b.argmax < a.argmax)) {
-      a.best = b.best;
-      a.argmax = b.argmax;
-    }
-    a.moment = shifted_moment(a, max) * keep + shifted_moment(b, max) * add;
-    a.mass = a.mass * keep + b.mass * add;
-    a.max = max;
-    if (b.race < a.race || (b.race == a.race && b.sample < a.sample)) {
-      a.race = b.race;
-      a.sample = b.sample;
-    }
-    for (int64_t i = t * hidden; soft_into && i < (t + 1) * hidden; ++i)
-      soft_into[i] = soft_into[i] * keep + soft_from[i] * add;
   }
 }
 

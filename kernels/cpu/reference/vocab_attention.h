@@ -18,10 +18,9 @@ namespace potluck::cpu {
 
 inline constexpr int kSampleTile = 256;  // part of the definition, whatever a kernel's blocking
 
-// The result of one range of E's rows for one canvas row. Results can be merged, ranges in any
-// order.
+// The sums over E's rows for one canvas row.
 struct VocabPartial {
-  float max;       // the greatest z = softcap(logit) / t of the range
+  float max;       // the greatest z = softcap(logit) / t
   float mass;      // Σ e^(z − max)
   float moment;    // Σ (z − max) · e^(z − max): small where the row is sure
   float best;      // the greatest z (equals max) …
@@ -34,8 +33,7 @@ struct VocabRequest {
   const float* h = nullptr;  // [rows, H], after the final norm
   int64_t rows = 0;
   int64_t hidden = 0;
-  WeightView table;      // rows [first_id, first_id + table.rows) of E
-  int64_t first_id = 0;  // a multiple of kSampleTile
+  WeightView table;  // E
   float softcap = 30.0f;
   // Per row, because rows of several canvases may share a pass:
   const float* inverse_temperature = nullptr;  // [rows]
@@ -48,13 +46,9 @@ struct VocabRequest {
 // Bytes of scratch, which depend on shapes alone.
 size_t vocab_scratch(int64_t rows, int64_t hidden, int threads);
 
-// partial: [rows]; soft: [rows, H] = Σ e^(z − max)·E over the range (not yet divided by mass).
+// partial: [rows]; soft: [rows, H] = Σ e^(z − max)·E (not yet divided by mass).
 void vocab_attention(const VocabRequest& request, VocabPartial* partial, float* soft, void* scratch,
                      ThreadPool& pool);
-
-// into ∪= from, row by row; soft sums are rescaled to the common max. soft may be nullptr in both.
-void merge(VocabPartial* into, float* soft_into, const VocabPartial* from, const float* soft_from,
-           int64_t rows, int64_t hidden);
 
 // entropy = ln Σe^z − Σ z·p (nats, ≥ 0); soft[t,:] /= mass.
 void finish(const VocabPartial* partial, int64_t rows, int64_t hidden, float* entropy, float* soft);

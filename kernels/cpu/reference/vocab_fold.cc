@@ -69,16 +69,17 @@ void race_tile(const VocabRequest& request, int64_t row, const LogitTile& weight
   partial.sample = weights.first_id + pick(weights.z, weights.ids, inside);
 }
 
+// Σ (z − max')·e^(z − max) for another max', out of the sums for max; nothing summed yet: 0.
+float shifted_moment(const VocabPartial& p, float max) {
+  return p.mass == 0.0f ? 0.0f : p.moment + (p.max - max) * p.mass;
+}
+
 }  // namespace
 
 void start_rows(int64_t rows, VocabPartial* partial) {
   constexpr float kLeast = std::numeric_limits<float>::lowest();
   std::fill(partial, partial + rows,
             VocabPartial{kLeast, 0, 0, kLeast, 0, std::numeric_limits<double>::infinity(), 0});
-}
-
-float shifted_moment(const VocabPartial& p, float max) {
-  return p.mass == 0.0f ? 0.0f : p.moment + (p.max - max) * p.mass;
 }
 
 float fold_tile(const VocabRequest& request, int64_t row, const LogitTile& logits,

@@ -24,7 +24,4 @@ struct LogitTile {
 float fold_tile(const VocabRequest& request, int64_t row, const LogitTile& tile,
                 VocabPartial& partial);
 
-// Σ (z − max')·e^(z − max) for another max', out of the sums for max; nothing summed yet: 0.
-float shifted_moment(const VocabPartial& partial, float max);
-
 }  // namespace potluck::cpu
