@@ -7,13 +7,39 @@
 #include "transport/zmq/zmq.h"
 
 namespace potluck {
+namespace {
+
+std::unique_ptr<Transport> make_zmq(TransportOptions options) {
+  return make_zmq_transport({options.insecure_plaintext, {}});
+}
+
+std::unique_ptr<Transport> make_inproc(TransportOptions options) {
+  return make_inproc_transport(std::move(options.hub));
+}
+
+std::unique_ptr<Transport> make_mpi(TransportOptions options) {
+  return make_mpi_transport(std::move(options.job), [](const std::string&) {});
+}
+
+}  // namespace
+
+const std::vector<TransportChoice>& transport_choices() {
+  static const std::vector<TransportChoice> kinds = {
+      {"zmq", "between processes and machines", true, make_zmq},
+      {"inproc", "within one process", false, make_inproc},
+      {"mpi", "between the ranks that mpirun starts: a coordinator, a head and the stages", true,
+       make_mpi}};
+  return kinds;
+}
 
 std::unique_ptr<Transport> make_transport(const std::string& name, TransportOptions options) {
-  if (name == "inproc") return make_inproc_transport(std::move(options.hub));
-  if (name == "mpi") return make_mpi_transport(std::move(options.job), [](const std::string&) {});
-  if (name == "zmq") return make_zmq_transport({options.insecure_plaintext, {}});
-  throw Fault(FaultKind::input,
-              "unknown transport \"" + name + "\"; it must be inproc, zmq or mpi");
+  std::string names;
+  for (const TransportChoice& kind : transport_choices()) {
+    if (kind.name == name) return kind.make(std::move(options));
+    names += (names.empty() ? "" : ", ") + kind.name;
+  }
+  throw Fault(FaultKind::input, "unknown transport \"" + name + "\"",
+              Fix{"it must be one of " + names});
 }
 
 }  // namespace potluck

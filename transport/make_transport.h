@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "transport/inproc/inproc.h"
 #include "transport/mpi/mpi.h"
@@ -18,8 +19,16 @@ struct TransportOptions {
   std::shared_ptr<MpiJob> job;      // mpi: join_mpi_job() gives it
 };
 
-// name: "inproc", "zmq" or "mpi". Throws Fault{input} for another one, and for one whose library
-// this build lacks.
+struct TransportChoice {
+  std::string name;
+  std::string carries;  // between whom, for the help of a flag
+  bool leaves_process;  // false: all that it links are threads of one process
+  std::unique_ptr<Transport> (*make)(TransportOptions options);
+};
+// All kinds, in the order in which help lists them.
+const std::vector<TransportChoice>& transport_choices();
+
+// name: a kind's. Throws Fault{input} for another one, and for one whose library this build lacks.
 std::unique_ptr<Transport> make_transport(const std::string& name, TransportOptions options);
 
 }  // namespace potluck

@@ -20,7 +20,7 @@ enum class Hosting { threads, processes };  // of this process, or of this machi
 
 struct HostSetup {
   Hosting hosting = Hosting::threads;
-  std::string transport = "inproc";  // or "zmq", "mpi"
+  std::string transport = "inproc";  // a name of transport_choices()
   std::string program;               // Hosting::processes: the potluck executable
   std::string model;                 // Hosting::processes: the model as -m names it
   int threads = 0;                   // of each worker whose plan does not say; 0: all cores

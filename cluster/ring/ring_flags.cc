@@ -10,6 +10,7 @@
 #include "cluster/ring/mpi_ranks.h"
 #include "topology/base/fault.h"
 #include "topology/plan/plan_yaml.h"
+#include "transport/make_transport.h"
 
 namespace potluck {
 namespace {
@@ -39,13 +40,18 @@ Plan plan_in_file(const ModelSpec& spec, const RingFlags& flags) {
 }
 
 void add_host_flags(CLI::App* command, RingFlags& flags) {
-  one_of(command->add_option("--transport", flags.transport,
-                             "what carries messages: zmq (default with --stages or --plan), "
-                             "inproc, within this process, or mpi, between the ranks that mpirun "
-                             "starts: a coordinator, a head and the stages"),
-         {"zmq", "inproc", "mpi"});
+  std::vector<std::string> transports;
+  std::string help =
+      "what carries messages (default: zmq with a --plan or if local workers are processes, else "
+      "inproc)";
+  for (const TransportChoice& kind : transport_choices()) {
+    transports.push_back(kind.name);
+    help += "; " + kind.name + ": " + kind.carries;
+  }
+  one_of(command->add_option("--transport", flags.transport, help), transports);
   one_of(command->add_option("--host", flags.host,
-                             "what local workers are: processes (default with zmq) or threads"),
+                             "what local workers are (default: processes with more than one stage, "
+                             "a --plan or --transport zmq, else threads)"),
          {"processes", "threads"});
 }
 
@@ -53,9 +59,9 @@ void add_host_flags(CLI::App* command, RingFlags& flags) {
 
 void add_plan_flags(CLI::App* command, RingFlags& flags) {
   whole_number(
-      command->add_option(
-          "-c,--ctx-size", flags.options.ctx_size,
-          "tokens that a session may hold (default: 8192, or the model's context if less)"),
+      command->add_option("-c,--ctx-size", flags.options.ctx_size,
+                          "tokens that a session may hold (default: the plan's; else 8192, "
+                          "or the model's context if less)"),
       "N", 1, kMostInt);
   whole_number(command
                    ->add_option("--stages", flags.options.stages,
@@ -90,11 +96,12 @@ void add_ring_flags(CLI::App* command, RingFlags& flags) {
   one_of(command->add_option("--precision", flags.precision,
                              "matrix products: fast (default), or exact as in the reference"),
          {"fast", "exact"});
-  real_number(command->add_option(
-                  "--step-timeout", flags.step_timeout,
-                  "seconds of silence after which the ring has failed (default: 30, or 5 times the "
-                  "slowest step)"),
-              "S", 1e-3, 1e9);
+  real_number(
+      command->add_option(
+          "--step-timeout", flags.step_timeout,
+          "seconds of silence after which the ring has failed (default: 5 times its slowest "
+          "answer, at least 30; 1800 before the first answer)"),
+      "S", 1e-3, 1e9);
   command->add_flag(
       "--insecure-plaintext", flags.insecure_plaintext,
       "let workers started here listen beyond this machine, though links are not encrypted");

@@ -1,5 +1,5 @@
-// potluck worker: one process with one device that waits for a coordinator and runs a part of a
-// model.
+// potluck worker: a process with one worker, which waits for a coordinator and runs a part of a
+// model on one device.
 #include <spdlog/spdlog.h>
 
 #include <CLI/CLI.hpp>
@@ -57,7 +57,7 @@ int run(const Flags& flags, const ModelPlaces& places) {
   set_up_log(flags.log);
   Worker worker(open_model(flags.model, places), worker_options(flags));
   const std::unique_ptr<Transport> transport =
-      make_transport("zmq", {nullptr, flags.insecure_plaintext});
+      make_transport(flags.transport, {nullptr, flags.insecure_plaintext});
   transport->set_identity(worker.identity());
   const std::string endpoint = transport->listen(flags.listen);
   if (!flags.local) catch_interrupts();
@@ -80,10 +80,13 @@ void add_worker(CommandLine& line) {
   sub->add_option("--listen", flags->listen,
                   "where to listen: tcp://HOST:PORT (* is any free port) or ipc:///PATH")
       ->capture_default_str();
+  std::vector<std::string> transports;
+  for (const TransportChoice& kind : transport_choices())
+    if (kind.leaves_process) transports.push_back(kind.name);
   one_of(sub->add_option("--transport", flags->transport,
                          "what carries messages: zmq, or mpi, as a rank that mpirun starts")
              ->capture_default_str(),
-         {"zmq", "mpi"});
+         transports);
   sub->add_option("--name", flags->name, "its name in logs until a plan gives it one");
   sub->add_option("--device", flags->device, "the device that computes: cpu")
       ->capture_default_str();
