@@ -62,7 +62,7 @@ Message Generation::message(MessageKind kind, int first, std::span<const int32_t
   h.destination = kHeadPeer;
   h.session = session_.id;
   h.key = key_;
-  h.attempt = id_;
+  h.request = id_;
   h.kv_length_before = h.first_position = first;
   h.rows = ids.size();
   m.payload = copy_payload(ids.data(), ids.size_bytes());

@@ -28,7 +28,7 @@ class Generation final {
   // "step 3 of canvas 0", "tokens 512 to 768 of the encode"; for messages.
   std::string waiting_for() const;
 
-  // Appends what may be sent now; never more than plan.slots unanswered.
+  // Appends what may be sent now; never more than plan.slots messages unanswered.
   void pump(Time now, const RequestEvents& events, std::vector<Message>& out);
   // Both throw Fault{refused} for a reply that cannot be one to this request.
   void encode_done(Time now, const Header& header, const RequestEvents& events);

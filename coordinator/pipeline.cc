@@ -170,9 +170,9 @@ void Pipeline::State::message(Time now, const Event& event, Outbox& out) {
 // Finds the request that a reply is about. A fault of opening a session names the session alone.
 Generation* Pipeline::State::find(const Header& header) {
   for (auto& [id, generation] : running) {
-    const bool of_session = header.kind == MessageKind::fault && header.attempt == 0;
+    const bool of_session = header.kind == MessageKind::fault && header.request == 0;
     if (generation->session() == header.session &&
-        (of_session || static_cast<uint32_t>(id) == header.attempt))
+        (of_session || static_cast<uint32_t>(id) == header.request))
       return generation.get();
   }
   return nullptr;

@@ -1,6 +1,7 @@
 // Pipeline: the coordinator's state machine. It brings a ring to life (ring_start.h) and drives
 // requests through it: encode the prompt in chunks, denoise canvas after canvas, commit-encode
-// between them. Text never enters here: ids in, ids and events out.
+// between them. As many requests run at once as the plan has sessions; the others wait. Text never
+// enters here: ids in, ids and events out. One thread makes all calls.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +23,7 @@ struct PipelineEvents {  // called from start(), handle() and tick(), on their t
 };
 
 struct PipelineOptions {
-  double step_timeout_seconds = 0;  // 0: max(30 s, 5 × the slowest step seen), after a first one
+  double step_timeout_seconds = 0;  // 0: max(30 s, 5 × the slowest answer); 1800 s before a first
   double load_timeout_seconds = 600;
   uint64_t incarnation = 0;
 };

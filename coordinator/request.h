@@ -15,8 +15,6 @@
 
 namespace potluck {
 
-inline constexpr int kUntilTheEnd = -1;  // as many tokens as the answer takes
-
 struct Request {
   // Every id before the answer. What the session holds already is not encoded again.
   std::vector<int32_t> prompt;
@@ -24,7 +22,7 @@ struct Request {
   // what that one holds, a new one takes its place.
   uint64_t session = 0;
   bool keep_session = false;  // leaves it open afterwards
-  int max_tokens = 256;       // canvases = ⌈max_tokens / C⌉
+  int max_tokens = 256;       // at least 1 (tokens_at_most()); canvases = ⌈max_tokens / C⌉
   uint64_t seed = 0;
   uint32_t answer = 0;        // of a chat: which one; answers under one seed differ by it
   GenerationSpec generation;  // with the user's overrides
@@ -76,8 +74,10 @@ void check_prompt_fits(size_t prompt, int canvas, int ctx_size);
 // tokens to generate.
 void check_request(const Request& request, const ModelSpec& spec, const Plan& plan);
 
-// Tokens that an answer behind so many prompt tokens may have: whole canvases of what the context
-// has left, and no more than `wanted` (kUntilTheEnd sets no other limit).
+inline constexpr int kUntilTheEnd = -1;  // wanted: as many tokens as the answer takes
+
+// The max_tokens of a request behind so many prompt tokens: whole canvases of what the context has
+// left, and no more than `wanted` (kUntilTheEnd sets no other limit).
 int tokens_at_most(int wanted, size_t prompt, int canvas, int ctx_size);
 
 }  // namespace potluck

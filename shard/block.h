@@ -1,4 +1,4 @@
-// Runs one transformer block of DiffusionGemma (shard/MODEL.md §2.2), a call a line.
+// Runs one transformer block of DiffusionGemma (shard/MODEL.md §2.2), one call on each line.
 #pragma once
 
 #include "backends/backend.h"

@@ -1,5 +1,5 @@
-// Head is the stage that owns the tied table E. It makes x0 from ids and the previous step's soft
-// embedding, and turns the last hidden state into candidates by vocabulary attention
+// Head owns the tied table E. It makes x0 from ids and the previous step's soft embedding, and
+// turns the last hidden state into candidates by vocabulary attention
 // (shard/MODEL.md §4, §5).
 #pragma once
 
@@ -21,9 +21,9 @@ class Head final {
   // Loads table, norms and self-conditioning. Throws Fault{memory | input | world}.
   Head(const ModelSource& source, const Plan& plan, Backend& backend);
 
-  // workspace().x = rms₀(E[ids]·s + self_condition(soft)) on denoise rows, E[ids]·s on encode rows,
-  // in the stream dtype.  ids: [rows of all segments]; soft_before: [C, H] for each segment, empty
-  // where it has none yet.
+  // workspace().x = rms₀(E[ids]·embed_scale + self_condition(soft)) on denoise rows,
+  // E[ids]·embed_scale on encode rows, in the stream dtype. ids: [rows of all segments];
+  // soft_before: [C, H] for each segment, empty where it has none yet.
   void embed(std::span<const Segment> segments, std::span<const int32_t> ids,
              std::span<const Tensor> soft_before);
   // h = rms(workspace().x)·w. Returns the candidates of each segment, and writes its soft embedding

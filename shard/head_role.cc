@@ -56,6 +56,7 @@ HeadRole::Session& HeadRole::session_of(const Header& header) {
 Message HeadRole::run(const Message& message) {
   const Header& h = message.header;
   Session& session = session_of(h);
+  // A denoise from the coordinator brings ids; one from the last stage, its activations.
   if (h.source != kCoordinatorPeer) return answer(message, session);
   check_shape(message, spec_, plan_, sizeof(int32_t));
   check_length(h, session.length);
@@ -94,7 +95,8 @@ Message HeadRole::denoise(const Message& message, Session& session) {
 Message HeadRole::embed(const Header& header, const std::vector<int32_t>& ids, Tensor soft) {
   const Segment segment = segment_of(header, 0);
   head_.embed(std::span(&segment, 1), ids, std::span(&soft, 1));
-  Message out = activations(header, backend_, head_.workspace().x, spec_.hidden, plan_.head.hop);
+  Message out =
+      activations(header, backend_, head_.workspace().x, spec_.hidden, plan_.head.hop_type);
   out.header.destination = next();
   return out;
 }
@@ -103,7 +105,7 @@ Message HeadRole::embed(const Header& header, const std::vector<int32_t>& ids, T
 Message HeadRole::answer(const Message& message, Session& session) {
   const Header& h = message.header;
   if (h.kind != MessageKind::denoise) refuse(h, "only a canvas comes back to the head");
-  check_activations(message, spec_, plan_, plan_.stages.back().hop);
+  check_activations(message, spec_, plan_, plan_.stages.back().hop_type);
   if (session.sent != h.key)
     refuse(h, "step " + std::to_string(h.key.step) + " of canvas " + std::to_string(h.key.canvas) +
                   " is back, but it is not the one on its way");

@@ -1,4 +1,4 @@
-// Runs one pass through a range of layers, a block a layer.
+// Runs one pass through a range of layers, one block for each.
 #include "shard/stage.h"
 
 #include <algorithm>

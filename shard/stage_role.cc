@@ -25,7 +25,7 @@ Ready StageRole::sizes() const {
 }
 
 DType StageRole::hop_before() const {
-  return index_ == 0 ? plan_.head.hop : plan_.stages[index_ - 1].hop;
+  return index_ == 0 ? plan_.head.hop_type : plan_.stages[index_ - 1].hop_type;
 }
 
 Message StageRole::run(const Message& message) {
@@ -40,7 +40,7 @@ Message StageRole::run(const Message& message) {
   if (encode) stage_.kv().advance(h.session, h.rows);
   if (encode && last()) return encode_done(h);
   Message out =
-      activations(h, backend_, stage_.workspace().x, spec_.hidden, plan_.stages[index_].hop);
+      activations(h, backend_, stage_.workspace().x, spec_.hidden, plan_.stages[index_].hop_type);
   out.header.destination = next();
   return out;
 }

@@ -56,9 +56,9 @@ std::unique_ptr<Backend> Worker::new_backend(const Plan& plan, PeerId self) cons
 
 Identity Worker::identity() const {
   Identity identity;
-  identity.self = part_ ? part_->self : kUnassignedPeer;
+  identity.self = loaded_ ? loaded_->self : kUnassignedPeer;
   identity.incarnation = newest_.incarnation;
-  identity.epoch = part_ ? part_->ring.epoch : 0;
+  identity.epoch = loaded_ ? loaded_->ring.epoch : 0;
   identity.hello.software = kSoftware;
   identity.hello.name = options_.name;
   identity.hello.model.spec = spec_digest_;
@@ -100,7 +100,7 @@ Outbox Worker::handle(Time now, Event event) {
 void Worker::message(Time now, Event& event, Outbox& out) {
   const Header& h = event.message.header;
   if (is_data(h.kind) || is_session(h.kind)) {
-    if (part_ && part_->ring == ring_of(h)) queue_.push_back({std::move(event.message), now});
+    if (loaded_ && loaded_->ring == ring_of(h)) queue_.push_back({std::move(event.message), now});
   } else if (event.peer == kCoordinatorPeer) {
     control(event.message, out);
   }
@@ -122,10 +122,10 @@ Outbox Worker::tick(Time) {
 
 void Worker::run(Queued work, Outbox& out) {
   const Time start = now();
-  Message next = part_->role->run(work.message);
+  Message next = loaded_->role->run(work.message);
   const Message& in = work.message;
   Hop hop;
-  hop.peer = part_->self;
+  hop.peer = loaded_->self;
   hop.queue_us = microseconds(start - std::min(start, work.arrived));
   hop.compute_us = microseconds(now() - start);
   hop.payload_bytes = in.payload.bytes;
@@ -138,10 +138,10 @@ void Worker::apply_session(Message message, Outbox& out) {
   const Header& h = message.header;
   if (h.fork_of) throw Fault(FaultKind::refused, "sessions cannot be forked yet", where());
   if (h.kind == MessageKind::open)
-    part_->role->open(h.session);
+    loaded_->role->open(h.session);
   else
-    part_->role->close(h.session);
-  const PeerId next = part_->role->next();
+    loaded_->role->close(h.session);
+  const PeerId next = loaded_->role->next();
   if (next == kHeadPeer) return;  // the last stage
   message.header.destination = next;
   out.messages.push_back(std::move(message));
@@ -167,7 +167,7 @@ void Worker::coordinator_down(const Event& event, Outbox& out) {
   out.finished = options_.exit_on_shutdown;
 }
 
-// Whoever dials knows which ring the link is for; the one dialled may not have heard of it yet.
+// Whoever dials knows which ring the link is for; the one dialed may not have heard of it yet.
 void Worker::peer_up(const Event& event, Outbox& out) {
   const RingId ring = ring_of(event.message.header);
   links_[event.peer] = ring;
@@ -192,11 +192,12 @@ void Worker::check_model(const Hello& hello, const std::string& who) const {
 // A neighbour's link that goes down, or that does not come up, is the end of the ring.
 void Worker::peer_down(const Event& event) {
   const auto link = links_.find(event.peer);
-  const bool dialled = part_ && part_->joining && dials_next() && event.peer == part_->role->next();
-  const bool ours = part_ && link != links_.end() && link->second == part_->ring;
+  const bool dialed =
+      loaded_ && loaded_->joining && dials_next() && event.peer == loaded_->role->next();
+  const bool ours = loaded_ && link != links_.end() && link->second == loaded_->ring;
   if (link != links_.end()) links_.erase(link);
-  if (ours || (dialled && !part_->joined))
-    throw Fault(FaultKind::lost, "lost " + name_of(part_->plan, event.peer) + ": " + event.reason,
+  if (ours || (dialed && !loaded_->joined))
+    throw Fault(FaultKind::lost, "lost " + name_of(loaded_->plan, event.peer) + ": " + event.reason,
                 where());
 }
 
@@ -207,7 +208,7 @@ void Worker::control(const Message& message, Outbox& out) {
     case MessageKind::load:
       return load(message, out);
     case MessageKind::join:
-      if (part_ && part_->ring == ring_of(h)) join(out);
+      if (loaded_ && loaded_->ring == ring_of(h)) join(out);
       return;
     case MessageKind::cancel:
       return cancel(h.session);
@@ -237,56 +238,56 @@ void Worker::load(const Message& message, Outbox& out) {
   const Load& order = *message.load;
   options_.name = name_of(order.plan, order.you);
   check_load(order, *source_, machine_);
-  auto part = std::make_unique<Part>();
-  part->ring = ring;
-  part->plan = order.plan;
-  part->self = order.you;
-  part->backend = new_backend(order.plan, order.you);
-  build(std::move(part), out);
+  auto next = std::make_unique<Loaded>();
+  next->ring = ring;
+  next->plan = order.plan;
+  next->self = order.you;
+  next->backend = new_backend(order.plan, order.you);
+  build(std::move(next), out);
 }
 
 // From here on nothing is left of the old part, whatever happens to the new one.
-void Worker::build(std::unique_ptr<Part> part, Outbox& out) {
+void Worker::build(std::unique_ptr<Loaded> next, Outbox& out) {
   const Time start = now();
-  leave(part->ring, out);
+  leave(next->ring, out);
   out.identity = identity();
-  part->role = make_ring_role(*source_, part->plan, part->self, *part->backend);
-  part->ready = part->role->sizes();
-  part->ready.load_seconds = seconds(now() - start);
-  part_ = std::move(part);
-  const WorkerPlan& me = part_->plan.worker(part_->self);
+  next->role = make_ring_role(*source_, next->plan, next->self, *next->backend);
+  next->ready = next->role->sizes();
+  next->ready.load_seconds = seconds(now() - start);
+  loaded_ = std::move(next);
+  const WorkerPlan& me = loaded_->plan.worker(loaded_->self);
   options_.log("loaded " + me.name +
-               (part_->self == kHeadPeer ? "" : ", layers " + range_text(me.layers)) + ": " +
-               bytes_text(part_->ready.weight_bytes) + " of weights");
+               (loaded_->self == kHeadPeer ? "" : ", layers " + range_text(me.layers)) + ": " +
+               bytes_text(loaded_->ready.weight_bytes) + " of weights");
   out.identity = identity();
-  Message ready = to_coordinator(MessageKind::ready, part_->ring);
-  ready.ready = part_->ready;
+  Message ready = to_coordinator(MessageKind::ready, loaded_->ring);
+  ready.ready = loaded_->ready;
   out.messages.push_back(std::move(ready));
 }
 
 // Every worker of the ring is loaded, so the next one knows who it is when we dial it.
 void Worker::join(Outbox& out) {
-  if (std::exchange(part_->joining, true)) return;
-  const PeerId next = part_->role->next();
-  if (dials_next()) out.connects.push_back({next, part_->plan.worker(next).endpoint});
+  if (std::exchange(loaded_->joining, true)) return;
+  const PeerId next = loaded_->role->next();
+  if (dials_next()) out.connects.push_back({next, loaded_->plan.worker(next).endpoint});
   report_joined(out);
 }
 
 // A link serves both ways: head and a lone stage need one, which the head makes.
 bool Worker::dials_next() const {
-  return part_->self == kHeadPeer || part_->role->next() != kHeadPeer ||
-         part_->plan.stage_count() > 1;
+  return loaded_->self == kHeadPeer || loaded_->role->next() != kHeadPeer ||
+         loaded_->plan.stage_count() > 1;
 }
 
 void Worker::report_joined(Outbox& out) {
-  if (!part_ || !part_->joining || part_->joined) return;
-  const auto link = links_.find(part_->role->next());
+  if (!loaded_ || !loaded_->joining || loaded_->joined) return;
+  const auto link = links_.find(loaded_->role->next());
   if (link == links_.end()) return;
-  if (link->second != part_->ring)
-    throw Fault(FaultKind::refused, name_of(part_->plan, link->first) + " is in another ring",
+  if (link->second != loaded_->ring)
+    throw Fault(FaultKind::refused, name_of(loaded_->plan, link->first) + " is in another ring",
                 Fix{"see whether its endpoint is right"}, where());
-  part_->joined = true;
-  out.messages.push_back(to_coordinator(MessageKind::joined, part_->ring));
+  loaded_->joined = true;
+  out.messages.push_back(to_coordinator(MessageKind::joined, loaded_->ring));
 }
 
 Message Worker::to_coordinator(MessageKind kind, RingId ring) const {
@@ -302,10 +303,10 @@ void Worker::fail(const Fault& fault, const Header& about, Outbox& out) {
   options_.log(std::string("fault: ") + fault.what());
   if (!coordinated_) return;
   const bool of_message = about.incarnation == newest_.incarnation && about.epoch != 0;
-  const RingId ring = of_message ? ring_of(about) : part_ ? part_->ring : newest_;
+  const RingId ring = of_message ? ring_of(about) : loaded_ ? loaded_->ring : newest_;
   Message message = to_coordinator(MessageKind::fault, ring);
   message.header.session = about.session;
-  message.header.attempt = about.attempt;
+  message.header.request = about.request;
   message.fault = FaultReport{fault.kind(), fault.text(),
                               fault.where().empty() ? where() : fault.where(), fault.fix()};
   out.messages.push_back(std::move(message));
@@ -313,14 +314,14 @@ void Worker::fail(const Fault& fault, const Header& about, Outbox& out) {
 
 // Gives up the part, if there is one, and every link but those of the ring that comes next.
 void Worker::leave(RingId next, Outbox& out) {
-  if (part_ && part_->joining) links_.emplace(part_->role->next(), part_->ring);  // dialed
+  if (loaded_ && loaded_->joining) links_.emplace(loaded_->role->next(), loaded_->ring);  // dialed
   std::erase_if(links_, [&](const auto& link) {
     if (link.second == next) return false;
     out.drops.push_back(link.first);
     return true;
   });
   queue_.clear();
-  part_.reset();
+  loaded_.reset();
 }
 
 }  // namespace potluck

@@ -1,5 +1,6 @@
-// Worker: the state machine of one process with one device. It waits for a coordinator, loads the
-// part of a plan that it is told to be, and runs data messages one at a time, in order of arrival.
+// Worker: the state machine of one worker with one device; several may be in one process. It waits
+// for a coordinator, loads the part of a plan that it is told to be, and runs data messages one at
+// a time, in order of arrival.
 //
 // It may be loaded again, by the same coordinator with a newer epoch or by the next one. A machine
 // is seldom large enough for two parts at once, so the old part is given up before the new one is
@@ -27,8 +28,9 @@ struct WorkerOptions {
   int threads = 0;                // 0: what the plan says, else one for each core allowed
   uint64_t memory_bytes = 0;      // 0: what the device has free
   bool exit_on_shutdown = false;  // a local worker ends with its coordinator
-  std::string isa;                // of a fast CPU backend; empty: the best of this machine
-  bool pin = false;               // a CPU backend's threads to a core each
+  // For a CPU backend, which alone reads them (cpu_options.h).
+  std::string isa;   // of fast products; empty: the best of this machine
+  bool pin = false;  // each thread to a core of its own
   std::function<void(const std::string& line)> log = [](const std::string&) {};
 };
 
@@ -49,7 +51,7 @@ class Worker final : public StateMachine {
     Message message;
     Time arrived;
   };
-  struct Part {  // what this worker is in a ring
+  struct Loaded {  // what this worker is in a ring
     RingId ring;
     Plan plan;
     PeerId self = kUnassignedPeer;
@@ -67,7 +69,7 @@ class Worker final : public StateMachine {
   void check_model(const Hello& hello, const std::string& who) const;
   void control(const Message& message, Outbox& out);
   void load(const Message& message, Outbox& out);
-  void build(std::unique_ptr<Part> part, Outbox& out);
+  void build(std::unique_ptr<Loaded> next, Outbox& out);
   void join(Outbox& out);
   bool dials_next() const;
   void report_joined(Outbox& out);
@@ -86,7 +88,7 @@ class Worker final : public StateMachine {
   Machine machine_;
   bool coordinated_ = false;
   RingId newest_;                   // of the Loads that this coordinator has sent
-  std::unique_ptr<Part> part_;      // none: not loaded
+  std::unique_ptr<Loaded> loaded_;  // none: not loaded
   std::map<PeerId, RingId> links_;  // to peers that are up, and the ring that each belongs to
   std::deque<Queued> queue_;
 };

@@ -27,7 +27,7 @@ struct Workspace {
 
 Workspace stage_workspace(const ModelSpec& spec, const Plan& plan, LayerRange layers,
                           Backend& backend);
-// The head has x, normed, projected, dense (E[ids]·s), gate, up and params only.
+// The head has x, normed, projected, dense (E[ids]·embed_scale), gate, up and params only.
 Workspace head_workspace(const ModelSpec& spec, const Plan& plan, Backend& backend);
 uint64_t workspace_bytes(const Workspace& workspace);
 

@@ -1,5 +1,5 @@
 // Message: what travels between the coordinator and the workers: a small header and a raw payload
-// behind it. The schema is protocol.capnp; this is its C++ value.
+// behind it. The schema is transport/wire/protocol.capnp; this is its C++ value.
 #pragma once
 
 #include <cstddef>
@@ -25,10 +25,10 @@ enum class MessageKind : uint16_t {
   // Control: coordinator → worker, and the worker's answers.
   load = 2,   // a plan, and which of its workers you are
   ready = 3,  // loaded; what it took
-  // open, close and truncate go to the head and ride round the ring in order with the data.
+  // These three go to the head and ride round the ring in order with the data.
   open = 4,       // a session (optionally a fork of another)
   close = 5,      // forget a session
-  truncate = 6,   // keep kv_length_before tokens of a session's KV
+  truncate = 6,   // reserved: keep kv_length_before tokens of a session; nobody sends it yet
   cancel = 7,     // drop what is queued for a session
   fault = 8,      // either way; ends what it names
   heartbeat = 9,  // sent and consumed by transports, as goodbye; never seen by state machines
@@ -39,8 +39,8 @@ enum class MessageKind : uint16_t {
   // Data: round the ring.
   encode = 20,       // coordinator → head: ids; head → … → last stage: activations
   encode_done = 21,  // last stage → coordinator
-  denoise = 22,      // coordinator → head: ids; head → stages → head: activations
-  candidates = 23    // head → coordinator
+  denoise = 22,  // coordinator → head: ids; head → stages → head: activations; see Header::source
+  candidates = 23  // head → coordinator
 };
 const char* message_kind_name(MessageKind kind);
 
@@ -79,14 +79,16 @@ struct Hello {
 struct Load {
   Plan plan;
   PeerId you = 0;
-  Fingerprint model;  // the coordinator's (or first loaded worker's) copy: refuse if yours differs
+  Fingerprint model;  // the coordinator's copy: refuse if yours differs
 };
 
 struct Ready {
   uint64_t weight_bytes = 0, kv_bytes = 0, workspace_bytes = 0;
   double load_seconds = 0;
-  std::vector<Digest> contents;  // of the layers it owns in order (the head: one)
-  std::string endpoint;          // where its data link listens
+  // Room in the protocol that no worker fills yet: the digests of its layers in order (the head:
+  // one), and where its data link listens.
+  std::vector<Digest> contents;
+  std::string endpoint;
 };
 
 struct FaultReport {
@@ -105,17 +107,19 @@ struct Header {
   uint16_t protocol = kProtocolVersion;
   uint64_t incarnation = 0;  // of the coordinator: random at its start
   uint32_t epoch = 0;        // of the plan
+  // The head tells a canvas that is new (from the coordinator) from one that comes back (from the
+  // last stage) by the source.
   PeerId source = 0, destination = 0;
   uint64_t session = 0;  // never reused within an incarnation
   StepKey key;           // of a data message
-  uint32_t attempt = 0;  // the coordinator's request that this belongs to
+  uint32_t request = 0;  // the coordinator's number of it; 0: of none
   int32_t kv_length_before = 0;
   int32_t first_position = 0;
   int32_t rows = 0;
   DType dtype = DType::f32;  // of an activation payload
   bool last = false;         // encode: the last chunk of its message
   double temperature = 1.0;
-  uint64_t fork_of = 0;  // open: the session to copy; 0: none
+  uint64_t fork_of = 0;  // open: the session to copy; 0: none. Workers refuse to fork yet
   uint64_t digest = 0;   // of the payload (digest_bytes); 0: none
   std::vector<Hop> hops;
 };

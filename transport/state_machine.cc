@@ -18,7 +18,7 @@ std::optional<Event> send(Message message, Transport& transport) {
     Event down;
     down.kind = Event::Kind::down;
     down.peer = to;
-    down.reason = fault.text();
+    down.reason = fault.what();
     return down;
   }
 }

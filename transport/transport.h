@@ -1,5 +1,5 @@
 // Transport: carries messages between peers of a plan: within a process (inproc.h), over ZeroMQ
-// (zmq.h). make_transport.h chooses one.
+// (zmq.h) or over MPI (mpi.h). make_transport.h chooses one.
 //
 // Peers are ids (plan.h). A link is made by connect() on one side; its first message each way is a
 // Hello, which the transport sends itself (from `self`) and checks for protocol version; it then
@@ -10,9 +10,9 @@
 // peer that has called already reports `up` (again) for its link. After `down` nothing queued for
 // that link is ever delivered, and a new connect() starts afresh.
 //
-// send() never waits for a peer: each link's queue holds what admission allows (kLinkQueueMax, from
-// send() on one side to wait() on the other) and sending past it is a Fault. Bytes are delivered
-// whole and in order per link, or not at all. A payload lies at a multiple of 8.
+// send() never waits for a peer: each link's queue, from send() on one side to wait() on the other,
+// holds kLinkQueueMax messages, and sending past it is a Fault. Messages are delivered whole and in
+// order per link, or not at all. A payload lies at a multiple of 8.
 // One thread owns a Transport's methods; wake() alone may be called from any thread or signal
 // handler.
 #pragma once
@@ -26,7 +26,7 @@
 
 namespace potluck {
 
-inline constexpr int kLinkQueueMax = 1024;  // messages; admission (plan.slots) keeps far below
+inline constexpr int kLinkQueueMax = 1024;        // far more than a request's plan.slots
 inline constexpr double kHeartbeatSeconds = 0.5;  // sent by the I/O thread, not the compute thread
 inline constexpr double kSilenceSeconds = 2.0;    // a link silent for so long is down
 inline constexpr double kConnectSeconds = 10.0;   // a connect() that has no Hello by then is down
@@ -59,8 +59,8 @@ class Transport {
   virtual void drop(PeerId peer) = 0;
   // The next event, or nothing at the deadline.
   virtual std::optional<Event> wait(Time deadline) = 0;
-  // Makes wait() return with `woken`. It is for owners that take orders from other threads, as a
-  // server will; a loop that ticks (state_machine.h) looks for itself.
+  // Makes wait() return with `woken`. It is for owners that take orders from other threads, as
+  // WorkerThreads is told to stop, and as a server will be given requests.
   virtual void wake() = 0;
 };
 

@@ -1,5 +1,6 @@
-// Ring: a loaded ring and the pipeline over it, kept for many requests. Its workers are threads of
-// this process, processes of this machine, or others that listen at the plan's endpoints.
+// Ring: a loaded ring and the pipeline over it, for one request after another. (Pipeline itself
+// takes several at once, on one thread.) Its workers are threads of this process, processes of this
+// machine, or others that listen at the plan's endpoints.
 #pragma once
 
 #include <functional>
@@ -27,8 +28,9 @@ class Ring final {
   Ring(std::shared_ptr<const ModelSource> source, Plan plan, RingSetup setup);
   ~Ring();  // ends the local workers
 
-  // One request, waited for. events.finished and events.failed are taken. Throws the request's
-  // Fault; Fault{canceled} after an interrupt (interrupt.h), with the ring still loaded.
+  // Asks one request and waits for its result. events.finished and events.failed are not called,
+  // for the result is returned and the request's Fault thrown; after an interrupt (interrupt.h)
+  // that is Fault{canceled}, with the ring still loaded.
   RequestResult ask(Request request, RequestEvents events = {});
   void close_session(uint64_t session) { pipeline_->close_session(session); }
 

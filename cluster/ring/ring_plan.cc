@@ -11,8 +11,8 @@ namespace potluck {
 void set_stream(Plan& plan, bool f32) {
   plan.stream = f32 ? DType::f32 : DType::bf16;
   plan.kv = f32 ? DType::f32 : DType::f16;
-  plan.head.hop = plan.stream;
-  for (WorkerPlan& stage : plan.stages) stage.hop = plan.stream;
+  plan.head.hop_type = plan.stream;
+  for (WorkerPlan& stage : plan.stages) stage.hop_type = plan.stream;
 }
 
 Plan make_plan(const ModelSource& source, const RingOptions& options) {

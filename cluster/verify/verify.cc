@@ -8,9 +8,9 @@
 #include <nlohmann/json.hpp>
 
 #include "backends/make_backend.h"
-#include "cluster/ring/local_stages.h"
 #include "cluster/ring/remote_stages.h"
 #include "cluster/ring/ring_plan.h"
+#include "cluster/ring/stages_beside.h"
 #include "cluster/verify/tensor_file.h"
 #include "shard/head.h"
 #include "topology/base/fault.h"
@@ -56,10 +56,10 @@ Plan plan_of(const ModelSpec& spec, const VerifyOptions& options, int longest) {
 }
 
 bool is_lossy(const Plan& plan) {
-  const bool all_f32 = plan.stream == DType::f32 && plan.kv == DType::f32 &&
-                       plan.head.hop == DType::f32 &&
-                       std::all_of(plan.stages.begin(), plan.stages.end(),
-                                   [](const WorkerPlan& stage) { return stage.hop == DType::f32; });
+  const bool all_f32 =
+      plan.stream == DType::f32 && plan.kv == DType::f32 && plan.head.hop_type == DType::f32 &&
+      std::all_of(plan.stages.begin(), plan.stages.end(),
+                  [](const WorkerPlan& stage) { return stage.hop_type == DType::f32; });
   return !all_f32 || plan.precision == Precision::fast;
 }
 
@@ -74,7 +74,7 @@ class Replay {
         trace_(std::move(trace)),
         tensors_(tensors),
         plan_(plan_of(spec_, options, longest_encode())),
-        backend_(make_backend({.device = options.backend,
+        backend_(make_backend({.device = options.device,
                                .precision = options.precision,
                                .cpu = {.threads = options.threads, .isa = options.isa}})),
         head_(*source, plan_, *backend_) {
@@ -117,10 +117,11 @@ class Replay {
 
   void through_links(const Segment& segment) {
     const Tensor x = head_.workspace().x;
-    std::vector<std::byte> wire(row_bytes(plan_.head.hop, spec_.hidden) * segment.rows);
-    backend_->pack(x, plan_.head.hop, segment.rows, spec_.hidden, wire.data());
+    std::vector<std::byte> wire(row_bytes(plan_.head.hop_type, spec_.hidden) * segment.rows);
+    backend_->pack(x, plan_.head.hop_type, segment.rows, spec_.hidden, wire.data());
     backend_->wait();
-    const Message back = remote_->through(segment, plan_.head.hop, own_payload(std::move(wire)));
+    const Message back =
+        remote_->through(segment, plan_.head.hop_type, own_payload(std::move(wire)));
     if (segment.mode == Mode::encode) return;
     backend_->unpack(back.payload.data, back.header.dtype, segment.rows, spec_.hidden, x);
     backend_->wait();

@@ -20,7 +20,7 @@ struct VerifyOptions {
   std::optional<bool> f32;  // stream and KV; none: as the plan says, or f32 without a plan
   bool free = false;        // each step follows our previous one, not the recorded one
   int chunk = 0;            // rows of an encode pass; 0: each op in one pass
-  std::string backend = "cpu";
+  std::string device = "cpu";
   int threads = 0;
   Precision precision = Precision::exact;
   std::string isa;  // of fast products; empty: the best here

@@ -73,8 +73,7 @@ std::optional<HostSetup> hosts_of(const Flags& flags, const std::string& program
 
 int run_released(const Flags& flags, const ModelPlaces& places) {
   const auto source = open_model(flags.model, places);
-  const nlohmann::json report =
-      verify_released(*source, flags.verify.backend, flags.verify.threads);
+  const nlohmann::json report = verify_released(*source, flags.verify.device, flags.verify.threads);
   std::puts(report.dump(flags.json ? -1 : 2).c_str());
   return report.at("passed").get<bool>() ? 0 : 1;
 }
@@ -144,7 +143,8 @@ void add_verify(CommandLine& line) {
                "N", 1, kMostInt);
   sub->add_flag("--free", flags->verify.free,
                 "let each step follow our own previous one, not the recorded one");
-  sub->add_option("--backend", flags->verify.backend, "the device that computes: cpu");
+  sub->add_option("--device,--backend", flags->verify.device, "the device that computes: cpu")
+      ->capture_default_str();
   one_of(
       sub->add_option("--precision", flags->precision, "matrix products: exact (default) or fast"),
       {"exact", "fast"});

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "backends/make_backend.h"
-#include "cluster/ring/local_stages.h"
+#include "cluster/ring/stages_beside.h"
 #include "shard/head.h"
 #include "topology/base/fault.h"
 
@@ -90,11 +90,11 @@ std::vector<float> our_logits(const ModelSource& source, Backend& backend) {
 
 }  // namespace
 
-nlohmann::json verify_released(const ModelSource& source, const std::string& backend, int threads) {
+nlohmann::json verify_released(const ModelSource& source, const std::string& device, int threads) {
   check_shape(source.spec());
-  const std::unique_ptr<Backend> device =
-      make_backend({.device = backend, .cpu = {.threads = threads}});
-  const std::vector<float> ours = our_logits(source, *device);
+  const std::unique_ptr<Backend> backend =
+      make_backend({.device = device, .cpu = {.threads = threads}});
+  const std::vector<float> ours = our_logits(source, *backend);
   double sum = 0, worst = -1;
   int at = 0;
   for (int i = 0; i < kRows * kIds; ++i) {

@@ -15,6 +15,6 @@ namespace potluck {
 // The published figures are bf16 of one accelerator: another differs by up to about 1 between −10
 // and 10, and quantised weights by more; so the mean decides (kMeanAbsMax). Throws Fault{input} for
 // a model that is not the released one.
-nlohmann::json verify_released(const ModelSource& source, const std::string& backend, int threads);
+nlohmann::json verify_released(const ModelSource& source, const std::string& device, int threads);
 
 }  // namespace potluck

@@ -270,7 +270,7 @@ TEST_F(PipelineTest, ASessionIsAskedOneThingAtATime) {
   EXPECT_TRUE(taken(MessageKind::encode).empty());
   give(1, candidates(step));
   tick();
-  EXPECT_EQ(taken(MessageKind::encode).at(0).header.attempt, second);
+  EXPECT_EQ(taken(MessageKind::encode).at(0).header.request, second);
 }
 
 TEST_F(PipelineTest, StaleRepliesAreIgnored) {
@@ -281,7 +281,7 @@ TEST_F(PipelineTest, StaleRepliesAreIgnored) {
           other_request = candidates(step), other_step = candidates(step);
   other_epoch.header.epoch = 2;
   other_coordinator.header.incarnation = 8;
-  other_request.header.attempt = 99;
+  other_request.header.request = 99;
   other_step.header.key.step = 1;
   for (const Message& stale : {other_epoch, other_coordinator, other_request, other_step})
     give(1, stale);

@@ -49,11 +49,11 @@ class WorkerTest : public testing::Test {
     plan.epoch = epoch;
     plan.ctx_size = 64;
     plan.chunk = 4;
-    plan.stream = plan.kv = plan.head.hop = DType::f32;
+    plan.stream = plan.kv = plan.head.hop_type = DType::f32;
     plan.head.endpoint = "test://head";
     for (int i = 0; i < stages; ++i) {
       plan.stages[static_cast<size_t>(i)].endpoint = "test://" + std::to_string(i);
-      plan.stages[static_cast<size_t>(i)].hop = DType::f32;
+      plan.stages[static_cast<size_t>(i)].hop_type = DType::f32;
     }
     return plan;
   }
@@ -118,7 +118,7 @@ class WorkerTest : public testing::Test {
   Message with_payload(MessageKind kind, uint32_t epoch, int rows, size_t bytes) const {
     Message m = message(kind, epoch);
     m.header.session = 1;
-    m.header.attempt = 9;
+    m.header.request = 9;
     m.header.rows = rows;
     m.payload = own_payload(std::vector<std::byte>(bytes));
     return m;
@@ -313,7 +313,7 @@ TEST_F(WorkerTest, TheHeadRefusesWhatDoesNotFit) {
     damage(m);
     const Outbox out = give(from, m);
     const Message* fault = find(out, MessageKind::fault);
-    return fault && fault->header.session == m.header.session && fault->header.attempt == 9 &&
+    return fault && fault->header.session == m.header.session && fault->header.request == 9 &&
            fault->fault->kind == FaultKind::refused;
   };
   const auto nothing = [](Message&) {};

@@ -10,7 +10,7 @@ namespace potluck {
 
 struct ModelPlaces {
   std::string hub;    // the Hugging Face cache's `hub` folder
-  std::string demos;  // the folder of the embedded demo models
+  std::string demos;  // the folder of the demo models that come with potluck
 };
 
 // locator: a .gguf file (any part of a split one), a safetensors folder,

@@ -1,4 +1,5 @@
-// The only home of formulas for sizes.
+// Sizes of what a plan needs; what each kind of device adds is in needs.h. No formula for a size
+// is anywhere else.
 #pragma once
 
 #include <cstdint>

@@ -32,20 +32,20 @@ inline constexpr int kMaxStages = 256;
 inline constexpr int kThreadsMax = 1024;      // of a worker
 inline constexpr int kContextDefault = 8192;  // where the model allows it
 
-// One worker process: the head or a stage.
+// One worker, the head or a stage. Several may share a process, each with its own thread.
 struct WorkerPlan {
   std::string name;      // "head", "stage 0", or the user's: "old-1080"
   std::string endpoint;  // where it listens: "tcp://10.0.0.3:7000", "ipc:///…", "inproc://…"
-  std::string device = "cpu";  // "cpu", "cuda:0", "hip:0"
-  LayerRange layers;           // empty for the head
-  int threads = 0;             // 0: the worker's own choice
-  uint64_t memory_bytes = 0;   // 0: what the device has
-  DType hop = DType::bf16;     // what this worker sends on: the stream's dtype, or q8_0 (lossy)
-  bool local = false;          // "start: here": the coordinator starts it itself, on its machine
+  std::string device = "cpu";    // "cpu", "cuda:0", "hip:0"
+  LayerRange layers;             // empty for the head
+  int threads = 0;               // 0: the worker's own choice
+  uint64_t memory_bytes = 0;     // 0: what the device has
+  DType hop_type = DType::bf16;  // of rows that it sends on: the stream's, or q8_0 (lossy)
+  bool local = false;            // "start: here": the coordinator starts it itself, on its machine
 };
 
 struct Plan {
-  uint32_t epoch = 1;  // generation: a message of an older one is refused
+  uint32_t epoch = 1;  // the number of the load; messages of an older one are dropped
   WorkerPlan head;
   std::vector<WorkerPlan> stages;  // in ring order; their ranges cover [0, layers) exactly
   DType stream = DType::bf16;      // residual stream, rounded at the end of every layer
@@ -55,7 +55,7 @@ struct Plan {
   int ctx_size = 8192;  // tokens a session may hold, prompt and answers, the canvas included
   int sessions = 1;     // KV is reserved for so many
   int chunk = 256;      // rows of one encode message at most
-  int slots = 4;        // messages in flight at most (steps and encode chunks)
+  int slots = 4;        // unanswered messages of one request at most
 
   int stage_count() const { return stages.size(); }
   const WorkerPlan& worker(PeerId peer) const;  // head or a stage; CHECKs

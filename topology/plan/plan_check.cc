@@ -58,9 +58,9 @@ void check_worker(const WorkerPlan& worker, DType stream, std::set<std::string>&
                 "worker \"" + worker.name + "\" has endpoint " + worker.endpoint +
                     ", which another has too",
                 Fix{"give each worker an endpoint of its own"});
-  if (worker.hop != stream && worker.hop != DType::q8_0)
+  if (worker.hop_type != stream && worker.hop_type != DType::q8_0)
     throw Fault(FaultKind::input,
-                "worker \"" + worker.name + "\" has hop " + dtype_name(worker.hop),
+                "worker \"" + worker.name + "\" has hop " + dtype_name(worker.hop_type),
                 Fix{std::string("it can be the stream's ") + dtype_name(stream) + ", or int8"});
   if (!is_device(worker.device))
     throw Fault(FaultKind::input,

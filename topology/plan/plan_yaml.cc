@@ -183,7 +183,7 @@ WorkerPlan read_worker(const Fields& fields, const std::string& default_name, DT
   worker.device = fields.word_or("device", worker.device);
   worker.threads = fields.integer_or("threads", worker.threads);
   worker.memory_bytes = read_memory(fields);
-  worker.hop = fields.dtype_or("hop", stream, {stream, DType::q8_0});
+  worker.hop_type = fields.dtype_or("hop", stream, {stream, DType::q8_0});
   return worker;
 }
 
@@ -250,7 +250,7 @@ void emit_worker(YAML::Emitter& out, const WorkerPlan& worker, DType stream, boo
   field("device", worker.device);
   if (worker.threads) field("threads", worker.threads);
   if (worker.memory_bytes) field("memory", exact_bytes_text(worker.memory_bytes));
-  if (worker.hop != stream) field("hop", people_name(worker.hop));
+  if (worker.hop_type != stream) field("hop", people_name(worker.hop_type));
   if (stage)
     field("layers", std::to_string(worker.layers.begin) + ":" + std::to_string(worker.layers.end));
   out << YAML::EndMap;

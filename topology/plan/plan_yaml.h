@@ -3,7 +3,7 @@
 //   version: 1
 //   stream: bf16                      # or f32
 //   kv: f16                           # or bf16, f32
-//   precision: exact                  # or fast: products in lower precision
+//   precision: fast                   # or exact: products as in the reference, slower
 //   context: 8192
 //   sessions: 1
 //   chunk: 256
@@ -27,7 +27,7 @@
 // version, head, stages and each stage's layers must be there; everything else has Plan's default,
 // and names default to "head" and "stage K". A worker that is not started here needs an endpoint;
 // one that is listens without it on a free port, of the address that the others reach us at. Each
-// worker is dialled by the one before it in the ring (head, stages, head again): a loopback
+// worker is dialed by the one before it in the ring (head, stages, head again): a loopback
 // listener behind a worker on another machine is therefore refused.
 #pragma once
 

@@ -61,7 +61,7 @@ class Links final {
   void drop(Time now, const std::shared_ptr<LinkEnd>& end);
   // The owner has taken so much that the peer must hear of it before the next heartbeat.
   void tell_taken(Time now, const std::shared_ptr<LinkEnd>& end);
-  // Says goodbye on every link; stopped: all have answered, or kFlushSeconds have passed.
+  // Says goodbye on every link. It has stopped when all have answered or kFlushSeconds are over.
   void stop(Time now);
   bool stopped(Time now) const;
 

@@ -1,5 +1,5 @@
 // Envelope: what goes ahead of each message between two ranks. MPI has no connections, so it names
-// the one that the message belongs to, by who dialed it and his number for it.
+// the one that the message belongs to, by who dialed it and the dialer's number for it.
 #pragma once
 
 #include <cstddef>

@@ -97,7 +97,7 @@ WorkerPlan read(wire::WorkerPlan::Reader in) {
   worker.layers.begin = within("plan.layerBegin", in.getLayerBegin(), 0, kLayersMax);
   worker.layers.end = within("plan.layerEnd", in.getLayerEnd(), 0, kLayersMax);
   worker.threads = within("plan.threads", in.getThreads(), 0, kThreadsMax);
-  worker.hop = dtype("plan.hop", in.getHop());
+  worker.hop_type = dtype("plan.hop", in.getHop());
   worker.memory_bytes = in.getMemoryBytes();
   return worker;
 }
@@ -173,7 +173,7 @@ Header read_header(wire::Message::Reader in) {
   h.key.answer = in.getAnswer();
   h.key.canvas = in.getCanvas();
   h.key.step = in.getStep();
-  h.attempt = in.getAttempt();
+  h.request = in.getRequest();
   h.kv_length_before = position("kvLengthBefore", in.getKvLengthBefore());
   h.first_position = position("firstPosition", in.getFirstPosition());
   h.rows = position("rows", in.getRows());

@@ -39,7 +39,7 @@ void put(wire::WorkerPlan::Builder out, const WorkerPlan& worker) {
   out.setLayerBegin(worker.layers.begin);
   out.setLayerEnd(worker.layers.end);
   out.setThreads(worker.threads);
-  out.setHop(static_cast<uint8_t>(worker.hop));
+  out.setHop(static_cast<uint8_t>(worker.hop_type));
   out.setMemoryBytes(worker.memory_bytes);
 }
 
@@ -106,7 +106,7 @@ void put_numbers(wire::Message::Builder out, const Header& h) {
   out.setAnswer(h.key.answer);
   out.setCanvas(h.key.canvas);
   out.setStep(h.key.step);
-  out.setAttempt(h.attempt);
+  out.setRequest(h.request);
   out.setKvLengthBefore(h.kv_length_before);
   out.setFirstPosition(h.first_position);
   out.setRows(h.rows);

@@ -32,6 +32,7 @@ struct Message {
   #   control  2 load (load) · 3 ready (ready) · 4 open · 5 close · 6 truncate · 7 cancel
   #            8 fault (fault) · 10 shutdown · 12 join · 13 joined
   #   data     20 encode · 21 encode_done · 22 denoise · 23 candidates
+  # Nobody sends truncate yet. A denoise from the coordinator holds ids, another activations.
 
   source @2 :UInt16;
   destination @3 :UInt16;
@@ -49,7 +50,8 @@ struct Message {
   answer @7 :UInt32;
   canvas @8 :UInt32;
   step @9 :UInt32;
-  attempt @10 :UInt32;
+  request @10 :UInt32;
+  # The coordinator's number of the request; 0 for none.
   kvLengthBefore @11 :Int32;
   # Tokens that the session's KV must hold before this runs: a stage at another length refuses.
   firstPosition @12 :Int32;
@@ -64,7 +66,7 @@ struct Message {
   seed @17 :UInt64;
   # denoise: the step's temperature and the request's noise key.
   forkOf @18 :UInt64;
-  # open: the session to copy; 0 none.
+  # open: the session to copy; 0 none. Workers refuse to fork yet.
 
   payloadBytes @19 :UInt64;
   # Exactly the bytes of frame 2.
@@ -159,8 +161,9 @@ struct Ready {
   workspaceBytes @2 :UInt64;
   loadSeconds @3 :Float64;
   contents @4 :List(UInt64);
-  # Digests of the layers it owns in order; of the head: one.
+  # Digests of the layers it owns in order; of the head: one. Empty in version 1.
   endpoint @5 :Text;
+  # Where its data link listens. Empty in version 1.
 }
 
 struct FaultReport {

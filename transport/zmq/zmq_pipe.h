@@ -1,5 +1,5 @@
-// ZmqPipe: connections over ZeroMQ. Each dial has a socket of its own; everybody who calls comes by
-// the listening socket, which knows him by a route.
+// ZmqPipe: connections over ZeroMQ. Each dial has a socket of its own; all callers come by the
+// listening socket, which knows each of them by a route.
 #pragma once
 
 #include <future>

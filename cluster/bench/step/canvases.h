@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "backends/profiled/profiled_backend.h"
-#include "cluster/ring/local_stages.h"
+#include "cluster/ring/stages_beside.h"
 #include "coordinator/sampler.h"
 #include "shard/head.h"
 

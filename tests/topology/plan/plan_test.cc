@@ -91,7 +91,7 @@ TEST_F(PlanTest, WhatAWorkerCannotBeIsNamed) {
                   "\"; it can be cpu, cuda:N or hip:N");
   EXPECT_EQ(with([](WorkerPlan& w) { w.threads = -1; }),
             "the threads of worker \"stage 1\" is -1; it must be 0 to 1024");
-  EXPECT_EQ(with([](WorkerPlan& w) { w.hop = DType::f32; }),
+  EXPECT_EQ(with([](WorkerPlan& w) { w.hop_type = DType::f32; }),
             "worker \"stage 1\" has hop f32; it can be the stream's bf16, or int8");
   const std::string last = with([](WorkerPlan& w) { w.layers = {5, -2147483647 - 1}; });
   EXPECT_NE(last.find("has layers 5:-2147483648"), std::string::npos) << last;

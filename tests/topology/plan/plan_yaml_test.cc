@@ -79,11 +79,11 @@ TEST(PlanYaml, EveryFieldArrives) {
   EXPECT_EQ(plan.head.device, "cuda:1");
   EXPECT_EQ(plan.head.threads, 4);
   EXPECT_EQ(plan.head.memory_bytes, 6ull << 30);
-  EXPECT_EQ(plan.head.hop, DType::q8_0);
+  EXPECT_EQ(plan.head.hop_type, DType::q8_0);
   EXPECT_FALSE(plan.head.local);
   ASSERT_EQ(plan.stage_count(), 2);
   EXPECT_EQ(plan.stages[0].layers, (LayerRange{0, 10}));
-  EXPECT_EQ(plan.stages[0].hop, DType::f32);  // the stream's
+  EXPECT_EQ(plan.stages[0].hop_type, DType::f32);  // the stream's
   EXPECT_EQ(plan.stages[1].name, "beside: me");
   EXPECT_TRUE(plan.stages[1].local);
   EXPECT_EQ(plan.stages[1].memory_bytes, 500'000'000u);
@@ -97,7 +97,7 @@ TEST(PlanYaml, WhatIsLeftOutHasThePlansDefault) {
   EXPECT_EQ(plan.head.name, "head");
   EXPECT_EQ(plan.stages[1].name, "stage 1");
   EXPECT_EQ(plan.stages[0].device, "cpu");
-  EXPECT_EQ(plan.stages[0].hop, plan.stream);
+  EXPECT_EQ(plan.stages[0].hop_type, plan.stream);
   EXPECT_TRUE(plan.stages[0].local && plan.stages[0].endpoint.empty());
 }
 
@@ -210,7 +210,7 @@ TEST(PlanYaml, BombsAndAbsurdNestingEndAtTheirLimits) {
   std::remove(path.c_str());
 }
 
-// Each worker is dialled by the one before it in the ring, and the head by the last stage.
+// Each worker is dialed by the one before it in the ring, and the head by the last stage.
 TEST(PlanYaml, NobodyIsAskedToDialAnotherMachinesLoopback) {
   const std::string behind = replaced(kWhole, "tcp://10.0.0.2:7001", "tcp://127.0.0.1:7001");
   EXPECT_NE(refusal(behind).find("plan.yaml:21: \"beside: me\" listens on tcp://127.0.0.1:7001, "

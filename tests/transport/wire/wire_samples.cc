@@ -56,7 +56,7 @@ Message sample_message(MessageKind kind) {
   h.destination = stage_peer(2);
   h.session = 0x0123456789ABCDEF;
   h.key = {42, 1, 2, 3};
-  h.attempt = 4;
+  h.request = 4;
   h.kv_length_before = 500;
   h.first_position = 600;
   h.rows = 256;

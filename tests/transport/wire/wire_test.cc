@@ -65,7 +65,7 @@ void expect_same(const WorkerPlan& a, const WorkerPlan& b) {
   EXPECT_EQ(a.layers, b.layers);
   EXPECT_EQ(a.threads, b.threads);
   EXPECT_EQ(a.memory_bytes, b.memory_bytes);
-  EXPECT_EQ(a.hop, b.hop);
+  EXPECT_EQ(a.hop_type, b.hop_type);
 }
 
 TEST(Wire, CarriesEveryNumberOfEveryKind) {
@@ -80,7 +80,7 @@ TEST(Wire, CarriesEveryNumberOfEveryKind) {
     EXPECT_EQ(h.destination, sent.destination);
     EXPECT_EQ(h.session, sent.session);
     EXPECT_EQ(h.key, sent.key);
-    EXPECT_EQ(h.attempt, sent.attempt);
+    EXPECT_EQ(h.request, sent.request);
     EXPECT_EQ(h.kv_length_before, sent.kv_length_before);
     EXPECT_EQ(h.first_position, sent.first_position);
     EXPECT_EQ(h.rows, sent.rows);

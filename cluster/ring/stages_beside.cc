@@ -1,5 +1,5 @@
 // Passes activations through all stages of a plan, one after another, on one backend.
-#include "cluster/ring/local_stages.h"
+#include "cluster/ring/stages_beside.h"
 
 namespace potluck {
 namespace {
@@ -45,7 +45,7 @@ void StagesBeside::through(std::span<const Segment> segments, Tensor x,
   const int rows = segments.back().row_begin + segments.back().rows;
   const bool encode = segments.front().mode == Mode::encode;
   Tensor from = x;
-  DType type = plan_.head.hop;
+  DType type = plan_.head.hop_type;
   for (size_t i = 0; i < stages_.size(); ++i) {
     Stage& stage = *stages_[i];
     std::vector<Segment> own(segments.begin(), segments.end());
@@ -55,7 +55,7 @@ void StagesBeside::through(std::span<const Segment> segments, Tensor x,
     if (encode)
       for (size_t s = 0; s < own.size(); ++s) stage.kv().advance(session_of(s), own[s].rows);
     from = stage.workspace().x;
-    type = plan_.stages[i].hop;
+    type = plan_.stages[i].hop_type;
   }
   if (!encode) hop(from, x, rows, type);
 }
