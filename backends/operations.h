@@ -68,7 +68,7 @@ struct Experts {
   Tensor out;  // [rows, H]
 };
 
-// h, [rows, n], or with a norm's weight [n] rms(h) ⊙ norm; h may be empty: nothing is added.
+// A branch h [rows, n]; with a norm's weight [n], rms(h) ⊙ norm. An empty h adds nothing.
 struct Branch {
   Tensor h, norm;
 };

@@ -22,7 +22,8 @@ struct ChatOptions {
 
 // Throws Fault{input} when the vocabulary lacks a special token that the format needs, naming it.
 void check_chat_tokens(const Tokenizer& tokenizer, const ChatOptions& options);
-// The whole prompt, BOS included, generation prompt last. Checks the tokens.
+// The whole prompt, BOS included, generation prompt last. Checks the tokens. Tests hold the parts
+// below to it.
 std::vector<int32_t> chat_prompt(const Tokenizer& tokenizer, const std::vector<ChatTurn>& turns,
                                  const ChatOptions& options);
 // The same in parts, for a chat that goes on (conversation.h). The opening is BOS and the system
@@ -33,7 +34,7 @@ std::vector<int32_t> chat_opening(const Tokenizer& tokenizer, const std::string&
 std::vector<int32_t> chat_question(const Tokenizer& tokenizer, const std::string& text,
                                    const ChatOptions& options);
 std::vector<int32_t> chat_turn_end(const Tokenizer& tokenizer);
-// chat_prompt as text, specials spelled out (for -v and tests).
+// chat_prompt as text, specials spelled out (for tests).
 std::string chat_text(const std::vector<ChatTurn>& turns, const ChatOptions& options);
 // BOS + text, nothing else (`--raw`).
 std::vector<int32_t> raw_prompt(const Tokenizer& tokenizer, const std::string& text,

@@ -29,7 +29,8 @@ class Conversation final {
   void take_back();
   // Forgets all rounds.
   void clear() { rounds_.clear(); }
-  // Forgets the oldest rounds, never the last one, until ids() has at most `most` tokens; how many.
+  // Forgets the oldest rounds, never the last one, until ids() has at most `most` tokens. Returns
+  // how many rounds it forgot.
   int forget_oldest(size_t most);
 
   int rounds() const { return rounds_.size(); }

@@ -32,7 +32,7 @@ struct Tokenizer::Tables {
   std::unordered_map<uint64_t, Merge> merges;
   std::array<int32_t, 256> byte_ids{};
   std::unordered_map<int32_t, uint8_t> bytes_of_id;
-  // By first byte, so that plain text costs one look a byte; longest text first.
+  // By first byte, so that plain text costs one look for each byte; longest text first.
   std::array<std::vector<int32_t>, 256> specials;
   int32_t unknown = -1;
 

@@ -38,7 +38,6 @@ class Tokenizer final {
   std::vector<int32_t> stop_ids(const std::vector<int32_t>& listed) const;
 
  private:
-  // (private parts are the implementer's)
   struct Tables;
   std::shared_ptr<const Tables> tables_;
 };

@@ -24,7 +24,7 @@ constexpr char kWide[] =
     "synthetic:released?layers=2&full_every=2&experts=8&vocab=1024&context=4096&type=";
 constexpr char kNano[] = "synthetic:nano?layers=3&type=";
 
-constexpr double kFactorsToo = 1.12;  // AMX keeps a float a row, beside 34 bytes or more
+constexpr double kFactorsToo = 1.12;  // AMX keeps one float for each row, beside 34 bytes or more
 constexpr double kMost = 1.5;         // of what one instruction set takes: the widest packs f32
 
 class Reserved : public cpu::IsaTest {

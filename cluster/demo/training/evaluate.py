@@ -1,6 +1,6 @@
 """Solves fresh test-side puzzles with the product's sampler and counts: python evaluate.py runs/six --puzzles 1000
 
-One attempt a puzzle, no solver, retry or clamping near the model. Solved means: the whole grid is valid, every given
+One attempt for each puzzle, no solver, retry or clamping near the model. Solved means: the whole grid is valid, every given
 is kept, and after it come the end token and nothing but pads. `--control` runs one of three sanity checks instead:
 one-step, no-self-conditioning, shuffled-weights.
 """

@@ -215,7 +215,7 @@ class EncoderScalar(nn.Module):
 
 
 class Encoder(nn.Module):
-    """All that the encoder does not share with the decoder: a scalar a layer."""
+    """All that the encoder does not share with the decoder: one scalar for each layer."""
 
     def __init__(self, shape):
         super().__init__()

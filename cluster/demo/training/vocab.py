@@ -1,4 +1,4 @@
-"""The demo's tokenizer: 320 tokens of Gemma 4's kind, one token a character of a puzzle."""
+"""The demo's tokenizer: 320 tokens of Gemma 4's kind, one for each character of a puzzle."""
 
 import json
 

@@ -33,7 +33,7 @@ struct Slices {
 struct Scratch {
   PackedRows x[kSlicesMax];  // by slices: [rows]
   float* ones;               // [kRows]
-  std::byte* panels;         // two slices of a panel a thread
+  std::byte* panels;         // two slices of a panel for each thread
   size_t panel_bytes;
 };
 

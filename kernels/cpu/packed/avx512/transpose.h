@@ -1,6 +1,6 @@
-// Transposes 16 rows of 16 or 32 bytes to 4 or 8 vectors of 16 dwords, a row a lane: so weights (4
-// int8 or 2 bf16 a dword) come to lie beside one another for VPDPBUSD and VDPBF16PS. It takes 16
-// loads and 8 shuffles for each 16 bytes.
+// Transposes 16 rows of 16 or 32 bytes to 4 or 8 vectors of 16 dwords, one row in each lane: so
+// weights (4 int8 or 2 bf16 a dword) come to lie beside one another for VPDPBUSD and VDPBF16PS. It
+// takes 16 loads and 8 shuffles for each 16 bytes.
 #pragma once
 
 #include <immintrin.h>
