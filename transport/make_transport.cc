@@ -27,8 +27,7 @@ const std::vector<TransportChoice>& transport_choices() {
   static const std::vector<TransportChoice> kinds = {
       {"zmq", "between processes and machines", true, make_zmq},
       {"inproc", "within one process", false, make_inproc},
-      {"mpi", "between the ranks that mpirun starts: a coordinator, a head and the stages", true,
-       make_mpi}};
+      {"mpi", "between ranks that mpirun starts", true, make_mpi}};
   return kinds;
 }
 
