@@ -30,9 +30,9 @@
 #include <string>
 
 #include "backends/operations.h"
-#include "backends/segment.h"
 #include "backends/tensor.h"
 #include "topology/base/dtype.h"
+#include "topology/base/segment.h"
 #include "topology/model/model_spec.h"
 
 namespace potluck {

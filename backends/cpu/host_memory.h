@@ -4,8 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "backends/segment.h"
 #include "backends/tensor.h"
+#include "topology/base/segment.h"
 
 namespace potluck {
 

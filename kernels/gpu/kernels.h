@@ -1,0 +1,45 @@
+// Every kernel, with its operands and the threads of its blocks: the one list that compilers,
+// backend and emulator share. A kernel takes its operands as one struct.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/gpu/rms_norm.h"
+
+namespace potluck::gpu {
+
+// X(kernel, Operands, threads)
+#define POTLUCK_GPU_KERNELS(X) X(rms_norm, RmsNorm, 256)
+
+enum class Kernel : int32_t {
+#define X(kernel, Operands, threads) kernel,
+  POTLUCK_GPU_KERNELS(X)
+#undef X
+};
+
+struct KernelFacts {
+  const char* name;
+  int threads;  // of a block
+  int32_t operand_bytes;
+};
+
+inline constexpr KernelFacts kKernels[] = {
+#define X(kernel, Operands, threads) {#kernel, threads, sizeof(Operands)},
+    POTLUCK_GPU_KERNELS(X)
+#undef X
+};
+
+// The kernel that takes these operands: kKernelOf<RmsNorm> is Kernel::rms_norm.
+template <typename Operands>
+struct KernelOf;
+#define X(kernel, Operands, threads)                 \
+  template <>                                        \
+  struct KernelOf<Operands> {                        \
+    static constexpr Kernel kValue = Kernel::kernel; \
+  };
+POTLUCK_GPU_KERNELS(X)
+#undef X
+template <typename Operands>
+inline constexpr Kernel kKernelOf = KernelOf<Operands>::kValue;
+
+}  // namespace potluck::gpu

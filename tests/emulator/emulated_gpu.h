@@ -1,0 +1,97 @@
+// The emulator's side of kernels/gpu/gpu.h: what a kernel calls when g++ compiles it for the CPU.
+// GPU_WAVE is 32 or 64; kernels are compiled once for each, under names of their own.
+#pragma once
+
+#include <bit>
+#include <cmath>
+#include <cstdint>
+
+#include "tests/emulator/warp.h"
+#include "topology/base/dtype.h"
+
+#define GPU_DEVICE inline
+#define GPU_UNROLL
+#if GPU_WAVE == 64
+#define GPU_EMULATED(name) emulated_hip_##name
+#else
+#define GPU_EMULATED(name) emulated_cuda_##name
+#endif
+#define GPU_KERNEL(name, Args, threads)                      \
+  static void name##_thread(const Args& a);                  \
+  extern "C" void GPU_EMULATED(name)(const void* operands) { \
+    name##_thread(*static_cast<const Args*>(operands));      \
+  }                                                          \
+  static void name##_thread(const Args& a)
+// Shared memory of this place in the code, one for each block.
+#define GPU_SHARED(Type, name, extents)           \
+  static const char name##_place = 0;             \
+  using name##_type = Type extents;               \
+  name##_type& name = *static_cast<name##_type*>( \
+      emulator::shared_memory(&name##_place, sizeof(name##_type), alignof(name##_type)))
+
+namespace potluck::gpu {
+namespace {
+
+inline int thread() {
+  return emulator::here().thread;
+}
+inline int block_x() {
+  return emulator::here().block_x;
+}
+inline int block_y() {
+  return emulator::here().block_y;
+}
+inline void barrier() {
+  emulator::barrier();
+}
+inline void warp_sync() {
+  emulator::warp_sync();
+}
+inline int shuffle(int value, int from) {
+  return emulator::shuffle(value, from);
+}
+inline uint32_t ballot(bool set) {
+  return emulator::ballot(set);
+}
+inline int32_t atomic_add(int32_t* to, int32_t value) {
+  return emulator::atomic_add(to, value);
+}
+
+inline int dot4(int a, int b, int sum) {
+  for (int i = 0; i < 32; i += 8) sum += static_cast<int8_t>(a >> i) * static_cast<int8_t>(b >> i);
+  return sum;
+}
+
+inline uint32_t bits_of(float x) {
+  return std::bit_cast<uint32_t>(x);
+}
+inline float float_of(uint32_t bits) {
+  return std::bit_cast<float>(bits);
+}
+inline uint64_t bits_of(double x) {
+  return std::bit_cast<uint64_t>(x);
+}
+inline double double_of(uint64_t bits) {
+  return std::bit_cast<double>(bits);
+}
+inline float f16_to_float(uint16_t bits) {
+  return f32_from_f16(bits);
+}
+inline uint16_t float_to_f16(float x) {
+  return f16_from_f32(x);
+}
+inline float fma(float a, float b, float c) {
+  return std::fma(a, b, c);
+}
+inline float sqrt(float x) {
+  return std::sqrt(x);
+}
+inline float round_to_even(float x) {
+  return std::nearbyint(x);
+}
+inline float fast_exp2(float x) {
+  return std::exp2(x);
+}
+
+}  // namespace
+}  // namespace potluck::gpu

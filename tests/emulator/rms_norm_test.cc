@@ -1,0 +1,26 @@
+// The GPU's RMS norm on the emulator, beside the reference.
+#include "kernels/cpu/reference/rms_norm.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/emulator/emulator.h"
+
+namespace potluck {
+namespace {
+
+TEST(GpuRmsNorm, IsTheReference) {
+  for (const auto vendor : {emulator::Vendor::cuda, emulator::Vendor::hip})
+    for (const int64_t n : {1, 31, 33, 256, 700}) {
+      std::vector<float> x(3 * n), weight(n), out(3 * n), expected(n);
+      for (size_t i = 0; i < x.size(); ++i) x[i] = float(i * 37 % 101) - 50;
+      for (int64_t i = 0; i < n; ++i) weight[i] = float(i % 7) - 3;
+      emulator::run(vendor, {3}, gpu::RmsNorm{x.data(), weight.data(), out.data(), n, 1e-6f});
+      for (int t = 0; t < 3; ++t) {
+        cpu::rms_norm_row(x.data() + t * n, weight.data(), 1e-6f, n, expected.data());
+        for (int64_t i = 0; i < n; ++i) ASSERT_NEAR(out[t * n + i], expected[i], 1e-5) << n;
+      }
+    }
+}
+
+}  // namespace
+}  // namespace potluck
