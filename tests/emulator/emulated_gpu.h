@@ -9,7 +9,7 @@
 #include "tests/emulator/warp.h"
 #include "topology/base/dtype.h"
 
-#define GPU_DEVICE inline
+#define GPU_DEVICE [[maybe_unused]] static inline
 #define GPU_UNROLL
 #if GPU_WAVE == 64
 #define GPU_EMULATED(name) emulated_hip_##name
