@@ -4,12 +4,15 @@
 
 #include <cstdint>
 
+#include "kernels/gpu/matmul.h"
 #include "kernels/gpu/rms_norm.h"
 
 namespace potluck::gpu {
 
 // X(kernel, Operands, threads)
-#define POTLUCK_GPU_KERNELS(X) X(rms_norm, RmsNorm, 256)
+#define POTLUCK_GPU_KERNELS(X) \
+  X(matmul, Matmul, 256)       \
+  X(rms_norm, RmsNorm, 256)
 
 enum class Kernel : int32_t {
 #define X(kernel, Operands, threads) kernel,
