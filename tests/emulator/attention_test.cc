@@ -1,0 +1,220 @@
+// The GPU's attention on the emulator, beside the reference.
+#include "kernels/cpu/reference/attention.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <random>
+
+#include "kernels/cpu/reference/dequantize.h"
+#include "tests/emulator/emulator.h"
+
+namespace potluck {
+namespace {
+
+using Floats = std::vector<float>;
+using Bytes = std::vector<std::byte>;
+using emulator::Vendor;
+
+constexpr int kSlots = 4;
+constexpr int64_t kCapacity = 150;  // of a ring: no multiple of a tile of keys
+
+struct Case {
+  int heads, kv_heads, head_dim, window;
+  DType type;
+
+  int64_t q_width() const { return heads * head_dim; }
+  int64_t kv_width() const { return kv_heads * head_dim; }
+  size_t kv_bytes(int64_t rows) const { return row_bytes(type, rows * kv_width()); }
+};
+
+constexpr Case kCases[] = {{4, 2, 16, 24, DType::f16},
+                           {4, 1, 33, 0, DType::bf16},
+                           {2, 2, 6, 70, DType::f32},
+                           {2, 1, 256, 40, DType::f16},
+                           {2, 1, 512, 0, DType::f16}};
+
+Segment segment(Mode mode, int slot, int position, int rows) {
+  Segment s;
+  s.mode = mode;
+  s.slot = slot;
+  s.position = position;
+  s.rows = rows;
+  return s;
+}
+
+// Canvas and encoded rows in turns. With a window some rings have been filled more than once.
+std::vector<Segment> sessions(const Case& c) {
+  const int laps = c.window ? 300 : 0;
+  return {segment(Mode::encode, 2, laps + 101, 21), segment(Mode::denoise, 0, 40, 13),
+          segment(Mode::encode, 1, 0, 1), segment(Mode::denoise, 3, laps + 66, 5),
+          segment(Mode::denoise, 1, 0, 3)};
+}
+
+constexpr int kRows = 21 + 13 + 1 + 5 + 3;
+
+Floats random_floats(int64_t n, uint32_t seed, float size) {
+  std::mt19937 random(seed);
+  std::uniform_real_distribution<float> values(-size, size);
+  Floats x(n);
+  for (float& value : x) value = values(random);
+  return x;
+}
+
+Bytes stored(DType type, const Floats& values) {
+  Bytes bytes(row_bytes(type, static_cast<int64_t>(values.size())));
+  cpu::quantize_row(type, values.data(), bytes.data(), static_cast<int64_t>(values.size()));
+  return bytes;
+}
+
+gpu::Stored gpu_type(DType type) {
+  return type == DType::f32   ? gpu::Stored::f32
+         : type == DType::f16 ? gpu::Stored::f16
+                              : gpu::Stored::bf16;
+}
+
+// Everything that a pass of all sessions reads.
+struct World {
+  Case c;
+  Floats q;
+  Bytes ring_k, ring_v, fresh_k, fresh_v;
+
+  explicit World(const Case& of)
+      : c(of),
+        q(random_floats(kRows * c.q_width(), 1, 4 / std::sqrt(float(c.head_dim)))),
+        ring_k(stored(c.type, random_floats(kSlots * kCapacity * c.kv_width(), 2, 2))),
+        ring_v(stored(c.type, random_floats(kSlots * kCapacity * c.kv_width(), 3, 2))),
+        fresh_k(stored(c.type, random_floats(kRows * c.kv_width(), 4, 2))),
+        fresh_v(stored(c.type, random_floats(kRows * c.kv_width(), 5, 2))) {}
+};
+
+// Some rows of the world's pass: rows [first, first + rows) of it are its session's from `skip` on.
+struct Piece {
+  Segment segment;
+  int first;
+};
+
+std::vector<Piece> all_of(const std::vector<Segment>& segments) {
+  std::vector<Piece> pieces;
+  int rows = 0;
+  for (const Segment& s : segments) {
+    pieces.push_back({s, rows});
+    rows += s.rows;
+  }
+  return pieces;
+}
+
+// The rows' outputs by the kernel, one piece after another.
+Floats by_kernel(Vendor vendor, const World& w, const std::vector<Piece>& pieces) {
+  const Case& c = w.c;
+  StepParams params;
+  Floats q;
+  Bytes k, v;
+  const auto append = [](const auto& from, int64_t begin, int64_t n, auto& to) {
+    to.insert(to.end(), from.begin() + begin, from.begin() + begin + n);
+  };
+  for (const Piece& piece : pieces) {
+    Segment s = piece.segment;
+    s.row_begin = params.rows;
+    params.segments[params.segment_count++] = s;
+    params.rows += s.rows;
+    append(w.q, piece.first * c.q_width(), s.rows * c.q_width(), q);
+    append(w.fresh_k, c.kv_bytes(piece.first), c.kv_bytes(s.rows), k);
+    append(w.fresh_v, c.kv_bytes(piece.first), c.kv_bytes(s.rows), v);
+  }
+  constexpr float kUntouched = 77;
+  Floats out(q.size() + c.q_width(), kUntouched);
+  const int blocks = params.rows / gpu::kAttentionRows + 1;
+  emulator::run(vendor, {blocks, c.heads},
+                gpu::Attention{&params,
+                               q.data(),
+                               out.data(),
+                               {w.ring_k.data(), w.ring_v.data()},
+                               {k.data(), v.data()},
+                               kCapacity,
+                               c.heads,
+                               c.kv_heads,
+                               c.head_dim,
+                               c.window,
+                               gpu_type(c.type)});
+  EXPECT_EQ(out[q.size()], kUntouched);
+  out.resize(q.size());
+  return out;
+}
+
+Floats by_reference(const World& w, const std::vector<Piece>& pieces) {
+  const Case& c = w.c;
+  const cpu::AttentionShape shape{c.heads, c.kv_heads, c.head_dim, c.window, c.type};
+  Floats out, scratch(cpu::attention_scratch(shape, kCapacity + kRows));
+  cpu::ThreadPool pool(1);
+  for (const auto& [s, first] : pieces) {
+    const size_t ring = c.kv_bytes(s.slot * kCapacity), fresh = c.kv_bytes(first);
+    Floats rows(s.rows * c.q_width());
+    cpu::attention(shape,
+                   {s.mode == Mode::denoise,
+                    s.position,
+                    s.rows,
+                    {w.ring_k.data() + ring, w.ring_v.data() + ring, kCapacity},
+                    {w.fresh_k.data() + fresh, w.fresh_v.data() + fresh, s.rows},
+                    w.q.data() + first * c.q_width(),
+                    rows.data()},
+                   scratch.data(), scratch.size(), pool);
+    out.insert(out.end(), rows.begin(), rows.end());
+  }
+  return out;
+}
+
+// Every value of |v| ≤ 2 weighs e^2δ as much as it should at most, where δ is how far off a score
+// is: each of its head_dim products, 8 / √head_dim at most, is rounded twice, as are the sums on
+// either side; sums over n keys round n + 8 times.
+double tolerance(const Case& c) {
+  const double delta = c.head_dim * 0x1p-23 * 8 * std::sqrt(c.head_dim);
+  return 2 * (std::expm1(2 * delta) + (kCapacity + 8) * 0x1p-23);
+}
+
+class GpuAttention : public testing::TestWithParam<Vendor> {};
+
+TEST_P(GpuAttention, IsTheReference) {
+  for (const Case& c : kCases) {
+    const World w(c);
+    const std::vector<Piece> pieces = all_of(sessions(c));
+    const Floats expected = by_reference(w, pieces), actual = by_kernel(GetParam(), w, pieces);
+    for (size_t i = 0; i < expected.size(); ++i)
+      ASSERT_NEAR(actual[i], expected[i], tolerance(c))
+          << "head of " << c.head_dim << ", value " << i % c.q_width() << " of row "
+          << i / c.q_width();
+  }
+}
+
+TEST_P(GpuAttention, ARowAloneHasTheSameBits) {
+  for (const Case& c : kCases) {
+    if (c.head_dim > 64) continue;
+    const World w(c);
+    const std::vector<Piece> pieces = all_of(sessions(c));
+    const Floats together = by_kernel(GetParam(), w, pieces);
+    for (const auto& [s, first] : pieces) {
+      Floats alone;
+      if (s.mode == Mode::denoise)
+        alone = by_kernel(GetParam(), w, {{s, first}});
+      else
+        for (int t = 0; t < s.rows; t += 10) {  // in chunks of ten, each a pass of its own
+          const int rows = std::min(10, s.rows - t);
+          const Segment chunk = segment(Mode::encode, s.slot, s.position + t, rows);
+          const Floats some = by_kernel(GetParam(), w, {{chunk, first + t}});
+          alone.insert(alone.end(), some.begin(), some.end());
+        }
+      EXPECT_EQ(0, std::memcmp(alone.data(), together.data() + first * c.q_width(),
+                               alone.size() * sizeof(float)))
+          << "head of " << c.head_dim << ", session from row " << first;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Vendors, GpuAttention, testing::Values(Vendor::cuda, Vendor::hip),
+                         [](const auto& vendor) {
+                           return vendor.param == Vendor::cuda ? "Cuda" : "Hip";
+                         });
+
+}  // namespace
+}  // namespace potluck
