@@ -114,9 +114,10 @@ GPU_DEVICE void race_tiles(const VocabFold& a, const Segment& segment, const flo
                pick(weights + begin, rest < kVocabTile ? rest : kVocabTile, u);
 }
 
-// A warp turns a tile's weights into those for the row's max.
+// A warp turns a tile's weights into those for the row's max; subnormal ones become 0.
 GPU_DEVICE void scale_tile(const VocabFold& a, int tile, float* weights, const Shared& s) {
-  const float factor = exp(s.tiles[tile].max - s.row.max), least = a.least_share * s.row.mass;
+  const float factor = exp(s.tiles[tile].max - s.row.max), share = a.least_share * s.row.mass;
+  const float least = share > 0x1p-126f ? share : 0x1p-126f;
   uint32_t used = 0;
   GPU_UNROLL
   for (int i = 0; i < kSpans; ++i) {
