@@ -75,7 +75,7 @@ class GpuDriver {
   virtual GpuEvent make_event() = 0;
   virtual void free_event(GpuEvent event) noexcept = 0;
   virtual void record(GpuEvent event, GpuStream stream) = 0;
-  // What is enqueued on `stream` from now on runs after `event`.
+  // All that is enqueued on `stream` from now on runs after `event`.
   virtual void wait_for(GpuEvent event, GpuStream stream) = 0;
   // Between two events that have come to pass.
   virtual float milliseconds(GpuEvent from, GpuEvent to) = 0;

@@ -1,6 +1,6 @@
-// What a kernel uses of a GPU, under one name for CUDA, for HIP and for the emulator of the tests.
-// It is the only file of kernels/gpu that asks which of them compiles it; no vendor's header is
-// included.
+// All that a kernel uses of a GPU has one name here, for CUDA, for HIP and for the emulator of the
+// tests. It is the only file of kernels/gpu that asks which of them compiles it; no vendor's header
+// is included.
 //
 // Lanes. Algorithms are written for 32 lanes. Where a wavefront has 64 it holds two groups of 32,
 // and what is said here of a warp holds for each group. Lanes that exchange values through shared

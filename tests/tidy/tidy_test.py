@@ -69,6 +69,10 @@ def one(findings, expected):
 for fault_path, (fault_text, said) in FAULTS.items():
     one(findings_of(fault_path, OPENING + fault_text), said)
 one(findings_of("shard/dead.cc", OPENING, built=False), "not built")
+one(findings_of("kernels/gpu/dead.cu", OPENING, built=False), "not built")
+GLOBBED = {"kernels/gpu/sum.cu": OPENING, "kernels/gpu/CMakeLists.txt": "file(GLOB kernels *.cu)\n"}
+with tree_of(GLOBBED)[0] as globbed:
+    assert list(tidy.check_tree(pathlib.Path(globbed))) == []
 one(findings_of("shard/silent.cc", "int x;\n"), "does not open with a sentence")
 one(findings_of("shard/short.cc", "// Sums.\nint x;\n"), "does not open with a sentence")
 one(findings_of("shard/README.md", "As `shard/SUMS.md` says.\n"), "there is no page shard/SUMS.md")
@@ -98,4 +102,4 @@ ROOMS = [room for room in rooms.ORDER["kernels"]]
 PAIRS = [(a, b) for i, a in enumerate(ROOMS) for b in ROOMS[:i]][:16]
 one(rooms_of({f"kernels/{a}/x{i}.h": f'#include "kernels/{b}/y.h"\n' for i, (a, b) in enumerate(PAIRS)}),
     "kernels: 16 arrows between rooms, at most 15")
-print(f"{len(FAULTS) + 16} planted faults named")
+print(f"{len(FAULTS) + 17} planted faults named")
