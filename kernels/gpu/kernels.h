@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "kernels/gpu/attention.h"
+#include "kernels/gpu/experts.h"
 #include "kernels/gpu/matmul.h"
 #include "kernels/gpu/rms_norm.h"
 #include "kernels/gpu/vocab_attention.h"
@@ -12,14 +13,17 @@
 namespace potluck::gpu {
 
 // X(kernel, Operands, threads)
-#define POTLUCK_GPU_KERNELS(X)      \
-  X(attention, Attention, 256)      \
-  X(matmul, Matmul, 256)            \
-  X(rms_norm, RmsNorm, 256)         \
-  X(soft_cap, SoftCap, 256)         \
-  X(vocab_count, VocabCount, 64)    \
-  X(vocab_finish, VocabFinish, 256) \
-  X(vocab_fold, VocabFold, 256)     \
+#define POTLUCK_GPU_KERNELS(X)         \
+  X(attention, Attention, 256)         \
+  X(expert_down, ExpertDown, 256)      \
+  X(expert_gate_up, ExpertGateUp, 256) \
+  X(matmul, Matmul, 256)               \
+  X(rms_norm, RmsNorm, 256)            \
+  X(soft_cap, SoftCap, 256)            \
+  X(sum_slots, SumSlots, 256)          \
+  X(vocab_count, VocabCount, 64)       \
+  X(vocab_finish, VocabFinish, 256)    \
+  X(vocab_fold, VocabFold, 256)        \
   X(vocab_sum, VocabSum, 256)
 
 enum class Kernel : int32_t {
