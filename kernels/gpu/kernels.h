@@ -4,9 +4,15 @@
 
 #include <cstdint>
 
+#include "kernels/gpu/add_norm.h"
 #include "kernels/gpu/attention.h"
+#include "kernels/gpu/canvas_input.h"
+#include "kernels/gpu/embed.h"
 #include "kernels/gpu/experts.h"
+#include "kernels/gpu/gelu_mul.h"
+#include "kernels/gpu/hop.h"
 #include "kernels/gpu/matmul.h"
+#include "kernels/gpu/memory.h"
 #include "kernels/gpu/rms_norm.h"
 #include "kernels/gpu/vocab_attention.h"
 
@@ -14,13 +20,21 @@ namespace potluck::gpu {
 
 // X(kernel, Operands, threads)
 #define POTLUCK_GPU_KERNELS(X)         \
+  X(add_norm, AddNorm, 256)            \
   X(attention, Attention, 256)         \
+  X(canvas_input, CanvasInput, 256)    \
+  X(copy, Copy, 256)                   \
+  X(embed, Embed, 256)                 \
   X(expert_down, ExpertDown, 256)      \
   X(expert_gate_up, ExpertGateUp, 256) \
+  X(fill, Fill, 256)                   \
+  X(gelu_mul, GeluMul, 256)            \
   X(matmul, Matmul, 256)               \
+  X(pack, Pack, 256)                   \
   X(rms_norm, RmsNorm, 256)            \
   X(soft_cap, SoftCap, 256)            \
   X(sum_slots, SumSlots, 256)          \
+  X(unpack, Unpack, 256)               \
   X(vocab_count, VocabCount, 64)       \
   X(vocab_finish, VocabFinish, 256)    \
   X(vocab_fold, VocabFold, 256)        \

@@ -36,4 +36,13 @@ GPU_DEVICE float block_sum(float value, float (&partial)[kThreads / 32]) {
   return sum;
 }
 
+// 1 / rms of n values, for every thread of a block of kThreads.
+template <int kThreads>
+GPU_DEVICE float inverse_rms(const float* x, int64_t n, float eps,
+                             float (&partial)[kThreads / 32]) {
+  float squares = 0;
+  for (int64_t i = thread(); i < n; i += kThreads) squares = fma(x[i], x[i], squares);
+  return 1.0f / sqrt(block_sum<kThreads>(squares, partial) / n + eps);
+}
+
 }  // namespace potluck::gpu
