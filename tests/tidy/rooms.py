@@ -13,10 +13,10 @@ import shape
 # floor that chooses among its rooms is a room of its own, by its name.
 ORDER = {
     "topology": ["base", "model", "plan"],
-    "kernels": ["noise", "cpu/machine", "cpu/reference", "cpu/packed", "cpu/packed/avx2", "cpu/packed/avx512",
+    "kernels": ["noise", "gpu", "cpu/machine", "cpu/reference", "cpu/packed", "cpu/packed/avx2", "cpu/packed/avx512",
                 "cpu/packed/amx", "cpu/fast", "cpu"],
     "transport": [".", "wire", "link", "inproc", "zmq", "mpi", "make_transport"],
-    "backends": [".", "cpu", "profiled", "make_backend"],
+    "backends": [".", "cpu", "gpu", "profiled", "make_backend"],
     "shard": ["."],
     "coordinator": [".", "text"],
     "cluster": ["cli", "terminal", "ring", "run", "inspect", "verify", "bench", "bench/step", "demo", "."],
