@@ -55,6 +55,9 @@ GPU_DEVICE uint32_t ballot(bool set) {
 #endif
 }
 
+GPU_DEVICE int count_bits(uint32_t bits) {
+  return __builtin_popcount(bits);
+}
 GPU_DEVICE int32_t atomic_add(int32_t* to, int32_t value) {
   return __hip_atomic_fetch_add(to, value, __ATOMIC_RELAXED, __HIP_MEMORY_SCOPE_AGENT);
 }
@@ -131,6 +134,9 @@ GPU_DEVICE int shuffle(int value, int from) {
 }
 GPU_DEVICE uint32_t ballot(bool set) {
   return __ballot_sync(~0u, set);
+}
+GPU_DEVICE int count_bits(uint32_t bits) {
+  return __popc(bits);
 }
 GPU_DEVICE int32_t atomic_add(int32_t* to, int32_t value) {
   return atomicAdd(to, value);

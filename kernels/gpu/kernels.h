@@ -10,10 +10,13 @@
 #include "kernels/gpu/embed.h"
 #include "kernels/gpu/experts.h"
 #include "kernels/gpu/gelu_mul.h"
+#include "kernels/gpu/group_rows.h"
 #include "kernels/gpu/hop.h"
 #include "kernels/gpu/matmul.h"
 #include "kernels/gpu/memory.h"
+#include "kernels/gpu/qkv.h"
 #include "kernels/gpu/rms_norm.h"
+#include "kernels/gpu/route.h"
 #include "kernels/gpu/vocab_attention.h"
 
 namespace potluck::gpu {
@@ -29,9 +32,12 @@ namespace potluck::gpu {
   X(expert_gate_up, ExpertGateUp, 256) \
   X(fill, Fill, 256)                   \
   X(gelu_mul, GeluMul, 256)            \
+  X(group_rows, GroupRows, 256)        \
   X(matmul, Matmul, 256)               \
   X(pack, Pack, 256)                   \
+  X(qkv, Qkv, 256)                     \
   X(rms_norm, RmsNorm, 256)            \
+  X(route, Route, 256)                 \
   X(soft_cap, SoftCap, 256)            \
   X(sum_slots, SumSlots, 256)          \
   X(unpack, Unpack, 256)               \

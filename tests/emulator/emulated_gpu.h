@@ -53,6 +53,9 @@ inline int shuffle(int value, int from) {
 inline uint32_t ballot(bool set) {
   return emulator::ballot(set);
 }
+inline int count_bits(uint32_t bits) {
+  return std::popcount(bits);
+}
 inline int32_t atomic_add(int32_t* to, int32_t value) {
   return emulator::atomic_add(to, value);
 }

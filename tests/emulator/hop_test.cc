@@ -48,7 +48,7 @@ TEST(GpuHop, PacksToTheReferencesBits) {
 // Zeros, subnormals, ties, what overflows 16 bits, infinities and NaN.
 TEST(GpuHop, PacksOddValuesToTheReferencesBits) {
   const float infinity = std::numeric_limits<float>::infinity();
-  std::vector<float> x = random_values(4 * 32, 2, 9);
+  std::vector<float> x = random_values(5 * 32, 2, 9);
   std::fill_n(x.begin(), 32, 0.0f);
   std::fill_n(x.begin() + 32, 32, -1e-44f);
   const float odd[] = {-0.0f,      1e-40f,        6e-8f,         -3e-5f,    65519.0f,
@@ -57,6 +57,8 @@ TEST(GpuHop, PacksOddValuesToTheReferencesBits) {
   std::copy(std::begin(odd), std::end(odd), x.begin() + 64);
   x[100] = infinity;
   x[101] = -infinity;
+  x[128] = x[135] = std::nanf("");
+  x[136] = 100;
   for (const auto vendor : kVendors)
     for (const DType type : kWireTypes)
       EXPECT_EQ(pack(vendor, type, x), reference(type, x)) << dtype_name(type);

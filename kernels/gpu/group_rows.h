@@ -1,0 +1,30 @@
+// Groups the choices of a routed pass by expert, for products that take all rows of an expert
+// together.
+#pragma once
+
+#include <cstdint>
+
+namespace potluck::gpu {
+
+inline constexpr int kGroupExpertsMost = 256;
+
+// `count` grouped places of one expert, from `first` on: what a block of a product takes.
+struct RowTile {
+  int32_t expert, first, count;
+};
+
+// Slot t·used + k is the k-th choice of row t. order[p] is the slot at grouped place p, place[s]
+// the place of slot s, begin[e] where the places of expert e begin; an expert's slots keep their
+// order. tiles are the experts' places in order, up to tile_rows a tile, and tile_count[0] says how
+// many: at most slots / tile_rows + min(slots, experts). One block does it all.
+struct GroupRows {
+  const int32_t* expert;  // [slots]
+  int32_t* order;         // [slots]
+  int32_t* place;         // [slots]
+  int32_t* begin;         // [experts + 1]
+  RowTile* tiles;
+  int32_t* tile_count;
+  int32_t slots, experts, tile_rows;
+};
+
+}  // namespace potluck::gpu
