@@ -6,8 +6,9 @@
 // A host buffer of a copy comes from allocate_host() and is the driver's until the stream has been
 // waited for.
 //
-// Failures. Calls that take memory throw Fault{memory}, all others Fault{world}, with the driver's
-// name for the error; both name the card. A call that frees never throws.
+// Failures. Whatever finds no memory left throws Fault{memory}, all else Fault{world}, with the
+// driver's name for the error; both name the card. A call that frees never throws. A call that
+// fails while a stream is captured ends the capture.
 #pragma once
 
 #include <cstddef>

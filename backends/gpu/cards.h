@@ -1,0 +1,34 @@
+// Which cards this machine has, and why one cannot be used.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "backends/gpu/cuda_driver.h"
+#include "backends/gpu/gpu_driver.h"
+#include "backends/gpu/hip_driver.h"
+
+namespace potluck {
+
+struct CardPlaces {
+  std::vector<std::string> cuda = cuda_libraries(), hip = hip_libraries();
+  // Files of the kernel's drivers, which the user needs rights to.
+  std::string nvidia_file = "/dev/nvidiactl", amd_file = "/dev/kfd";
+};
+
+struct Card {
+  std::string device;             // "cuda:0"; "cuda" where no card of the kind can be reached
+  std::optional<GpuFacts> facts;  // of one that answers
+  std::string problem;            // why it cannot be used, and what would help; empty if it can be
+};
+
+// Every card that a driver knows, and for each kind that has none one entry that says why.
+std::vector<Card> find_cards(const CardPlaces& places = {});
+
+// The card of this name, "cuda:0" or "hip:1". Throws Fault{input} for a name of no card,
+// Fault{world} for a card that cannot be used.
+std::unique_ptr<GpuDriver> reach_card(const std::string& device, const CardPlaces& places = {});
+
+}  // namespace potluck
