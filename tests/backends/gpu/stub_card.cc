@@ -127,8 +127,7 @@ int allocate(const char* call, const char* kind, void** memory, size_t bytes) {
   return 0;
 }
 
-// What a call that frees returns is the error of something before it: the thing is gone all the
-// same.
+// A call that frees returns the error of something before it, and the thing is gone.
 int free(const char* call, const char* kind, void* memory) {
   const int error = begin(call);
   const int wrong = give_back(memory, kind, call);
