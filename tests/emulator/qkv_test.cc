@@ -23,12 +23,12 @@ struct Shape {
   bool has_v;
 };
 
-// An encoded segment whose ring turns over, a canvas far along, and a row of no segment.
+// A canvas far along, an encoded segment whose ring turns over, and a row of no segment.
 StepParams two_segments() {
   StepParams params{.segment_count = 2, .rows = kRows - 1};
-  params.segments[0] = {.mode = Mode::encode, .slot = 2, .position = 3, .row_begin = 0, .rows = 3};
-  params.segments[1] = {
-      .mode = Mode::denoise, .slot = 1, .position = 250001, .row_begin = 3, .rows = 2};
+  params.segments[0] = {
+      .mode = Mode::denoise, .slot = 1, .position = 250001, .row_begin = 0, .rows = 2};
+  params.segments[1] = {.mode = Mode::encode, .slot = 2, .position = 3, .row_begin = 2, .rows = 3};
   return params;
 }
 
@@ -162,8 +162,8 @@ TEST(GpuQkv, RoundsKAndVToTheCachesType) {
         EXPECT_EQ(rounded,
                   std::vector<uint8_t>(to.begin() + at * 2, to.begin() + (at + values) * 2));
       };
-      expect_rounded(wide.fresh_k, narrow.fresh_k, 3, 2);
-      expect_rounded(wide.fresh_v, narrow.fresh_v, 3, 2);
+      expect_rounded(wide.fresh_k, narrow.fresh_k, 0, 2);
+      expect_rounded(wide.fresh_v, narrow.fresh_v, 0, 2);
       expect_rounded(wide.ring_k, narrow.ring_k, 2 * kCapacity + 3, 2);
       expect_rounded(wide.ring_v, narrow.ring_v, 2 * kCapacity + 3, 2);
     }
@@ -206,13 +206,13 @@ TEST(GpuQkv, ARowAloneIsTheRowAmongOthers) {
     StepParams one{.segment_count = 1, .rows = 1};
     one.segments[0] = {.mode = Mode::denoise, .position = 250002, .row_begin = 0, .rows = 1};
     Pass alone(shape, one, 1, DType::bf16);
-    std::copy_n(all.q.begin() + 4 * q_width, q_width, alone.q.begin());
-    std::copy_n(all.k.begin() + 4 * width, width, alone.k.begin());
-    std::copy_n(all.v.begin() + 4 * width, width, alone.v.begin());
+    std::copy_n(all.q.begin() + q_width, q_width, alone.q.begin());
+    std::copy_n(all.k.begin() + width, width, alone.k.begin());
+    std::copy_n(all.v.begin() + width, width, alone.v.begin());
     all.run(vendor, DType::bf16);
     alone.run(vendor, DType::bf16);
     const auto row = [](const auto& rows, int64_t n) {
-      return std::vector(rows.begin() + 4 * n, rows.begin() + 5 * n);
+      return std::vector(rows.begin() + n, rows.begin() + 2 * n);
     };
     EXPECT_EQ(alone.q, row(all.q, q_width));
     EXPECT_EQ(alone.fresh_k, row(all.fresh_k, 2 * width));
