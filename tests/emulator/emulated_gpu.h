@@ -23,11 +23,11 @@
   }                                                          \
   static void name##_thread(const Args& a)
 // Shared memory of this place in the code, one for each block.
-#define GPU_SHARED(Type, name, extents)           \
-  static const char name##_place = 0;             \
-  using name##_type = Type extents;               \
-  name##_type& name = *static_cast<name##_type*>( \
-      emulator::shared_memory(&name##_place, sizeof(name##_type), alignof(name##_type)))
+#define GPU_SHARED(Type, name, extents)                                                           \
+  using name##_type = Type extents;                                                               \
+  static constexpr emulator::SharedArray name##_array{#name, __FILE__, __LINE__,                  \
+                                                      sizeof(name##_type), alignof(name##_type)}; \
+  name##_type& name = *static_cast<name##_type*>(emulator::shared_memory(name##_array))
 
 namespace potluck::gpu {
 namespace {
@@ -41,17 +41,17 @@ inline int block_x() {
 inline int block_y() {
   return emulator::here().block_y;
 }
-inline void barrier() {
-  emulator::barrier();
+inline void barrier(emulator::Site site = emulator::Site::current()) {
+  emulator::barrier(site);
 }
-inline void warp_sync() {
-  emulator::warp_sync();
+inline void warp_sync(emulator::Site site = emulator::Site::current()) {
+  emulator::warp_sync(site);
 }
-inline int shuffle(int value, int from) {
-  return emulator::shuffle(value, from);
+inline int shuffle(int value, int from, emulator::Site site = emulator::Site::current()) {
+  return emulator::shuffle(value, from, site);
 }
-inline uint32_t ballot(bool set) {
-  return emulator::ballot(set);
+inline uint32_t ballot(bool set, emulator::Site site = emulator::Site::current()) {
+  return emulator::ballot(set, site);
 }
 inline int count_bits(uint32_t bits) {
   return std::popcount(bits);

@@ -3,26 +3,58 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <source_location>
 
 namespace potluck::emulator {
+
+inline constexpr int kLanes = 32;
 
 struct Place {
   int thread = 0;  // within its block
   int block_x = 0, block_y = 0;
 };
 
-const Place& here();
+extern constinit thread_local const Place* running_place;
+
+inline const Place& here() {
+  return *running_place;
+}
+
+// A declaration in a kernel's code.
+struct SharedArray {
+  const char* name;
+  const char* file;
+  int line;
+  size_t bytes, alignment;
+};
 
 // The block's memory for a place in a kernel's code, the same for all of its threads.
-void* shared_memory(const void* place, size_t bytes, size_t alignment);
+void* shared_memory(const SharedArray& array);
+
+// Each of these names its caller's place in the code, where a kernel goes wrong.
+using Site = std::source_location;
 
 // Every thread of the block must call it.
-void barrier();
+void barrier(Site site);
+
 // The 32 lanes of the caller's group must call these together.
-void warp_sync();
-int shuffle(int value, int from);
-uint32_t ballot(bool set);
+void warp_sync(Site site);
+int shuffle(int value, int from, Site site);
+uint32_t ballot(bool set, Site site);
+
+// Gives `bytes` bytes, at most kExchangeBytesMax, and gets those of all lanes: lane l's begin at
+// l · kExchangeBytesMax. They stay until the caller's next exchange.
+inline constexpr size_t kExchangeBytesMax = 96;
+const std::byte* exchange(const void* given, size_t bytes, Site site);
 
 int32_t atomic_add(int32_t* to, int32_t value);
+
+// Asynchronous copies of 16 bytes from global to shared memory; zeros where `inside` is false. They
+// land when the thread that began them waits for their group, and until then their place holds
+// nonsense.
+void copy16(void* to, const void* from, bool inside, Site site);
+void commit_copies();
+// Lets the last `pending` groups go on.
+void wait_copies(int pending, Site site);
 
 }  // namespace potluck::emulator

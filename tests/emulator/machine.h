@@ -1,0 +1,58 @@
+// The emulated GPU of the calling host thread: the blocks that are alive, and the order in which
+// their threads run.
+#pragma once
+
+#include <exception>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "tests/emulator/block.h"
+#include "tests/emulator/emulator.h"
+#include "tests/emulator/fiber.h"
+#include "tests/emulator/random.h"
+
+namespace potluck::emulator {
+
+class Machine final {
+ public:
+  void run(const Program& program, Grid grid, const void* operands, const Options& options);
+
+  // For the thread that runs.
+  Thread& thread() { return *thread_; }
+  Block& block() { return *block_; }
+  Random& random() { return random_; }
+  void wait(Wait what, Site site);
+  // Others may run now.
+  void give_way();
+
+ private:
+  static void run_threads();  // the body of every fiber
+
+  void run_thread();
+  void begin_block(int number);
+  void end_block();
+  void check(const std::string& wrong, const Place& place) const;
+  void forget_threads();
+  // Chooses who runs next, and switches to it.
+  void go_on(Fiber& from);
+  Thread* choose();
+
+  Program program_;
+  Grid grid_;
+  Options options_;
+  std::vector<std::byte> operands_, operands_given_;
+  std::vector<std::unique_ptr<Block>> alive_, free_;
+  Fiber host_;
+  Block* block_ = nullptr;
+  Thread* thread_ = nullptr;
+  Random random_{0};
+  std::exception_ptr failure_;
+  char begun_ = 0, ended_ = 0;  // for TSan: the launch
+};
+
+// The calling host thread's.
+Machine& machine();
+
+}  // namespace potluck::emulator
