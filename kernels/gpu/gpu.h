@@ -63,8 +63,7 @@ GPU_DEVICE int32_t atomic_add(int32_t* to, int32_t value) {
 }
 
 GPU_DEVICE int dot4(int a, int b, int sum) {
-#if defined(__gfx1100__) || defined(__gfx1101__) || defined(__gfx1102__) || \
-    defined(__gfx1200__) || defined(__gfx1201__)
+#if defined(__GFX11__) || defined(__GFX12__)
   return __builtin_amdgcn_sudot4(true, a, true, b, sum, false);
 #else
   return __builtin_amdgcn_sdot4(a, b, sum, false);
