@@ -14,7 +14,8 @@ struct GroupState {
   int32_t sums[kGroupWarps];
 };
 
-// Of the lanes whose slot chose the same expert: how many there are, and how many come before this.
+// How many lanes of the warp have a slot that chose the same expert, and how many of them come
+// before this lane.
 struct Peers {
   int count, before;
 };

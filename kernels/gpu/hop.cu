@@ -14,8 +14,9 @@ GPU_DEVICE void pack_q8_0(float x, uint8_t* block) {
   const float size = x >= 0 ? x : x < 0 ? -x : 0.0f;
   const float d = warp_max(size) / 127.0f, inverse = d > 0 ? 1.0f / d : 0.0f;
   const float q = round_to_even(x * inverse);
-  block[2 + lane()] = q >= -128 && q < 128 ? static_cast<int>(q) : 0;
-  if (lane() == 0) *reinterpret_cast<uint16_t*>(block) = f16_of(d);
+  const int level = q >= -128 && q < 128 ? q : 0.0f;
+  block[2 + lane()] = level;
+  if (lane() == 0) store_value(Stored::f16, d, block, 0);
 }
 
 GPU_KERNEL(pack, Pack, kPackValues) {

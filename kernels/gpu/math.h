@@ -19,7 +19,7 @@ GPU_DEVICE float infinity() {
   return float_of(0x7f800000u);
 }
 GPU_DEVICE float power_of_two(int exponent) {  // −126 ≤ exponent ≤ 127
-  return float_of(static_cast<uint32_t>(exponent + 127) << 23);
+  return float_of((exponent + 127u) << 23);
 }
 
 // x = n·ln 2 + r with |r| ≤ ln 2 / 2, for |x| ≤ 90; minus_one is e^r − 1 by its Taylor series to
@@ -38,7 +38,8 @@ GPU_DEVICE Reduced reduce_exp(float x) {
   sum = fma(sum, r, 1.0f / 24);
   sum = fma(sum, r, 1.0f / 6);
   sum = fma(sum, r, 0.5f);
-  return {static_cast<int>(n), fma(r * r, sum, r)};
+  const int whole = n;
+  return {whole, fma(r * r, sum, r)};
 }
 
 // 2 ulp; 0 below −87.3…, +inf above 88.7…; NaN stays NaN.
@@ -63,7 +64,7 @@ GPU_DEVICE float tanh(float x) {
 // t = (m − 1) / (m + 1), |t| < 0.1716: series to t^11.
 GPU_DEVICE float log(float x) {
   const uint32_t bits = bits_of(x);
-  int k = static_cast<int>(bits >> 23) - 127;
+  int k = (bits >> 23) - 127;
   float m = float_of((bits & 0x7fffffu) | 0x3f800000u);
   if (m > 1.41421354f) {
     m *= 0.5f;
@@ -82,7 +83,7 @@ GPU_DEVICE float log(float x) {
 // 4 ulp; x > 0 and no subnormal. The series is log(float)'s, to t^23.
 GPU_DEVICE double log(double x) {
   const uint64_t bits = bits_of(x);
-  int k = static_cast<int>(bits >> 52) - 1023;
+  int k = (bits >> 52) - 1023;
   double m = double_of((bits & 0xfffffffffffffull) | 0x3ff0000000000000ull);
   if (m > 1.4142135623730951) {
     m *= 0.5;
@@ -156,7 +157,7 @@ GPU_DEVICE uint16_t float_to_bf16(float x) {
   return (x != x ? bits | 0x400000u : bits + 0x7fffu + ((bits >> 16) & 1)) >> 16;
 }
 GPU_DEVICE float bf16_to_float(uint16_t bits) {
-  return float_of(static_cast<uint32_t>(bits) << 16);
+  return float_of(uint32_t{bits} << 16);
 }
 
 // x rounded to a stream's type: f32 (unchanged), bf16 or f16.

@@ -1,4 +1,4 @@
-// What a stream of work does to memory besides computing.
+// Filling and copying memory.
 #pragma once
 
 #include <cstdint>

@@ -9,14 +9,14 @@ namespace potluck::gpu {
 
 constexpr int kQkvThreads = 256;
 
-// Of the pairs that turn.
+// The sines and cosines of the pairs that turn.
 struct Rotation {
   float sine[kQkvHeadMost / 2], cosine[kQkvHeadMost / 2];
 };
 
 // Angles are products in f32, their sines and cosines exact in f64 and rounded once.
 GPU_DEVICE void take_angles(const Qkv& a, int position, Rotation& turn) {
-  const double log_theta = log(static_cast<double>(a.rope_theta));
+  const double theta = a.rope_theta, log_theta = log(theta);
   for (int j = thread(); j < a.rope_pairs; j += kQkvThreads) {
     const float frequency = exp(-2.0 * j / a.head_dim * log_theta);
     const float angle = position * frequency;

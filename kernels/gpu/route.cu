@@ -24,7 +24,7 @@ struct RouteTile {
 GPU_DEVICE void take_part(const Route& a, int64_t first, const float (&inverse)[kRouteRows],
                           RouteTile& tile) {
   const int64_t hidden = a.projection.columns;
-  const float factor = 1.0f / sqrt(static_cast<float>(hidden));
+  const float columns = hidden, factor = 1.0f / sqrt(columns);
   for (int i = thread(); i < kRoutePart; i += kRouteThreads) {
     const int64_t at = first + i;
     GPU_UNROLL
@@ -99,7 +99,7 @@ GPU_DEVICE Choice best_of(const float (&p)[kRouteLanes]) {
 // Lane k keeps the k-th choice.
 GPU_DEVICE void choose(const Route& a, int64_t row, const float* logits) {
   float p[kRouteLanes];
-  const float total = softmax(logits, static_cast<int>(a.projection.rows), p);
+  const float total = softmax(logits, a.projection.rows, p);
   float sum = total == total ? 0.0f : total;  // weights of logits that are none are none, too
   Choice mine{};
   for (int k = 0; k < a.used; ++k) {

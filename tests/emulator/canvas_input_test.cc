@@ -26,8 +26,8 @@ StepParams two_segments() {
 // In place, as the kernel allows; s may be empty.
 std::vector<float> run(emulator::Vendor vendor, const StepParams& params, std::vector<float> x,
                        const float* s, int64_t n, gpu::Stored stream) {
-  emulator::run(vendor, {static_cast<int>(static_cast<int64_t>(x.size()) / n)},
-                gpu::CanvasInput{&params, x.data(), s, x.data(), n, kEps, stream});
+  const int rows = x.size() / n;
+  emulator::run(vendor, {rows}, gpu::CanvasInput{&params, x.data(), s, x.data(), n, kEps, stream});
   return x;
 }
 

@@ -12,16 +12,16 @@ namespace potluck {
 namespace {
 
 TEST(GpuEmbed, TakesRowsOfAnyStoredTypeToTheBit) {
-  const std::vector<int32_t> ids = {3, 0, 6, 3};
+  constexpr int kRows = 4;
+  constexpr int32_t ids[kRows] = {3, 0, 6, 3};
   for (const auto vendor : {emulator::Vendor::cuda, emulator::Vendor::hip})
     for (const DType type : kStoredTypes)
       for (const int64_t columns : {67, 512, 2304}) {
         if (columns % block_shape(type).values) continue;
         const TestWeights table(type, 1, 7, columns, 1);
-        std::vector<float> out(ids.size() * columns);
-        emulator::run(vendor, {static_cast<int>(ids.size())},
-                      gpu::Embed{ids.data(), table.gpu(), 53.0f, out.data()});
-        for (size_t t = 0; t < ids.size(); ++t)
+        std::vector<float> out(kRows * columns);
+        emulator::run(vendor, {kRows}, gpu::Embed{ids, table.gpu(), 53.0f, out.data()});
+        for (int t = 0; t < kRows; ++t)
           for (int64_t i = 0; i < columns; ++i)
             ASSERT_EQ(out[t * columns + i], table.row(ids[t])[i] * 53.0f)
                 << dtype_name(type) << " row " << t << " value " << i;

@@ -26,7 +26,7 @@ struct Grouped {
 
 Grouped group(emulator::Vendor vendor, const std::vector<int32_t>& expert, int experts,
               int tile_rows) {
-  const int slots = static_cast<int>(expert.size());
+  const int slots = expert.size();
   Grouped out{{std::vector<int32_t>(slots, -7), std::vector<int32_t>(slots, -7),
                std::vector<int32_t>(experts + 1, -7)},
               std::vector<gpu::RowTile>(slots / tile_rows + std::min(slots, experts))};
@@ -35,7 +35,7 @@ Grouped group(emulator::Vendor vendor, const std::vector<int32_t>& expert, int e
                 gpu::GroupRows{expert.data(), out.groups.order.data(), out.groups.place.data(),
                                out.groups.begin.data(), out.tiles.data(), &tile_count, slots,
                                experts, tile_rows});
-  EXPECT_LE(tile_count, static_cast<int32_t>(out.tiles.size()));
+  EXPECT_LE(tile_count, slots / tile_rows + std::min(slots, experts));
   out.tiles.resize(tile_count);
   return out;
 }
@@ -43,9 +43,9 @@ Grouped group(emulator::Vendor vendor, const std::vector<int32_t>& expert, int e
 Groups reference(const std::vector<int32_t>& expert, int experts) {
   Groups out{std::vector<int32_t>(expert.size()), std::vector<int32_t>(expert.size()),
              std::vector<int32_t>(experts + 1)};
-  cpu::group_by_expert(
-      expert.data(), experts,
-      {static_cast<int64_t>(expert.size()), out.order.data(), out.place.data(), out.begin.data()});
+  const int64_t slots = expert.size();
+  cpu::group_by_expert(expert.data(), experts,
+                       {slots, out.order.data(), out.place.data(), out.begin.data()});
   return out;
 }
 

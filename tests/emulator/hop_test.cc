@@ -18,7 +18,7 @@ constexpr emulator::Vendor kVendors[] = {emulator::Vendor::cuda, emulator::Vendo
 constexpr DType kWireTypes[] = {DType::f32, DType::bf16, DType::f16, DType::q8_0};
 
 int blocks(int64_t count, int values) {
-  return static_cast<int>((count + values - 1) / values);
+  return (count + values - 1) / values;
 }
 
 std::vector<uint8_t> reference(DType type, const std::vector<float>& x) {

@@ -32,7 +32,7 @@ StepParams two_segments() {
   return params;
 }
 
-// What the operation reads, and what it has written.
+// A pass has what the operation reads, and what it has written.
 struct Pass {
   Shape shape;
   StepParams params;

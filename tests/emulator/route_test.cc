@@ -34,7 +34,8 @@ struct Router {
 
   Choices run(emulator::Vendor vendor, const float* x, int64_t rows, const gpu::Weights& w) const {
     Choices out{std::vector<int32_t>(rows * used, -7), std::vector<float>(rows * used, -7)};
-    emulator::run(vendor, {static_cast<int>((rows + gpu::kRouteRows - 1) / gpu::kRouteRows)},
+    const int blocks = (rows + gpu::kRouteRows - 1) / gpu::kRouteRows;
+    emulator::run(vendor, {blocks},
                   gpu::Route{x, scale.data(), w, per_expert_scale.data(), out.expert.data(),
                              out.weight.data(), rows, used, kEps});
     return out;
@@ -49,8 +50,8 @@ struct Router {
     return out;
   }
 
-  // What the logits of a row may be off by: ε = (H / 2 + 6) · 2⁻²³ of the norm and the products of
-  // its value, and the two sums' tolerance.
+  // Returns what the logits of a row may be off by: ε = (H / 2 + 6) · 2⁻²³ of the norm and the
+  // products of its value, and the two sums' tolerance.
   double logit_tolerance(const float* x, const TestWeights& w) const {
     double squares = 0, most = 0;
     for (int64_t i = 0; i < hidden; ++i) squares += static_cast<double>(x[i]) * x[i];
