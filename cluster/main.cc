@@ -78,6 +78,7 @@ int run(int argc, char** argv) {
       app, model_places(), "/proc/self/exe", {wants_no_color(), dumb_terminal()}, {}};
   potluck::add_bench(line);
   potluck::add_demo(line);
+  potluck::add_devices(line);
   potluck::add_run(line);
   potluck::add_inspect(line);
   potluck::add_tokenize(line);

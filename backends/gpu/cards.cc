@@ -7,9 +7,11 @@
 
 #include <cerrno>
 #include <charconv>
+#include <filesystem>
 #include <utility>
 
 #include "backends/gpu/card_driver.h"
+#include "backends/gpu/code_objects.h"
 #include "topology/base/fault.h"
 
 namespace potluck {
@@ -52,24 +54,54 @@ Reached reach(const std::string& kind, const CardPlaces& places) {
   }
 }
 
-Card look_at(const std::shared_ptr<Vendor>& vendor, int number) {
+Card look_at(const std::shared_ptr<Vendor>& vendor, int number, const std::string& code) {
   Card card{vendor->kind() + ":" + std::to_string(number), {}, ""};
   try {
     card.facts = CardDriver(vendor, number).facts();
+    code_object_for(read_code_objects(code), card.facts->architecture);
   } catch (const Fault& fault) {
     card.problem = fault.what();
   }
   return card;
 }
 
+// The number behind "cuda:", if it is one.
+std::optional<int> number_of(const std::string& device, const std::string& prefix) {
+  const char* end = device.data() + device.size();
+  int number = -1;
+  const auto read = std::from_chars(device.data() + prefix.size(), end, number);
+  return read.ec == std::errc() && read.ptr == end && number >= 0 ? std::optional(number)
+                                                                  : std::nullopt;
+}
+
+std::unique_ptr<GpuDriver> open_number(const CardPlaces& places, const std::string& kind,
+                                       int number) {
+  const Reached reached = reach(kind, places);
+  if (number >= reached.cards)
+    throw Fault(FaultKind::input, "there is no " + kind + ":" + std::to_string(number),
+                Fix{"the last of its kind is " + kind + ":" + std::to_string(reached.cards - 1),
+                    Setting::device});
+  auto card = std::make_unique<CardDriver>(reached.vendor, number);
+  const std::vector<CodeObject> objects = read_code_objects(places.code);
+  const CodeObject& object = code_object_for(objects, card->facts().architecture);
+  card->load(std::as_bytes(std::span(object.code)));
+  return card;
+}
+
 }  // namespace
+
+std::string own_code_objects() {
+  std::error_code none;
+  return code_objects_path(std::filesystem::read_symlink("/proc/self/exe", none));
+}
 
 std::vector<Card> find_cards(const CardPlaces& places) {
   std::vector<Card> cards;
   for (const char* kind : kKinds) {
     try {
       const Reached reached = reach(kind, places);
-      for (int i = 0; i < reached.cards; ++i) cards.push_back(look_at(reached.vendor, i));
+      for (int i = 0; i < reached.cards; ++i)
+        cards.push_back(look_at(reached.vendor, i, places.code));
     } catch (const Fault& fault) {
       cards.push_back({kind, {}, fault.what()});
     }
@@ -77,20 +109,11 @@ std::vector<Card> find_cards(const CardPlaces& places) {
   return cards;
 }
 
-std::unique_ptr<GpuDriver> reach_card(const std::string& device, const CardPlaces& places) {
-  for (const char* kind : kKinds) {
-    const std::string prefix = std::string(kind) + ":";
-    if (device.rfind(prefix, 0) != 0) continue;
-    const char* end = device.data() + device.size();
-    int number = -1;
-    const auto read = std::from_chars(device.data() + prefix.size(), end, number);
-    if (read.ec != std::errc() || read.ptr != end || number < 0) break;
-    const Reached reached = reach(kind, places);
-    if (number < reached.cards) return std::make_unique<CardDriver>(reached.vendor, number);
-    throw Fault(FaultKind::input, "there is no " + device,
-                Fix{"the last of its kind is " + prefix + std::to_string(reached.cards - 1),
-                    Setting::device});
-  }
+std::unique_ptr<GpuDriver> open_card_of(const CardPlaces& places, const std::string& device) {
+  for (const std::string kind : kKinds)
+    if (device.rfind(kind + ":", 0) == 0)
+      if (const auto number = number_of(device, kind + ":"))
+        return open_number(places, kind, *number);
   throw Fault(FaultKind::input, "device \"" + device + "\" is unknown",
               Fix{"a device is cpu, cuda:N or hip:N", Setting::device});
 }

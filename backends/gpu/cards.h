@@ -12,10 +12,14 @@
 
 namespace potluck {
 
+// The file of code objects that belongs to this program (code_objects.h).
+std::string own_code_objects();
+
 struct CardPlaces {
   std::vector<std::string> cuda = cuda_libraries(), hip = hip_libraries();
   // Files of the kernel's drivers, which the user needs rights to.
   std::string nvidia_file = "/dev/nvidiactl", amd_file = "/dev/kfd";
+  std::string code = own_code_objects();
 };
 
 struct Card {
@@ -27,8 +31,7 @@ struct Card {
 // Every card that a driver knows, and for each kind that has none one entry that says why.
 std::vector<Card> find_cards(const CardPlaces& places = {});
 
-// The card of this name, "cuda:0" or "hip:1". Throws Fault{input} for a name of no card,
-// Fault{world} for a card that cannot be used.
-std::unique_ptr<GpuDriver> reach_card(const std::string& device, const CardPlaces& places = {});
+// As open_card() (open_card.h), with the places that are given.
+std::unique_ptr<GpuDriver> open_card_of(const CardPlaces& places, const std::string& device);
 
 }  // namespace potluck

@@ -158,8 +158,10 @@ std::vector<std::string> cuda_libraries() {
 }
 
 std::unique_ptr<Vendor> load_cuda(const std::vector<std::string>& libraries) {
-  return std::make_unique<Cuda>(open_first(
-      libraries, std::string("install NVIDIA's driver, ") + kOldestDriver + " or newer"));
+  const Fault not_installed(
+      FaultKind::world, "libcuda.so.1 is not installed",
+      Fix{std::string("install NVIDIA's driver, ") + kOldestDriver + " or newer"});
+  return std::make_unique<Cuda>(open_first(libraries, not_installed));
 }
 
 }  // namespace potluck

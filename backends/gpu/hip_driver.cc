@@ -148,8 +148,9 @@ std::vector<std::string> hip_libraries() {
 }
 
 std::unique_ptr<Vendor> load_hip(const std::vector<std::string>& libraries) {
-  return std::make_unique<Hip>(
-      open_first(libraries, "install AMD's HIP runtime, of ROCm 5, 6 or 7"));
+  const Fault not_installed(FaultKind::world, "libamdhip64.so.7, .6 or .5 is not installed",
+                            Fix{"install AMD's HIP runtime, of ROCm 5, 6 or 7"});
+  return std::make_unique<Hip>(open_first(libraries, not_installed));
 }
 
 }  // namespace potluck

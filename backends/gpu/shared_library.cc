@@ -5,9 +5,6 @@
 
 #include <utility>
 
-#include "topology/base/fault.h"
-#include "topology/base/text.h"
-
 namespace potluck {
 namespace {
 
@@ -34,20 +31,17 @@ void* SharedLibrary::address_of(const char* symbol) const {
 }
 
 std::unique_ptr<SharedLibrary> open_first(const std::vector<std::string>& names,
-                                          const std::string& install) {
-  std::string tried, broken;
+                                          const Fault& not_installed) {
+  std::string broken;
   for (const std::string& name : names) {
     if (void* handle = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE))
       return std::make_unique<SharedLibrary>(name, handle);
     const std::string reason = dlerror();
-    add_to_list(tried, name);
     if (broken.empty() && !says_not_installed(name, reason))
       broken = name + " is installed and cannot be loaded: " + reason;
   }
   if (!broken.empty()) throw Fault(FaultKind::world, broken);
-  throw Fault(FaultKind::world,
-              (names.size() > 1 ? "none is installed of " : "not installed: ") + tried,
-              Fix{install});
+  throw not_installed;
 }
 
 }  // namespace potluck

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "topology/base/fault.h"
+
 namespace potluck {
 
 class SharedLibrary final {
@@ -31,9 +33,9 @@ class SharedLibrary final {
   void* handle_;
 };
 
-// Opens the first of these sonames or paths that can be loaded. Throws Fault{world}: what is wrong
-// with the first that is installed, or that none is, which `install` helps.
+// Opens the first of these sonames or paths that can be loaded. Throws Fault{world} that says what
+// is wrong with the first that is installed, or else `not_installed`.
 std::unique_ptr<SharedLibrary> open_first(const std::vector<std::string>& names,
-                                          const std::string& install);
+                                          const Fault& not_installed);
 
 }  // namespace potluck

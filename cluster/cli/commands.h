@@ -31,6 +31,7 @@ struct CommandLine {
 
 void add_bench(CommandLine& line);
 void add_demo(CommandLine& line);
+void add_devices(CommandLine& line);
 void add_run(CommandLine& line);
 void add_inspect(CommandLine& line);
 void add_tokenize(CommandLine& line);

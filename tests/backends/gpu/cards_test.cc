@@ -7,6 +7,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <fstream>
+
+#include "backends/gpu/code_objects.h"
 #include "tests/backends/gpu/stub_library.h"
 #include "topology/base/fault.h"
 
@@ -17,8 +20,18 @@ using testing::HasSubstr;
 
 const std::vector<std::string> kNone = {"libno-such.so.1"};
 
+// A file of code for these architectures, which the stub drivers take.
+std::string code_file(const std::vector<std::string>& architectures) {
+  std::vector<CodeObject> objects;
+  for (const std::string& each : architectures)
+    objects.push_back({each, "code for " + each + std::string(1, '\0')});
+  const std::string path = testing::TempDir() + "/kernels.bin";
+  std::ofstream(path, std::ios::binary) << code_objects_file(objects);
+  return path;
+}
+
 CardPlaces places_of(const StubLibrary& cuda, const StubLibrary& hip) {
-  return {{cuda.path()}, {hip.path()}, "/dev/null", "/dev/null"};
+  return {{cuda.path()}, {hip.path()}, "/dev/null", "/dev/null", code_file({"sm_86", "gfx906"})};
 }
 
 // A problem that another user is told, who has no rights to the file.
@@ -63,7 +76,7 @@ TEST(Cards, AMachineWithNoneSaysWhy) {
   ASSERT_EQ(cards.size(), 2);
   EXPECT_EQ(cards[0].device, "cuda");
   EXPECT_EQ(cards[0].problem,
-            "not installed: libno-such.so.1; install NVIDIA's driver, 525 or newer");
+            "libcuda.so.1 is not installed; install NVIDIA's driver, 525 or newer");
   EXPECT_EQ(cards[1].device, "hip");
   EXPECT_FALSE(cards[0].facts || cards[1].facts);
 }
@@ -95,14 +108,14 @@ TEST(Cards, AUserWithoutRightsIsToldTheGroup) {
 TEST(Cards, OneThatDoesNotAnswerLeavesTheOthers) {
   const StubLibrary cuda("cuda_12_2");
   cuda.books().cards = 2;
-  find_cards({{cuda.path()}, kNone});
+  find_cards(places_of(cuda, cuda));
   const auto& calls = cuda.books().calls;
   const auto opened = std::find(calls.begin(), calls.end(), "cuDevicePrimaryCtxRetain");
   const int first = opened - calls.begin() + 1;
   cuda.clear();
   cuda.books().cards = 2;
   cuda.books().failing_call = first;
-  const std::vector<Card> cards = find_cards({{cuda.path()}, kNone});
+  const std::vector<Card> cards = find_cards(places_of(cuda, cuda));
   EXPECT_FALSE(cards[0].facts);
   EXPECT_THAT(cards[0].problem,
               HasSubstr("NVIDIA Stub 3060 (cuda:0): cuDevicePrimaryCtxRetain failed: "
@@ -110,15 +123,32 @@ TEST(Cards, OneThatDoesNotAnswerLeavesTheOthers) {
   EXPECT_TRUE(cards[1].facts);
 }
 
-TEST(Cards, AreReachedByName) {
+TEST(Cards, OneWithoutCodeSaysWhatThereIsCodeFor) {
   const StubLibrary cuda("cuda_12_2"), hip("hip_6");
-  hip.books().architecture = "gfx1030";
+  cuda.books().architecture = "sm_61";
+  hip.books().architecture = "gfx906";
+  CardPlaces places = places_of(cuda, hip);
+  const std::vector<Card> cards = find_cards(places);
+  EXPECT_TRUE(cards[0].facts);
+  EXPECT_THAT(cards[0].problem, HasSubstr("there is no code for sm_61, only for sm_86, gfx906"));
+  EXPECT_EQ(cards[1].problem, "");
+  EXPECT_THROW(open_card_of(places, "cuda:0"), Fault);
+  places.code = "/no/kernels.bin";
+  EXPECT_THAT(find_cards(places)[1].problem, HasSubstr("/no/kernels.bin"));
+  EXPECT_TRUE(cuda.books().live.empty());
+}
+
+TEST(Cards, AreOpenedByNameWithTheirCode) {
+  const StubLibrary cuda("cuda_12_2"), hip("hip_6");
+  hip.books().architecture = "gfx906";
   const CardPlaces places = places_of(cuda, hip);
-  EXPECT_EQ(reach_card("cuda:0", places)->facts().name, "NVIDIA Stub 3060");
-  EXPECT_EQ(reach_card("hip:0", places)->facts().name, "AMD Stub 6800");
+  EXPECT_EQ(open_card_of(places, "cuda:0")->facts().name, "NVIDIA Stub 3060");
+  EXPECT_EQ(open_card_of(places, "hip:0")->facts().name, "AMD Stub 6800");
+  EXPECT_THAT(hip.books().calls, testing::Contains("hipModuleLoadData"));
+  EXPECT_TRUE(hip.books().live.empty());
   for (const char* wrong : {"cuda:1", "cuda", "cuda:", "cuda:x", "cuda:-1", "hip:0x", "tpu:0"}) {
     try {
-      reach_card(wrong, places);
+      open_card_of(places, wrong);
       ADD_FAILURE() << wrong;
     } catch (const Fault& fault) {
       EXPECT_EQ(fault.kind(), FaultKind::input) << wrong;

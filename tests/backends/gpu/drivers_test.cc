@@ -245,7 +245,7 @@ TEST(DriverLibraries, AMissingOneIsToldFromABrokenOne) {
     return "";
   };
   EXPECT_THAT(problem({"libno-such.so.7", "libno-such.so.6"}),
-              HasSubstr("none is installed of libno-such.so.7, libno-such.so.6; install AMD's"));
+              HasSubstr("libamdhip64.so.7, .6 or .5 is not installed; install AMD's"));
   const std::string broken = testing::TempDir() + "/libbroken.so";
   std::fclose(std::fopen(broken.c_str(), "w"));
   EXPECT_THAT(problem({"libno-such.so.7", broken}),

@@ -1,0 +1,36 @@
+// potluck devices: prints what this machine can compute on, and why a card cannot be used.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "backends/make_backend.h"
+#include "cluster/cli/commands.h"
+#include "cluster/inspect/devices.h"
+
+namespace potluck {
+namespace {
+
+int run(bool json) {
+  const CpuOptions cpu;
+  const Devices devices = {make_backend({"cpu", Precision::fast, cpu})->info(),
+                           cpu::isa_name(isa_of(cpu, Precision::fast)), find_cards()};
+  if (json) {
+    const auto replace = nlohmann::json::error_handler_t::replace;  // names are any bytes
+    std::puts(devices_json(devices).dump(-1, ' ', false, replace).c_str());
+    return 0;
+  }
+  for (const std::string& line : device_lines(devices)) std::puts(line.c_str());
+  return 0;
+}
+
+}  // namespace
+
+void add_devices(CommandLine& line) {
+  const auto json = std::make_shared<bool>(false);
+  CLI::App* sub = line.app.add_subcommand(
+      "devices", "say what this machine can compute on, and why a card cannot be used");
+  sub->add_flag("--json", *json, "print one JSON object");
+  sub->callback([&line, json] { line.chosen = [json] { return run(*json); }; });
+}
+
+}  // namespace potluck
