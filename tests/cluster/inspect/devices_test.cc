@@ -28,13 +28,14 @@ Devices some_devices() {
 }
 
 TEST(Devices, HaveALineEach) {
-  EXPECT_THAT(device_lines(some_devices()),
-              testing::ElementsAre(
-                  "cpu (Xeon, 2 threads, amx), 9 GB of 16 GB free",
-                  "cuda:0 (NVIDIA GeForce?RTX 3060, sm_86, CUDA 12.2), 11 GB of 12 GB free",
-                  "cuda:1 (NVIDIA GeForce?RTX 3060, sm_52, CUDA 12.2), 11 GB of 12 GB free, drives "
-                  "a display: there is no code for sm_52",
-                  "hip: no rights"));
+  EXPECT_THAT(
+      device_lines(some_devices()),
+      testing::ElementsAre(
+          "cpu (Xeon, 2 threads, amx), 9.00 GB of 16.0 GB free",
+          "cuda:0 (NVIDIA GeForce?RTX 3060, sm_86, CUDA 12.2), 11.0 GB of 12.0 GB free",
+          "cuda:1 (NVIDIA GeForce?RTX 3060, sm_52, CUDA 12.2), 11.0 GB of 12.0 GB free, drives "
+          "a display: there is no code for sm_52",
+          "hip: no rights"));
 }
 
 TEST(Devices, AreTheSameAsJson) {
