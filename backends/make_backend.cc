@@ -2,7 +2,8 @@
 #include "backends/make_backend.h"
 
 #include "backends/cpu/cpu_backend.h"
-#include "topology/base/fault.h"
+#include "backends/gpu/gpu_backend.h"
+#include "backends/gpu/open_card.h"
 
 namespace potluck {
 
@@ -10,8 +11,9 @@ std::unique_ptr<Backend> make_backend(const DeviceOptions& options) {
   if (options.device == "cpu")
     return std::make_unique<CpuBackend>(options.cpu.threads, isa_of(options.cpu, options.precision),
                                         options.cpu.pin);
-  throw Fault(FaultKind::input,
-              "device \"" + options.device + "\" is not in this build, which has: cpu");
+  return std::make_unique<GpuBackend>(
+      open_card(options.device),
+      GpuOptions{.name = options.device, .precision = options.precision});
 }
 
 }  // namespace potluck

@@ -2,12 +2,16 @@
 #include "topology/plan/needs.h"
 
 #include "topology/plan/cpu_needs.h"
+#include "topology/plan/gpu_needs.h"
 
 namespace potluck {
 namespace {
 
 constexpr DeviceNeeds kTable[] = {
     {"cpu", cpu_matrix_bytes, cpu_stage_scratch, cpu_head_scratch},
+    {"cuda", gpu_matrix_bytes, gpu_stage_scratch, gpu_head_scratch},
+    {"hip", gpu_matrix_bytes, gpu_stage_scratch, gpu_head_scratch},
+    {"emulated", gpu_matrix_bytes, gpu_stage_scratch, gpu_head_scratch},
 };
 
 }  // namespace

@@ -28,7 +28,7 @@ struct DeviceNeeds {
   uint64_t (*head_scratch)(const ModelSpec& spec, const ScratchShape& shape);
 };
 
-// device: a plan's, "cpu" or "cuda:0". A kind that has no row yet counts as a CPU.
+// device: a plan's, "cpu" or "cuda:0". A kind that has no row counts as a CPU.
 const DeviceNeeds& device_needs(const std::string& device);
 
 }  // namespace potluck

@@ -1,9 +1,11 @@
 // The kinds of backend that the contract suite runs on.
 #include "backends/cpu/cpu_backend.h"
+#include "backends/gpu/gpu_backend.h"
 #include "backends/profiled/profiled_backend.h"
 #include "kernels/cpu/packed/available.h"
 #include "tests/contract/backend/backend_contract.h"
 #include "tests/contract/backend/deferred_backend.h"
+#include "tests/emulator/emulated_driver.h"
 
 namespace potluck {
 namespace {
@@ -11,6 +13,12 @@ namespace {
 // Two threads, so that rows are shared between them.
 std::unique_ptr<Backend> on_cpu(cpu::Isa isa) {
   return std::make_unique<CpuBackend>(2, isa);
+}
+
+std::unique_ptr<Backend> on_card(emulator::Vendor vendor) {
+  return std::make_unique<GpuBackend>(
+      std::make_unique<EmulatedDriver>(vendor, std::make_shared<EmulatedDriver::Books>()),
+      GpuOptions{.name = "emulated"});
 }
 
 // A profiler owns nothing; this one owns what it looks at.
@@ -38,6 +46,8 @@ std::vector<BackendKind> backend_kinds() {
                      return std::make_unique<OwnedProfiledBackend>(
                          std::make_unique<DeferredBackend>(exact()));
                    }});
+  kinds.push_back({"EmulatedCuda", [] { return on_card(emulator::Vendor::cuda); }, false});
+  kinds.push_back({"EmulatedHip", [] { return on_card(emulator::Vendor::hip); }, false});
   return kinds;
 }
 
