@@ -101,6 +101,50 @@ GPU_DEVICE float fast_exp2(float x) {
   return __builtin_amdgcn_exp2f(x);
 }
 
+// Copies to shared memory are done when they are called.
+GPU_DEVICE void copy16(void* to, const void* from, bool inside = true) {
+  using Words = __attribute__((ext_vector_type(4))) uint32_t;
+  *static_cast<Words*>(to) = inside ? *static_cast<const Words*>(from) : Words{};
+}
+GPU_DEVICE void commit_copies() {}
+template <int kPending>
+GPU_DEVICE void wait_copies() {}
+
+constexpr bool kMmaMirrors = true;
+constexpr int kMmaColumns = 16, kMmaF16Depth = 16, kMmaS8Depth = 16;
+#if defined(__gfx1100__) || defined(__gfx1101__) || defined(__gfx1102__) || \
+    defined(__gfx1103__) || defined(__gfx1150__) || defined(__gfx1151__)
+constexpr bool kHasMma = true;
+GPU_DEVICE void mma_f16(float (&c)[8], const uint32_t (&a)[8], const uint32_t (&b)[8]) {
+  using Halves = __attribute__((ext_vector_type(16))) _Float16;
+  using Sums = __attribute__((ext_vector_type(8))) float;
+  Sums sums;
+  __builtin_memcpy(&sums, c, sizeof(c));
+  sums = __builtin_amdgcn_wmma_f32_16x16x16_f16_w32(__builtin_bit_cast(Halves, a),
+                                                    __builtin_bit_cast(Halves, b), sums);
+  __builtin_memcpy(c, &sums, sizeof(c));
+}
+GPU_DEVICE void mma_s8(int32_t (&c)[8], const uint32_t (&a)[4], const uint32_t (&b)[4]) {
+  using Words = __attribute__((ext_vector_type(4))) int;
+  using Sums = __attribute__((ext_vector_type(8))) int;
+  Sums sums;
+  __builtin_memcpy(&sums, c, sizeof(c));
+  sums = __builtin_amdgcn_wmma_i32_16x16x16_iu8_w32(true, __builtin_bit_cast(Words, a), true,
+                                                    __builtin_bit_cast(Words, b), sums, false);
+  __builtin_memcpy(c, &sums, sizeof(c));
+}
+#else
+constexpr bool kHasMma = false;
+template <int kSums, int kA, int kB>
+GPU_DEVICE void mma_f16(float (&)[kSums], const uint32_t (&)[kA], const uint32_t (&)[kB]) {
+  __builtin_trap();
+}
+template <int kSums, int kA, int kB>
+GPU_DEVICE void mma_s8(int32_t (&)[kSums], const uint32_t (&)[kA], const uint32_t (&)[kB]) {
+  __builtin_trap();
+}
+#endif
+
 }  // namespace potluck::gpu
 
 #elif defined(__CUDACC__)
@@ -181,6 +225,81 @@ GPU_DEVICE float fast_exp2(float x) {
   return y;
 }
 
+#if __CUDA_ARCH__ >= 800
+GPU_DEVICE void copy16(void* to, const void* from, bool inside = true) {
+  asm volatile(
+      "{ .reg .u64 shared; .reg .u32 place;\n"
+      "  cvta.to.shared.u64 shared, %0; cvt.u32.u64 place, shared;\n"
+      "  cp.async.cg.shared.global [place], [%1], 16, %2; }" ::"l"(to),
+      "l"(from), "r"(inside ? 16 : 0)
+      : "memory");
+}
+GPU_DEVICE void commit_copies() {
+  asm volatile("cp.async.commit_group;" ::: "memory");
+}
+template <int kPending>
+GPU_DEVICE void wait_copies() {
+  asm volatile("cp.async.wait_group %0;" ::"n"(kPending) : "memory");
+}
+#else
+// Copies to shared memory are done when they are called.
+GPU_DEVICE void copy16(void* to, const void* from, bool inside = true) {
+  struct alignas(16) Words {
+    uint32_t word[4];
+  };
+  *static_cast<Words*>(to) = inside ? *static_cast<const Words*>(from) : Words{};
+}
+GPU_DEVICE void commit_copies() {}
+template <int kPending>
+GPU_DEVICE void wait_copies() {}
+#endif
+
+constexpr bool kMmaMirrors = false;
+constexpr int kMmaColumns = 8, kMmaF16Depth = 16, kMmaS8Depth = 32;
+#if __CUDA_ARCH__ >= 800
+constexpr bool kHasMma = true;
+GPU_DEVICE void mma_f16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+  asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
+      "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+GPU_DEVICE void mma_s8(int32_t (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+  asm("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 "
+      "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+      : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+#elif __CUDA_ARCH__ >= 750
+constexpr bool kHasMma = true;
+// Smaller products, in the order of the depth, which hold their values as the larger ones do.
+GPU_DEVICE void mma_f16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+  GPU_UNROLL
+  for (int half = 0; half < 2; ++half)
+    asm("mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 "
+        "{%0, %1, %2, %3}, {%4, %5}, {%6}, {%0, %1, %2, %3};"
+        : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+        : "r"(a[2 * half]), "r"(a[2 * half + 1]), "r"(b[half]));
+}
+GPU_DEVICE void mma_s8(int32_t (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+  GPU_UNROLL
+  for (int part = 0; part < 4; ++part)
+    asm("mma.sync.aligned.m8n8k16.row.col.s32.s8.s8.s32 {%0, %1}, {%2}, {%3}, {%0, %1};"
+        : "+r"(c[part % 2 * 2]), "+r"(c[part % 2 * 2 + 1])
+        : "r"(a[part]), "r"(b[part / 2]));
+}
+#else
+constexpr bool kHasMma = false;
+template <int kSums, int kA, int kB>
+GPU_DEVICE void mma_f16(float (&)[kSums], const uint32_t (&)[kA], const uint32_t (&)[kB]) {
+  __trap();
+}
+template <int kSums, int kA, int kB>
+GPU_DEVICE void mma_s8(int32_t (&)[kSums], const uint32_t (&)[kA], const uint32_t (&)[kB]) {
+  __trap();
+}
+#endif
+
 }  // namespace potluck::gpu
 
 #else
@@ -202,5 +321,44 @@ template <typename Value>
 GPU_DEVICE Value shuffle_xor(Value value, int mask) {
   return shuffle(value, lane() ^ mask);
 }
+
+// Products of matrices by the 32 lanes of a warp, which only cards that kHasMma may call (a call
+// compiles for all): c += a · b with a [16, depth],
+// b [depth, kMmaColumns] and c [16, kMmaColumns], where the depth is kMmaF16Depth or kMmaS8Depth.
+//   mma_f16(float (&c)[kMmaSums], const uint32_t (&a)[kMmaF16A], const uint32_t (&b)[kMmaF16B])
+//   mma_s8(int32_t (&c)[kMmaSums], const uint32_t (&a)[kMmaS8A], const uint32_t (&b)[kMmaS8B])
+// A word holds 2 values of f16, or 4 of int8, that follow each other in the depth; the functions
+// below say where a lane's words and sums lie, and are the same for both types. c is summed in f32
+// in an order that is the card's.
+constexpr int kMmaRows = 16;
+constexpr int kMmaSums = kMmaRows * kMmaColumns / 32;
+constexpr int kMmaF16A = kMmaMirrors ? 8 : 4, kMmaF16B = kMmaMirrors ? 8 : 2;
+constexpr int kMmaS8A = 4, kMmaS8B = kMmaMirrors ? 4 : 2;
+
+GPU_DEVICE int mma_a_row(int lane, int word) {
+  return kMmaMirrors ? lane % 16 : lane / 4 + word % 2 * 8;
+}
+// Counted in words.
+GPU_DEVICE int mma_a_depth(int lane, int word) {
+  return kMmaMirrors ? word : lane % 4 + word / 2 * 4;
+}
+GPU_DEVICE int mma_b_depth(int lane, int word) {
+  return kMmaMirrors ? word : lane % 4 + word * 4;
+}
+GPU_DEVICE int mma_b_column(int lane) {
+  return kMmaMirrors ? lane % 16 : lane / 4;
+}
+GPU_DEVICE int mma_c_row(int lane, int sum) {
+  return kMmaMirrors ? 2 * sum + lane / 16 : lane / 4 + sum / 2 * 8;
+}
+GPU_DEVICE int mma_c_column(int lane, int sum) {
+  return kMmaMirrors ? lane % 16 : lane % 4 * 2 + sum % 2;
+}
+
+// Asynchronous copies of 16 bytes from global to shared memory, both aligned to 16; zeros where
+// `inside` is false. A thread's copies since its last commit_copies() are a group, and
+// wait_copies<n>() returns when all but its last n groups have landed: for this thread; others see
+// them after a barrier.
+//   copy16(void* to, const void* from, bool inside = true)
 
 }  // namespace potluck::gpu

@@ -22,8 +22,8 @@ struct Copy {
   uint64_t* to;
   const uint64_t* from;  // nullptr: `lands` is known
   uint64_t lands[2];
-  uint64_t before[2];  // what lies there until it lands
   int group;
+  Site site;
 };
 
 struct Thread {

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <cstdint>
 
+#include "tests/emulator/copies.h"
+#include "tests/emulator/mma.h"
 #include "tests/emulator/warp.h"
 #include "topology/base/dtype.h"
 
@@ -21,7 +23,7 @@
   extern "C" void GPU_EMULATED(name)(const void* operands) { \
     name##_thread(*static_cast<const Args*>(operands));      \
   }                                                          \
-  static void name##_thread(const Args& a)
+  static void name##_thread([[maybe_unused]] const Args& a)
 // Shared memory of this place in the code, one for each block.
 #define GPU_SHARED(Type, name, extents)                                                           \
   using name##_type = Type extents;                                                               \
@@ -94,6 +96,36 @@ inline float round_to_even(float x) {
 }
 inline float fast_exp2(float x) {
   return std::exp2(x);
+}
+
+inline void copy16(void* to, const void* from, bool inside = true,
+                   emulator::Site site = emulator::Site::current()) {
+  emulator::copy16(to, from, inside, site);
+}
+inline void commit_copies() {
+  emulator::commit_copies();
+}
+template <int kPending>
+inline void wait_copies() {
+  emulator::wait_copies(kPending);
+}
+
+// The layouts of PTX, or of RDNA3.
+constexpr bool kHasMma = true;
+constexpr bool kMmaMirrors = GPU_WAVE == 64;
+constexpr int kMmaColumns = kMmaMirrors ? 16 : 8;
+constexpr int kMmaF16Depth = 16, kMmaS8Depth = kMmaMirrors ? 16 : 32;
+template <int kSums, int kA, int kB>
+inline void mma_f16(float (&c)[kSums], const uint32_t (&a)[kA], const uint32_t (&b)[kB],
+                    emulator::Site site = emulator::Site::current()) {
+  static_assert(kMmaMirrors ? kSums == 8 && kA == 8 && kB == 8 : kSums == 4 && kA == 4 && kB == 2);
+  (kMmaMirrors ? emulator::wmma_f16 : emulator::mma_f16)(c, a, b, site);
+}
+template <int kSums, int kA, int kB>
+inline void mma_s8(int32_t (&c)[kSums], const uint32_t (&a)[kA], const uint32_t (&b)[kB],
+                   emulator::Site site = emulator::Site::current()) {
+  static_assert(kMmaMirrors ? kSums == 8 && kA == 4 && kB == 4 : kSums == 4 && kA == 4 && kB == 2);
+  (kMmaMirrors ? emulator::wmma_s8 : emulator::mma_s8)(c, a, b, site);
 }
 
 }  // namespace

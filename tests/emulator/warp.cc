@@ -2,7 +2,6 @@
 #include "tests/emulator/warp.h"
 
 #include <cstring>
-#include <stdexcept>
 
 #include "tests/emulator/machine.h"
 
@@ -42,6 +41,15 @@ uint32_t ballot(bool set, Site site) {
   uint32_t bits = 0;
   for (int i = 0; i < kLanes; ++i) bits |= static_cast<uint32_t>(given[i]) << i;
   return bits;
+}
+
+const std::byte* exchange(const void* given, size_t bytes, Site site) {
+  Machine& all = machine();
+  Group& group = all.block().group_of(all.thread());
+  auto& values = group.values[group.turn];
+  std::memcpy(values[all.thread().place.thread % kLanes], given, bytes);
+  all.wait(Wait::exchange, site);
+  return values[0];
 }
 
 int32_t atomic_add(int32_t* to, int32_t value) {

@@ -42,19 +42,11 @@ void warp_sync(Site site);
 int shuffle(int value, int from, Site site);
 uint32_t ballot(bool set, Site site);
 
-// Gives `bytes` bytes, at most kExchangeBytesMax, and gets those of all lanes: lane l's begin at
+// Gives a value of at most kExchangeBytesMax bytes and gets those of all lanes: lane l's lies at
 // l · kExchangeBytesMax. They stay until the caller's next exchange.
-inline constexpr size_t kExchangeBytesMax = 96;
+inline constexpr size_t kExchangeBytesMax = 128;
 const std::byte* exchange(const void* given, size_t bytes, Site site);
 
 int32_t atomic_add(int32_t* to, int32_t value);
-
-// Asynchronous copies of 16 bytes from global to shared memory; zeros where `inside` is false. They
-// land when the thread that began them waits for their group, and until then their place holds
-// nonsense.
-void copy16(void* to, const void* from, bool inside, Site site);
-void commit_copies();
-// Lets the last `pending` groups go on.
-void wait_copies(int pending, Site site);
 
 }  // namespace potluck::emulator

@@ -1,0 +1,112 @@
+// The tables are those of the PTX manual ("Matrix fragments for mma.m16n8k16" and "… m16n8k32") and
+// of AMD's RDNA3 manual (7.9): they say which lane holds a value, where the kernels' own functions
+// say which values a lane holds.
+#include "tests/emulator/mma.h"
+
+#include <algorithm>
+#include <cstring>
+#include <stdexcept>
+
+#include "topology/base/dtype.h"
+
+namespace potluck::emulator {
+namespace {
+
+struct F16 {
+  using Value = float;
+  using Sum = double;
+  using Result = float;
+  static constexpr int kPerWord = 2;
+  static Value value(uint32_t word, int i) {
+    return f32_from_f16(static_cast<uint16_t>(word >> 16 * i));
+  }
+};
+
+struct S8 {
+  using Value = int8_t;
+  using Sum = int32_t;
+  using Result = int32_t;
+  static constexpr int kPerWord = 4;
+  static Value value(uint32_t word, int i) { return static_cast<int8_t>(word >> 8 * i); }
+};
+
+// What a lane gives: the values of its words of a, then of b.
+template <typename Type, int kWordsA, int kWordsB>
+struct Given {
+  typename Type::Value a[kWordsA * Type::kPerWord], b[kWordsB * Type::kPerWord];
+};
+
+template <typename Lane>
+const Lane& of_lane(const std::byte* given, int lane) {
+  return *reinterpret_cast<const Lane*>(given + lane * kExchangeBytesMax);
+}
+
+template <typename Type, typename Lane>
+const std::byte* give(const uint32_t* a, const uint32_t* b, Site site) {
+  Lane mine;
+  static_assert(sizeof(Lane) <= kExchangeBytesMax);
+  for (size_t i = 0; i < std::size(mine.a); ++i)
+    mine.a[i] = Type::value(a[i / Type::kPerWord], i % Type::kPerWord);
+  for (size_t i = 0; i < std::size(mine.b); ++i)
+    mine.b[i] = Type::value(b[i / Type::kPerWord], i % Type::kPerWord);
+  return exchange(&mine, sizeof(mine), site);
+}
+
+// PTX: eight words make the depth. Word w of a row of a, or of a column of b, is with lane
+// 4 · (row % 8, or the column) + w % 4.
+template <typename Type>
+void mma(typename Type::Result* c, const uint32_t* a, const uint32_t* b, Site site) {
+  constexpr int kPerWord = Type::kPerWord;
+  using Lane = Given<Type, 4, 2>;
+  const std::byte* given = give<Type, Lane>(a, b, site);
+  const int lane = here().thread % kLanes;
+  for (int i = 0; i < 4; ++i) {
+    const int row = lane / 4 + 8 * (i / 2), column = 2 * (lane % 4) + i % 2;
+    typename Type::Sum sum = c[i];
+    for (int w = 0; w < 8; ++w) {
+      const auto* in_a =
+          of_lane<Lane>(given, row % 8 * 4 + w % 4).a + (row / 8 + w / 4 * 2) * kPerWord;
+      const auto* in_b = of_lane<Lane>(given, column * 4 + w % 4).b + w / 4 * kPerWord;
+      for (int k = 0; k < kPerWord; ++k) sum += static_cast<typename Type::Sum>(in_a[k]) * in_b[k];
+    }
+    c[i] = static_cast<typename Type::Result>(sum);
+  }
+}
+
+// RDNA3: a lane holds a row of a, a column of b and every other row of a column of c.
+template <typename Type>
+void wmma(typename Type::Result* c, const uint32_t* a, const uint32_t* b, Site site) {
+  using Lane = Given<Type, 16 / Type::kPerWord, 16 / Type::kPerWord>;
+  const std::byte* given = give<Type, Lane>(a, b, site);
+  const int lane = here().thread % kLanes;
+  if (std::memcmp(&of_lane<Lane>(given, lane), &of_lane<Lane>(given, lane ^ 16), sizeof(Lane)) != 0)
+    throw std::logic_error("WMMA wants the same values of A and B in lanes " +
+                           std::to_string(lane % 16) + " and " + std::to_string(lane % 16 + 16));
+  for (int i = 0; i < 8; ++i) {
+    const auto* in_a = of_lane<Lane>(given, 2 * i + lane / 16).a;
+    const auto* in_b = of_lane<Lane>(given, lane % 16).b;
+    typename Type::Sum sum = c[i];
+    for (int k = 0; k < 16; ++k) sum += static_cast<typename Type::Sum>(in_a[k]) * in_b[k];
+    c[i] = static_cast<typename Type::Result>(sum);
+  }
+}
+
+}  // namespace
+
+void mma_f16(float* c, const uint32_t* a, const uint32_t* b, Site site) {
+  mma<F16>(c, a, b, site);
+}
+
+void mma_s8(int32_t* c, const uint32_t* a, const uint32_t* b, Site site) {
+  mma<S8>(c, a, b, site);
+}
+
+void wmma_f16(float* c, const uint32_t* a, const uint32_t* b, Site site) {
+  wmma<F16>(c, a, b, site);
+}
+
+void wmma_s8(int32_t* c, const uint32_t* a, const uint32_t* b, Site site) {
+  wmma<S8>(c, a, b, site);
+}
+
+}  // namespace potluck::emulator
