@@ -56,7 +56,6 @@ void Machine::run(const Program& program, Grid grid, const void* operands, const
     forget_threads();
     throw;
   }
-  sanitizers::acquire(&ended_);
 }
 
 void Machine::begin_block(int number) {
@@ -71,6 +70,7 @@ void Machine::begin_block(int number) {
 
 // The block of the thread that ran last.
 void Machine::end_block() {
+  sanitizers::acquire(&left_);
   const Place place = thread_->place;
   if (failure_) {
     try {
@@ -119,6 +119,7 @@ void Machine::wait(Wait what, Site site) {
   void* order =
       what == Wait::barrier || what == Wait::warp_sync ? block.order_of(me, what) : nullptr;
   if (order) sanitizers::release(order);
+  sanitizers::release(&left_);
   block.arrive(me, what, site);
   if (block.has_ready())
     go_on(me.fiber);
@@ -128,6 +129,7 @@ void Machine::wait(Wait what, Site site) {
 }
 
 void Machine::give_way() {
+  sanitizers::release(&left_);
   go_on(thread_->fiber);
 }
 
@@ -144,7 +146,7 @@ void Machine::run_thread() {
   } catch (...) {
     failure_ = std::current_exception();
   }
-  sanitizers::release(&ended_);
+  sanitizers::release(&left_);
   block_->end(me);
   if (!failure_ && block_->has_ready())
     go_on(me.fiber);

@@ -49,7 +49,8 @@ class Machine final {
   Thread* thread_ = nullptr;
   Random random_{0};
   std::exception_ptr failure_;
-  char begun_ = 0, ended_ = 0;  // for TSan: the launch
+  // For TSan: threads come after the launch began, and the host after what they did.
+  char begun_ = 0, left_ = 0;
 };
 
 // The calling host thread's.

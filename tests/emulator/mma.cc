@@ -3,9 +3,9 @@
 // say which values a lane holds.
 #include "tests/emulator/mma.h"
 
-#include <algorithm>
-#include <cstring>
+#include <array>
 #include <stdexcept>
+#include <string>
 
 #include "topology/base/dtype.h"
 
@@ -33,7 +33,10 @@ struct S8 {
 // What a lane gives: the values of its words of a, then of b.
 template <typename Type, int kWordsA, int kWordsB>
 struct Given {
-  typename Type::Value a[kWordsA * Type::kPerWord], b[kWordsB * Type::kPerWord];
+  std::array<typename Type::Value, kWordsA * Type::kPerWord> a;
+  std::array<typename Type::Value, kWordsB * Type::kPerWord> b;
+
+  bool operator==(const Given&) const = default;
 };
 
 template <typename Lane>
@@ -45,9 +48,9 @@ template <typename Type, typename Lane>
 const std::byte* give(const uint32_t* a, const uint32_t* b, Site site) {
   Lane mine;
   static_assert(sizeof(Lane) <= kExchangeBytesMax);
-  for (size_t i = 0; i < std::size(mine.a); ++i)
+  for (size_t i = 0; i < mine.a.size(); ++i)
     mine.a[i] = Type::value(a[i / Type::kPerWord], i % Type::kPerWord);
-  for (size_t i = 0; i < std::size(mine.b); ++i)
+  for (size_t i = 0; i < mine.b.size(); ++i)
     mine.b[i] = Type::value(b[i / Type::kPerWord], i % Type::kPerWord);
   return exchange(&mine, sizeof(mine), site);
 }
@@ -65,8 +68,8 @@ void mma(typename Type::Result* c, const uint32_t* a, const uint32_t* b, Site si
     typename Type::Sum sum = c[i];
     for (int w = 0; w < 8; ++w) {
       const auto* in_a =
-          of_lane<Lane>(given, row % 8 * 4 + w % 4).a + (row / 8 + w / 4 * 2) * kPerWord;
-      const auto* in_b = of_lane<Lane>(given, column * 4 + w % 4).b + w / 4 * kPerWord;
+          of_lane<Lane>(given, row % 8 * 4 + w % 4).a.data() + (row / 8 + w / 4 * 2) * kPerWord;
+      const auto* in_b = of_lane<Lane>(given, column * 4 + w % 4).b.data() + w / 4 * kPerWord;
       for (int k = 0; k < kPerWord; ++k) sum += static_cast<typename Type::Sum>(in_a[k]) * in_b[k];
     }
     c[i] = static_cast<typename Type::Result>(sum);
@@ -79,12 +82,13 @@ void wmma(typename Type::Result* c, const uint32_t* a, const uint32_t* b, Site s
   using Lane = Given<Type, 16 / Type::kPerWord, 16 / Type::kPerWord>;
   const std::byte* given = give<Type, Lane>(a, b, site);
   const int lane = here().thread % kLanes;
-  if (std::memcmp(&of_lane<Lane>(given, lane), &of_lane<Lane>(given, lane ^ 16), sizeof(Lane)) != 0)
+  const Lane &mine = of_lane<Lane>(given, lane), &other = of_lane<Lane>(given, lane ^ 16);
+  if (mine != other)
     throw std::logic_error("WMMA wants the same values of A and B in lanes " +
                            std::to_string(lane % 16) + " and " + std::to_string(lane % 16 + 16));
   for (int i = 0; i < 8; ++i) {
-    const auto* in_a = of_lane<Lane>(given, 2 * i + lane / 16).a;
-    const auto* in_b = of_lane<Lane>(given, lane % 16).b;
+    const auto& in_a = of_lane<Lane>(given, 2 * i + lane / 16).a;
+    const auto& in_b = of_lane<Lane>(given, lane % 16).b;
     typename Type::Sum sum = c[i];
     for (int k = 0; k < 16; ++k) sum += static_cast<typename Type::Sum>(in_a[k]) * in_b[k];
     c[i] = static_cast<typename Type::Result>(sum);

@@ -8,8 +8,8 @@
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
-#if defined(__SANITIZE_THREAD__) || defined(POTLUCK_EMULATOR_TSAN)
-#define EMULATOR_TSAN 1
+// The emulator's own sources are built without -fsanitize=thread.
+#if defined(POTLUCK_EMULATOR_TSAN)
 #include <sanitizer/tsan_interface.h>
 #endif
 
@@ -36,7 +36,7 @@ inline void unpoison(const void*, size_t) {}
 inline void finish_switch(void*, const void**, size_t*) {}
 #endif
 
-#if defined(EMULATOR_TSAN)
+#if defined(POTLUCK_EMULATOR_TSAN)
 inline void* current_fiber() {
   return __tsan_get_current_fiber();
 }
