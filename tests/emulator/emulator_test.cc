@@ -182,7 +182,7 @@ TEST_P(Emulator, TheSameSeedIsTheSameRunWithBlocksInterleaved) {
 
 // Threads that were left in the middle of a kernel are not gone on with.
 TEST_P(Emulator, GoesOnAfterAFinding) {
-  EXPECT_NE(finding(k_missing_lane, 5), "nothing");
+  EXPECT_NE(finding(k_ended_lane, 5), "nothing");
   run_blocks(k_last_block_wins, 1);
   EXPECT_EQ(out[63], 0);
 }
