@@ -33,8 +33,9 @@ Fault explain(const Fault& fault, const std::string& file) {
     return Fault(FaultKind::world, "this user has no rights to " + file,
                  Fix{"add the user to the group " + group_of(file) + ", and log in again"});
   return Fault(FaultKind::world,
-               fault.text() + ": there is no " + file +
-                   ", so the kernel's driver is not loaded, or this container was given no card");
+               "there is no " + file +
+                   ", so the kernel's driver is not loaded, or this container was given no card (" +
+                   fault.text() + ")");
 }
 
 struct Reached {
