@@ -1,28 +1,15 @@
 // Each block finds its tile in the groups, and multiplies it as product_tile.h does.
 #include "kernels/gpu/experts.h"
+#include "kernels/gpu/grouped_tile.h"
 #include "kernels/gpu/math.h"
 #include "kernels/gpu/product_tile.h"
 
 namespace potluck::gpu {
 
-// Places [first, end) of an expert; none: the grouping has fewer tiles.
-struct GroupedTile {
-  int64_t expert, first, end;
-};
-
-GPU_DEVICE GroupedTile find_tile(const int32_t* begin, int experts, int index) {
-  for (int e = 0; e < experts; ++e) {
-    const int rows = begin[e + 1] - begin[e], tiles = (rows + kExpertRows - 1) / kExpertRows;
-    if (index < tiles) return {e, begin[e] + int64_t{index} * kExpertRows, begin[e + 1]};
-    index -= tiles;
-  }
-  return {};
-}
-
 // Gate and up of an output are neighbours in the tile, so that a thread has both.
 GPU_KERNEL(expert_gate_up, ExpertGateUp, kTileThreads) {
   GPU_SHARED(ProductTile<kExpertRows>, tile, );
-  const GroupedTile group = find_tile(a.begin, a.experts, block_y());
+  const GroupedTile group = find_tile<kExpertRows>(a.begin, a.experts, block_y());
   if (group.first == group.end) return;
   const int64_t inner = a.gate_up.rows / 2, columns = a.gate_up.columns;
   const int64_t first_output = int64_t{block_x()} * kGateUpOutputs;
@@ -49,7 +36,7 @@ GPU_KERNEL(expert_gate_up, ExpertGateUp, kTileThreads) {
 
 GPU_KERNEL(expert_down, ExpertDown, kTileThreads) {
   GPU_SHARED(ProductTile<kExpertRows>, tile, );
-  const GroupedTile group = find_tile(a.begin, a.experts, block_y());
+  const GroupedTile group = find_tile<kExpertRows>(a.begin, a.experts, block_y());
   if (group.first == group.end) return;
   const int64_t hidden = a.down.rows, columns = a.down.columns;
   const int64_t first_output = int64_t{block_x()} * kDownOutputs;

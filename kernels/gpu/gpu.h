@@ -308,6 +308,11 @@ GPU_DEVICE void mma_s8(int32_t (&)[kSums], const uint32_t (&)[kA], const uint32_
 
 namespace potluck::gpu {
 
+// One instruction moves them.
+struct alignas(16) Words4 {
+  uint32_t word[4];
+};
+
 GPU_DEVICE int lane() {
   return thread() % 32;
 }

@@ -9,11 +9,17 @@
 #include "kernels/gpu/canvas_input.h"
 #include "kernels/gpu/embed.h"
 #include "kernels/gpu/experts.h"
+#include "kernels/gpu/experts_f16.h"
+#include "kernels/gpu/experts_q8.h"
+#include "kernels/gpu/f16_rows.h"
 #include "kernels/gpu/gelu_mul.h"
 #include "kernels/gpu/group_rows.h"
 #include "kernels/gpu/hop.h"
 #include "kernels/gpu/matmul.h"
+#include "kernels/gpu/matmul_f16.h"
 #include "kernels/gpu/memory.h"
+#include "kernels/gpu/q8_panels.h"
+#include "kernels/gpu/q8_rows.h"
 #include "kernels/gpu/qkv.h"
 #include "kernels/gpu/rms_norm.h"
 #include "kernels/gpu/route.h"
@@ -22,28 +28,36 @@
 namespace potluck::gpu {
 
 // X(kernel, Operands, threads)
-#define POTLUCK_GPU_KERNELS(X)         \
-  X(add_norm, AddNorm, 256)            \
-  X(attention, Attention, 256)         \
-  X(canvas_input, CanvasInput, 256)    \
-  X(copy, Copy, 256)                   \
-  X(embed, Embed, 256)                 \
-  X(expert_down, ExpertDown, 256)      \
-  X(expert_gate_up, ExpertGateUp, 256) \
-  X(fill, Fill, 256)                   \
-  X(gelu_mul, GeluMul, 256)            \
-  X(group_rows, GroupRows, 256)        \
-  X(matmul, Matmul, 256)               \
-  X(pack, Pack, 256)                   \
-  X(qkv, Qkv, 256)                     \
-  X(rms_norm, RmsNorm, 256)            \
-  X(route, Route, 256)                 \
-  X(soft_cap, SoftCap, 256)            \
-  X(sum_slots, SumSlots, 256)          \
-  X(unpack, Unpack, 256)               \
-  X(vocab_count, VocabCount, 64)       \
-  X(vocab_finish, VocabFinish, 256)    \
-  X(vocab_fold, VocabFold, 256)        \
+#define POTLUCK_GPU_KERNELS(X)                \
+  X(add_norm, AddNorm, 256)                   \
+  X(attention, Attention, 256)                \
+  X(canvas_input, CanvasInput, 256)           \
+  X(copy, Copy, 256)                          \
+  X(embed, Embed, 256)                        \
+  X(expert_down, ExpertDown, 256)             \
+  X(expert_down_f16, ExpertDownF16, 256)      \
+  X(expert_down_q8, ExpertDownQ8, 128)        \
+  X(expert_gate_up, ExpertGateUp, 256)        \
+  X(expert_gate_up_f16, ExpertGateUpF16, 256) \
+  X(expert_gate_up_q8, ExpertGateUpQ8, 128)   \
+  X(f16_rows, F16Rows, 256)                   \
+  X(fill, Fill, 256)                          \
+  X(gelu_mul, GeluMul, 256)                   \
+  X(group_rows, GroupRows, 256)               \
+  X(matmul, Matmul, 256)                      \
+  X(matmul_f16, MatmulF16, 256)               \
+  X(pack, Pack, 256)                          \
+  X(q8_panels, Q8Panels, 128)                 \
+  X(q8_rows, Q8Rows, 256)                     \
+  X(qkv, Qkv, 256)                            \
+  X(rms_norm, RmsNorm, 256)                   \
+  X(route, Route, 256)                        \
+  X(soft_cap, SoftCap, 256)                   \
+  X(sum_slots, SumSlots, 256)                 \
+  X(unpack, Unpack, 256)                      \
+  X(vocab_count, VocabCount, 64)              \
+  X(vocab_finish, VocabFinish, 256)           \
+  X(vocab_fold, VocabFold, 256)               \
   X(vocab_sum, VocabSum, 256)
 
 enum class Kernel : int32_t {

@@ -13,6 +13,9 @@
 
 #define GPU_DEVICE [[maybe_unused]] static inline
 #define GPU_UNROLL
+#ifndef GPU_WAVE  // a test calls functions of kernels itself
+#define GPU_WAVE 32
+#endif
 #if GPU_WAVE == 64
 #define GPU_EMULATED(name) emulated_hip_##name
 #else
