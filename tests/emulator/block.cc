@@ -29,9 +29,10 @@ bool is_elsewhere(const Thread& a, const Thread& b) {
   return a.wait != b.wait || a.site.line() != b.site.line();
 }
 
-int random_bit(uint32_t bits, Random& random) {
-  const int shift = random.below(32);
-  return (std::countr_zero(std::rotr(bits, shift)) + shift) % 32;
+// The first bit from a place on that the low bits of `random` choose.
+int random_bit(uint32_t bits, uint64_t random) {
+  const int from = random % 32;
+  return (std::countr_zero(std::rotr(bits, from)) + from) % 32;
 }
 
 }  // namespace
@@ -71,10 +72,11 @@ std::string Block::end() {
 }
 
 Thread& Block::choose(const Thread* near, Random& random) {
+  const uint64_t bits = random.next();  // whose highest are the best
   size_t group = near ? near->place.thread / kLanes : 0;
-  if (!near || !groups_[group].ready || random.below(8) == 0)
-    group = random_bit(ready_groups_, random);
-  return *threads_[group * kLanes + random_bit(groups_[group].ready, random)];
+  if (!near || !groups_[group].ready || bits >> 61 == 0)
+    group = random_bit(ready_groups_, bits >> 56);
+  return *threads_[group * kLanes + random_bit(groups_[group].ready, bits >> 48)];
 }
 
 void Block::leave(Thread& thread) {
@@ -105,7 +107,6 @@ void Block::arrive(Thread& thread, Wait wait, Site site) {
 void Block::release_block() {
   for (Group& group : groups_) group.ready = group.members;
   ready_groups_ = ~0u >> (32 - groups_.size());
-  for (int t = 0; t < count_; ++t) threads_[t]->wait = Wait::nothing;
   at_barrier_ = 0;
   turn_ ^= 1;
 }
@@ -115,8 +116,6 @@ void Block::release_group(Group& group, int first_thread) {
   group.arrived = 0;
   group.turn ^= 1;
   ready_groups_ |= 1u << first_thread / kLanes;
-  for (int t = 0; t < std::popcount(group.members); ++t)
-    threads_[first_thread + t]->wait = Wait::nothing;
 }
 
 void Block::end(Thread& thread) {

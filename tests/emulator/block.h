@@ -31,8 +31,8 @@ struct Thread {
 
   Fiber fiber;
   Place place;
-  Wait wait = Wait::nothing;
-  Site site;  // where it waits
+  Wait wait = Wait::nothing;  // what it came to last
+  Site site;                  // and where
   std::vector<Copy> copies;
   int copy_group = 0;  // that a copy begun now belongs to
 };

@@ -115,7 +115,11 @@ inline void wait_copies() {
 
 // The layouts of PTX, or of RDNA3.
 constexpr bool kHasMma = true;
-constexpr bool kMmaMirrors = GPU_WAVE == 64;
+#if GPU_WAVE == 64
+constexpr bool kMmaMirrors = true;
+#else
+constexpr bool kMmaMirrors = false;
+#endif
 constexpr int kMmaColumns = kMmaMirrors ? 16 : 8;
 constexpr int kMmaF16Depth = 16, kMmaS8Depth = kMmaMirrors ? 16 : 32;
 template <int kSums, int kA, int kB>
