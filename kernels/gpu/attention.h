@@ -32,4 +32,21 @@ struct Attention {
   Stored type;     // of K and V: f32, f16 or bf16
 };
 
+// The same in f16 with sums in f32: q, K, V and the weights are rounded to f16. Blocks:
+// (⌈rows / f16_attention_rows(…)⌉, kv_heads), of what f16_attention_takes().
+struct F16Attention : Attention {};
+
+// A block takes so many queries: rows with all query heads of a KV head. A head over 256 takes
+// twice the room.
+constexpr int f16_attention_queries(const Attention& a) {
+  return a.head_dim > 256 ? 32 : 64;
+}
+constexpr int f16_attention_rows(const Attention& a) {
+  return f16_attention_queries(a) / (a.heads / a.kv_heads);
+}
+constexpr bool f16_attention_takes(const Attention& a) {
+  return (a.type == Stored::f16 || a.type == Stored::bf16) && a.head_dim % 8 == 0 &&
+         a.head_dim <= kAttentionHeadMost && f16_attention_rows(a) >= 1;
+}
+
 }  // namespace potluck::gpu

@@ -40,6 +40,7 @@ namespace potluck::gpu {
   X(expert_gate_up, ExpertGateUp, 256)        \
   X(expert_gate_up_f16, ExpertGateUpF16, 256) \
   X(expert_gate_up_q8, ExpertGateUpQ8, 128)   \
+  X(f16_attention, F16Attention, 128)         \
   X(f16_rows, F16Rows, 256)                   \
   X(fill, Fill, 256)                          \
   X(gelu_mul, GeluMul, 256)                   \

@@ -29,11 +29,29 @@ struct Case {
   size_t kv_bytes(int64_t rows) const { return row_bytes(type, rows * kv_width()); }
 };
 
-constexpr Case kCases[] = {{4, 2, 16, 24, DType::f16},
-                           {4, 1, 33, 0, DType::bf16},
-                           {2, 2, 6, 70, DType::f32},
-                           {2, 1, 256, 40, DType::f16},
-                           {2, 1, 512, 0, DType::f16}};
+constexpr Case kCases[] = {{4, 2, 16, 24, DType::f16},   {4, 1, 33, 0, DType::bf16},
+                           {2, 2, 6, 70, DType::f32},    {6, 2, 136, 33, DType::bf16},
+                           {2, 1, 256, 40, DType::f16},  {2, 1, 512, 0, DType::f16},
+                           {10, 1, 264, 90, DType::bf16}};
+
+gpu::Stored gpu_type(DType type) {
+  return type == DType::f32   ? gpu::Stored::f32
+         : type == DType::f16 ? gpu::Stored::f16
+                              : gpu::Stored::bf16;
+}
+
+// The exact kernel or that in f16, on a vendor's emulated card.
+struct Kernel {
+  Vendor vendor;
+  bool f16;
+
+  bool takes(const Case& c) const {
+    return !f16 || gpu::f16_attention_takes({.heads = c.heads,
+                                             .kv_heads = c.kv_heads,
+                                             .head_dim = c.head_dim,
+                                             .type = gpu_type(c.type)});
+  }
+};
 
 Segment segment(Mode mode, int slot, int position, int rows) {
   Segment s;
@@ -68,12 +86,6 @@ Bytes stored(DType type, const Floats& values) {
   return bytes;
 }
 
-gpu::Stored gpu_type(DType type) {
-  return type == DType::f32   ? gpu::Stored::f32
-         : type == DType::f16 ? gpu::Stored::f16
-                              : gpu::Stored::bf16;
-}
-
 // Everything that a pass of all sessions reads.
 struct World {
   Case c;
@@ -86,7 +98,9 @@ struct World {
         ring_k(stored(c.type, random_floats(kSlots * kCapacity * c.kv_width(), 2, 2))),
         ring_v(stored(c.type, random_floats(kSlots * kCapacity * c.kv_width(), 3, 2))),
         fresh_k(stored(c.type, random_floats(kRows * c.kv_width(), 4, 2))),
-        fresh_v(stored(c.type, random_floats(kRows * c.kv_width(), 5, 2))) {}
+        fresh_v(stored(c.type, random_floats(kRows * c.kv_width(), 5, 2))) {
+    cpu::round_to(DType::f16, q.data(), static_cast<int64_t>(q.size()));
+  }
 };
 
 // Some rows of the world's pass: rows [first, first + rows) of it are its session's from `skip` on.
@@ -106,7 +120,7 @@ std::vector<Piece> all_of(const std::vector<Segment>& segments) {
 }
 
 // The rows' outputs by the kernel, one piece after another.
-Floats by_kernel(Vendor vendor, const World& w, const std::vector<Piece>& pieces) {
+Floats by_kernel(const Kernel& kernel, const World& w, const std::vector<Piece>& pieces) {
   const Case& c = w.c;
   StepParams params;
   Floats q;
@@ -125,19 +139,22 @@ Floats by_kernel(Vendor vendor, const World& w, const std::vector<Piece>& pieces
   }
   constexpr float kUntouched = 77;
   Floats out(q.size() + c.q_width(), kUntouched);
-  const int blocks = params.rows / gpu::kAttentionRows + 1;
-  emulator::run(vendor, {blocks, c.heads},
-                gpu::Attention{&params,
-                               q.data(),
-                               out.data(),
-                               {w.ring_k.data(), w.ring_v.data()},
-                               {k.data(), v.data()},
-                               kCapacity,
-                               c.heads,
-                               c.kv_heads,
-                               c.head_dim,
-                               c.window,
-                               gpu_type(c.type)});
+  const gpu::Attention a{&params,
+                         q.data(),
+                         out.data(),
+                         {w.ring_k.data(), w.ring_v.data()},
+                         {k.data(), v.data()},
+                         kCapacity,
+                         c.heads,
+                         c.kv_heads,
+                         c.head_dim,
+                         c.window,
+                         gpu_type(c.type)};
+  if (kernel.f16)
+    emulator::run(kernel.vendor, {params.rows / gpu::f16_attention_rows(a) + 1, c.kv_heads},
+                  gpu::F16Attention{a});
+  else
+    emulator::run(kernel.vendor, {params.rows / gpu::kAttentionRows + 1, c.heads}, a);
   EXPECT_EQ(out[q.size()], kUntouched);
   out.resize(q.size());
   return out;
@@ -167,21 +184,24 @@ Floats by_reference(const World& w, const std::vector<Piece>& pieces) {
 
 // Every value of |v| ≤ 2 weighs e^2δ as much as it should at most, where δ is how far off a score
 // is: each of its head_dim products, 8 / √head_dim at most, is rounded twice, as are the sums on
-// either side; sums over n keys round n + 8 times.
-double tolerance(const Case& c) {
-  const double delta = c.head_dim * 0x1p-23 * 8 * std::sqrt(c.head_dim);
-  return 2 * (std::expm1(2 * delta) + (kCapacity + 8) * 0x1p-23);
+// either side; sums over n keys round n + 8 times. A tensor core's sums may truncate. A weight of
+// f16, of which q, K and V were from the start, is off by 2⁻¹¹ of itself or by 2⁻²⁵.
+double tolerance(const Kernel& kernel, const Case& c) {
+  const double delta = c.head_dim * (kernel.f16 ? 0x1p-21 : 0x1p-23) * 8 * std::sqrt(c.head_dim);
+  const double weights = kernel.f16 ? 0x1p-11 + kCapacity * 0x1p-25 : 0;
+  return 2 * (std::expm1(2 * delta) + (kCapacity + 8) * 0x1p-23 + 2 * weights);
 }
 
-class GpuAttention : public testing::TestWithParam<Vendor> {};
+class GpuAttention : public testing::TestWithParam<Kernel> {};
 
 TEST_P(GpuAttention, IsTheReference) {
   for (const Case& c : kCases) {
+    if (!GetParam().takes(c)) continue;
     const World w(c);
     const std::vector<Piece> pieces = all_of(sessions(c));
     const Floats expected = by_reference(w, pieces), actual = by_kernel(GetParam(), w, pieces);
     for (size_t i = 0; i < expected.size(); ++i)
-      ASSERT_NEAR(actual[i], expected[i], tolerance(c))
+      ASSERT_NEAR(actual[i], expected[i], tolerance(GetParam(), c))
           << "head of " << c.head_dim << ", value " << i % c.q_width() << " of row "
           << i / c.q_width();
   }
@@ -189,7 +209,7 @@ TEST_P(GpuAttention, IsTheReference) {
 
 TEST_P(GpuAttention, ARowAloneHasTheSameBits) {
   for (const Case& c : kCases) {
-    if (c.head_dim > 64) continue;
+    if (c.head_dim > 64 || !GetParam().takes(c)) continue;
     const World w(c);
     const std::vector<Piece> pieces = all_of(sessions(c));
     const Floats together = by_kernel(GetParam(), w, pieces);
@@ -211,9 +231,12 @@ TEST_P(GpuAttention, ARowAloneHasTheSameBits) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Vendors, GpuAttention, testing::Values(Vendor::cuda, Vendor::hip),
-                         [](const auto& vendor) {
-                           return vendor.param == Vendor::cuda ? "Cuda" : "Hip";
+INSTANTIATE_TEST_SUITE_P(Kernels, GpuAttention,
+                         testing::Values(Kernel{Vendor::cuda, false}, Kernel{Vendor::hip, false},
+                                         Kernel{Vendor::cuda, true}, Kernel{Vendor::hip, true}),
+                         [](const auto& kernel) {
+                           return std::string(kernel.param.f16 ? "F16" : "Exact") +
+                                  (kernel.param.vendor == Vendor::cuda ? "Cuda" : "Hip");
                          });
 
 }  // namespace
