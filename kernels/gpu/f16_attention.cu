@@ -11,8 +11,10 @@
 //   which the four lanes take them.
 //
 // Heads over 256 have two warps to a group: both take its scores, each sums half of V's columns.
-// Fragments are those of a matrix unit (gpu.h), also where there is none.
+//
+// Fragments are those of a matrix unit (gpu.h). Cards without one attend in f32 (attention_tile.h).
 #include "kernels/gpu/attention.h"
+#include "kernels/gpu/attention_tile.h"
 #include "kernels/gpu/math.h"
 #include "kernels/gpu/segments.h"
 
@@ -136,11 +138,6 @@ GPU_DEVICE void store_values(const Piece (&pieces)[kPieces], uint32_t* slice) {
   }
 }
 
-GPU_DEVICE float dot2(uint32_t a, uint32_t b, float sum) {
-  sum = fma(f16_to_float(a & 0xffff), f16_to_float(b & 0xffff), sum);
-  return fma(f16_to_float(a >> 16), f16_to_float(b >> 16), sum);
-}
-
 GPU_DEVICE Piece piece_at(const uint32_t* words) {
   return *reinterpret_cast<const Piece*>(words);
 }
@@ -148,8 +145,8 @@ GPU_DEVICE Piece piece_at(const uint32_t* words) {
 // scores += q·Kᵀ over 32 columns, whose two fragments of q begin at `q`; tile n of the scores is
 // that of keys [8·n, 8·n + 8).
 template <int kTiles>
-GPU_DEVICE void add_scores_by_mma(const uint32_t* q, const uint32_t* keys, int step,
-                                  float (&scores)[kTiles][4]) {
+GPU_DEVICE void add_step_scores(const uint32_t* q, const uint32_t* keys, int step,
+                                float (&scores)[kTiles][4]) {
   const Piece low = piece_at(q + lane() * 4), high = piece_at(q + (32 + lane()) * 4);
   GPU_UNROLL
   for (int n = 0; n < kTiles; ++n) {
@@ -159,38 +156,12 @@ GPU_DEVICE void add_scores_by_mma(const uint32_t* q, const uint32_t* keys, int s
   }
 }
 
-// The same on cards without matrix units.
-template <int kTiles>
-GPU_DEVICE void add_scores_by_fma(const uint32_t* q, const uint32_t* keys, int step,
-                                  float (&scores)[kTiles][4]) {
-  for (int u = 0; u < 4; ++u) {
-    const uint32_t* own = q + (lane() / 4 * 4 + u) * 4;
-    const Piece low = piece_at(own), high = piece_at(own + 32 * 4);
-    GPU_UNROLL
-    for (int i = 0; i < kTiles * 2; ++i) {
-      const int key = i / 2 * 8 + lane() % 4 * 2 + i % 2;
-      const Piece k = piece_at(keys + key_chunk(key, step * 4 + u));
-      GPU_UNROLL
-      for (int r = 0; r < 2; ++r) {
-        float& score = scores[i / 2][2 * r + i % 2];
-        score = dot2(low.words[r], k.words[0], score);
-        score = dot2(low.words[2 + r], k.words[1], score);
-        score = dot2(high.words[r], k.words[2], score);
-        score = dot2(high.words[2 + r], k.words[3], score);
-      }
-    }
-  }
-}
-
-// scores += q·Kᵀ over the columns of a slice, whose queries begin at `q`.
+// The same over the columns of a slice.
 template <int kTiles>
 GPU_DEVICE void add_scores(const uint32_t* q, const uint32_t* keys, float (&scores)[kTiles][4]) {
   GPU_UNROLL
   for (int step = 0; step < kSlice / 32; ++step)
-    if constexpr (kHasMma)
-      add_scores_by_mma(q + step * 256, keys, step, scores);
-    else
-      add_scores_by_fma(q + step * 256, keys, step, scores);
+    add_step_scores(q + step * 256, keys, step, scores);
 }
 
 // Turns scores into weights of f16 for the maxima so far, of keys that the queries see; weights[j]
@@ -234,47 +205,14 @@ GPU_DEVICE void weigh(Block& b, int tile, const Range (&sees)[2], float (&scores
 
 // out += weights · V over a slice, whose columns of this warp begin at `values`.
 template <int kTiles>
-GPU_DEVICE void add_values_by_mma(const uint32_t (&weights)[kKeys / 16][4], const uint32_t* values,
-                                  float (&out)[kTiles][4]) {
+GPU_DEVICE void add_values(const uint32_t (&weights)[kKeys / 16][4], const uint32_t* values,
+                           float (&out)[kTiles][4]) {
   GPU_UNROLL
   for (int n = 0; n < kTiles; ++n) {
     const Piece v = piece_at(values + (n * 32 + lane()) * 4);
     mma_f16(out[n], weights[0], {v.words[0], v.words[1]});
     mma_f16(out[n], weights[1], {v.words[2], v.words[3]});
   }
-}
-
-// The same on cards without matrix units: the four lanes that share rows show each other their
-// weights.
-template <int kTiles>
-GPU_DEVICE void add_values_by_fma(const uint32_t (&weights)[kKeys / 16][4], const uint32_t* values,
-                                  float (&out)[kTiles][4]) {
-  for (int u = 0; u < 4; ++u) {
-    uint32_t shown[kKeys / 16][4];
-    GPU_UNROLL
-    for (int i = 0; i < kKeys / 4; ++i)
-      shown[i / 4][i % 4] = static_cast<uint32_t>(
-          shuffle(static_cast<int>(weights[i / 4][i % 4]), lane() / 4 * 4 + u));
-    GPU_UNROLL
-    for (int i = 0; i < kTiles * 2; ++i) {
-      const Piece v = piece_at(values + ((i / 2 * 8 + lane() % 4 * 2 + i % 2) * 4 + u) * 4);
-      GPU_UNROLL
-      for (int r = 0; r < 2; ++r) {
-        float& sum = out[i / 2][2 * r + i % 2];
-        GPU_UNROLL
-        for (int k = 0; k < 4; ++k) sum = dot2(shown[k / 2][k % 2 * 2 + r], v.words[k], sum);
-      }
-    }
-  }
-}
-
-template <int kTiles>
-GPU_DEVICE void add_values(const uint32_t (&weights)[kKeys / 16][4], const uint32_t* values,
-                           float (&out)[kTiles][4]) {
-  if constexpr (kHasMma)
-    add_values_by_mma(weights, values, out);
-  else
-    add_values_by_fma(weights, values, out);
 }
 
 // Attends to keys [all.first, all.last); the thread's queries see those of sees[r].
@@ -389,13 +327,35 @@ GPU_DEVICE void attend_block(const Attention& a, Shared& s) {
   store(a, place, b);
 }
 
+// The block's work in f32, a head and 16 rows after another.
+GPU_DEVICE void attend_exactly(const Attention& a, exact_attention::Shared& s) {
+  const int rows = f16_attention_rows(a), heads = a.heads / a.kv_heads;
+  const int begin = block_x() * rows, most = a.params->rows;
+  const int end = begin + rows < most ? begin + rows : most;
+  for (int head = 0; head < heads; ++head)
+    for (int row = begin; row < end; row += kAttentionRows) {
+      const int last = row + kAttentionRows < end ? row + kAttentionRows : end;
+      exact_attention::attend_rows<kThreads>(a, row, last, block_y() * heads + head, s);
+    }
+}
+
+template <bool kMma>
+GPU_DEVICE void run(const Attention& a) {
+  if constexpr (kMma) {
+    GPU_SHARED(Shared, s, );
+    const bool f16 = a.type == Stored::f16;
+    if (a.head_dim <= 2 * kSlice)
+      f16 ? attend_block<Stored::f16, 2, 1>(a, s) : attend_block<Stored::bf16, 2, 1>(a, s);
+    else
+      f16 ? attend_block<Stored::f16, 4, 2>(a, s) : attend_block<Stored::bf16, 4, 2>(a, s);
+  } else {
+    GPU_SHARED(exact_attention::Shared, s, );
+    attend_exactly(a, s);
+  }
+}
+
 GPU_KERNEL(f16_attention, F16Attention, kThreads) {
-  GPU_SHARED(Shared, s, );
-  const bool f16 = a.type == Stored::f16;
-  if (a.head_dim <= 2 * kSlice)
-    f16 ? attend_block<Stored::f16, 2, 1>(a, s) : attend_block<Stored::bf16, 2, 1>(a, s);
-  else
-    f16 ? attend_block<Stored::f16, 4, 2>(a, s) : attend_block<Stored::bf16, 4, 2>(a, s);
+  run<kHasMma>(a);
 }
 
 }  // namespace potluck::gpu::mma_attention
