@@ -69,7 +69,7 @@ GPU_DEVICE void load_slice(const Attention& a, const Block& b, const Source& sou
                            int d0, Shared& s) {
   for (int i = thread(); i < kRows * kSlice; i += Block::kThreads) {
     const int row = b.first_row + i / kSlice, d = d0 + i % kSlice;
-    const bool real = row < b.end_row && d < a.head_dim;
+    const bool real = row < a.params->rows && d < a.head_dim;
     s.q[i / kSlice][i % kSlice] =
         real ? a.q[(static_cast<int64_t>(row) * a.heads + b.head) * a.head_dim + d] : 0.0f;
   }
@@ -170,24 +170,29 @@ GPU_DEVICE void attend(const Attention& a, const Source& source, Range all,
   }
 }
 
-// Attends with rows [begin, end) of a segment, those that lie in the block.
+// Attends with rows [begin, end) of a segment, those that lie in the block: to the keys in its
+// session's ring, then to those of its canvas.
 template <typename Block>
 GPU_DEVICE void attend_segment(const Attention& a, const Segment& segment, int begin, int end,
                                Shared& s, Block& b) {
-  const bool canvas = segment.mode == Mode::denoise;
-  Range cached[Block::kWarpRows], fresh[Block::kWarpRows];
-  GPU_UNROLL
-  for (int r = 0; r < Block::kWarpRows; ++r) {
-    const int t = b.first_row + own_row<Block>(r) - segment.row_begin;
-    const bool inside = t >= begin && t < end;
-    const CachedKeys keys = cached_keys(segment, t, a.window);
-    cached[r] = inside ? Range{keys.first, keys.last} : Range{0, 0};
-    fresh[r] = {0, inside ? segment.rows : 0};
+  const int sources = segment.mode == Mode::denoise ? 2 : 1;
+  for (int i = 0; i < sources; ++i) {
+    Range sees[Block::kWarpRows];
+    GPU_UNROLL
+    for (int r = 0; r < Block::kWarpRows; ++r) {
+      const int t = b.first_row + own_row<Block>(r) - segment.row_begin;
+      const CachedKeys keys = cached_keys(segment, t, a.window);
+      sees[r] = {i == 1 ? 0 : keys.first, i == 1 ? segment.rows : keys.last};
+      if (t < begin || t >= end) sees[r] = {0, 0};
+    }
+    const Range cached = {cached_keys(segment, begin, a.window).first,
+                          cached_keys(segment, end - 1, a.window).last};
+    const Source source = {{i == 1 ? a.fresh.k : a.ring.k, i == 1 ? a.fresh.v : a.ring.v},
+                           i == 1 ? segment.row_begin : segment.slot * a.capacity,
+                           i == 1 ? segment.rows : a.capacity};
+    const Range all = {i == 1 ? 0 : cached.first, i == 1 ? segment.rows : cached.last};
+    attend(a, source, all, sees, s, b);
   }
-  const Range all = {cached_keys(segment, begin, a.window).first,
-                     cached_keys(segment, end - 1, a.window).last};
-  attend(a, {a.ring, segment.slot * a.capacity, a.capacity}, all, cached, s, b);
-  if (canvas) attend(a, {a.fresh, segment.row_begin, segment.rows}, {0, segment.rows}, fresh, s, b);
 }
 
 template <typename Block>

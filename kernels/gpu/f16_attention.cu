@@ -12,7 +12,8 @@
 //
 // Heads over 256 have two warps to a group: both take its scores, each sums half of V's columns.
 //
-// Fragments are those of a matrix unit (gpu.h). Cards without one attend in f32 (attention_tile.h).
+// Fragments are those that do not mirror (gpu.h). Cards with others or without matrix units attend
+// in f32 (attention_tile.h).
 #include "kernels/gpu/attention.h"
 #include "kernels/gpu/attention_tile.h"
 #include "kernels/gpu/math.h"
@@ -266,29 +267,32 @@ GPU_DEVICE void load_queries(const Attention& a, const Place& place, Shared& s) 
   barrier();
 }
 
-// Attends with the rows of a segment that lie in the block.
+// Attends with the rows of a segment that lie in the block: to the keys in its session's ring, then
+// to those of its canvas.
 template <typename Block>
 GPU_DEVICE void attend_segment(const Attention& a, const Place& place, const Segment& segment,
                                Shared& s, Block& b) {
   const int from = place.first_row - segment.row_begin, to = from + place.rows;
   const int begin = from > 0 ? from : 0, end = to < segment.rows ? to : segment.rows;
   if (begin >= end) return;
-  Range cached[2], fresh[2];
-  GPU_UNROLL
-  for (int r = 0; r < 2; ++r) {
-    const int row = b.query[r] / place.group, t = from + row;
-    const bool inside = row < place.rows && t >= begin && t < end;
-    const CachedKeys keys = cached_keys(segment, t, a.window);
-    cached[r] = inside ? Range{keys.first, keys.last} : Range{0, 0};
-    fresh[r] = {0, inside ? segment.rows : 0};
+  const int sources = segment.mode == Mode::denoise ? 2 : 1;
+  for (int i = 0; i < sources; ++i) {
+    Range sees[2];
+    GPU_UNROLL
+    for (int r = 0; r < 2; ++r) {
+      const int row = b.query[r] / place.group, t = from + row;
+      const CachedKeys keys = cached_keys(segment, t, a.window);
+      sees[r] = {i == 1 ? 0 : keys.first, i == 1 ? segment.rows : keys.last};
+      if (row >= place.rows || t < begin || t >= end) sees[r] = {0, 0};
+    }
+    const Range cached = {cached_keys(segment, begin, a.window).first,
+                          cached_keys(segment, end - 1, a.window).last};
+    const Source source = {{i == 1 ? a.fresh.k : a.ring.k, i == 1 ? a.fresh.v : a.ring.v},
+                           i == 1 ? segment.row_begin : segment.slot * a.capacity,
+                           static_cast<uint32_t>(i == 1 ? segment.rows : a.capacity)};
+    const Range all = {i == 1 ? 0 : cached.first, i == 1 ? segment.rows : cached.last};
+    attend(a, source, place.kv_head, all, sees, s, b);
   }
-  const Range all = {cached_keys(segment, begin, a.window).first,
-                     cached_keys(segment, end - 1, a.window).last};
-  attend(a, {a.ring, segment.slot * a.capacity, static_cast<uint32_t>(a.capacity)}, place.kv_head,
-         all, cached, s, b);
-  if (segment.mode == Mode::denoise)
-    attend(a, {a.fresh, segment.row_begin, static_cast<uint32_t>(segment.rows)}, place.kv_head,
-           {0, segment.rows}, fresh, s, b);
 }
 
 template <Stored kType, int kSlices, int kSplit>
@@ -355,7 +359,7 @@ GPU_DEVICE void run(const Attention& a) {
 }
 
 GPU_KERNEL(f16_attention, F16Attention, kThreads) {
-  run<kHasMma>(a);
+  run<kHasMma && !kMmaMirrors>(a);
 }
 
 }  // namespace potluck::gpu::mma_attention
