@@ -42,6 +42,7 @@ namespace potluck::gpu {
   X(expert_gate_up_q8, ExpertGateUpQ8, 128)   \
   X(f16_attention, F16Attention, 128)         \
   X(f16_rows, F16Rows, 256)                   \
+  X(f16_vocab_sum, F16VocabSum, 256)          \
   X(fill, Fill, 256)                          \
   X(gelu_mul, GeluMul, 256)                   \
   X(group_rows, GroupRows, 256)               \

@@ -119,6 +119,12 @@ Expected by_reference(const World& w) {
   return expected;
 }
 
+// The exact kernels or that which sums in f16, on a vendor's emulated card.
+struct Kernels {
+  Vendor vendor;
+  bool f16;
+};
+
 // How a pass differs from the usual one.
 struct Options {
   bool draws = true;
@@ -127,7 +133,7 @@ struct Options {
 };
 
 // Some segments' rows, whose logits lie in `logits` [kRows, kVocab] at their row_begin.
-Answer by_kernels(Vendor vendor, const World& w, const Floats& logits,
+Answer by_kernels(const Kernels& kernels, const World& w, const Floats& logits,
                   const std::vector<Segment>& segments, const Options& options = {}) {
   StepParams params;
   std::vector<int> from;  // the row of the logits
@@ -148,18 +154,24 @@ Answer by_kernels(Vendor vendor, const World& w, const Floats& logits,
     for (const int row : from)
       z.insert(z.end(), &logits[row * kVocab + first], &logits[row * kVocab + first] + chunk.ids);
     std::vector<uint8_t> used(rows * chunk.tiles());
-    emulator::run(vendor, {rows},
+    emulator::run(kernels.vendor, {rows},
                   gpu::VocabFold{options.draws ? &params : nullptr, z.data(), partial.data(),
                                  keep.data(), used.data(), chunk, options.least_share});
     if (!options.skips) std::fill(used.begin(), used.end(), 0xff);
-    emulator::run(vendor, {}, gpu::VocabCount{used.data(), &answer.ids_summed, chunk, rows});
-    emulator::run(
-        vendor,
-        {static_cast<int>(w.hidden) / gpu::kVocabSumColumns + 1, rows / gpu::kVocabSumRows + 1},
-        gpu::VocabSum{z.data(), keep.data(), used.data(), w.weights(), answer.soft.data(), chunk,
-                      rows});
+    emulator::run(kernels.vendor, {},
+                  gpu::VocabCount{used.data(), &answer.ids_summed, chunk, rows});
+    const gpu::VocabSum sum{z.data(),           keep.data(), used.data(), w.weights(),
+                            answer.soft.data(), chunk,       rows};
+    const int columns = static_cast<int>(w.hidden);
+    if (kernels.f16)
+      emulator::run(kernels.vendor,
+                    {columns / gpu::kF16VocabSumColumns + 1, rows / gpu::kF16VocabSumRows + 1},
+                    gpu::F16VocabSum{sum});
+    else
+      emulator::run(kernels.vendor,
+                    {columns / gpu::kVocabSumColumns + 1, rows / gpu::kVocabSumRows + 1}, sum);
   }
-  emulator::run(vendor, {rows},
+  emulator::run(kernels.vendor, {rows},
                 gpu::VocabFinish{partial.data(), options.draws ? answer.candidates.data() : nullptr,
                                  answer.soft.data(), w.hidden, kSoftScale});
   return answer;
@@ -174,7 +186,13 @@ bool same(const gpu::VocabCandidate& a, const gpu::VocabCandidate& b) {
 // once a term. So much of its size each weight and sum is off:
 constexpr double kShare = (8 + 2 * 150 + kVocab) * 0x1p-22;
 
-class GpuVocab : public testing::TestWithParam<Vendor> {};
+// Σ p·E of |E| ≤ 1 may be off by so much: in f16 a weight and E by 2⁻¹¹ of themselves each, or by
+// 2⁻³⁹ of the greatest weight, and a matrix unit's sums may truncate.
+double soft_tolerance(const Kernels& kernels) {
+  return kSoftScale * (kShare + (kernels.f16 ? 2 * 0x1p-11 + kVocab * (0x1p-39 + 0x1p-22) : 0));
+}
+
+class GpuVocab : public testing::TestWithParam<Kernels> {};
 
 TEST_P(GpuVocab, AnswersAsTheReferenceDoes) {
   for (const auto& [type, hidden] : {std::pair{DType::f32, 70}, {DType::q8_0, 96}}) {
@@ -187,7 +205,7 @@ TEST_P(GpuVocab, AnswersAsTheReferenceDoes) {
       EXPECT_EQ(a.sample, e.sample) << "row " << t;
       EXPECT_NEAR(a.entropy, e.entropy, kShare * (1 + 2 * std::log(kVocab))) << "row " << t;
       for (int64_t i = t * hidden; i < (t + 1) * hidden; ++i)
-        ASSERT_NEAR(actual.soft[i], expected.soft[i], kShare * kSoftScale) << "row " << t;
+        ASSERT_NEAR(actual.soft[i], expected.soft[i], soft_tolerance(GetParam())) << "row " << t;
     }
   }
 }
@@ -238,22 +256,26 @@ TEST_P(GpuVocab, WeighsRecordedLogits) {
   cpu::soft_from_logits(z.data(), kRows, w.view(), expected.data(), scratch.data(), pool);
   const Answer actual = by_kernels(GetParam(), w, z, canvases(), {.draws = false});
   for (size_t i = 0; i < expected.size(); ++i)
-    ASSERT_NEAR(actual.soft[i], expected[i] * kSoftScale, kShare * kSoftScale) << i / w.hidden;
+    ASSERT_NEAR(actual.soft[i], expected[i] * kSoftScale, soft_tolerance(GetParam()))
+        << i / w.hidden;
 }
 
 TEST_P(GpuVocab, CapsSoftly) {
   constexpr int kValues = gpu::kSoftCapValues + 77;
   Floats x = random_floats(kValues + 1, 4, 90), expected = x;
   cpu::exact_softcaps(expected.data(), kValues, kSoftcap);
-  emulator::run(GetParam(), {2}, gpu::SoftCap{x.data(), kValues, kSoftcap});
+  emulator::run(GetParam().vendor, {2}, gpu::SoftCap{x.data(), kValues, kSoftcap});
   // Quotient, tanh and product: 1, 3 and 1 ulp, the reference 4 in all.
   for (int i = 0; i < kValues; ++i) ASSERT_NEAR(x[i], expected[i], 9 * 0x1p-23 * kSoftcap);
   EXPECT_EQ(x[kValues], expected[kValues]);
 }
 
-INSTANTIATE_TEST_SUITE_P(Vendors, GpuVocab, testing::Values(Vendor::cuda, Vendor::hip),
-                         [](const auto& vendor) {
-                           return vendor.param == Vendor::cuda ? "Cuda" : "Hip";
+INSTANTIATE_TEST_SUITE_P(Kernels, GpuVocab,
+                         testing::Values(Kernels{Vendor::cuda, false}, Kernels{Vendor::hip, false},
+                                         Kernels{Vendor::cuda, true}, Kernels{Vendor::hip, true}),
+                         [](const auto& kernels) {
+                           return std::string(kernels.param.f16 ? "F16" : "Exact") +
+                                  (kernels.param.vendor == Vendor::cuda ? "Cuda" : "Hip");
                          });
 
 }  // namespace
