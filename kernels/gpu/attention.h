@@ -33,20 +33,20 @@ struct Attention {
 };
 
 // The same in f16 with sums in f32: q, K, V and the weights are rounded to f16. Blocks:
-// (⌈rows / f16_attention_rows(…)⌉, kv_heads), of what f16_attention_takes().
-struct F16Attention : Attention {};
+// (⌈rows / attention_f16_rows(…)⌉, kv_heads), of what attention_f16_takes().
+struct AttentionF16 : Attention {};
 
 // A block takes so many queries: rows with all query heads of a KV head. A head over 256 takes
 // twice the room.
-constexpr int f16_attention_queries(const Attention& a) {
+constexpr int attention_f16_queries(const Attention& a) {
   return a.head_dim > 256 ? 32 : 64;
 }
-constexpr int f16_attention_rows(const Attention& a) {
-  return f16_attention_queries(a) / (a.heads / a.kv_heads);
+constexpr int attention_f16_rows(const Attention& a) {
+  return attention_f16_queries(a) / (a.heads / a.kv_heads);
 }
-constexpr bool f16_attention_takes(const Attention& a) {
+constexpr bool attention_f16_takes(const Attention& a) {
   return (a.type == Stored::f16 || a.type == Stored::bf16) && a.head_dim % 8 == 0 &&
-         a.head_dim <= kAttentionHeadMost && f16_attention_rows(a) >= 1;
+         a.head_dim <= kAttentionHeadMost && attention_f16_rows(a) >= 1;
 }
 
 }  // namespace potluck::gpu

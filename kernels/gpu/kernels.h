@@ -31,6 +31,7 @@ namespace potluck::gpu {
 #define POTLUCK_GPU_KERNELS(X)                \
   X(add_norm, AddNorm, 256)                   \
   X(attention, Attention, 256)                \
+  X(attention_f16, AttentionF16, 128)         \
   X(canvas_input, CanvasInput, 256)           \
   X(copy, Copy, 256)                          \
   X(embed, Embed, 256)                        \
@@ -40,9 +41,7 @@ namespace potluck::gpu {
   X(expert_gate_up, ExpertGateUp, 256)        \
   X(expert_gate_up_f16, ExpertGateUpF16, 256) \
   X(expert_gate_up_q8, ExpertGateUpQ8, 128)   \
-  X(f16_attention, F16Attention, 128)         \
   X(f16_rows, F16Rows, 256)                   \
-  X(f16_vocab_sum, F16VocabSum, 256)          \
   X(fill, Fill, 256)                          \
   X(gelu_mul, GeluMul, 256)                   \
   X(group_rows, GroupRows, 256)               \
@@ -60,7 +59,8 @@ namespace potluck::gpu {
   X(vocab_count, VocabCount, 64)              \
   X(vocab_finish, VocabFinish, 256)           \
   X(vocab_fold, VocabFold, 256)               \
-  X(vocab_sum, VocabSum, 256)
+  X(vocab_sum, VocabSum, 256)                 \
+  X(vocab_sum_f16, VocabSumF16, 256)
 
 enum class Kernel : int32_t {
 #define X(kernel, Operands, threads) kernel,

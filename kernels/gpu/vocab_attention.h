@@ -18,8 +18,8 @@ inline constexpr int kVocabSpan = 32;          // ids that are summed or skipped
 inline constexpr int kVocabChunkMost = 16384;  // ids of a chunk; all but the last are whole tiles
 inline constexpr int kVocabSumRows = 64;       // rows and columns that a block of VocabSum takes
 inline constexpr int kVocabSumColumns = 64;
-inline constexpr int kF16VocabSumRows = 128;  // the same of F16VocabSum
-inline constexpr int kF16VocabSumColumns = 128;
+inline constexpr int kVocabSumF16Rows = 128;  // the same of VocabSumF16
+inline constexpr int kVocabSumF16Columns = 128;
 inline constexpr int kSoftCapValues = 1024;  // that a block of SoftCap takes
 
 // The ids of a chunk: [first_id, first_id + ids) of the vocabulary. First_id 0 starts afresh.
@@ -86,8 +86,8 @@ struct VocabSum {
 };
 
 // The same with weights and E rounded to f16 and sums in f32. Blocks: (⌈columns /
-// kF16VocabSumColumns⌉, ⌈rows / kF16VocabSumRows⌉).
-struct F16VocabSum : VocabSum {};
+// kVocabSumF16Columns⌉, ⌈rows / kVocabSumF16Rows⌉).
+struct VocabSumF16 : VocabSum {};
 
 // The rows' candidates; soft = soft / mass · soft_scale, [rows, hidden]. Blocks: rows.
 struct VocabFinish {

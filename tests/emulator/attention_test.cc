@@ -46,7 +46,7 @@ struct Kernel {
   bool f16;
 
   bool takes(const Case& c) const {
-    return !f16 || gpu::f16_attention_takes({.heads = c.heads,
+    return !f16 || gpu::attention_f16_takes({.heads = c.heads,
                                              .kv_heads = c.kv_heads,
                                              .head_dim = c.head_dim,
                                              .type = gpu_type(c.type)});
@@ -151,8 +151,8 @@ Floats by_kernel(const Kernel& kernel, const World& w, const std::vector<Piece>&
                          c.window,
                          gpu_type(c.type)};
   if (kernel.f16)
-    emulator::run(kernel.vendor, {params.rows / gpu::f16_attention_rows(a) + 1, c.kv_heads},
-                  gpu::F16Attention{a});
+    emulator::run(kernel.vendor, {params.rows / gpu::attention_f16_rows(a) + 1, c.kv_heads},
+                  gpu::AttentionF16{a});
   else
     emulator::run(kernel.vendor, {params.rows / gpu::kAttentionRows + 1, c.heads}, a);
   EXPECT_EQ(out[q.size()], kUntouched);

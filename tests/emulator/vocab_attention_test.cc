@@ -165,8 +165,8 @@ Answer by_kernels(const Kernels& kernels, const World& w, const Floats& logits,
     const int columns = static_cast<int>(w.hidden);
     if (kernels.f16)
       emulator::run(kernels.vendor,
-                    {columns / gpu::kF16VocabSumColumns + 1, rows / gpu::kF16VocabSumRows + 1},
-                    gpu::F16VocabSum{sum});
+                    {columns / gpu::kVocabSumF16Columns + 1, rows / gpu::kVocabSumF16Rows + 1},
+                    gpu::VocabSumF16{sum});
     else
       emulator::run(kernels.vendor,
                     {columns / gpu::kVocabSumColumns + 1, rows / gpu::kVocabSumRows + 1}, sum);

@@ -11,7 +11,7 @@
 namespace potluck::gpu::mma_vocab_sum {
 
 constexpr int kThreads = 256;
-constexpr int kRows = kF16VocabSumRows, kColumns = kF16VocabSumColumns;
+constexpr int kRows = kVocabSumF16Rows, kColumns = kVocabSumF16Columns;
 constexpr int kTilesMost = kVocabChunkMost / kVocabTile;
 constexpr int kWarpRows = 32, kWarpColumns = 64;
 constexpr int kWords = kRows * kVocabSpan / 2;  // of a span's weights, and of its part of E
@@ -167,7 +167,7 @@ GPU_DEVICE void run(const VocabSum& a) {
   }
 }
 
-GPU_KERNEL(f16_vocab_sum, F16VocabSum, kThreads) {
+GPU_KERNEL(vocab_sum_f16, VocabSumF16, kThreads) {
   run<kHasMma && !kMmaMirrors>(a);
 }
 

@@ -321,7 +321,7 @@ GPU_DEVICE void store(const Attention& a, const Place& place,
 
 template <Stored kType, int kSlices, int kSplit>
 GPU_DEVICE void attend_block(const Attention& a, Shared& s) {
-  const int rows = f16_attention_rows(a);
+  const int rows = attention_f16_rows(a);
   const Place place = {block_x() * rows, rows, block_y(), a.heads / a.kv_heads};
   const int query = warp() / kSplit * 16 + lane() / 4;
   Block<kType, kSlices, kSplit> b = {{query, query + 8}, {kLeast, kLeast}, {}, {}, {}};
@@ -333,7 +333,7 @@ GPU_DEVICE void attend_block(const Attention& a, Shared& s) {
 
 // The block's work in f32, a head and 16 rows after another.
 GPU_DEVICE void attend_exactly(const Attention& a, exact_attention::Shared& s) {
-  const int rows = f16_attention_rows(a), heads = a.heads / a.kv_heads;
+  const int rows = attention_f16_rows(a), heads = a.heads / a.kv_heads;
   const int begin = block_x() * rows, most = a.params->rows;
   const int end = begin + rows < most ? begin + rows : most;
   for (int head = 0; head < heads; ++head)
@@ -358,7 +358,7 @@ GPU_DEVICE void run(const Attention& a) {
   }
 }
 
-GPU_KERNEL(f16_attention, F16Attention, kThreads) {
+GPU_KERNEL(attention_f16, AttentionF16, kThreads) {
   run<kHasMma && !kMmaMirrors>(a);
 }
 
