@@ -37,7 +37,7 @@ struct Thread {
   int copy_group = 0;  // that a copy begun now belongs to
 };
 
-// What lanes give lies twice: some give their next values before others have read the last ones.
+// Values that lanes give lie here twice: some lanes give their next values before others have read the last ones.
 struct Group {
   uint32_t members = 0, ready = 0, arrived = 0;  // a bit for each lane
   int first = 0;                                 // the lane that arrived first
@@ -70,7 +70,7 @@ class Block final {
   void end(Thread& thread);
   // Who waits where.
   std::string describe() const;
-  // What TSan is told to order by: by the barrier, or the group's, that is to come.
+  // TSan is told to order by this address: by the barrier, or the group's, that is to come.
   void* order_of(const Thread& thread, Wait wait);
 
  private:

@@ -52,7 +52,7 @@ thread_local Fiber* left = nullptr;
 
 #if defined(__x86_64__)
 
-// What potluck_switch_stacks takes from a stack that was never left: six registers, then the
+// potluck_switch_stacks takes this from a stack that was never left: six registers, then the
 // address that it returns to with the stack as after a call.
 void* first_top(std::span<std::byte> stack, void (*entry)()) {
   auto* top = reinterpret_cast<void**>(stack.data() + stack.size());

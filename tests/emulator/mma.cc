@@ -30,7 +30,7 @@ struct S8 {
   static Value value(uint32_t word, int i) { return static_cast<int8_t>(word >> 8 * i); }
 };
 
-// What a lane gives: the values of its words of a, then of b.
+// A lane gives these: the values of its words of a, then of b.
 template <typename Type, int kWordsA, int kWordsB>
 struct Given {
   std::array<typename Type::Value, kWordsA * Type::kPerWord> a;

@@ -90,7 +90,7 @@ GPU_KERNEL(last_block_wins, Planted, kPlantedThreads) {
   a.out[thread()] = block_x();
 }
 
-// What comes is the number of each thread, in the order in which they come.
+// Each thread puts its number, in the order in which they come.
 GPU_KERNEL(arrivals, Planted, kPlantedThreads) {
   barrier();
   a.out[atomic_add(a.counter, 1)] = block_x() * kPlantedThreads + thread();

@@ -1,4 +1,4 @@
-// What the emulator tells ASan and TSan: switches of fibers, memory that may not be touched, and
+// The emulator tells ASan and TSan of switches of fibers, of memory that may not be touched, and of
 // what a barrier orders. All of it is nothing in other builds.
 #pragma once
 
@@ -49,7 +49,7 @@ inline void destroy_fiber(void* fiber) {
 inline void start_switch(void**, const void*, size_t, void* fiber) {
   __tsan_switch_to_fiber(fiber, __tsan_switch_to_fiber_no_sync);
 }
-// What came before release(at) comes before what follows acquire(at).
+// All that came before release(at) comes before what follows acquire(at).
 inline void release(void* at) {
   __tsan_release(at);
 }

@@ -14,7 +14,7 @@
 
 namespace potluck::emulator {
 
-// What a block may have without asking for more, on every card.
+// A block may have this much without asking for more, on every card.
 inline constexpr size_t kSharedBytesMax = 48 << 10;
 
 class SharedMemory final {

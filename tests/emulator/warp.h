@@ -1,4 +1,4 @@
-// What a thread of an emulated GPU can do together with the others of its block.
+// These are what a thread of an emulated GPU can do together with the others of its block.
 #pragma once
 
 #include <cstddef>
