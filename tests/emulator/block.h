@@ -37,7 +37,8 @@ struct Thread {
   int copy_group = 0;  // that a copy begun now belongs to
 };
 
-// Values that lanes give lie here twice: some lanes give their next values before others have read the last ones.
+// Values that lanes give lie here twice: some lanes give their next values before others have read
+// the last ones.
 struct Group {
   uint32_t members = 0, ready = 0, arrived = 0;  // a bit for each lane
   int first = 0;                                 // the lane that arrived first
