@@ -50,8 +50,8 @@ struct alignas(16) Piece {
   uint32_t words[4];
 };
 
-// What a thread holds: of the softmax of two queries, and of their outputs 2 columns of every 8 of
-// its warp's.
+// A thread holds the softmax of two queries and, of their outputs, 2 columns of every 8 of its
+// warp's.
 template <Stored kOf, int kSlices, int kSplit>
 struct Block {
   int query[2];  // within the block

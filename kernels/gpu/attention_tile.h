@@ -35,7 +35,7 @@ struct Source {
   int64_t begin, capacity;
 };
 
-// What a thread holds of its block. A warp owns the softmax of kWarpRows rows, a thread kColumns
+// A thread's part of its block. A warp owns the softmax of kWarpRows rows, a thread kColumns
 // columns of all rows' outputs.
 template <Stored kOf, int kOfThreads>
 struct Block {

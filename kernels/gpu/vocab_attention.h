@@ -30,7 +30,7 @@ struct VocabChunk {
   constexpr int tiles() const { return (ids + kVocabTile - 1) / kVocabTile; }
 };
 
-// What a row has come to over the chunks so far.
+// A row has come to this over the chunks so far.
 struct VocabPartial {
   float max;       // the greatest z / t
   float mass;      // Σ e^(z/t − max)

@@ -28,7 +28,7 @@ struct Shared {
   uint8_t used[kTilesMost];
 };
 
-// What a thread brings of a span: weights of two ids for 8 rows, and 8 columns of E of two ids.
+// A thread brings this of a span: weights of two ids for 8 rows, and 8 columns of E of two ids.
 struct Span {
   uint32_t weights[8], e[8];
 };

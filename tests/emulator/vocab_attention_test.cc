@@ -229,7 +229,7 @@ TEST_P(GpuVocab, WhatWeighsNothingIsNotRead) {
   Segment last = canvases().back();
   last.row_begin += last.rows - 3;
   last.rows = 3;
-  // Of the three rows' ids 12 spans weigh e^−100, which is 0, and 3 weigh e^−30.
+  // In all three rows 12 spans weigh e^−100, which is 0, and 3 weigh e^−30.
   for (int t = last.row_begin; t < kRows; ++t) {
     float* row = &logits[t * kVocab];
     row[3] = 30;
