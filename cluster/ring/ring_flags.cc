@@ -28,6 +28,19 @@ void check_split(const RingOptions& options) {
                           options.stages, fmt::join(options.split, ",")));
 }
 
+// Several devices are a stage each, whether or not the stages are counted or cut by other flags.
+void check_devices(const RingFlags& flags) {
+  const RingOptions& options = flags.options;
+  const size_t devices = options.devices.size();
+  const size_t stages = options.split.empty() ? options.stages : options.split.size();
+  const bool counted = flags.stages_given || !options.split.empty();
+  if (devices > 1 && counted && devices != stages)
+    throw Fault(FaultKind::input,
+                fmt::format("--device names {} devices for {} stages; name one, or one for each "
+                            "stage",
+                            devices, stages));
+}
+
 Plan plan_in_file(const ModelSpec& spec, const RingFlags& flags) {
   if (!flags.stream.empty() || !flags.precision.empty())
     throw Fault(
@@ -80,6 +93,12 @@ void add_plan_flags(CLI::App* command, RingFlags& flags) {
 void add_ring_flags(CLI::App* command, RingFlags& flags) {
   command->option_defaults()->group("Ring");
   add_plan_flags(command, flags);
+  command
+      ->add_option("--device", flags.options.devices,
+                   "what computes: cpu (default), cuda:N or hip:N; or one for each stage, the "
+                   "first for the head too: cuda:0,cpu (potluck devices lists them)")
+      ->type_name("DEVICE")
+      ->delimiter(',');
   whole_number(command->add_option(
                    "-t,--threads", flags.threads,
                    "CPU threads of each worker whose plan does not say (default: all cores)"),
@@ -111,6 +130,9 @@ void check_ring_flags(const RingFlags& flags) {
   refuse_both(!flags.plan.empty(), flags.options.stages > 1 || !flags.options.split.empty(),
               "--plan already says who runs which layers; leave out --stages and --split");
   check_split(flags.options);
+  check_devices(flags);
+  refuse_both(!flags.plan.empty(), !flags.options.devices.empty(),
+              "--plan already says which worker has which device; leave out --device");
   refuse_both(!flags.plan.empty(), flags.transport == "inproc",
               "--transport inproc cannot reach the workers of a --plan; leave one of them out");
   refuse_both(flags.transport == "mpi", !flags.host.empty() || !flags.plan.empty(),
@@ -143,6 +165,7 @@ Plan plan_of(const ModelSource& source, const RingFlags& flags) {
   RingOptions options = flags.options;
   options.f32 = flags.stream == "f32";
   if (flags.precision == "exact") options.precision = Precision::exact;
+  if (!flags.stages_given && options.devices.size() > 1) options.stages = options.devices.size();
   Plan plan = make_plan(source, options);
   if (flags.transport == "mpi") place_on_ranks(plan);
   return plan;

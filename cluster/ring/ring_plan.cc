@@ -15,10 +15,22 @@ void set_stream(Plan& plan, bool f32) {
   for (WorkerPlan& stage : plan.stages) stage.hop_type = plan.stream;
 }
 
+namespace {
+
+void set_devices(Plan& plan, const std::vector<std::string>& devices) {
+  if (devices.empty()) return;
+  plan.head.device = devices.front();
+  for (size_t i = 0; i < plan.stages.size(); ++i)
+    plan.stages[i].device = devices.size() == 1 ? devices.front() : devices[i];
+}
+
+}  // namespace
+
 Plan make_plan(const ModelSource& source, const RingOptions& options) {
   Plan plan = plan_local(source.spec(), options.split.empty()
                                             ? EvenPartitioner(options.stages).layer_counts(source)
                                             : options.split);
+  set_devices(plan, options.devices);
   if (options.ctx_size) plan.ctx_size = options.ctx_size;
   if (options.chunk) plan.chunk = options.chunk;
   plan.precision = options.precision;

@@ -13,6 +13,8 @@ namespace potluck {
 struct RingOptions {
   int stages = 1;
   std::vector<int> split;
+  // One for all workers, or one for each stage, of which the first is the head's too; none: cpu.
+  std::vector<std::string> devices;
   int ctx_size = 0;  // 0: the plan's default, or the model's context if that is less
   int chunk = 0;     // 0: the plan's default
   bool f32 = false;  // the stream and the KV are f32

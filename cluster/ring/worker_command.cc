@@ -88,7 +88,8 @@ void add_worker(CommandLine& line) {
              ->capture_default_str(),
          transports);
   sub->add_option("--name", flags->name, "its name in logs until a plan gives it one");
-  sub->add_option("--device", flags->device, "the device that computes: cpu")
+  sub->add_option("--device", flags->device,
+                  "the device that computes: cpu, cuda:N or hip:N (potluck devices lists them)")
       ->capture_default_str();
   sub->add_option(
       "--isa", flags->isa,
