@@ -6,8 +6,8 @@
 #include <cstring>
 
 #include "backends/gpu/device_memory.h"
-#include "kernels/gpu/hop.h"
-#include "kernels/gpu/memory.h"
+#include "kernels/gpu/exact/hop.h"
+#include "kernels/gpu/exact/memory.h"
 #include "topology/base/check.h"
 #include "topology/base/fault.h"
 
@@ -50,6 +50,11 @@ Tensor GpuBackend::allocate(size_t bytes) {
   tensors_.push_back(tensor);
   driver_->fill(0, tensor.data, words, stream_);
   return tensor;
+}
+
+void GpuBackend::release(Tensor tensor) {
+  std::erase_if(tensors_, [tensor](const Tensor& t) { return t.data == tensor.data; });
+  driver_->free(tensor.data);
 }
 
 // Pinned memory of one piece at most, after what is on its way has arrived where there is too much.

@@ -14,8 +14,8 @@
 #include "backends/gpu/gpu_driver.h"
 #include "backends/gpu/launch_list.h"
 #include "backends/gpu/pinned_arena.h"
-#include "kernels/gpu/stored.h"
-#include "kernels/gpu/vocab_attention.h"
+#include "kernels/gpu/device/stored.h"
+#include "kernels/gpu/exact/vocab_attention.h"
 
 namespace potluck {
 
@@ -61,7 +61,13 @@ class GpuBackend final : public Backend {
                         Tensor soft) override;
 
  private:
-  // What wait() brings to the host.
+  // A matrix as it lies on the card: in its blocks, or q8_0 in the panels of q8_panels.h.
+  struct Stored {
+    gpu::Weights weights;
+    Tensor memory;
+    bool panels = false;
+  };
+  // wait() brings these bytes to the host.
   struct Download {
     const std::byte* pinned;
     void* host;
@@ -69,12 +75,20 @@ class GpuBackend final : public Backend {
   };
 
   void reserve_stage(const Limits& limits);
+  void reserve_rounded(const Limits& limits);
   void reserve_head(const Limits& limits);
+  void release(Tensor tensor);
   void reserve(Tensor& scratch, size_t bytes);  // where it is smaller
-  const gpu::Weights& stored(const Matrix& matrix) const;
+  bool fast() const { return options_.precision == Precision::fast; }
+  const Stored& stored(const Matrix& matrix) const;
+  void make_panels(const ModelSpec& spec);
+  void round_rows(const float* x, int64_t rows, int64_t n);
   void fill_words(uint32_t word, int64_t count, void* to);
   void send_dequantized(const std::byte* source, DType type, int64_t values, Tensor to);
-  void multiply(const float* x, const gpu::Weights& w, int rows, float* out);
+  void multiply(const float* x, const gpu::Weights& w, int rows, float* out, bool in_f16);
+  void gate_up_and_down(const Experts& op);
+  void gate_up_and_down_f16(const Experts& op);
+  void gate_up_and_down_q8(const Experts& op);
   void add_chunk(const gpu::Weights& table, const gpu::VocabChunk& chunk, const StepParams* params,
                  int rows, float* soft);
   void show(const LogitTap& tap, const gpu::VocabChunk& chunk, int rows);
@@ -88,7 +102,7 @@ class GpuBackend final : public Backend {
   GpuFacts facts_;
   GpuStream stream_;
   std::vector<Tensor> tensors_;
-  std::vector<gpu::Weights> matrices_;
+  std::vector<Stored> matrices_;
   std::unique_ptr<PinnedArena> pinned_;
   std::unique_ptr<LaunchList> list_;
   std::vector<Download> downloads_;
@@ -98,6 +112,8 @@ class GpuBackend final : public Backend {
   // The vocabulary: [rows, ids of a chunk], and for each row what it has come to.
   Tensor logits_, partial_, keep_, used_, counted_;
   Tensor wire_;  // rows in their wire form
+  // Fast products: rows in f16 or int8, their scales, and the experts' inner values in int8.
+  Tensor rounded_, rounded_scale_, inner_q8_, inner_scale_;
 };
 
 }  // namespace potluck

@@ -5,15 +5,17 @@
 
 #include "backends/gpu/device_memory.h"
 #include "backends/gpu/gpu_backend.h"
-#include "kernels/gpu/canvas_input.h"
-#include "kernels/gpu/embed.h"
-#include "kernels/gpu/vocab_attention.h"
-#include "topology/base/check.h"
+#include "kernels/gpu/exact/canvas_input.h"
+#include "kernels/gpu/exact/embed.h"
+#include "kernels/gpu/exact/vocab_attention.h"
+#include "kernels/gpu/fast/f16_rows.h"
 
 namespace potluck {
 namespace {
 
 constexpr int64_t kChunkIds = 8192;
+// Fast sums leave out what weighs less than this share of a row's mass so far.
+constexpr float kLeastShare = 0x1p-24f;
 
 static_assert(sizeof(gpu::VocabCandidate) == sizeof(RowCandidate));
 
@@ -33,10 +35,13 @@ void GpuBackend::reserve_head(const Limits& limits) {
   reserve(keep_, rows * sizeof(float));
   reserve(used_, rows * blocks_of(ids, gpu::kVocabTile));
   reserve(counted_, sizeof(int32_t));
+  const int64_t columns = std::max(limits.spec->hidden, limits.spec->intermediate);
+  reserve(rounded_, rows * gpu::f16_stride(columns) * sizeof(uint16_t));
+  reserve(rounded_scale_, rows * sizeof(float));
 }
 
 void GpuBackend::embed(Tensor ids, const Matrix& table, float embed_scale, int rows, Tensor out) {
-  list_->add(gpu::Embed{i32(ids), stored(table), embed_scale, f32(out)}, rows);
+  list_->add(gpu::Embed{i32(ids), stored(table).weights, embed_scale, f32(out)}, rows);
 }
 
 void GpuBackend::canvas_input(const CanvasInput& op) {
@@ -59,17 +64,22 @@ void GpuBackend::add_chunk(const gpu::Weights& table, const gpu::VocabChunk& chu
                             .keep = f32(keep_),
                             .used = at<uint8_t>(used_),
                             .chunk = chunk,
-                            .least_share = 0},
+                            .least_share = fast() ? kLeastShare : 0},
              rows);
   list_->add(gpu::VocabCount{at<uint8_t>(used_), i32(counted_), chunk, rows}, 1);
-  list_->add(gpu::VocabSum{.weights = f32(logits_),
-                           .keep = f32(keep_),
-                           .used = at<uint8_t>(used_),
-                           .table = table,
-                           .soft = soft,
-                           .chunk = chunk,
-                           .rows = rows},
-             blocks_of(table.columns, gpu::kVocabSumColumns), blocks_of(rows, gpu::kVocabSumRows));
+  const gpu::VocabSum sum{.weights = f32(logits_),
+                          .keep = f32(keep_),
+                          .used = at<uint8_t>(used_),
+                          .table = table,
+                          .soft = soft,
+                          .chunk = chunk,
+                          .rows = rows};
+  if (fast())
+    list_->add(gpu::VocabSumF16{sum}, blocks_of(table.columns, gpu::kVocabSumF16Columns),
+               blocks_of(rows, gpu::kVocabSumF16Rows));
+  else
+    list_->add(sum, blocks_of(table.columns, gpu::kVocabSumColumns),
+               blocks_of(rows, gpu::kVocabSumRows));
 }
 
 // Brings the chunk's logits to the host for the tap, and waits for them.
@@ -82,12 +92,12 @@ void GpuBackend::show(const LogitTap& tap, const gpu::VocabChunk& chunk, int row
 }
 
 void GpuBackend::vocab_attention(const VocabAttention& op) {
-  const gpu::Weights table = stored(op.table);
+  const gpu::Weights table = stored(op.table).weights;
   fill_words(0, 1, counted_.data);
   for (int64_t first = 0; first < table.rows; first += kChunkIds) {
     const int64_t ids = std::min(kChunkIds, table.rows - first);
     const gpu::VocabChunk chunk{first, static_cast<int32_t>(ids)};
-    multiply(f32(op.h), slice(table, first, ids), op.rows, f32(logits_));
+    multiply(f32(op.h), slice(table, first, ids), op.rows, f32(logits_), fast());
     const int64_t values = op.rows * ids;
     list_->add(gpu::SoftCap{f32(logits_), values, op.softcap},
                blocks_of(values, gpu::kSoftCapValues));
@@ -105,7 +115,7 @@ void GpuBackend::vocab_attention(const VocabAttention& op) {
 
 void GpuBackend::soft_from_logits(const float* z, const Matrix& matrix, float soft_scale, int rows,
                                   Tensor soft) {
-  const gpu::Weights table = stored(matrix);
+  const gpu::Weights table = stored(matrix).weights;
   std::vector<float> part;
   for (int64_t first = 0; first < table.rows; first += kChunkIds) {
     const int64_t ids = std::min(kChunkIds, table.rows - first);

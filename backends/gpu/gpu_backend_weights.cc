@@ -7,7 +7,10 @@
 #include "backends/gpu/device_memory.h"
 #include "backends/gpu/gpu_backend.h"
 #include "kernels/cpu/reference/dequantize.h"
-#include "kernels/gpu/matmul.h"
+#include "kernels/gpu/exact/matmul.h"
+#include "kernels/gpu/fast/f16_rows.h"
+#include "kernels/gpu/fast/matmul_f16.h"
+#include "kernels/gpu/fast/q8_panels.h"
 #include "topology/base/check.h"
 
 namespace potluck {
@@ -15,62 +18,24 @@ namespace {
 
 constexpr int64_t kValuesAtOnce = 1 << 20;  // that are dequantized on the host
 
-// Nothing: no kernel multiplies it.
-std::optional<gpu::Stored> stored_type(DType type) {
-  switch (type) {
-    case DType::f32:
-      return gpu::Stored::f32;
-    case DType::f16:
-      return gpu::Stored::f16;
-    case DType::bf16:
-      return gpu::Stored::bf16;
-    case DType::q8_0:
-      return gpu::Stored::q8_0;
-    case DType::q4_0:
-      return gpu::Stored::q4_0;
-    case DType::q5_0:
-      return gpu::Stored::q5_0;
-    case DType::q5_1:
-      return gpu::Stored::q5_1;
-    case DType::iq4_nl:
-      return gpu::Stored::iq4_nl;
-    case DType::q4_k:
-      return gpu::Stored::q4_k;
-    case DType::q5_k:
-      return gpu::Stored::q5_k;
-    case DType::q6_k:
-      return gpu::Stored::q6_k;
-    default:
-      return {};
-  }
-}
-
 }  // namespace
-
-gpu::Stored float_type(DType type) {
-  CHECK(type == DType::f32 || type == DType::f16 || type == DType::bf16, dtype_name(type));
-  return *stored_type(type);
-}
-
-gpu::Stored hop_type(DType type) {
-  return type == DType::q8_0 ? gpu::Stored::q8_0 : float_type(type);
-}
 
 Matrix GpuBackend::load_matrix(std::shared_ptr<const std::byte> source, DType type, int64_t count,
                                int64_t rows, int64_t columns, Care care) {
   const std::optional<gpu::Stored> own = stored_type(type);
   const DType kept = own ? type : DType::f32;
-  const size_t bytes = row_bytes(kept, columns);
+  const int64_t bytes = row_bytes(kept, columns);
   const Tensor memory = allocate(count * rows * bytes);
   if (own)
     send(source.get(), memory.bytes, memory.data);
   else
     send_dequantized(source.get(), type, count * rows * columns, memory);
-  matrices_.push_back({.blocks = at<uint8_t>(memory),
-                       .rows = rows,
-                       .columns = columns,
-                       .row_bytes = static_cast<int64_t>(bytes),
-                       .type = own.value_or(gpu::Stored::f32)});
+  matrices_.push_back({{.blocks = at<uint8_t>(memory),
+                        .rows = rows,
+                        .columns = columns,
+                        .row_bytes = bytes,
+                        .type = own.value_or(gpu::Stored::f32)},
+                       memory});
   return {static_cast<int>(matrices_.size()) - 1, type, count, rows, columns, care};
 }
 
@@ -83,18 +48,50 @@ void GpuBackend::send_dequantized(const std::byte* source, DType type, int64_t v
   }
 }
 
-const gpu::Weights& GpuBackend::stored(const Matrix& matrix) const {
+const GpuBackend::Stored& GpuBackend::stored(const Matrix& matrix) const {
   CHECK(!matrix.empty() && matrix.id < std::ssize(matrices_), matrix.id);
   return matrices_[matrix.id];
 }
 
-void GpuBackend::multiply(const float* x, const gpu::Weights& w, int rows, float* out) {
-  list_->add(gpu::Matmul{x, w, out, rows}, blocks_of(w.rows, gpu::kMatmulOutputs),
-             blocks_of(rows, gpu::kMatmulRows));
+// Experts in q8_0 become panels for the products in int8: beside their blocks, which then go.
+void GpuBackend::make_panels(const ModelSpec& spec) {
+  for (Stored& m : matrices_) {
+    gpu::Weights& w = m.weights;
+    const int64_t count = m.memory.bytes / (w.rows * w.row_bytes);
+    if (m.panels || count != spec.experts || w.type != gpu::Stored::q8_0) continue;
+    const bool gate_up = w.rows == 2 * spec.expert_intermediate;
+    const int64_t panels = count * gpu::panels_of(w.rows), parts = w.columns / gpu::kPanelColumns;
+    const Tensor memory = allocate(panels * parts * gpu::kPanelBytes);
+    list_->add(gpu::Q8Panels{w, at<uint8_t>(memory),
+                             gate_up ? gpu::PanelOrder::gate_up : gpu::PanelOrder::rows},
+               parts, panels);
+    drain();
+    release(m.memory);
+    m = {w, memory, true};
+    w.blocks = at<uint8_t>(memory);
+  }
+}
+
+// rounded_ = the rows in f16, with a power of two for each.
+void GpuBackend::round_rows(const float* x, int64_t rows, int64_t n) {
+  list_->add(gpu::F16Rows{x, at<uint16_t>(rounded_), f32(rounded_scale_), n, gpu::f16_stride(n)},
+             rows);
+}
+
+void GpuBackend::multiply(const float* x, const gpu::Weights& w, int rows, float* out,
+                          bool in_f16) {
+  if (!in_f16) {
+    list_->add(gpu::Matmul{x, w, out, rows}, blocks_of(w.rows, gpu::kMatmulOutputs),
+               blocks_of(rows, gpu::kMatmulRows));
+    return;
+  }
+  round_rows(x, rows, w.columns);
+  list_->add(gpu::MatmulF16{at<uint16_t>(rounded_), f32(rounded_scale_), w, out, rows},
+             blocks_of(w.rows, gpu::kMatmulF16Outputs), blocks_of(rows, gpu::kMatmulF16Rows));
 }
 
 void GpuBackend::matmul(Tensor x, const Matrix& w, int rows, Tensor out) {
-  multiply(f32(x), stored(w), rows, f32(out));
+  multiply(f32(x), stored(w).weights, rows, f32(out), fast() && w.care != Care::finest);
 }
 
 }  // namespace potluck

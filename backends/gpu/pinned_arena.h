@@ -18,7 +18,7 @@ class PinnedArena final {
 
   // Memory that is the caller's until reset(). Throws Fault{memory}.
   std::byte* take(size_t bytes);
-  // What was taken since reset().
+  // The bytes that were taken since reset().
   size_t used() const { return used_; }
   // All that was taken may be taken again.
   void reset();

@@ -143,7 +143,8 @@ void add_verify(CommandLine& line) {
                "N", 1, kMostInt);
   sub->add_flag("--free", flags->verify.free,
                 "let each step follow our own previous one, not the recorded one");
-  sub->add_option("--device,--backend", flags->verify.device, "the device that computes: cpu, cuda:N or hip:N")
+  sub->add_option("--device,--backend", flags->verify.device,
+                  "the device that computes: cpu, cuda:N or hip:N")
       ->capture_default_str();
   one_of(
       sub->add_option("--precision", flags->precision, "matrix products: exact (default) or fast"),

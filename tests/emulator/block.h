@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "tests/emulator/fiber.h"
-#include "tests/emulator/random.h"
 #include "tests/emulator/shared_memory.h"
 #include "tests/emulator/warp.h"
+#include "tests/kernels/gpu/random.h"
 
 namespace potluck::emulator {
 

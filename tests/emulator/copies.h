@@ -1,6 +1,6 @@
-// Asynchronous copies of 16 bytes from global to shared memory, which kernels/gpu/gpu.h defines.
-// They land when the thread that began them waits for them, and not before: until then their place
-// holds nonsense.
+// Asynchronous copies of 16 bytes from global to shared memory, which kernels/gpu/device/gpu.h
+// defines. They land when the thread that began them waits for them, and not before: until then
+// their place holds nonsense.
 #pragma once
 
 #include "tests/emulator/warp.h"

@@ -15,7 +15,7 @@ namespace potluck {
 
 class EmulatedDriver final : public GpuDriver {
  public:
-  // What drivers of one card share with the test that made them.
+  // Drivers of one card share these with the test that made them.
   struct Books {
     uint64_t bytes_total = uint64_t{1} << 30;
     uint64_t bytes_used = 0;

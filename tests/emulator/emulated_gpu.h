@@ -1,5 +1,5 @@
-// The emulator's side of kernels/gpu/gpu.h: what a kernel calls when g++ compiles it for the CPU.
-// GPU_WAVE is 32 or 64; kernels are compiled once for each, under names of their own.
+// The emulator's side of kernels/gpu/device/gpu.h: what a kernel calls when g++ compiles it for the
+// CPU. GPU_WAVE is 32 or 64; kernels are compiled once for each, under names of their own.
 #pragma once
 
 #include <bit>

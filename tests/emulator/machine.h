@@ -11,7 +11,7 @@
 #include "tests/emulator/block.h"
 #include "tests/emulator/emulator.h"
 #include "tests/emulator/fiber.h"
-#include "tests/emulator/random.h"
+#include "tests/kernels/gpu/random.h"
 
 namespace potluck::emulator {
 

@@ -1,6 +1,7 @@
-// Products of matrices by the 32 lanes of a warp, c += a · b, as kernels/gpu/gpu.h defines them: in
-// the layout of PTX's mma.m16n8k16 (f16) and m16n8k32 (s8), and in that of RDNA3's WMMA 16×16×16.
-// Products of f16 are summed in double and rounded once; cards truncate sums, each in its own way.
+// Products of matrices by the 32 lanes of a warp, c += a · b, as kernels/gpu/device/gpu.h defines
+// them: in the layout of PTX's mma.m16n8k16 (f16) and m16n8k32 (s8), and in that of RDNA3's WMMA
+// 16×16×16. Products of f16 are summed in double and rounded once; cards truncate sums, each in its
+// own way.
 #pragma once
 
 #include <cstdint>

@@ -2,7 +2,7 @@
 // plain to see.
 #include "tests/emulator/planted_kernels.h"
 
-#include "kernels/gpu/gpu.h"
+#include "kernels/gpu/device/gpu.h"
 
 namespace potluck::gpu {
 

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "tests/emulator/random.h"
 #include "tests/emulator/warp.h"
+#include "tests/kernels/gpu/random.h"
 
 namespace potluck::emulator {
 

@@ -70,10 +70,13 @@ def check_lines(path, lines):
 
 
 def check_built(root, sources):
-    """Every source is listed in the CMakeLists.txt of its folder or of one above, or taken by its own folder's "*.cu"."""
+    """Every source is listed in the CMakeLists.txt of its folder or of one above, or taken by a glob: "*.cu" of its own
+    folder, or "*/*.cu" of the one above."""
     for path in sources:
-        own = (root / path).parent / "CMakeLists.txt"
-        if own.exists() and f" *{pathlib.Path(path).suffix}" in own.read_text():
+        own, suffix = (root / path).parent, pathlib.Path(path).suffix
+        globs = [(own, f" *{suffix}"), (own.parent, f" */*{suffix}")]
+        if any((folder / "CMakeLists.txt").exists() and glob in (folder / "CMakeLists.txt").read_text()
+               for folder, glob in globs):
             continue
         lists = [root / folder / "CMakeLists.txt" for folder in pathlib.Path(path).parents]
         text = "".join(each.read_text() for each in lists if each.exists())

@@ -1,4 +1,4 @@
-// What a card needs beside the file's bytes, for the table of needs.h.
+// The memory that a card needs beside the file's bytes, for the table of needs.h.
 #pragma once
 
 #include "topology/plan/needs.h"

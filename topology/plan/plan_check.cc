@@ -36,7 +36,8 @@ void check_layers(const Plan& plan, int layers) {
                     std::to_string(layers)});
 }
 
-// "cpu", "cuda:N" or "hip:N"; or "emulated:cuda" or "emulated:hip", which a program of the tests has.
+// "cpu", "cuda:N" or "hip:N"; or "emulated:cuda" or "emulated:hip", which a program of the tests
+// has.
 bool is_device(const std::string& device) {
   const size_t colon = device.find(':');
   const std::string kind = device.substr(0, colon);

@@ -15,10 +15,10 @@ std::unique_ptr<Backend> on_cpu(cpu::Isa isa) {
   return std::make_unique<CpuBackend>(2, isa);
 }
 
-std::unique_ptr<Backend> on_card(emulator::Vendor vendor) {
+std::unique_ptr<Backend> on_card(emulator::Vendor vendor, Precision precision) {
   return std::make_unique<GpuBackend>(
       std::make_unique<EmulatedDriver>(vendor, std::make_shared<EmulatedDriver::Books>()),
-      GpuOptions{.name = "emulated"});
+      GpuOptions{.name = "emulated", .precision = precision});
 }
 
 // A profiler owns nothing; this one owns what it looks at.
@@ -46,8 +46,12 @@ std::vector<BackendKind> backend_kinds() {
                      return std::make_unique<OwnedProfiledBackend>(
                          std::make_unique<DeferredBackend>(exact()));
                    }});
-  kinds.push_back({"EmulatedCuda", [] { return on_card(emulator::Vendor::cuda); }, false});
-  kinds.push_back({"EmulatedHip", [] { return on_card(emulator::Vendor::hip); }, false});
+  const std::pair<const char*, emulator::Vendor> vendors[] = {{"Cuda", emulator::Vendor::cuda},
+                                                              {"Hip", emulator::Vendor::hip}};
+  for (const auto& [name, vendor] : vendors)
+    for (const Precision precision : {Precision::exact, Precision::fast})
+      kinds.push_back({std::string(precision == Precision::exact ? "Exact" : "Fast") + name,
+                       [=, vendor = vendor] { return on_card(vendor, precision); }, false});
   return kinds;
 }
 

@@ -1,0 +1,152 @@
+// A tile of a product in f16 with sums in f32: rows of x by rows of a stored matrix, both brought
+// through shared memory a step of columns at a time, by 8 warps of 32 outputs by half of the rows.
+#pragma once
+
+#include "kernels/gpu/device/dequantize.h"
+#include "kernels/gpu/device/gpu.h"
+
+namespace potluck::gpu {
+
+constexpr int kF16TileThreads = 256;
+constexpr int kF16TileOutputs = 128;  // rows of the stored matrix
+constexpr int kF16TileStep = 32;      // columns
+
+// The stride of rows of x, which f16_rows.h makes.
+GPU_DEVICE int64_t f16_row_stride(int64_t columns) {
+  return (columns + kF16TileStep - 1) / kF16TileStep * kF16TileStep;
+}
+
+// Steps alternate between two buffers. The pointers are set by whoever calls f16_tile_product;
+// nullptr: a row of zeros. Rows of x have whole steps and lie at 16 bytes.
+template <int kRows>
+struct F16Tile {
+  Words4 w[2][kF16TileOutputs][kF16TileStep / 8];
+  Words4 x[2][kRows][kF16TileStep / 8];
+  const uint16_t* x_row[kRows];
+  const uint8_t* w_row[kF16TileOutputs];
+};
+
+// The sums of a thread, [2][kRows / 16][4]: sum [m][n][c] is that of output f16_output(m, c) and of
+// row f16_row<kRows>(n, c) of the tile.
+template <int kRows>
+using F16Sums = float[2][kRows / 16][4];
+
+GPU_DEVICE int f16_output(int m, int c) {
+  return warp() % 4 * 32 + m * 16 + lane() / 4 + c / 2 * 8;
+}
+template <int kRows>
+GPU_DEVICE int f16_row(int n, int c) {
+  return warp() / 4 * (kRows / 2) + n * 8 + lane() % 4 * 2 + c % 2;
+}
+
+template <int kRows>
+GPU_DEVICE bool brings_x() {
+  return kRows * 4 == kF16TileThreads || thread() < kRows * 4;
+}
+
+// A thread brings half a step of a row of w into a buffer, and 8 columns of a row of x.
+struct F16Load {
+  Words4 w[2], x;
+};
+
+template <int kRows>
+GPU_DEVICE F16Load load_step(Stored type, int64_t first, int64_t columns,
+                             const F16Tile<kRows>& tile) {
+  F16Load load = {};
+  const uint8_t* w = tile.w_row[thread() / 2];
+  float values[16] = {};
+  if (w) open_run(type, w, first + thread() % 2 * 16, columns, values);
+  GPU_UNROLL
+  for (int i = 0; i < 8; ++i)
+    load.w[i / 4].word[i % 4] =
+        float_to_f16(values[2 * i]) | uint32_t{float_to_f16(values[2 * i + 1])} << 16;
+  if (brings_x<kRows>()) {
+    const uint16_t* x = tile.x_row[thread() / 4];
+    if (x) load.x = as<const Words4>(x + first)[thread() % 4];
+  }
+  return load;
+}
+
+template <int kRows>
+GPU_DEVICE void store_step(const F16Load& load, int buffer, F16Tile<kRows>& tile) {
+  Words4* w = &tile.w[buffer][thread() / 2][thread() % 2 * 2];
+  w[0] = load.w[0];
+  w[1] = load.w[1];
+  if (brings_x<kRows>()) tile.x[buffer][thread() / 4][thread() % 4] = load.x;
+}
+
+// This takes the layout of matrix units whose lanes do not mirror each other.
+//
+// Of a step a lane holds the 8 columns from 8 · (lane % 4) on: what the matrix unit takes for
+// columns 2t, 2t + 1, 2t + 8 and 2t + 9 are four of them, for w and x alike.
+template <int kRows>
+GPU_DEVICE void add_step_by_mma(const F16Tile<kRows>& tile, int buffer, F16Sums<kRows>& sums) {
+  const int part = lane() % 4;
+  Words4 w[4];
+  GPU_UNROLL
+  for (int i = 0; i < 4; ++i) w[i] = tile.w[buffer][f16_output(i / 2, i % 2 * 2)][part];
+  GPU_UNROLL
+  for (int n = 0; n < kRows / 16; ++n) {
+    const Words4 x = tile.x[buffer][warp() / 4 * (kRows / 2) + n * 8 + lane() / 4][part];
+    GPU_UNROLL
+    for (int i = 0; i < 4; ++i) {
+      const int m = i / 2, k = i % 2 * 2;
+      mma_f16(
+          sums[m][n],
+          {w[2 * m].word[k], w[2 * m + 1].word[k], w[2 * m].word[k + 1], w[2 * m + 1].word[k + 1]},
+          {x.word[k], x.word[k + 1]});
+    }
+  }
+}
+
+GPU_DEVICE float dot8_f16(const Words4& x, const Words4& w, float sum) {
+  GPU_UNROLL
+  for (int i = 0; i < 8; ++i)
+    sum = fma(f16_to_float(x.word[i / 2] >> (i % 2 * 16)),
+              f16_to_float(w.word[i / 2] >> (i % 2 * 16)), sum);
+  return sum;
+}
+
+template <int kRows>
+GPU_DEVICE void add_step_by_fma(const F16Tile<kRows>& tile, int buffer, F16Sums<kRows>& sums) {
+  for (int part = 0; part < kF16TileStep / 8; ++part) {
+    Words4 w[4];
+    GPU_UNROLL
+    for (int i = 0; i < 4; ++i) w[i] = tile.w[buffer][f16_output(i / 2, i % 2 * 2)][part];
+    GPU_UNROLL
+    for (int s = 0; s < kRows / 8; ++s) {
+      const int n = s / 2, odd = s % 2;
+      const Words4 x = tile.x[buffer][f16_row<kRows>(n, odd)][part];
+      GPU_UNROLL
+      for (int i = 0; i < 4; ++i) {
+        float& sum = sums[i / 2][n][i % 2 * 2 + odd];
+        sum = dot8_f16(x, w[i], sum);
+      }
+    }
+  }
+}
+
+// sums = Σ_i x[r, i] · w[o, i], in an order that depends on `columns` alone. Every thread of the
+// block calls it after a barrier that follows the setting of the pointers.
+template <int kRows>
+GPU_DEVICE void f16_tile_product(Stored type, int64_t columns, F16Tile<kRows>& tile,
+                                 F16Sums<kRows>& sums) {
+  GPU_UNROLL
+  for (int s = 0; s < kRows / 2; ++s) sums[s / (kRows / 4)][s / 4 % (kRows / 16)][s % 4] = 0;
+  store_step(load_step(type, 0, columns, tile), 0, tile);
+  int buffer = 0;
+  for (int64_t first = 0; first < columns; first += kF16TileStep) {
+    barrier();
+    const bool more = first + kF16TileStep < columns;
+    F16Load next;
+    if (more) next = load_step(type, first + kF16TileStep, columns, tile);
+    if constexpr (kHasMma && !kMmaMirrors)
+      add_step_by_mma(tile, buffer, sums);
+    else
+      add_step_by_fma(tile, buffer, sums);
+    buffer ^= 1;
+    if (more) store_step(next, buffer, tile);
+  }
+}
+
+}  // namespace potluck::gpu

@@ -1,0 +1,11 @@
+// A block sums 64 rows and 64 columns.
+#include "kernels/gpu/exact/vocab_sum_tile.h"
+
+namespace potluck::gpu::vocab_summing {
+
+GPU_KERNEL(vocab_sum, VocabSum, kThreads) {
+  GPU_SHARED(Shared, s, );
+  sum_tile(a, block_y() * kRows, int64_t{block_x()} * kColumns, s);
+}
+
+}  // namespace potluck::gpu::vocab_summing
