@@ -53,12 +53,19 @@ const GpuBackend::Stored& GpuBackend::stored(const Matrix& matrix) const {
   return matrices_[matrix.id];
 }
 
-// Experts in q8_0 become panels for the products in int8: beside their blocks, which then go.
+// Experts become panels for the products in int8 where all of them are in q8_0: beside their
+// blocks, which then go.
 void GpuBackend::make_panels(const ModelSpec& spec) {
+  const auto is_experts = [&spec](const Stored& m) {
+    return m.memory.bytes ==
+           static_cast<size_t>(spec.experts * m.weights.rows * m.weights.row_bytes);
+  };
+  for (const Stored& m : matrices_)
+    if (is_experts(m) && m.weights.type != gpu::Stored::q8_0) return;
   for (Stored& m : matrices_) {
+    if (m.panels || !is_experts(m)) continue;
     gpu::Weights& w = m.weights;
-    const int64_t count = m.memory.bytes / (w.rows * w.row_bytes);
-    if (m.panels || count != spec.experts || w.type != gpu::Stored::q8_0) continue;
+    const int64_t count = spec.experts;
     const bool gate_up = w.rows == 2 * spec.expert_intermediate;
     const int64_t panels = count * gpu::panels_of(w.rows), parts = w.columns / gpu::kPanelColumns;
     const Tensor memory = allocate(panels * parts * gpu::kPanelBytes);
