@@ -55,7 +55,8 @@ TEST(TensorTable, AVProjectionIsThereWhereALayerStoresIt) {
 
 TEST(Needs, AKindOfDeviceWithoutARowCountsAsACpu) {
   EXPECT_EQ(device_needs("cpu").kind, "cpu");
-  EXPECT_EQ(device_needs("hip:3").kind, "cpu");
+  EXPECT_EQ(device_needs("hip:3").kind, "hip");
+  EXPECT_EQ(device_needs("npu:0").kind, "cpu");
 }
 
 }  // namespace
