@@ -9,7 +9,6 @@
 #include "kernels/gpu/exact/hop.h"
 #include "kernels/gpu/exact/memory.h"
 #include "topology/base/check.h"
-#include "topology/base/fault.h"
 
 namespace potluck {
 namespace {
@@ -23,7 +22,6 @@ constexpr size_t kPiece = 4 << 20;  // of a longer transfer
 GpuBackend::GpuBackend(std::unique_ptr<GpuDriver> driver, const GpuOptions& options)
     : driver_(std::move(driver)),
       options_(options),
-      facts_(driver_->facts()),
       stream_(driver_->make_stream()),
       pinned_(std::make_unique<PinnedArena>(*driver_)),
       list_(std::make_unique<LaunchList>(*driver_, stream_, options.use_graphs)) {}

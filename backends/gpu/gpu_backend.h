@@ -91,6 +91,7 @@ class GpuBackend final : public Backend {
   void gate_up_and_down_q8(const Experts& op);
   void add_chunk(const gpu::Weights& table, const gpu::VocabChunk& chunk, const StepParams* params,
                  int rows, float* soft);
+  void count_chunk(const gpu::VocabChunk& chunk, int rows);
   void show(const LogitTap& tap, const gpu::VocabChunk& chunk, int rows);
   std::byte* take_pinned(size_t bytes);
   void send(const void* host, size_t bytes, void* to);
@@ -99,7 +100,6 @@ class GpuBackend final : public Backend {
 
   std::unique_ptr<GpuDriver> driver_;
   GpuOptions options_;
-  GpuFacts facts_;
   GpuStream stream_;
   std::vector<Tensor> tensors_;
   std::vector<Stored> matrices_;

@@ -66,7 +66,6 @@ void GpuBackend::add_chunk(const gpu::Weights& table, const gpu::VocabChunk& chu
                             .chunk = chunk,
                             .least_share = fast() ? kLeastShare : 0},
              rows);
-  list_->add(gpu::VocabCount{at<uint8_t>(used_), i32(counted_), chunk, rows}, 1);
   const gpu::VocabSum sum{.weights = f32(logits_),
                           .keep = f32(keep_),
                           .used = at<uint8_t>(used_),
@@ -82,6 +81,11 @@ void GpuBackend::add_chunk(const gpu::Weights& table, const gpu::VocabChunk& chu
                blocks_of(rows, gpu::kVocabSumRows));
 }
 
+// Adds the rows of E that the chunk's sum read to `counted_`.
+void GpuBackend::count_chunk(const gpu::VocabChunk& chunk, int rows) {
+  list_->add(gpu::VocabCount{at<uint8_t>(used_), i32(counted_), chunk, rows}, 1);
+}
+
 // Brings the chunk's logits to the host for the tap, and waits for them.
 void GpuBackend::show(const LogitTap& tap, const gpu::VocabChunk& chunk, int rows) {
   const size_t bytes = sizeof(float) * rows * chunk.ids;
@@ -93,7 +97,8 @@ void GpuBackend::show(const LogitTap& tap, const gpu::VocabChunk& chunk, int row
 
 void GpuBackend::vocab_attention(const VocabAttention& op) {
   const gpu::Weights table = stored(op.table).weights;
-  fill_words(0, 1, counted_.data);
+  const bool counts = !op.ids_summed.empty();
+  if (counts) fill_words(0, 1, counted_.data);
   for (int64_t first = 0; first < table.rows; first += kChunkIds) {
     const int64_t ids = std::min(kChunkIds, table.rows - first);
     const gpu::VocabChunk chunk{first, static_cast<int32_t>(ids)};
@@ -103,6 +108,7 @@ void GpuBackend::vocab_attention(const VocabAttention& op) {
                blocks_of(values, gpu::kSoftCapValues));
     if (op.tap) show(op.tap, chunk, op.rows);
     add_chunk(table, chunk, params(op.params), op.rows, f32(op.soft));
+    if (counts) count_chunk(chunk, op.rows);
   }
   list_->add(gpu::VocabFinish{.partial = at<gpu::VocabPartial>(partial_),
                               .candidates = at<gpu::VocabCandidate>(op.candidates),
@@ -110,7 +116,7 @@ void GpuBackend::vocab_attention(const VocabAttention& op) {
                               .hidden = table.columns,
                               .soft_scale = op.soft_scale},
              op.rows);
-  if (!op.ids_summed.empty()) copy(counted_, 0, op.ids_summed, 0, sizeof(int32_t));
+  if (counts) copy(counted_, 0, op.ids_summed, 0, sizeof(int32_t));
 }
 
 void GpuBackend::soft_from_logits(const float* z, const Matrix& matrix, float soft_scale, int rows,
