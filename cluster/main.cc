@@ -1,6 +1,8 @@
 // potluck is one program with subcommands. main reads the environment, and turns faults into lines
 // and exit codes.
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
 #include <clocale>
 #include <csignal>
 #include <cstdio>
@@ -15,6 +17,7 @@
 #include "cluster/cli/fault_line.h"
 #include "cluster/cli/interrupt.h"
 #include "cluster/cli/usage.h"
+#include "topology/base/clock.h"
 #include "topology/base/fault.h"
 #include "topology/base/version.h"
 #include "topology/model/locator.h"
@@ -23,6 +26,7 @@ namespace {
 
 constexpr int kBadUsage = 2;
 constexpr int kBroken = 3;
+const potluck::Time kStart = potluck::now();  // of this process
 
 // The demo models are in ../share beside the program; a build has a link to them there.
 std::string demo_models() {
@@ -62,12 +66,15 @@ void flush_stdout() {
 }
 
 // Every rank of an MPI job may fail for the same reason: the lowest says so, and its end ends the
-// others before it is their turn.
+// others before it is their turn. How long that takes goes with how long this rank took to fail.
 void let_lower_ranks_speak() {
   const char* rank = std::getenv("OMPI_COMM_WORLD_RANK");
   if (!rank || std::atoi(rank) == 0) return;
   std::signal(SIGTERM, SIG_DFL);
-  std::this_thread::sleep_for(std::chrono::milliseconds(1500 + 50 * std::atoi(rank)));
+  constexpr std::chrono::milliseconds kEnd(1500), kTurn(50), kMost(30'000);
+  const potluck::Duration took = potluck::now() - kStart;
+  std::this_thread::sleep_for(kEnd + kTurn * std::atoi(rank) +
+                              std::min<potluck::Duration>(4 * took, kMost));
 }
 
 int run(int argc, char** argv) {

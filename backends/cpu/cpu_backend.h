@@ -12,7 +12,7 @@
 #include "kernels/cpu/machine/pages.h"
 #include "kernels/cpu/machine/thread_pool.h"
 #include "kernels/cpu/packed/choose.h"
-#include "kernels/cpu/peaks.h"
+#include "kernels/cpu/fast/peaks.h"
 #include "kernels/cpu/reference/weight_view.h"
 
 namespace potluck {

@@ -5,7 +5,7 @@
 #include <cstring>
 #include <optional>
 
-#include "kernels/gpu/kernels.h"
+#include "backends/gpu/kernels.h"
 #include "topology/base/check.h"
 #include "topology/base/fault.h"
 #include "topology/base/text.h"

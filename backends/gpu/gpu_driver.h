@@ -16,7 +16,7 @@
 #include <span>
 #include <string>
 
-#include "kernels/gpu/kernels.h"
+#include "backends/gpu/kernels.h"
 
 namespace potluck {
 
@@ -44,7 +44,7 @@ struct GpuGraph {
   void* handle = nullptr;
 };
 
-// A kernel and its operands (kernels/gpu/kernels.h), over grid_x · grid_y blocks.
+// A kernel and its operands (backends/gpu/kernels.h), over grid_x · grid_y blocks.
 struct GpuLaunch {
   gpu::Kernel kernel;
   int grid_x = 1, grid_y = 1;

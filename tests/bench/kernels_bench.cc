@@ -20,7 +20,7 @@
 #include "kernels/cpu/fast/vocab_attention.h"
 #include "kernels/cpu/machine/pages.h"
 #include "kernels/cpu/packed/available.h"
-#include "kernels/cpu/peaks.h"
+#include "kernels/cpu/fast/peaks.h"
 #include "kernels/cpu/reference/dequantize.h"
 #include "kernels/cpu/reference/gelu.h"
 #include "kernels/cpu/reference/matmul.h"

@@ -6,6 +6,7 @@ import subprocess
 import unittest
 
 POTLUCK = os.environ["POTLUCK"]  # with emulated cards
+PATIENCE = 500 * int(os.environ["POTLUCK_SLOWNESS"])  # seconds after which a test calls it a hang
 GOLDEN = pathlib.Path(__file__).resolve().parents[1] / "golden"
 NANO = GOLDEN / "nano/model-bf16.gguf"
 CARDS = ("emulated:cuda", "emulated:hip")
@@ -13,7 +14,8 @@ PROMPT = ("-p", "hello", "--raw", "-s", "7", "-n", "16", "--steps", "3", "--step
 
 
 def run(*words):
-    return subprocess.run([POTLUCK, *map(str, words)], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=500)
+    return subprocess.run([POTLUCK, *map(str, words)], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=PATIENCE)  # fmt: skip
 
 
 def said(*words):

@@ -13,7 +13,7 @@
 #include <cstdint>
 #include <span>
 
-#include "kernels/gpu/kernels.h"
+#include "backends/gpu/kernels.h"
 
 namespace potluck::emulator {
 

@@ -1,6 +1,6 @@
 // Peaks lie within what any machine that can run this could do; how fast this one is does not
 // matter.
-#include "kernels/cpu/peaks.h"
+#include "kernels/cpu/fast/peaks.h"
 
 #include <gtest/gtest.h>
 

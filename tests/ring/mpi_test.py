@@ -10,7 +10,7 @@ import tempfile
 import time
 import unittest
 
-from rings import POTLUCK, SLOW, answer, wait_until
+from rings import PATIENCE, POTLUCK, SLOW, answer, wait_until
 
 SKIPPED = 77
 MPIRUN = ("mpirun", "--allow-run-as-root", "--oversubscribe", "--mca", "mpi_yield_when_idle", "1")
@@ -45,14 +45,14 @@ def said(stderr):
 
 class OneHost(unittest.TestCase):
     def ids(self, *words, **options):
-        out, err = mpirun(*words, **options).communicate(timeout=100)
+        out, err = mpirun(*words, **options).communicate(timeout=2 * PATIENCE)
         self.assertTrue(out, err)
         return json.loads(out)["ids"]
 
     def refusal(self, run, code):
         """The one line of a run that cannot work, and the end of all that it started."""
         pids = [run.pid, *ranks_of(run)]
-        out, err = run.communicate(timeout=100)
+        out, err = run.communicate(timeout=2 * PATIENCE)
         self.assertEqual((run.returncode, out), (code, ""), err)
         self.assertEqual(len(said(err)), 1, err)
         self.assertFalse([pid for pid in pids if is_alive(pid)])
@@ -143,7 +143,7 @@ class FourMachines(unittest.TestCase):
             run = mpirun("--mca", "plm_rsh_agent", str(agent), *net, "--host", hosts, "-np", "4", POTLUCK, *ASK, *SHORT,
                          "--json", before=("ip", "netns", "exec", SPACES[0]),
                          env={**os.environ, "TMPDIR": folder})  # fmt: skip
-            out, err = run.communicate(timeout=100)
+            out, err = run.communicate(timeout=2 * PATIENCE)
             self.assertTrue(out.startswith("{"), out + err)
             self.assertEqual(json.loads(out)["ids"], answer(*SHORT)["ids"])
 

@@ -11,7 +11,7 @@ import tempfile
 import unittest
 
 import deep_gguf
-from rings import NANO, POTLUCK, SOURCE
+from rings import NANO, PATIENCE, POTLUCK, SOURCE
 
 HERE, THERE = f"potluck-here-{os.getpid()}", f"potluck-there-{os.getpid()}"
 SKIPPED = 77
@@ -70,7 +70,7 @@ class TwoMachines(unittest.TestCase):
 
     def answer(self, words):
         done = subprocess.run(["ip", "netns", "exec", HERE, POTLUCK, *words[1:]], cwd=self.here, text=True,
-                              capture_output=True, timeout=300)  # fmt: skip
+                              capture_output=True, timeout=5 * PATIENCE)  # fmt: skip
         self.assertEqual(done.returncode, 0, done.stderr)
         return done
 

@@ -21,7 +21,7 @@ ORDER = {
     "coordinator": [".", "text"],
     "cluster": ["cli", "terminal", "ring", "run", "inspect", "verify", "bench", "bench/step", "demo", "."],
 }
-ARROWS_MAX = {"kernels": 20, "cluster": 20}
+ARROWS_MAX = {"kernels": 15, "cluster": 20}
 CASTS_MAX = 8  # in 1,000 lines of product code
 CAST = re.compile(r"\b(static|reinterpret|const)_cast\s*<")
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.M)

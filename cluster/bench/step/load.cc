@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "kernels/cpu/machine/thread_pool.h"
-#include "kernels/cpu/peaks.h"
+#include "kernels/cpu/fast/peaks.h"
 
 namespace potluck {
 namespace {

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/gpu/kernels.h"
+#include "backends/gpu/kernels.h"
 
 namespace potluck {
 

@@ -2,12 +2,12 @@
 import csv
 import io
 import json
-import os
 import pathlib
 import subprocess
 import unittest
 
-POTLUCK = os.environ["POTLUCK"]
+from rings import PATIENCE, POTLUCK
+
 GOLDEN = pathlib.Path(__file__).resolve().parents[2] / "golden"
 MODEL = "synthetic:nano?layers=3"
 PARTS = ["projections", "attention", "router", "experts", "dense", "norms", "conditioning", "head", "sampling",
@@ -16,7 +16,7 @@ PARTS = ["projections", "attention", "router", "experts", "dense", "norms", "con
 
 def bench(*flags, model=MODEL):
     return subprocess.run([POTLUCK, "bench", "step", "-m", str(model), *flags], capture_output=True, text=True,
-                          timeout=300, check=False)
+                          timeout=5 * PATIENCE, check=False)
 
 
 class BenchStep(unittest.TestCase):

@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import unittest
 
-from rings import NANO, POTLUCK, SOURCE, Running, potluck
+from rings import NANO, PATIENCE, POTLUCK, SOURCE, Running, potluck
 
 USAGE, BROKEN = 2, 3
 GOLDEN = SOURCE / "tests/golden"
@@ -155,7 +155,7 @@ class Messages(unittest.TestCase):
         for text, words in table + [(text, 'give {"ids":[1,2]}') for text in whole]:
             with self.subTest(text=text):
                 done = subprocess.run([POTLUCK, "tokenize", "-m", TINY, "--decode"], input=text.encode(),
-                                      capture_output=True, timeout=60)  # fmt: skip
+                                      capture_output=True, timeout=PATIENCE)  # fmt: skip
                 self.assertEqual(done.returncode, USAGE)
                 self.assertEqual(done.stdout, b"")
                 self.assertRegex(done.stderr.decode(), r"\Apotluck: .*\n\Z")

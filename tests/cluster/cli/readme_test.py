@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import unittest
 
-from rings import NANO, POTLUCK, SOURCE, potluck
+from rings import NANO, PATIENCE, POTLUCK, SOURCE, potluck
 
 README = (SOURCE / "README.md").read_text()
 SETS_UP = {"cluster/quickstart", "tests/run"}  # each builds potluck: this very test is part of the second
@@ -61,7 +61,7 @@ class Readme(unittest.TestCase):
                         self.assertTrue(os.access(SOURCE / line, os.X_OK), line)
                         continue
                     with self.subTest(line=line):
-                        done = subprocess.run(["bash", "-ec", line], cwd=place, capture_output=True, timeout=300,
+                        done = subprocess.run(["bash", "-ec", line], cwd=place, capture_output=True, timeout=5 * PATIENCE,
                                               stdin=subprocess.DEVNULL, check=False,
                                               env={**os.environ, **MPIRUN_HERE, "PATH": path,
                                                    "HF_HUB_CACHE": str(place / "hub")})  # fmt: skip

@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import unittest
 
-from rings import POTLUCK, Running, potluck
+from rings import PATIENCE, POTLUCK, Running, potluck
 
 PUZZLES = 6
 BANDS = {6: ((8, 11), (12, 17), (18, 33)), 9: ((24, 30), (31, 39), (40, 77))}
@@ -96,15 +96,15 @@ class InstalledDemo(unittest.TestCase):
 
     def test_an_installed_potluck_finds_both_models(self):
         build = pathlib.Path(POTLUCK).resolve().parents[1]
-        subprocess.run(["cmake", "--install", build, "--prefix", self.folder], check=True, capture_output=True, timeout=60)
+        subprocess.run(["cmake", "--install", build, "--prefix", self.folder], check=True, capture_output=True, timeout=PATIENCE)
         for model, grid in MODELS.items():
             done = subprocess.run([self.folder / "bin/potluck", "inspect", "-m", model], capture_output=True, text=True,
-                                  timeout=60, check=True)  # fmt: skip
+                                  timeout=PATIENCE, check=True)  # fmt: skip
             self.assertIn(f"{grid}x{grid}", done.stdout)
         shutil.rmtree(self.folder / "share")
         for model, grid in MODELS.items():
             done = subprocess.run([self.folder / "bin/potluck", "inspect", "-m", model], capture_output=True, text=True,
-                                  timeout=60, check=False)  # fmt: skip
+                                  timeout=PATIENCE, check=False)  # fmt: skip
             self.assertEqual(done.returncode, 2)
             path = self.folder.resolve() / f"share/potluck/demo/sudoku{grid}.gguf"
             self.assertEqual(done.stderr.count("\n"), 1)

@@ -1,14 +1,13 @@
 """What `potluck devices` says on this machine, whether it has a card or not."""
 import json
-import os
 import subprocess
 import unittest
 
-POTLUCK = os.environ["POTLUCK"]
+from rings import PATIENCE, POTLUCK
 
 
 def devices(*flags):
-    done = subprocess.run([POTLUCK, "devices", *flags], capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run([POTLUCK, "devices", *flags], capture_output=True, text=True, timeout=2 * PATIENCE, check=True)
     return done.stdout
 
 

@@ -1,20 +1,20 @@
 """What `potluck inspect` says of a file, to people and as JSON, and how it refuses."""
 import json
-import os
 import pathlib
 import shutil
 import subprocess
 import tempfile
 import unittest
 
-POTLUCK = os.environ["POTLUCK"]
+from rings import PATIENCE, POTLUCK
+
 GOLDEN = pathlib.Path(__file__).resolve().parents[2] / "golden"
 KQUANT = GOLDEN / "kquant/model-Q4_K_M.gguf"
 
 
 def inspect(model, *flags):
     return subprocess.run([POTLUCK, "inspect", "-m", str(model), *flags], capture_output=True,
-                          text=True, timeout=60, check=False)
+                          text=True, timeout=PATIENCE, check=False)
 
 
 class Inspect(unittest.TestCase):

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import unittest
 
-from terminals import NANO, POTLUCK, Terminal, prompt_file
+from terminals import NANO, PATIENCE, POTLUCK, Terminal, prompt_file
 
 PUZZLE = "..4...\n.2...5\n......\n6...1.\n...3..\n1....2\n"
 DEMO = ("run", "-m", "demo", "--raw", "-s", "3", "-p", PUZZLE)
@@ -138,7 +138,7 @@ class Canvas(unittest.TestCase):
 
 
 def run(*arguments, stdin="", **more):
-    return subprocess.run([POTLUCK, *arguments], input=stdin.encode(), capture_output=True, timeout=120, **more)
+    return subprocess.run([POTLUCK, *arguments], input=stdin.encode(), capture_output=True, timeout=2 * PATIENCE, **more)
 
 
 class WithoutTerminal(unittest.TestCase):
@@ -190,7 +190,7 @@ class WithoutTerminal(unittest.TestCase):
     def test_a_full_disk_is_said(self):
         with open("/dev/full", "wb") as full:
             for arguments in (("--help",), ("--version",), ("run", "--help"), DEMO):
-                done = subprocess.run([POTLUCK, *arguments], stdout=full, stderr=subprocess.PIPE, timeout=120)
+                done = subprocess.run([POTLUCK, *arguments], stdout=full, stderr=subprocess.PIPE, timeout=2 * PATIENCE)
                 self.assertEqual(done.returncode, 3, arguments)
                 self.assertIn(b"stdout could not be written", done.stderr)
         done = run(*DEMO, "--log-file", "/dev/full", "--show", "none")
@@ -201,7 +201,7 @@ class WithoutTerminal(unittest.TestCase):
         process = subprocess.Popen([POTLUCK, *LONG], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         process.stdout.close()
         errors = process.stderr.read().decode()
-        self.assertEqual(process.wait(timeout=60), -signal.SIGPIPE, errors)
+        self.assertEqual(process.wait(timeout=PATIENCE), -signal.SIGPIPE, errors)
         self.assertNotIn("potluck:", errors)
         process.stderr.close()
 
@@ -212,7 +212,7 @@ class WithoutTerminal(unittest.TestCase):
                 self.assertTrue(line, "it ended too early")
             os.kill(process.pid, number)
             process.stderr.read()
-            self.assertEqual(process.wait(timeout=60), code)
+            self.assertEqual(process.wait(timeout=PATIENCE), code)
             process.stderr.close()
 
     def test_bad_input_is_one_line_and_exit_code_2(self):

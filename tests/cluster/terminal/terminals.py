@@ -15,7 +15,7 @@ import pyte
 POTLUCK = os.environ["POTLUCK"]  # the program under test
 SOURCE = pathlib.Path(__file__).resolve().parents[3]
 NANO = str(SOURCE / "tests/golden/nano")
-PATIENCE = 60  # seconds after which a test calls it a hang
+PATIENCE = 60 * int(os.environ.get("POTLUCK_SLOWNESS", "1"))  # seconds after which a test calls it a hang
 FRAME_END = b"\x1b[?7h"  # of one drawing of the canvas
 
 

@@ -33,7 +33,7 @@ def write_table(path, table, kernels):
 
 
 def listed_kernels(root):
-    return set(re.findall(r"\bX\((\w+), \w+, \w+\)", (root / "kernels/gpu/kernels.h").read_text())) - {"kernel"}
+    return set(re.findall(r"\bX\((\w+), \w+, \w+\)", (root / "backends/gpu/kernels.h").read_text())) - {"kernel"}
 
 
 def units(registers):
@@ -59,7 +59,7 @@ def check_kernels(compiled, table, kernels):
     for architecture in sorted({architecture for _, architecture in compiled}):
         there = {kernel for kernel, other in compiled if other == architecture}
         for kernel in sorted(kernels ^ there):
-            where = "compiled" if kernel in there else "listed in kernels/gpu/kernels.h"
+            where = "compiled" if kernel in there else "listed in backends/gpu/kernels.h"
             yield f"{kernel} is only {where} ({architecture})"
     for name, took in sorted(compiled.items()):
         yield from check_kernel(name, took, table.get(name))

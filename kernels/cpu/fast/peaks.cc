@@ -1,5 +1,5 @@
 // Measures products in cache, and memory as operations and loads use it.
-#include "kernels/cpu/peaks.h"
+#include "kernels/cpu/fast/peaks.h"
 
 #include <algorithm>
 #include <atomic>
