@@ -6,8 +6,8 @@
 #include <map>
 #include <utility>
 
-#include "backends/gpu/shared_library.h"
 #include "topology/base/fault.h"
+#include "topology/base/shared_library.h"
 
 namespace potluck {
 namespace {

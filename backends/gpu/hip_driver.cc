@@ -12,8 +12,8 @@
 
 #include <utility>
 
-#include "backends/gpu/shared_library.h"
 #include "topology/base/fault.h"
+#include "topology/base/shared_library.h"
 
 namespace potluck {
 namespace {

@@ -1,5 +1,5 @@
 // Libraries come from dlopen(), and what it cannot do is said in words.
-#include "backends/gpu/shared_library.h"
+#include "topology/base/shared_library.h"
 
 #include <dlfcn.h>
 
