@@ -1,6 +1,6 @@
 // Compiles one CUDA source to a cubin by NVRTC, which is loaded when it runs: no nvcc, and nothing
 // of the vendor's to build with. Headers are read below a root; <cstdint> has a stand-in.
-//   compile_cuda LIBNVRTC ROOT ARCHITECTURE SOURCE CUBIN
+//   compile_cuda LIBNVRTC ROOT ARCHITECTURE SOURCE CUBIN [-lineinfo]
 #include <dlfcn.h>
 
 #include <cstdio>
@@ -84,15 +84,16 @@ std::string log_of(const Nvrtc& nvrtc, Nvrtc::Program program) {
 // Without contraction an expression has the bits that the emulator and HIP's code give it; fma()
 // is written where it is meant.
 std::string cubin_of(const Nvrtc& nvrtc, const std::string& root, const std::string& architecture,
-                     const std::string& source) {
+                     const std::string& source, bool with_lines) {
   const char* header_texts[] = {kCstdint};
   const char* header_names[] = {"cstdint"};
   Nvrtc::Program program = nullptr;
   check(nvrtc, nvrtc.create(&program, text_of(source).c_str(), source.c_str(), 1, header_texts,
                             header_names));
   const std::string arch = "-arch=" + architecture, include = "-I" + root;
-  const std::vector<const char*> options = {arch.c_str(), include.c_str(), "-std=c++20",
-                                            "-fmad=false", "-default-device"};
+  std::vector<const char*> options = {arch.c_str(), include.c_str(), "-std=c++20", "-fmad=false",
+                                      "-default-device"};
+  if (with_lines) options.push_back("-lineinfo");
   const int result = nvrtc.compile(program, static_cast<int>(options.size()), options.data());
   const std::string log = log_of(nvrtc, program);
   // NVRTC has no option that turns warnings into errors.
@@ -107,13 +108,15 @@ std::string cubin_of(const Nvrtc& nvrtc, const std::string& root, const std::str
 }  // namespace
 
 int main(int count, char** arguments) {
-  if (count != 6) {
-    std::fputs("usage: compile_cuda LIBNVRTC ROOT ARCHITECTURE SOURCE CUBIN\n", stderr);
+  const bool with_lines = count == 7 && std::string(arguments[6]) == "-lineinfo";
+  if (count != 6 && !with_lines) {
+    std::fputs("usage: compile_cuda LIBNVRTC ROOT ARCHITECTURE SOURCE CUBIN [-lineinfo]\n", stderr);
     return 2;
   }
   try {
     const Nvrtc nvrtc = load_nvrtc(arguments[1]);
-    const std::string cubin = cubin_of(nvrtc, arguments[2], arguments[3], arguments[4]);
+    const std::string cubin =
+        cubin_of(nvrtc, arguments[2], arguments[3], arguments[4], with_lines);
     std::ofstream out(arguments[5], std::ios::binary);
     if (!out.write(cubin.data(), static_cast<std::streamsize>(cubin.size())).flush())
       throw std::runtime_error(std::string("cannot write ") + arguments[5]);
