@@ -8,10 +8,10 @@ namespace potluck {
 namespace {
 
 constexpr DeviceNeeds kTable[] = {
-    {"cpu", cpu_matrix_bytes, cpu_stage_scratch, cpu_head_scratch},
-    {"cuda", gpu_matrix_bytes, gpu_stage_scratch, gpu_head_scratch},
-    {"hip", gpu_matrix_bytes, gpu_stage_scratch, gpu_head_scratch},
-    {"emulated", gpu_matrix_bytes, gpu_stage_scratch, gpu_head_scratch},
+    {"cpu", cpu_matrix_bytes, true, cpu_stage_scratch, cpu_head_scratch},
+    {"cuda", gpu_matrix_bytes, false, gpu_stage_scratch, gpu_head_scratch},
+    {"hip", gpu_matrix_bytes, false, gpu_stage_scratch, gpu_head_scratch},
+    {"emulated", gpu_matrix_bytes, false, gpu_stage_scratch, gpu_head_scratch},
 };
 
 }  // namespace

@@ -23,6 +23,7 @@ struct DeviceNeeds {
   std::string_view kind;  // of a plan's device, in front of its ":"
   // A layer's matrix [count, rows, columns] as it lies in memory.
   uint64_t (*matrix)(Precision precision, DType type, int64_t count, int64_t rows, int64_t columns);
+  bool keeps_head;  // the head's matrices lie there as the file has them, whatever `matrix` says
   // The largest operation's scratch.
   uint64_t (*stage_scratch)(const ModelSpec& spec, const ScratchShape& shape);
   uint64_t (*head_scratch)(const ModelSpec& spec, const ScratchShape& shape);

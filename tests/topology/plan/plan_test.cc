@@ -1,6 +1,7 @@
 // Local plans balance bytes, and plans that cannot work are refused by name.
 #include "topology/plan/plan.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "topology/base/fault.h"
@@ -13,6 +14,29 @@
 
 namespace potluck {
 namespace {
+
+// A model whose matrices of experts are in another type, as far as a plan looks at it.
+class WithExperts final : public ModelSource {
+ public:
+  WithExperts(const ModelSource& source, DType type) : source_(source), tensors_(source.tensors()) {
+    for (TensorInfo& tensor : tensors_) {
+      if (tensor.shape.size() != 3) continue;
+      tensor.type = type;
+      tensor.bytes = row_bytes(type, tensor.elements());
+    }
+  }
+  const ModelSpec& spec() const override { return source_.spec(); }
+  const std::vector<TensorInfo>& tensors() const override { return tensors_; }
+  TensorBytes map(const TensorInfo& tensor) const override { return source_.map(tensor); }
+  void drop_cached() const override {}
+  Vocabulary vocabulary() const override { return source_.vocabulary(); }
+  std::string description() const override { return source_.description(); }
+  std::vector<std::string> notes() const override { return {}; }
+
+ private:
+  const ModelSource& source_;
+  std::vector<TensorInfo> tensors_;
+};
 
 class PlanTest : public testing::Test {
  protected:
@@ -76,6 +100,19 @@ TEST_F(PlanTest, ARefusalForMemoryShowsTheArithmetic) {
   const std::string head = memory_refusal(plan_.head, head_need(*source_, plan_), 1000).what();
   EXPECT_EQ(head.find("layers"), std::string::npos) << head;
   EXPECT_NE(head.find("give the head to a worker with more memory"), std::string::npos) << head;
+}
+
+// 5 bits a weight become 32, and the memory that is asked for says so.
+TEST_F(PlanTest, ACardThatDequantizesATypeSaysWhatItCosts) {
+  const WithExperts source(*source_, DType::q4_1);
+  EXPECT_EQ(expansion_note(source, plan_, plan_.stages[0]), "");
+  const uint64_t stored = stage_need(source, plan_, 0).weights;
+  plan_.head.device = plan_.stages[0].device = "cuda:0";
+  EXPECT_THAT(
+      expansion_note(source, plan_, plan_.stages[0]),
+      testing::MatchesRegex("dequantized at load for cuda:0: q4_1 .* in the file. takes .*"));
+  EXPECT_GT(stage_need(source, plan_, 0).weights, 2 * stored);
+  EXPECT_EQ(expansion_note(source, plan_, plan_.head), "");
 }
 
 TEST_F(PlanTest, WhatAWorkerCannotBeIsNamed) {
