@@ -22,6 +22,8 @@
 #include "kernels/gpu/fast/experts_q8.h"
 #include "kernels/gpu/fast/f16_rows.h"
 #include "kernels/gpu/fast/matmul_f16.h"
+#include "kernels/gpu/fast/mma_products.h"
+#include "kernels/gpu/fast/peaks.h"
 #include "kernels/gpu/fast/q8_panels.h"
 #include "kernels/gpu/fast/q8_rows.h"
 
@@ -47,7 +49,14 @@ namespace potluck::gpu {
   X(group_rows, GroupRows, 256)               \
   X(matmul, Matmul, 256)                      \
   X(matmul_f16, MatmulF16, 256)               \
+  X(mma_f16_products, MmaF16Products, 64)     \
+  X(mma_s8_products, MmaS8Products, 64)       \
+  X(mma_shape, MmaShape, 64)                  \
   X(pack, Pack, 256)                          \
+  X(peak_copy, PeakCopy, 256)                 \
+  X(peak_f16, PeakF16, 256)                   \
+  X(peak_read, PeakRead, 256)                 \
+  X(peak_s8, PeakS8, 256)                     \
   X(q8_panels, Q8Panels, 128)                 \
   X(q8_rows, Q8Rows, 256)                     \
   X(qkv, Qkv, 256)                            \

@@ -55,12 +55,4 @@ std::vector<BackendKind> backend_kinds() {
   return kinds;
 }
 
-std::vector<BackendCheck> backend_checks() {
-  std::vector<BackendCheck> checks;
-  for (const auto& some :
-       {memory_checks(), row_checks(), product_checks(), attention_checks(), head_checks()})
-    checks.insert(checks.end(), some.begin(), some.end());
-  return checks;
-}
-
 }  // namespace potluck

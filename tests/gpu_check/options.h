@@ -1,0 +1,26 @@
+// The command line of potluck-gpu-check says these.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace potluck {
+
+struct CheckOptions {
+  std::string device = "all";  // "cuda:0", "hip:1", "emulated:cuda", "all"
+  std::string only;            // the name of one part; empty: all of them
+  std::string json;            // the file to write; empty: none
+  std::string golden;          // the folder of the recorded traces
+  bool quick = false;
+  double seconds = 480;  // after which no further part begins
+  uint32_t seed = 0;     // of fresh draws
+  bool help = false;
+};
+
+// Throws Fault{input}.
+CheckOptions read_options(int count, char** words);
+
+// The text of --help.
+const char* usage();
+
+}  // namespace potluck

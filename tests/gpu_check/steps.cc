@@ -1,0 +1,94 @@
+// Whole steps by graphs and without, encoding of a canvas and of a prompt, on the wall's clock; and
+// the same bits each time.
+#include <algorithm>
+#include <functional>
+#include <string>
+
+#include "tests/gpu_check/check.h"
+#include "tests/gpu_check/step.h"
+#include "topology/base/clock.h"
+
+namespace potluck {
+namespace {
+
+struct Variant {
+  Mix mix;
+  Routing routing;
+  bool use_graphs;
+
+  std::string name() const {
+    return std::string(mix == Mix::q8_0 ? "Q8_0" : "Q4_K_M") +
+           (routing == Routing::zipf ? " zipf" : " uniform") + (use_graphs ? "" : ", no graph");
+  }
+};
+
+// The median of some runs.
+double milliseconds_of(int runs, const std::function<void()>& run) {
+  std::vector<double> taken;
+  for (int i = 0; i < runs; ++i) {
+    const Time begin = now();
+    run();
+    taken.push_back(milliseconds(now() - begin));
+  }
+  std::nth_element(taken.begin(), taken.begin() + runs / 2, taken.end());
+  return taken[runs / 2];
+}
+
+// The digest of a step, which the same step must have again.
+uint64_t digest_of_steps(Check& check, const std::string& name, CardStep& step) {
+  step.denoise();
+  const uint64_t first = step.digest_of_last();
+  for (int i = 0; i < 2; ++i) {
+    step.denoise();
+    if (step.digest_of_last() == first) continue;
+    check.report.fail("steps", name + ": the same step has other bits when it runs again");
+    break;
+  }
+  return first;
+}
+
+uint64_t bench_variant(Check& check, const Variant& v) {
+  const StepModel model = step_model(check, v.mix, check.driver->facts().bytes_free);
+  if (!model.source) {
+    check.report.fail("steps", v.name() + ": no layer fits the card");
+    return 0;
+  }
+  const ModelSpec& spec = model.source->spec();
+  RoutedBackend backend(make_card_backend(check, Precision::fast, v.use_graphs), spec, spec.canvas,
+                        v.routing, check.options.seed);
+  CardStep step(*model.source, backend, check.tiny() ? 20 : 2048, Precision::fast);
+  const int runs = check.tiny() ? 1 : check.options.quick ? 5 : 20;
+  step.encode_prompt();
+  const double prompt_ms = milliseconds_of(check.tiny() ? 1 : 3, [&] { step.encode_prompt(); });
+  const uint64_t digest = digest_of_steps(check, v.name(), step);
+  const double step_ms = milliseconds_of(runs, [&] { step.denoise(); });
+  const double encode_ms = milliseconds_of(runs, [&] { step.encode_canvas(); });
+  check.report.add("steps", v.name(),
+                   {{"layers", double(model.layers)},
+                    {"of", double(model.layers_wanted)},
+                    {"step_ms", step_ms},
+                    {"encode_ms", encode_ms},
+                    {"prompt_tok_s", step.prompt() / prompt_ms * 1e3}});
+  return digest;
+}
+
+void bench_mix(Check& check, Mix mix, Routing routing, bool without_graph) {
+  const uint64_t by_graph = bench_variant(check, {mix, routing, true});
+  if (!without_graph) return;
+  const Variant plain{mix, routing, false};
+  if (bench_variant(check, plain) != by_graph)
+    check.report.fail("steps", plain.name() + ": a step has other bits than by a graph");
+}
+
+}  // namespace
+
+void bench_steps(Check& check) {
+  const bool all = !check.options.quick;
+  bench_mix(check, Mix::q8_0, Routing::uniform, all);
+  bench_mix(check, Mix::q4_k_m, Routing::uniform, all);
+  if (!all || check.tiny()) return;
+  bench_mix(check, Mix::q8_0, Routing::zipf, false);
+  bench_mix(check, Mix::q4_k_m, Routing::zipf, false);
+}
+
+}  // namespace potluck

@@ -1,0 +1,124 @@
+// The kernels that measure a card do what is counted, and single products are those of matrices.
+#include "kernels/gpu/fast/peaks.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "kernels/gpu/fast/mma_products.h"
+#include "tests/emulator/emulator.h"
+#include "topology/base/dtype.h"
+
+namespace potluck {
+namespace {
+
+class Peaks : public testing::TestWithParam<emulator::Vendor> {
+ protected:
+  gpu::MmaShapeOf shape() const {
+    gpu::MmaShapeOf shape{};
+    emulator::run(GetParam(), {1}, gpu::MmaShape{&shape});
+    return shape;
+  }
+};
+
+struct alignas(16) Word {
+  uint32_t word[4];
+};
+
+TEST_P(Peaks, ReadingTakesEachSliceAsOftenAsItsBlocksComeToIt) {
+  constexpr int kSlices = 3, kBlocks = 2, kPasses = 4, kStep = 2;
+  std::vector<Word> memory(kSlices * gpu::kPeakWords);
+  for (size_t i = 0; i < memory.size(); ++i)
+    memory[i] = {{uint32_t(i), uint32_t(i * 7), uint32_t(i * 31), uint32_t(i / 3)}};
+  std::vector<uint32_t> out(kBlocks * gpu::kPeakThreads);
+  emulator::run(GetParam(), {kBlocks},
+                gpu::PeakRead{reinterpret_cast<const uint8_t*>(memory.data()), gpu::kPeakWords,
+                              kSlices, kStep, kPasses, out.data()});
+  for (int b = 0; b < kBlocks; ++b)
+    for (int t = 0; t < gpu::kPeakThreads; ++t) {
+      uint32_t expected = 0;
+      for (int pass = 0; pass < kPasses; ++pass)
+        for (int part = 0; part < 4; ++part) {
+          const int slice = (b + pass * kStep) % kSlices;
+          for (const uint32_t w :
+               memory[slice * gpu::kPeakWords + part * gpu::kPeakThreads + t].word)
+            expected ^= w;
+        }
+      ASSERT_EQ(out[b * gpu::kPeakThreads + t], expected) << b << ", " << t;
+    }
+}
+
+TEST_P(Peaks, CopyingCopiesAllWords) {
+  std::vector<Word> from(3 * gpu::kPeakWords), to(from.size());
+  for (size_t i = 0; i < from.size(); ++i) from[i].word[i % 4] = static_cast<uint32_t>(i);
+  emulator::run(GetParam(), {3},
+                gpu::PeakCopy{reinterpret_cast<const uint8_t*>(from.data()),
+                              reinterpret_cast<uint8_t*>(to.data())});
+  for (size_t i = 0; i < from.size(); ++i)
+    for (int w = 0; w < 4; ++w) ASSERT_EQ(to[i].word[w], from[i].word[w]) << i;
+}
+
+// A warp has eight products of its own in each round.
+TEST_P(Peaks, ProductsAreCounted) {
+  constexpr int kRounds = 3, kWarps = gpu::kPeakThreads / 32;
+  std::vector<float> sums(gpu::kPeakThreads);
+  std::vector<int32_t> wholes(gpu::kPeakThreads);
+  int64_t f16 = 0, s8 = 0;
+  emulator::run(GetParam(), {1}, gpu::PeakF16{sums.data(), &f16, kRounds});
+  emulator::run(GetParam(), {1}, gpu::PeakS8{wholes.data(), &s8, kRounds});
+  const gpu::MmaShapeOf s = shape();
+  EXPECT_EQ(f16, int64_t{2} * 16 * s.columns * s.f16_depth * 8 * kWarps * kRounds);
+  EXPECT_EQ(s8, int64_t{2} * 16 * s.columns * s.s8_depth * 8 * kWarps * kRounds);
+  EXPECT_GT(sums[0], 0);
+  EXPECT_NE(wholes[0], 0);
+}
+
+template <typename Sum>
+std::vector<Sum> products_of(const std::vector<int>& a, const std::vector<int>& b, int depth,
+                             int columns) {
+  const size_t count = a.size() / (16 * depth);
+  std::vector<Sum> c;
+  for (size_t p = 0; p < count; ++p)
+    for (int i = 0; i < 16 * columns; ++i) {
+      int sum = 0;
+      for (int k = 0; k < depth; ++k)
+        sum += a[(p * 16 + i / columns) * depth + k] * b[(p * depth + k) * columns + i % columns];
+      c.push_back(static_cast<Sum>(sum));
+    }
+  return c;
+}
+
+std::vector<int> wholes(size_t count, int factor) {
+  std::vector<int> values;
+  for (size_t i = 0; i < count; ++i) values.push_back(static_cast<int>(i * factor % 31) - 15);
+  return values;
+}
+
+TEST_P(Peaks, SingleProductsAreThoseOfMatrices) {
+  const gpu::MmaShapeOf s = shape();
+  constexpr int kProducts = 4;
+  {
+    const auto a = wholes(kProducts * 16 * s.f16_depth, 7);
+    const auto b = wholes(kProducts * s.columns * s.f16_depth, 11);
+    std::vector<uint16_t> half_a, half_b;
+    for (int v : a) half_a.push_back(f16_from_f32(static_cast<float>(v)));
+    for (int v : b) half_b.push_back(f16_from_f32(static_cast<float>(v)));
+    std::vector<float> c(kProducts * 16 * s.columns);
+    emulator::run(GetParam(), {kProducts / gpu::kMmaProductsOfBlock},
+                  gpu::MmaF16Products{half_a.data(), half_b.data(), c.data()});
+    EXPECT_EQ(c, (products_of<float>(a, b, s.f16_depth, s.columns)));
+  }
+  const auto a = wholes(kProducts * 16 * s.s8_depth, 7);
+  const auto b = wholes(kProducts * s.columns * s.s8_depth, 11);
+  const std::vector<int8_t> small_a(a.begin(), a.end()), small_b(b.begin(), b.end());
+  std::vector<int32_t> c(kProducts * 16 * s.columns);
+  emulator::run(GetParam(), {kProducts / gpu::kMmaProductsOfBlock},
+                gpu::MmaS8Products{small_a.data(), small_b.data(), c.data()});
+  EXPECT_EQ(c, (products_of<int32_t>(a, b, s.s8_depth, s.columns)));
+}
+
+INSTANTIATE_TEST_SUITE_P(Vendors, Peaks,
+                         testing::Values(emulator::Vendor::cuda, emulator::Vendor::hip));
+
+}  // namespace
+}  // namespace potluck
