@@ -23,6 +23,7 @@ struct GpuOptions {
   std::string name;  // "cuda:0"
   Precision precision = Precision::exact;
   bool use_graphs = true;
+  int64_t chunk_ids = 8192;  // of the vocabulary at a time
 };
 
 class GpuBackend final : public Backend {

@@ -13,7 +13,6 @@
 namespace potluck {
 namespace {
 
-constexpr int64_t kChunkIds = 8192;
 // Fast sums leave out what weighs less than this share of a row's mass so far.
 constexpr float kLeastShare = 0x1p-24f;
 
@@ -29,7 +28,7 @@ gpu::Weights slice(gpu::Weights table, int64_t first, int64_t count) {
 }  // namespace
 
 void GpuBackend::reserve_head(const Limits& limits) {
-  const int64_t rows = limits.rows, ids = std::min<int64_t>(kChunkIds, limits.spec->vocab);
+  const int64_t rows = limits.rows, ids = std::min<int64_t>(options_.chunk_ids, limits.spec->vocab);
   reserve(logits_, rows * ids * sizeof(float));
   reserve(partial_, rows * sizeof(gpu::VocabPartial));
   reserve(keep_, rows * sizeof(float));
@@ -99,8 +98,8 @@ void GpuBackend::vocab_attention(const VocabAttention& op) {
   const gpu::Weights table = stored(op.table).weights;
   const bool counts = !op.ids_summed.empty();
   if (counts) fill_words(0, 1, counted_.data);
-  for (int64_t first = 0; first < table.rows; first += kChunkIds) {
-    const int64_t ids = std::min(kChunkIds, table.rows - first);
+  for (int64_t first = 0; first < table.rows; first += options_.chunk_ids) {
+    const int64_t ids = std::min(options_.chunk_ids, table.rows - first);
     const gpu::VocabChunk chunk{first, static_cast<int32_t>(ids)};
     multiply(f32(op.h), slice(table, first, ids), op.rows, f32(logits_), fast());
     const int64_t values = op.rows * ids;
@@ -123,8 +122,8 @@ void GpuBackend::soft_from_logits(const float* z, const Matrix& matrix, float so
                                   Tensor soft) {
   const gpu::Weights table = stored(matrix).weights;
   std::vector<float> part;
-  for (int64_t first = 0; first < table.rows; first += kChunkIds) {
-    const int64_t ids = std::min(kChunkIds, table.rows - first);
+  for (int64_t first = 0; first < table.rows; first += options_.chunk_ids) {
+    const int64_t ids = std::min(options_.chunk_ids, table.rows - first);
     part.resize(rows * ids);
     for (int64_t t = 0; t < rows; ++t)
       std::copy_n(z + t * table.rows + first, ids, part.data() + t * ids);

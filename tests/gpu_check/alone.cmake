@@ -18,13 +18,14 @@ add_compile_options(-ffp-contract=off)
 include_directories(${root} ${XXHASH_INCLUDE})
 
 set(topology_sources
-  base/dtype.cc base/fault.cc base/text.cc base/utf8.cc
+  base/dtype.cc base/fault.cc base/shared_library.cc base/text.cc base/utf8.cc
   model/fingerprint.cc model/gguf.cc model/gguf_reader.cc model/gguf_spec.cc model/mapped_file.cc
   model/model_source.cc model/model_spec.cc model/synthetic.cc model/tensor_directory.cc
   model/tensor_table.cc
   plan/cost_model.cc plan/plan.cc)
 list(TRANSFORM topology_sources PREPEND ${root}/topology/)
 add_library(topology STATIC ${topology_sources})
+target_link_libraries(topology PRIVATE ${CMAKE_DL_LIBS})
 add_subdirectory(${root}/kernels kernels)
 add_subdirectory(${root}/backends backends)
 

@@ -180,6 +180,7 @@ std::unique_ptr<ModelSource> make_card_model(const std::string& shape, Mix mix, 
 }
 
 TensorBytes drawn_blocks(DType type, uint64_t bytes, int64_t columns, uint32_t seed) {
+  if (bytes > kPoolBytes) return Pool(type, columns, seed).map(bytes);
   const std::shared_ptr<std::byte> own(
       static_cast<std::byte*>(std::aligned_alloc(64, (bytes + 63) / 64 * 64)), std::free);
   draw(type, columns, seed, own.get(), bytes);

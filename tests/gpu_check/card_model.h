@@ -15,8 +15,7 @@ enum class Mix : uint8_t { q8_0, q4_k_m };
 // "synthetic:" (topology/model/synthetic.h). Throws Fault{input}.
 std::unique_ptr<ModelSource> make_card_model(const std::string& shape, Mix mix, uint32_t seed);
 
-// Drawn blocks of `type` whose values have a variance of about 1 / columns, `bytes` of them: whole
-// rows.
+// `bytes` of drawn blocks whose values have a variance of about 1 / columns; many of them repeat.
 TensorBytes drawn_blocks(DType type, uint64_t bytes, int64_t columns, uint32_t seed);
 
 }  // namespace potluck

@@ -47,6 +47,8 @@ void check_shapes(Check& check);
 void check_golden(Check& check);
 // A real-shape step, kernel by kernel.
 void bench_kernels(Check& check);
+// Operations one by one, in each way that a backend can run them.
+void bench_variants(Check& check);
 // Whole steps and encoding, and that they have the same bits each time.
 void bench_steps(Check& check);
 

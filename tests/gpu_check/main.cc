@@ -2,6 +2,8 @@
 #include <cstdio>
 #include <fstream>
 #include <iterator>
+#include <set>
+#include <sstream>
 
 #include "backends/gpu/cards.h"
 #include "backends/gpu/open_card.h"
@@ -21,7 +23,7 @@ struct CheckPart {
 constexpr CheckPart kParts[] = {
     {"peaks", check_peaks},   {"fragments", check_fragments}, {"contract", check_contract},
     {"shapes", check_shapes}, {"golden", check_golden},       {"kernels", bench_kernels},
-    {"steps", bench_steps},
+    {"steps", bench_steps},   {"variants", bench_variants},
 };
 
 std::vector<std::string> devices_of(const std::string& asked) {
@@ -48,29 +50,30 @@ void run_part(const CheckPart& part, Check& check, Time begin) {
   check.report.add("time", part.name, {{"s", seconds(now() - part_begin)}});
 }
 
-bool is_part(const std::string& name) {
+// The parts that were asked for, in their own order.
+std::vector<CheckPart> parts_of(const std::string& only) {
+  if (only.empty()) return {std::begin(kParts), std::end(kParts)};
+  std::set<std::string> asked;
+  std::istringstream names(only);
+  for (std::string name; std::getline(names, name, ',');) asked.insert(name);
+  std::vector<CheckPart> parts;
   for (const CheckPart& part : kParts)
-    if (name == part.name) return true;
-  return false;
-}
-
-void check_device(const std::string& device, const CheckOptions& options, Report& report,
-                  Time begin) {
-  Check check{options, report, device, open_card(device), {}};
-  for (const CheckPart& part : kParts)
-    if (options.only.empty() || options.only == part.name) run_part(part, check, begin);
+    if (asked.erase(part.name)) parts.push_back(part);
+  if (!asked.empty())
+    throw Fault(FaultKind::input, "there is no part " + *asked.begin(), Fix{"see --help"});
+  return parts;
 }
 
 int run(const CheckOptions& options) {
-  if (!options.only.empty() && !is_part(options.only))
-    throw Fault(FaultKind::input, "there is no part " + options.only, Fix{"see --help"});
+  const std::vector<CheckPart> parts = parts_of(options.only);
   const std::vector<std::string> devices = devices_of(options.device);
   if (devices.empty()) return kNoCard;
   Report report(options.seed);
   const Time begin = now();
   for (const std::string& device : devices) {
     report.begin_device(device);
-    check_device(device, options, report, begin);
+    Check check{options, report, device, open_card(device), {}};
+    for (const CheckPart& part : parts) run_part(part, check, begin);
   }
   if (!options.json.empty()) {
     std::ofstream out(options.json);

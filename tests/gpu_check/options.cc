@@ -69,7 +69,7 @@ const char* usage() {
 
   --device D    cuda:0, hip:1, or all (default)
   --quick       small shapes and few repeats
-  --only PART   peaks, fragments, contract, shapes, golden, kernels or steps
+  --only PARTS  of peaks,fragments,contract,shapes,golden,kernels,steps,variants
   --json FILE   write all of it as JSON, for sending in
   --seconds N   begin no further part after N seconds (default: 480)
   --seed N      of the values that are drawn anew (default: another each time)

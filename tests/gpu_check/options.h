@@ -8,7 +8,7 @@ namespace potluck {
 
 struct CheckOptions {
   std::string device = "all";  // "cuda:0", "hip:1", "emulated:cuda", "all"
-  std::string only;            // the name of one part; empty: all of them
+  std::string only;            // parts, with commas between them; empty: all
   std::string json;            // the file to write; empty: none
   std::string golden;          // the folder of the recorded traces
   bool quick = false;

@@ -32,6 +32,16 @@ struct Case {
   std::function<Floats(BackendBench&)> run;
 };
 
+struct DrawnMatrix {
+  DType type;
+  int64_t count, rows, columns;
+  TensorBytes blocks;
+
+  Matrix put(BackendBench& bench, Care care = Care::usual) const {
+    return bench->load_matrix(blocks, type, count, rows, columns, care);
+  }
+};
+
 // Shapes by chance, of which some are those of the released model.
 class Draws final {
  public:
@@ -46,13 +56,9 @@ class Draws final {
   int of(int small, int real) const { return tiny_ ? small : real; }
 
   Floats floats(int64_t n, float scale = 1) { return random_floats(n, seed(), scale); }
-  StoredWeights stored(DType type, int64_t count, int64_t rows, int64_t columns) {
-    const Floats zeros(static_cast<size_t>(count * rows * columns));
-    StoredWeights w(DType::f32, count, rows, columns, zeros);
-    w.type = type;
-    w.blocks = drawn_blocks(type, row_bytes(type, columns) * static_cast<uint64_t>(count * rows),
-                            columns, seed());
-    return w;
+  DrawnMatrix matrix(DType type, int64_t count, int64_t rows, int64_t columns) {
+    const uint64_t bytes = row_bytes(type, columns) * static_cast<uint64_t>(count * rows);
+    return {type, count, rows, columns, drawn_blocks(type, bytes, columns, seed())};
   }
 
  private:
@@ -74,11 +80,11 @@ Case matmul_case(Draws& draws, DType type) {
   const int64_t outputs = draws.within(1, draws.of(90, 700));
   const int rows = draws.rows();
   const auto x = draws.floats(rows * columns);
-  const StoredWeights w = draws.stored(type, 1, outputs, columns);
+  const DrawnMatrix w = draws.matrix(type, 1, outputs, columns);
   return {"matmul " + std::string(dtype_name(type)) + " " + std::to_string(rows) + " x " +
               std::to_string(outputs) + " x " + std::to_string(columns),
           exact_tolerance(columns), kUsual, [=](BackendBench& bench) {
-            const Matrix matrix = bench.put(w);
+            const Matrix matrix = w.put(bench);
             reserve(bench, small_spec(static_cast<int>(columns)), rows, false);
             const Tensor out = bench.space(rows * outputs);
             bench->matmul(bench.put(x), matrix, rows, out);
@@ -94,8 +100,8 @@ Case experts_case(Draws& draws, DType gate_up_type, DType down_type) {
   const int rows = draws.of(7, 48), used = spec.experts_used;
   const int64_t hidden = spec.hidden, inner = spec.expert_intermediate;
   const auto x = draws.floats(rows * hidden), weight = draws.floats(rows * used, 0.5f);
-  const StoredWeights gate_up = draws.stored(gate_up_type, spec.experts, 2 * inner, hidden);
-  const StoredWeights down = draws.stored(down_type, spec.experts, hidden, inner);
+  const DrawnMatrix gate_up = draws.matrix(gate_up_type, spec.experts, 2 * inner, hidden);
+  const DrawnMatrix down = draws.matrix(down_type, spec.experts, hidden, inner);
   std::vector<int32_t> expert;
   for (int t = 0; t < rows; ++t) {
     const int first = draws.within(0, spec.experts - 1), step = draws.within(1, 2);
@@ -104,7 +110,7 @@ Case experts_case(Draws& draws, DType gate_up_type, DType down_type) {
   return {"experts " + std::string(dtype_name(gate_up_type)) + " and " + dtype_name(down_type) +
               ", " + std::to_string(rows) + " rows",
           4 * exact_tolerance(hidden), 3 * kUsual, [=](BackendBench& bench) {
-            const Matrix up = bench.put(gate_up), out_of = bench.put(down);
+            const Matrix up = gate_up.put(bench), out_of = down.put(bench);
             reserve(bench, spec, rows, false);
             const Tensor out = bench.space(rows * hidden);
             bench->experts({.x = bench.put(x),
@@ -200,10 +206,10 @@ Case vocabulary_case(Draws& draws, DType type) {
   spec.vocab = draws.of(300, 8192 + 1000) + draws.within(0, 99);
   const int rows = draws.of(5, 24);
   const auto h = draws.floats(rows * spec.hidden, 3);
-  const StoredWeights table = draws.stored(type, 1, spec.vocab, spec.hidden);
+  const DrawnMatrix table = draws.matrix(type, 1, spec.vocab, spec.hidden);
   return {"vocabulary of " + std::to_string(spec.vocab) + " in " + dtype_name(type),
           16 * exact_tolerance(spec.hidden), 2 * kUsual, [=](BackendBench& bench) {
-            const Matrix matrix = bench.put(table, Care::raw);
+            const Matrix matrix = table.put(bench, Care::raw);
             reserve(bench, spec, rows, true);
             const std::vector<Segment> segments = {segment_of(Mode::denoise, 9, rows, 0)};
             const Tensor candidates = bench->allocate(rows * sizeof(RowCandidate));
@@ -230,13 +236,13 @@ Case rows_case(Draws& draws) {
   const int rows = draws.rows();
   const int64_t n = draws.of(64, 2816);
   const auto x = draws.floats(rows * n), other = draws.floats(rows * n), weight = draws.floats(n);
-  const StoredWeights table = draws.stored(DType::q8_0, 1, 500, n);
+  const DrawnMatrix table = draws.matrix(DType::q8_0, 1, 500, n);
   std::vector<int32_t> ids;
   for (int t = 0; t < rows; ++t) ids.push_back(draws.within(0, 499));
   return {"norms, gates and hops, " + std::to_string(rows) + " rows", 0x1p-16, 0x1p-16,
           [=](BackendBench& bench) {
             ModelSpec spec = small_spec(static_cast<int>(n));
-            const Matrix matrix = bench.put(table, Care::raw);
+            const Matrix matrix = table.put(bench, Care::raw);
             reserve(bench, spec, rows, true);
             const std::vector<Segment> segments = {segment_of(Mode::denoise, 9, rows, 0)};
             const Tensor params = bench.put(segments), w = bench.put(weight);

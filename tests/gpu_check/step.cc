@@ -27,18 +27,6 @@ void choose(const std::vector<double>& weight, int used, std::mt19937& random,
   for (int k = 0; k < used; ++k) chosen.push_back(keys[k].second);
 }
 
-std::vector<int32_t> choices(const ModelSpec& spec, int rows, Routing routing, uint32_t seed) {
-  std::mt19937 random(seed);
-  std::vector<int> rank(spec.experts);
-  std::iota(rank.begin(), rank.end(), 1);
-  std::shuffle(rank.begin(), rank.end(), random);
-  std::vector<double> weight;
-  for (const int r : rank) weight.push_back(routing == Routing::zipf ? 1.0 / r : 1.0);
-  std::vector<int32_t> chosen;
-  for (int t = 0; t < rows; ++t) choose(weight, spec.experts_used, random, chosen);
-  return chosen;
-}
-
 Plan plan_of(const ModelSpec& spec, int prompt, Precision precision) {
   Plan plan = plan_local(spec, {spec.layer_count()});
   plan.precision = precision;
@@ -60,10 +48,23 @@ std::unique_ptr<ModelSource> model_of(const Check& check, Mix mix, int layers) {
 
 }  // namespace
 
+std::vector<int32_t> expert_choices(const ModelSpec& spec, int rows, Routing routing,
+                                    uint32_t seed) {
+  std::mt19937 random(seed);
+  std::vector<int> rank(spec.experts);
+  std::iota(rank.begin(), rank.end(), 1);
+  std::shuffle(rank.begin(), rank.end(), random);
+  std::vector<double> weight;
+  for (const int r : rank) weight.push_back(routing == Routing::zipf ? 1.0 / r : 1.0);
+  std::vector<int32_t> chosen;
+  for (int t = 0; t < rows; ++t) choose(weight, spec.experts_used, random, chosen);
+  return chosen;
+}
+
 RoutedBackend::RoutedBackend(std::unique_ptr<Backend> below, const ModelSpec& spec, int rows,
                              Routing routing, uint32_t seed)
     : ForwardingBackend(std::move(below)) {
-  const std::vector<int32_t> chosen = choices(spec, rows, routing, seed);
+  const std::vector<int32_t> chosen = expert_choices(spec, rows, routing, seed);
   chosen_ = allocate(chosen.size() * sizeof(int32_t));
   upload(chosen.data(), chosen.size() * sizeof(int32_t), chosen_, 0);
 }

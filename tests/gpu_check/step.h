@@ -19,6 +19,10 @@ namespace potluck {
 // all the same: each as often as any other, or by Zipf's law.
 enum class Routing : uint8_t { uniform, zipf };
 
+// Choices of `rows` rows, [rows, used].
+std::vector<int32_t> expert_choices(const ModelSpec& spec, int rows, Routing routing,
+                                    uint32_t seed);
+
 // Hands every call on, and writes fixed choices over the router's.
 class RoutedBackend final : public ForwardingBackend {
  public:

@@ -9,7 +9,7 @@ import unittest
 PROGRAM = os.environ["GPU_CHECK"]
 GOLDEN = os.environ["GOLDEN"]
 PATIENCE = 800 * int(os.environ["POTLUCK_SLOWNESS"])  # seconds after which a test calls it a hang
-PARTS = ("peaks", "fragments", "contract", "shapes", "golden", "kernels", "steps")
+PARTS = ("peaks", "fragments", "contract", "shapes", "golden", "kernels", "steps", "variants")
 
 
 def run(*words):
