@@ -3,9 +3,9 @@
 
 #include <charconv>
 #include <filesystem>
-#include <random>
 #include <string_view>
 
+#include "topology/base/clock.h"
 #include "topology/base/fault.h"
 
 namespace potluck {
@@ -48,7 +48,7 @@ void take(CheckOptions& options, std::string_view flag, const std::string& value
 CheckOptions read_options(int count, char** words) {
   CheckOptions options;
   options.golden = golden_beside_program();
-  options.seed = std::random_device()() % 1'000'000;
+  options.seed = now().time_since_epoch().count() % 1'000'000;
   for (int i = 1; i < count; ++i) {
     const std::string_view flag = words[i];
     if (flag == "--quick") {
