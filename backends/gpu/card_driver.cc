@@ -3,6 +3,9 @@
 #include "backends/gpu/card_driver.h"
 
 #include <algorithm>
+#include <map>
+#include <mutex>
+#include <thread>
 #include <utility>
 
 #include "topology/base/check.h"
@@ -21,11 +24,36 @@ size_t at_least_one(size_t bytes) {
   return std::max<size_t>(bytes, 1);
 }
 
+using Clock = std::chrono::steady_clock;
+
+// The one thing that all drivers of a card in this process share, as they share its context.
+std::shared_ptr<std::atomic<bool>> whether_it_hangs(const std::string& device) {
+  static std::mutex mutex;
+  static std::map<std::string, std::shared_ptr<std::atomic<bool>>> all;
+  const std::lock_guard lock(mutex);
+  std::shared_ptr<std::atomic<bool>>& one = all[device];
+  if (!one) one = std::make_shared<std::atomic<bool>>(false);
+  return one;
+}
+
+// Between two questions to a card. A pause is a 64th of the time so far, so that a wait is not much
+// longer than what it waits for; short ones would not be kept.
+void pause(Clock::duration waited) {
+  constexpr std::chrono::microseconds kShortest{50};
+  constexpr std::chrono::milliseconds kLongest{10};
+  const Clock::duration pause = std::min<Clock::duration>(waited / 64, kLongest);
+  if (pause < kShortest)
+    std::this_thread::yield();
+  else
+    std::this_thread::sleep_for(pause);
+}
+
 }  // namespace
 
 template <typename... Parameters, typename... Given>
 void CardDriver::run(const DriverCall<Parameters...>& what, Given... given) {
   try {
+    check_hangs();
     vendor_->enter(card_);
     call(*vendor_, card_, what, given...);
   } catch (...) {
@@ -37,6 +65,7 @@ void CardDriver::run(const DriverCall<Parameters...>& what, Given... given) {
 // A driver mostly answers a free with the error of something before it.
 template <typename Pointer>
 void CardDriver::run_free(const DriverCall<Pointer>& what, Pointer handle) noexcept {
+  if (*hangs_) return;
   try {
     vendor_->enter(card_);
   } catch (const Fault&) {  // the thread may well be there already
@@ -44,15 +73,28 @@ void CardDriver::run_free(const DriverCall<Pointer>& what, Pointer handle) noexc
   what.function(handle);
 }
 
-CardDriver::CardDriver(std::shared_ptr<Vendor> vendor, int card)
-    : vendor_(std::move(vendor)), card_(card) {
+CardDriver::CardDriver(std::shared_ptr<Vendor> vendor, int card, std::chrono::nanoseconds patience)
+    : vendor_(std::move(vendor)),
+      card_(card),
+      patience_(patience),
+      hangs_(whether_it_hangs(vendor_->kind() + ":" + std::to_string(card))) {
+  check_hangs();
   vendor_->open(card_);
 }
 
 CardDriver::~CardDriver() {
   abandon_capture();
   if (module_) run_free(calls().unload, module_);
-  vendor_->close(card_);
+  if (!*hangs_) vendor_->close(card_);
+}
+
+void CardDriver::check_hangs() const {
+  if (*hangs_)
+    throw Fault(FaultKind::world,
+                card_text(*vendor_, card_) + " hangs: it did not end its work in " +
+                    std::to_string(patience_.count() / 1'000'000'000) + " s",
+                Fix{"restart potluck on this machine, and the machine if that does not help; the "
+                    "kernel's log may say more (dmesg)"});
 }
 
 int CardDriver::attribute(int which) {
@@ -122,10 +164,6 @@ void CardDriver::free_stream(GpuStream stream) noexcept {
   run_free(calls().free_stream, stream.handle);
 }
 
-void CardDriver::wait(GpuStream stream) {
-  run(calls().wait, stream.handle);
-}
-
 void CardDriver::copy_in(const void* host, void* to, size_t bytes, GpuStream stream) {
   run(calls().copy_in, to, host, bytes, stream.handle);
 }
@@ -154,6 +192,30 @@ void CardDriver::free_event(GpuEvent event) noexcept {
 
 void CardDriver::record(GpuEvent event, GpuStream stream) {
   run(calls().record, event.handle, stream.handle);
+}
+
+void CardDriver::wait(GpuStream stream) {
+  wait(calls().ask_stream, stream.handle);
+}
+
+void CardDriver::wait(GpuEvent event) {
+  wait(calls().ask_event, event.handle);
+}
+
+// The driver's own waits have no end where a card hangs.
+void CardDriver::wait(const DriverCall<void*>& ask, void* handle) {
+  check_hangs();
+  vendor_->enter(card_);
+  const Clock::time_point start = Clock::now();
+  for (;;) {
+    const int error = ask.function(handle);
+    if (error == 0) return;
+    if (error != kNotReady) throw_error(*vendor_, card_, ask.name, error);
+    const Clock::duration waited = Clock::now() - start;
+    if (waited > patience_) *hangs_ = true;
+    check_hangs();
+    pause(waited);
+  }
 }
 
 void CardDriver::wait_for(GpuEvent event, GpuStream stream) {
@@ -222,7 +284,7 @@ void CardDriver::free_graph(GpuGraph graph) noexcept {
 
 void CardDriver::abandon_capture() noexcept {
   void* stream = std::exchange(capturing_, nullptr);
-  if (!stream) return;
+  if (!stream || *hangs_) return;
   void* kept = nullptr;
   calls().end_capture.function(stream, &kept);
   if (kept) calls().free_graph.function(kept);

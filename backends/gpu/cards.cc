@@ -10,7 +10,6 @@
 #include <filesystem>
 #include <utility>
 
-#include "backends/gpu/card_driver.h"
 #include "backends/gpu/code_objects.h"
 #include "topology/base/fault.h"
 
@@ -82,7 +81,7 @@ std::unique_ptr<GpuDriver> open_number(const CardPlaces& places, const std::stri
     throw Fault(FaultKind::input, "there is no " + kind + ":" + std::to_string(number),
                 Fix{"the last of its kind is " + kind + ":" + std::to_string(reached.cards - 1),
                     Setting::device});
-  auto card = std::make_unique<CardDriver>(reached.vendor, number);
+  auto card = std::make_unique<CardDriver>(reached.vendor, number, places.patience);
   const std::vector<CodeObject> objects = read_code_objects(places.code);
   const CodeObject& object = code_object_for(objects, card->facts().architecture);
   card->load(std::as_bytes(std::span(object.code)));

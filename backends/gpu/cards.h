@@ -1,11 +1,13 @@
 // Which cards this machine has, and why one cannot be used.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "backends/gpu/card_driver.h"
 #include "backends/gpu/cuda_driver.h"
 #include "backends/gpu/gpu_driver.h"
 #include "backends/gpu/hip_driver.h"
@@ -20,6 +22,7 @@ struct CardPlaces {
   // Files of the kernel's drivers, which the user needs rights to.
   std::string nvidia_file = "/dev/nvidiactl", amd_file = "/dev/kfd";
   std::string code = own_code_objects();
+  std::chrono::nanoseconds patience = kCardPatience;  // with a card
 };
 
 struct Card {

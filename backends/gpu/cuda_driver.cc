@@ -91,9 +91,10 @@ void Cuda::find_calls() {
   find("cuMemsetD32Async", calls_.fill);
   find("cuStreamCreate", calls_.make_stream);
   find("cuStreamDestroy_v2", calls_.free_stream);
-  find("cuStreamSynchronize", calls_.wait);
+  find("cuStreamQuery", calls_.ask_stream);
   find("cuEventCreate", calls_.make_event);
   find("cuEventDestroy_v2", calls_.free_event);
+  find("cuEventQuery", calls_.ask_event);
   find("cuEventRecord", calls_.record);
   find("cuStreamWaitEvent", calls_.wait_for);
   find("cuEventElapsedTime", calls_.elapsed);

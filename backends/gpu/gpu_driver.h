@@ -8,7 +8,8 @@
 //
 // Failures. Whatever finds no memory left throws Fault{memory}, all else Fault{world}, with the
 // driver's name for the error; both name the card. A call that frees never throws. A call that
-// fails while a stream is captured ends the capture.
+// fails while a stream is captured ends the capture. A wait has an end: a card that takes longer
+// than any work of ours is given up, with all that it holds.
 #pragma once
 
 #include <cstddef>
@@ -65,7 +66,6 @@ class GpuDriver {
 
   virtual GpuStream make_stream() = 0;
   virtual void free_stream(GpuStream stream) noexcept = 0;
-  virtual void wait(GpuStream stream) = 0;
 
   virtual void copy_in(const void* host, void* to, size_t bytes, GpuStream stream) = 0;
   virtual void copy_out(const void* from, void* host, size_t bytes, GpuStream stream) = 0;
@@ -76,6 +76,9 @@ class GpuDriver {
   virtual GpuEvent make_event() = 0;
   virtual void free_event(GpuEvent event) noexcept = 0;
   virtual void record(GpuEvent event, GpuStream stream) = 0;
+  // Returns when what was enqueued on the stream, or before the event was recorded, has run.
+  virtual void wait(GpuStream stream) = 0;
+  virtual void wait(GpuEvent event) = 0;
   // All that is enqueued on `stream` from now on runs after `event`.
   virtual void wait_for(GpuEvent event, GpuStream stream) = 0;
   // Between two events that have come to pass.

@@ -96,9 +96,10 @@ void Hip::find_calls() {
   find("hipMemsetD32Async", calls_.fill);
   find("hipStreamCreateWithFlags", calls_.make_stream);
   find("hipStreamDestroy", calls_.free_stream);
-  find("hipStreamSynchronize", calls_.wait);
+  find("hipStreamQuery", calls_.ask_stream);
   find("hipEventCreateWithFlags", calls_.make_event);
   find("hipEventDestroy", calls_.free_event);
+  find("hipEventQuery", calls_.ask_event);
   find("hipEventRecord", calls_.record);
   find("hipStreamWaitEvent", calls_.wait_for);
   find("hipEventElapsedTime", calls_.elapsed);

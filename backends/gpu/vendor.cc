@@ -1,16 +1,39 @@
 // The errors of a vendor's driver become faults that name card, call and error.
 #include "backends/gpu/vendor.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "topology/base/fault.h"
 
 namespace potluck {
 namespace {
 
-constexpr int kNoDevice = 100;  // both vendors number it so
+// Both vendors number these alike. After those of the first row no call of this process reaches the
+// card any more: an ECC error, an error of a link, an illegal address, a kernel that ran too long
+// for a display, an assertion, and what else ends a kernel.
+constexpr int kSpoils[] = {214, 220, 700, 702, 710, 714, 715, 716, 717, 718, 719};
+constexpr int kNoDevice = 100, kInvalidDevice = 101, kUnavailable = 46, kUnknown = 999;
+constexpr int kMayBeGone[] = {kUnavailable, kNoDevice, kInvalidDevice, kUnknown};
 
 Fault no_card(const Vendor& vendor) {
   return Fault(FaultKind::world,
                vendor.version() + "'s library is installed, and finds no card that it can use");
+}
+
+Fix fix_of(int error) {
+  const auto is_one_of = [error](const auto& some) {
+    return std::find(std::begin(some), std::end(some), error) != std::end(some);
+  };
+  if (is_one_of(kSpoils))
+    return {
+        "restart potluck on this machine before it uses the card again; the kernel's log may "
+        "say more (dmesg)"};
+  if (is_one_of(kMayBeGone))
+    return {
+        "see whether the kernel's log says that the card fell off the bus (dmesg); then "
+        "restart this machine"};
+  return {"the kernel's log may say more (dmesg)"};
 }
 
 }  // namespace
@@ -38,7 +61,7 @@ void throw_error(const Vendor& vendor, int card, const char* call, int error) {
   if (error == kOutOfMemory)
     throw Fault(FaultKind::memory, text,
                 Fix{"end what else uses the card, or give it fewer layers", Setting::split});
-  throw Fault(FaultKind::world, text, Fix{"the kernel's log may say more (dmesg)"});
+  throw Fault(FaultKind::world, text, fix_of(error));
 }
 
 }  // namespace potluck

@@ -36,9 +36,10 @@ struct DriverCalls {
 
   DriverCall<void**, unsigned> make_stream;  // stream, flags
   DriverCall<void*> free_stream;
-  DriverCall<void*> wait;
+  DriverCall<void*> ask_stream;             // 0 if all that was enqueued has run, else kNotReady
   DriverCall<void**, unsigned> make_event;  // event, flags
   DriverCall<void*> free_event;
+  DriverCall<void*> ask_event;                  // the same, of what came before it
   DriverCall<void*, void*> record;              // event, stream
   DriverCall<void*, void*, unsigned> wait_for;  // stream, event, flags
   DriverCall<float*, void*, void*> elapsed;     // milliseconds, from, to
@@ -87,7 +88,7 @@ class Vendor {
 };
 
 inline constexpr int kNoCard = -1;
-inline constexpr int kOutOfMemory = 2;  // both vendors number it so
+inline constexpr int kOutOfMemory = 2, kNotReady = 600;  // both vendors number them so
 
 // How many cards there are. Throws Fault{world} if there is none.
 int count_cards(const Vendor& vendor);

@@ -101,10 +101,6 @@ void EmulatedDriver::run(Stream& stream) {
   for (const Work& each : work) each();
 }
 
-void EmulatedDriver::wait(GpuStream stream) {
-  run(*static_cast<Stream*>(stream.handle));
-}
-
 void EmulatedDriver::copy_in(const void* host, void* to, size_t bytes, GpuStream stream) {
   enqueue(stream, [=] { std::memcpy(to, host, bytes); });
 }
@@ -139,6 +135,15 @@ void EmulatedDriver::record(GpuEvent event, GpuStream stream) {
     e->passed = true;
     e->when = Clock::now();
   });
+}
+
+void EmulatedDriver::wait(GpuStream stream) {
+  run(*static_cast<Stream*>(stream.handle));
+}
+
+void EmulatedDriver::wait(GpuEvent event) {
+  auto* e = static_cast<Event*>(event.handle);
+  if (!e->passed) run(*e->stream);
 }
 
 void EmulatedDriver::wait_for(GpuEvent event, GpuStream stream) {

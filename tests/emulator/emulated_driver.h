@@ -35,7 +35,6 @@ class EmulatedDriver final : public GpuDriver {
   void free_host(void* memory) noexcept override;
   GpuStream make_stream() override;
   void free_stream(GpuStream stream) noexcept override;
-  void wait(GpuStream stream) override;
   void copy_in(const void* host, void* to, size_t bytes, GpuStream stream) override;
   void copy_out(const void* from, void* host, size_t bytes, GpuStream stream) override;
   void copy(const void* from, void* to, size_t bytes, GpuStream stream) override;
@@ -43,6 +42,8 @@ class EmulatedDriver final : public GpuDriver {
   GpuEvent make_event() override;
   void free_event(GpuEvent event) noexcept override;
   void record(GpuEvent event, GpuStream stream) override;
+  void wait(GpuStream stream) override;
+  void wait(GpuEvent event) override;
   void wait_for(GpuEvent event, GpuStream stream) override;
   float milliseconds(GpuEvent from, GpuEvent to) override;
   void load(std::span<const std::byte> code) override;

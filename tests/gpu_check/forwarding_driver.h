@@ -20,7 +20,6 @@ class ForwardingDriver : public GpuDriver {
   void free_host(void* memory) noexcept override { below_->free_host(memory); }
   GpuStream make_stream() override { return below_->make_stream(); }
   void free_stream(GpuStream stream) noexcept override { below_->free_stream(stream); }
-  void wait(GpuStream stream) override { below_->wait(stream); }
   void copy_in(const void* host, void* to, size_t bytes, GpuStream stream) override {
     below_->copy_in(host, to, bytes, stream);
   }
@@ -36,6 +35,8 @@ class ForwardingDriver : public GpuDriver {
   GpuEvent make_event() override { return below_->make_event(); }
   void free_event(GpuEvent event) noexcept override { below_->free_event(event); }
   void record(GpuEvent event, GpuStream stream) override { below_->record(event, stream); }
+  void wait(GpuStream stream) override { below_->wait(stream); }
+  void wait(GpuEvent event) override { below_->wait(event); }
   void wait_for(GpuEvent event, GpuStream stream) override { below_->wait_for(event, stream); }
   float milliseconds(GpuEvent from, GpuEvent to) override { return below_->milliseconds(from, to); }
   void load(std::span<const std::byte> code) override { below_->load(code); }

@@ -27,6 +27,15 @@ std::shared_ptr<Vendor> load(const StubLibrary& library) {
   return vendor;
 }
 
+Fault fault_of(const std::function<void()>& act) {
+  try {
+    act();
+  } catch (const Fault& fault) {
+    return fault;
+  }
+  return Fault(FaultKind::input, "there was no fault");
+}
+
 // Frees when it goes, as the owners of such things do.
 template <typename Free>
 class Owner final {
@@ -80,6 +89,7 @@ void use_card(const StubLibrary& library, std::vector<uint32_t>& words) {
   card.copy_out(to, host, kBytes, stream);
   card.record(end, stream);
   card.wait_for(end, other);
+  card.wait(end);
   card.wait(stream);
   ASSERT_GT(card.milliseconds(start, end), 0);
   std::memcpy(words.data(), host, kBytes);
@@ -94,6 +104,11 @@ class Drivers : public testing::TestWithParam<const char*> {
 
   bool is_cuda() const { return std::string(GetParam()).rfind("cuda", 0) == 0; }
   void use() { use_card(library_, words_); }
+
+  std::string name_of(int card) const {
+    return (is_cuda() ? "NVIDIA Stub 3060 (cuda:" : "AMD Stub 6800 (hip:") + std::to_string(card) +
+           ")";
+  }
 
   void expect_clean_books() {
     EXPECT_THAT(library_.books().live, IsEmpty());
@@ -123,6 +138,7 @@ TEST_P(Drivers, EachCallArrives) {
 TEST_P(Drivers, FactsAreTheCards) {
   CardDriver card(load(library_), 0);
   library_.books().bytes_taken_by_others = size_t{5} << 30;
+  library_.books().has_display = is_cuda();
   const GpuFacts facts = card.facts();
   EXPECT_EQ(facts.name, is_cuda() ? "NVIDIA Stub 3060" : "AMD Stub 6800");
   EXPECT_EQ(facts.architecture, library_.books().architecture);
@@ -196,6 +212,51 @@ TEST_P(Drivers, ACallThatFailsInACaptureEndsTheCapture) {
   EXPECT_EQ(static_cast<uint32_t*>(memory)[0], 9) << "it was enqueued, not kept";
   card.free(memory);
   card.free_stream(stream);
+}
+
+// A call to it might never come back, so none is made any more but that which gives its name.
+TEST_P(Drivers, ACardThatHangsIsGivenUpByName) {
+  static int last_card = 0;  // each that hangs does so for the rest of this process
+  const int number = ++last_card;
+  StubBooks& books = library_.books();
+  books.cards = number + 2;
+  const auto vendor = load(library_);
+  {
+    CardDriver card(vendor, number, std::chrono::milliseconds(5));
+    const GpuStream stream = card.make_stream();
+    const GpuEvent event = card.make_event();
+    void* memory = card.allocate(kBytes);
+    card.record(event, stream);
+    books.hangs = true;
+    EXPECT_EQ(fault_of([&] { card.wait(event); }).kind(), FaultKind::world);
+    books.calls.clear();
+    EXPECT_THAT(fault_of([&] { card.wait(stream); }).what(),
+                HasSubstr(name_of(number) + " hangs: it did not end its work in "));
+    EXPECT_THAT(fault_of([&] { card.fill(1, memory, kWords, stream); }).what(),
+                HasSubstr("restart potluck"));
+    EXPECT_THAT(fault_of([&] { CardDriver(vendor, number); }).what(), HasSubstr(" hangs"));
+    card.free(memory);
+    card.free_event(event);
+    card.free_stream(stream);
+  }
+  EXPECT_THAT(books.calls, testing::Each(testing::HasSubstr("GetName")));
+  EXPECT_FALSE(books.live.empty());
+  books.hangs = false;
+  CardDriver other(vendor, number + 1);
+  other.free(other.allocate(kBytes));
+}
+
+TEST_P(Drivers, AnErrorThatStaysSaysWhatMustBeRestarted) {
+  CardDriver card(load(library_), 0);
+  library_.books().broken = kStubBroken;
+  EXPECT_THAT(fault_of([&] { card.allocate(kBytes); }).what(),
+              HasSubstr("restart potluck on this machine before it uses the card again"));
+  library_.books().broken = kStubGone;
+  const Fault gone = fault_of([&] { card.allocate(kBytes); });
+  EXPECT_THAT(gone.what(),
+              HasSubstr(is_cuda() ? "cuda:0: cuCtxSetCurrent failed: CUDA_ERROR_NO_DEVICE (100)"
+                                  : "hip:0: hipSetDevice failed: hipErrorNoDevice (100)"));
+  EXPECT_THAT(gone.what(), HasSubstr("fell off the bus"));
 }
 
 TEST_P(Drivers, CodeOfAnotherChipIsRefused) {
