@@ -19,6 +19,11 @@ Value* at(Tensor tensor, size_t offset = 0) {
                         : reinterpret_cast<Value*>(static_cast<std::byte*>(tensor.data) + offset);
 }
 
+// The tensor without its first `bytes`.
+inline Tensor behind(Tensor tensor, size_t bytes) {
+  return {at<std::byte>(tensor, bytes), tensor.bytes - bytes};
+}
+
 inline float* f32(Tensor tensor) {
   return at<float>(tensor);
 }

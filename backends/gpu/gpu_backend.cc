@@ -6,29 +6,38 @@
 #include <cstring>
 
 #include "backends/gpu/device_memory.h"
+#include "backends/gpu/watchdog.h"
+#include "kernels/gpu/exact/attention.h"
 #include "kernels/gpu/exact/hop.h"
 #include "kernels/gpu/exact/memory.h"
+#include "kernels/gpu/exact/route.h"
 #include "topology/base/check.h"
+#include "topology/base/fault.h"
 
 namespace potluck {
 namespace {
 
 // As much may be on its way before the host waits for it to arrive.
 constexpr size_t kPinnedMost = 64 << 20;
-constexpr size_t kPiece = 4 << 20;  // of a longer transfer
+constexpr size_t kPiece = 4 << 20;        // of a longer transfer
+constexpr size_t kFillBytes = 256 << 20;  // at once: 16 ms where memory is slowest (16 GB/s)
 
 }  // namespace
 
 GpuBackend::GpuBackend(std::unique_ptr<GpuDriver> driver, const GpuOptions& options)
     : driver_(std::move(driver)),
       options_(options),
+      flops_at_once_(options.flops_at_once > 0 ? options.flops_at_once
+                                               : most_flops(driver_->facts(), options.precision)),
       stream_(driver_->make_stream()),
       pinned_(std::make_unique<PinnedArena>(*driver_)),
+      staging_(std::make_unique<Staging>(*driver_, stream_)),
       list_(std::make_unique<LaunchList>(*driver_, stream_, options.use_graphs)) {}
 
 GpuBackend::~GpuBackend() {
   list_.reset();
   driver_->free_stream(stream_);
+  staging_.reset();
   pinned_.reset();
   for (const Tensor& tensor : tensors_) driver_->free(tensor.data);
 }
@@ -46,7 +55,9 @@ Tensor GpuBackend::allocate(size_t bytes) {
   tensors_.reserve(tensors_.size() + 1);
   const Tensor tensor{driver_->allocate(words * 4), bytes};
   tensors_.push_back(tensor);
-  driver_->fill(0, tensor.data, words, stream_);
+  for (size_t done = 0; done < words; done += kFillBytes / 4)
+    driver_->fill(0, at<uint32_t>(tensor, done * 4), std::min(words - done, kFillBytes / 4),
+                  stream_);
   return tensor;
 }
 
@@ -69,14 +80,15 @@ void GpuBackend::drain() {
   pinned_->reset();
 }
 
-void GpuBackend::send(const void* host, size_t bytes, void* to) {
-  list_->run();
-  for (size_t done = 0; done < bytes; done += kPiece) {
-    const size_t piece = std::min(kPiece, bytes - done);
-    std::byte* pinned = take_pinned(piece);
-    std::memcpy(pinned, static_cast<const std::byte*>(host) + done, piece);
-    driver_->copy_in(pinned, static_cast<std::byte*>(to) + done, piece, stream_);
-  }
+// Goes before the pass that is being listed, unless that uses the tensor: so a step's uploads do
+// not part its operations.
+void GpuBackend::send(const void* host, size_t bytes, Tensor to, size_t offset) {
+  if (list_->touches(to.data, to.bytes)) list_->run();
+  const auto* from = static_cast<const std::byte*>(host);
+  if (bytes > kPiece) return staging_->send(from, bytes, at<std::byte>(to, offset));
+  std::byte* pinned = take_pinned(bytes);
+  std::memcpy(pinned, from, bytes);
+  driver_->copy_in(pinned, at<std::byte>(to, offset), bytes, stream_);
 }
 
 void GpuBackend::fetch(const void* from, size_t bytes, void* host) {
@@ -91,7 +103,7 @@ void GpuBackend::fetch(const void* from, size_t bytes, void* host) {
 
 void GpuBackend::upload(const void* host, size_t bytes, Tensor to, size_t offset) {
   CHECK(offset + bytes <= to.bytes, offset, bytes, to.bytes);
-  send(host, bytes, at<std::byte>(to, offset));
+  send(host, bytes, to, offset);
 }
 
 void GpuBackend::download(Tensor from, size_t bytes, void* host, size_t offset) {
@@ -114,6 +126,21 @@ void GpuBackend::fill_words(uint32_t word, int64_t count, void* to) {
   list_->add(gpu::Fill{static_cast<uint32_t*>(to), count, word}, blocks_of(count, gpu::kFillWords));
 }
 
+// Kernels' shared memory and lanes have room for so much and no more.
+void GpuBackend::check_limits(const ModelSpec& spec) const {
+  const auto check = [this](const char* what, int64_t value, int64_t most) {
+    if (value > most)
+      throw Fault(FaultKind::input,
+                  options_.name + " takes models of at most " + std::to_string(most) + " " + what +
+                      "; this one has " + std::to_string(value),
+                  Fix{"take the device cpu", Setting::device});
+  };
+  for (const LayerSpec& layer : spec.layers)
+    check("values in a head", layer.head_dim, gpu::kAttentionHeadMost);
+  check("experts", spec.experts, gpu::kRouteExpertsMost);
+  check("experts for a token", spec.experts_used, gpu::kRouteUsedMost);
+}
+
 void GpuBackend::wait() {
   drain();
 }
@@ -123,6 +150,8 @@ void GpuBackend::reserve(Tensor& scratch, size_t bytes) {
 }
 
 void GpuBackend::reserve(const Limits& limits) {
+  check_limits(*limits.spec);
+  keys_ = std::max(keys_, limits.keys);
   const size_t row = limits.spec->hidden * sizeof(float);
   reserve(wire_, limits.rows * row);
   if (limits.head)
@@ -134,7 +163,7 @@ void GpuBackend::reserve(const Limits& limits) {
 void GpuBackend::unpack(const void* wire, DType type, int64_t rows, int64_t n, Tensor x) {
   const size_t bytes = rows * row_bytes(type, n);
   reserve(wire_, bytes);
-  send(wire, bytes, wire_.data);
+  send(wire, bytes, wire_);
   list_->add(gpu::Unpack{at<uint8_t>(wire_), f32(x), rows * n, hop_type(type)},
              blocks_of(rows * n, gpu::kUnpackValues));
 }

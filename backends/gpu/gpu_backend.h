@@ -6,6 +6,7 @@
 // on the way.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "backends/gpu/gpu_driver.h"
 #include "backends/gpu/launch_list.h"
 #include "backends/gpu/pinned_arena.h"
+#include "backends/gpu/staging.h"
 #include "kernels/gpu/device/stored.h"
 #include "kernels/gpu/exact/vocab_attention.h"
 
@@ -24,6 +26,7 @@ struct GpuOptions {
   Precision precision = Precision::exact;
   bool use_graphs = true;
   int64_t chunk_ids = 8192;  // of the vocabulary at a time
+  double flops_at_once = 0;  // of a launch at most; 0: as many as the card's display allows
 };
 
 class GpuBackend final : public Backend {
@@ -68,6 +71,12 @@ class GpuBackend final : public Backend {
     Tensor memory;
     bool panels = false;
   };
+  // Rows that launches may share, in steps of those that a block takes.
+  struct Work {
+    int64_t rows;
+    double flops_of_row;
+    int64_t step;
+  };
   // wait() brings these bytes to the host.
   struct Download {
     const std::byte* pinned;
@@ -75,6 +84,10 @@ class GpuBackend final : public Backend {
     size_t bytes;
   };
 
+  void check_limits(const ModelSpec& spec) const;
+  // Calls each(first, rows) for parts that are not too much for a launch (watchdog.h).
+  template <typename Each>
+  void in_parts(const Work& work, const Each& each) const;
   void reserve_stage(const Limits& limits);
   void reserve_rounded(const Limits& limits);
   void reserve_head(const Limits& limits);
@@ -87,24 +100,30 @@ class GpuBackend final : public Backend {
   void fill_words(uint32_t word, int64_t count, void* to);
   void send_dequantized(const std::byte* source, DType type, int64_t values, Tensor to);
   void multiply(const float* x, const gpu::Weights& w, int rows, float* out, bool in_f16);
+  void mix(const Experts& op);
   void gate_up_and_down(const Experts& op);
   void gate_up_and_down_f16(const Experts& op);
   void gate_up_and_down_q8(const Experts& op);
   void add_chunk(const gpu::Weights& table, const gpu::VocabChunk& chunk, const StepParams* params,
                  int rows, float* soft);
+  void sum_chunk(const gpu::VocabSum& sum);
+  void finish(gpu::VocabFinish finish, int rows);
   void count_chunk(const gpu::VocabChunk& chunk, int rows);
   void show(const LogitTap& tap, const gpu::VocabChunk& chunk, int rows);
   std::byte* take_pinned(size_t bytes);
-  void send(const void* host, size_t bytes, void* to);
+  void send(const void* host, size_t bytes, Tensor to, size_t offset = 0);
   void fetch(const void* from, size_t bytes, void* host);
   void drain();  // runs what was enqueued and ends the downloads
 
   std::unique_ptr<GpuDriver> driver_;
   GpuOptions options_;
+  double flops_at_once_;  // of a launch at most
+  int64_t keys_ = 0;      // of an attention row at most
   GpuStream stream_;
   std::vector<Tensor> tensors_;
   std::vector<Stored> matrices_;
   std::unique_ptr<PinnedArena> pinned_;
+  std::unique_ptr<Staging> staging_;
   std::unique_ptr<LaunchList> list_;
   std::vector<Download> downloads_;
 
@@ -116,5 +135,13 @@ class GpuBackend final : public Backend {
   // Fast products: rows in f16 or int8, their scales, and the experts' inner values in int8.
   Tensor rounded_, rounded_scale_, inner_q8_, inner_scale_;
 };
+
+template <typename Each>
+void GpuBackend::in_parts(const Work& work, const Each& each) const {
+  const int64_t most = std::min<double>(work.rows, flops_at_once_ / work.flops_of_row);
+  const int64_t part = std::max(most / work.step, int64_t{1}) * work.step;
+  for (int64_t first = 0; first < work.rows; first += part)
+    each(first, std::min(part, work.rows - first));
+}
 
 }  // namespace potluck

@@ -65,19 +65,32 @@ void GpuBackend::add_chunk(const gpu::Weights& table, const gpu::VocabChunk& chu
                             .chunk = chunk,
                             .least_share = fast() ? kLeastShare : 0},
              rows);
-  const gpu::VocabSum sum{.weights = f32(logits_),
-                          .keep = f32(keep_),
-                          .used = at<uint8_t>(used_),
-                          .table = table,
-                          .soft = soft,
-                          .chunk = chunk,
-                          .rows = rows};
+  const int64_t step = fast() ? gpu::kVocabSumF16Rows : gpu::kVocabSumRows;
+  in_parts({rows, 2.0 * chunk.ids * table.columns, step}, [&](int64_t first, int32_t some) {
+    sum_chunk({.weights = f32(logits_) + first * chunk.ids,
+               .keep = f32(keep_) + first,
+               .used = at<uint8_t>(used_) + first * chunk.tiles(),
+               .table = table,
+               .soft = soft + first * table.columns,
+               .chunk = chunk,
+               .rows = some});
+  });
+}
+
+void GpuBackend::sum_chunk(const gpu::VocabSum& sum) {
+  const int64_t columns = sum.table.columns;
   if (fast())
-    list_->add(gpu::VocabSumF16{sum}, blocks_of(table.columns, gpu::kVocabSumF16Columns),
-               blocks_of(rows, gpu::kVocabSumF16Rows));
+    list_->add(gpu::VocabSumF16{sum}, blocks_of(columns, gpu::kVocabSumF16Columns),
+               blocks_of(sum.rows, gpu::kVocabSumF16Rows));
   else
-    list_->add(sum, blocks_of(table.columns, gpu::kVocabSumColumns),
-               blocks_of(rows, gpu::kVocabSumRows));
+    list_->add(sum, blocks_of(columns, gpu::kVocabSumColumns),
+               blocks_of(sum.rows, gpu::kVocabSumRows));
+}
+
+// Makes candidates and soft embeddings of what the chunks have come to.
+void GpuBackend::finish(gpu::VocabFinish finish, int rows) {
+  finish.partial = at<gpu::VocabPartial>(partial_);
+  list_->add(finish, rows);
 }
 
 // Adds the rows of E that the chunk's sum read to `counted_`.
@@ -109,12 +122,11 @@ void GpuBackend::vocab_attention(const VocabAttention& op) {
     add_chunk(table, chunk, params(op.params), op.rows, f32(op.soft));
     if (counts) count_chunk(chunk, op.rows);
   }
-  list_->add(gpu::VocabFinish{.partial = at<gpu::VocabPartial>(partial_),
-                              .candidates = at<gpu::VocabCandidate>(op.candidates),
-                              .soft = f32(op.soft),
-                              .hidden = table.columns,
-                              .soft_scale = op.soft_scale},
-             op.rows);
+  finish({.candidates = at<gpu::VocabCandidate>(op.candidates),
+          .soft = f32(op.soft),
+          .hidden = table.columns,
+          .soft_scale = op.soft_scale},
+         op.rows);
   if (counts) copy(counted_, 0, op.ids_summed, 0, sizeof(int32_t));
 }
 
@@ -127,15 +139,10 @@ void GpuBackend::soft_from_logits(const float* z, const Matrix& matrix, float so
     part.resize(rows * ids);
     for (int64_t t = 0; t < rows; ++t)
       std::copy_n(z + t * table.rows + first, ids, part.data() + t * ids);
-    send(part.data(), part.size() * sizeof(float), logits_.data);
+    send(part.data(), part.size() * sizeof(float), logits_);
     add_chunk(table, {first, static_cast<int32_t>(ids)}, nullptr, rows, f32(soft));
   }
-  list_->add(gpu::VocabFinish{.partial = at<gpu::VocabPartial>(partial_),
-                              .candidates = nullptr,
-                              .soft = f32(soft),
-                              .hidden = table.columns,
-                              .soft_scale = soft_scale},
-             rows);
+  finish({.soft = f32(soft), .hidden = table.columns, .soft_scale = soft_scale}, rows);
 }
 
 }  // namespace potluck

@@ -19,6 +19,8 @@
 namespace potluck {
 namespace {
 
+constexpr int64_t kExpertsStep = 64;  // rows, which all experts share
+
 gpu::Branch branch(const Branch& b) {
   return {f32(b.h), f32(b.norm)};
 }
@@ -80,22 +82,27 @@ void GpuBackend::qkv(const Qkv& op) {
 
 void GpuBackend::attention(const Attention& op) {
   const AttentionLayer& layer = op.layer;
-  const gpu::Attention a{.params = params(op.params),
-                         .q = f32(op.q),
-                         .out = f32(op.out),
-                         .ring = {op.kv.k.data, op.kv.v.data},
-                         .fresh = {op.fresh.k.data, op.fresh.v.data},
-                         .capacity = op.kv.capacity,
-                         .heads = layer.heads,
-                         .kv_heads = layer.kv_heads,
-                         .head_dim = layer.head_dim,
-                         .window = layer.window,
-                         .type = float_type(op.kv.type)};
-  if (fast() && gpu::attention_f16_takes(a))
-    list_->add(gpu::AttentionF16{a}, blocks_of(op.rows, gpu::attention_f16_rows(a)),
-               layer.kv_heads);
-  else
-    list_->add(a, blocks_of(op.rows, gpu::kAttentionRows), layer.heads);
+  gpu::Attention a{.params = params(op.params),
+                   .q = f32(op.q),
+                   .out = f32(op.out),
+                   .ring = {op.kv.k.data, op.kv.v.data},
+                   .fresh = {op.fresh.k.data, op.fresh.v.data},
+                   .capacity = op.kv.capacity,
+                   .heads = layer.heads,
+                   .kv_heads = layer.kv_heads,
+                   .head_dim = layer.head_dim,
+                   .window = layer.window,
+                   .type = float_type(op.kv.type)};
+  const bool in_f16 = fast() && gpu::attention_f16_takes(a);
+  const int64_t block = in_f16 ? gpu::attention_f16_rows(a) : gpu::kAttentionRows;
+  const int64_t keys = layer.window ? std::min<int64_t>(keys_, layer.window + op.rows) : keys_;
+  in_parts({op.rows, 4.0 * keys * layer.q_width(), block}, [&](int64_t first, int64_t rows) {
+    a.first_row = first;
+    if (in_f16)
+      list_->add(gpu::AttentionF16{a}, blocks_of(rows, block), layer.kv_heads);
+    else
+      list_->add(a, blocks_of(rows, block), layer.heads);
+  });
 }
 
 void GpuBackend::gelu_mul(Tensor gate, Tensor up, int rows, int64_t n, Tensor out) {
@@ -118,6 +125,20 @@ void GpuBackend::route(const Route& op) {
 }
 
 void GpuBackend::experts(const Experts& op) {
+  const Matrix& down = op.down;
+  const Work work{op.rows, 6.0 * op.used * down.rows * down.columns, kExpertsStep};
+  in_parts(work, [&](int64_t first, int32_t rows) {
+    Experts some = op;
+    some.x = behind(op.x, first * down.rows * sizeof(float));
+    some.expert = behind(op.expert, first * op.used * sizeof(int32_t));
+    some.weight = behind(op.weight, first * op.used * sizeof(float));
+    some.out = behind(op.out, first * down.rows * sizeof(float));
+    some.rows = rows;
+    mix(some);
+  });
+}
+
+void GpuBackend::mix(const Experts& op) {
   const int32_t count = op.gate_up.count, slots = op.rows * op.used;
   list_->add(gpu::GroupRows{.expert = i32(op.expert),
                             .order = i32(order_),

@@ -27,7 +27,7 @@ Matrix GpuBackend::load_matrix(std::shared_ptr<const std::byte> source, DType ty
   const int64_t bytes = row_bytes(kept, columns);
   const Tensor memory = allocate(count * rows * bytes);
   if (own)
-    send(source.get(), memory.bytes, memory.data);
+    send(source.get(), memory.bytes, memory);
   else
     send_dequantized(source.get(), type, count * rows * columns, memory);
   matrices_.push_back({{.blocks = at<uint8_t>(memory),
@@ -44,7 +44,7 @@ void GpuBackend::send_dequantized(const std::byte* source, DType type, int64_t v
   for (int64_t first = 0; first < values; first += kValuesAtOnce) {
     const int64_t count = std::min(kValuesAtOnce, values - first);
     cpu::dequantize_row(type, source + row_bytes(type, first), some.data(), count);
-    send(some.data(), count * sizeof(float), f32(to) + first);
+    send(some.data(), count * sizeof(float), to, first * sizeof(float));
   }
 }
 
@@ -87,14 +87,22 @@ void GpuBackend::round_rows(const float* x, int64_t rows, int64_t n) {
 
 void GpuBackend::multiply(const float* x, const gpu::Weights& w, int rows, float* out,
                           bool in_f16) {
+  Work work{rows, 2.0 * w.rows * w.columns, gpu::kMatmulRows};
   if (!in_f16) {
-    list_->add(gpu::Matmul{x, w, out, rows}, blocks_of(w.rows, gpu::kMatmulOutputs),
-               blocks_of(rows, gpu::kMatmulRows));
+    in_parts(work, [&](int64_t first, int32_t some) {
+      list_->add(gpu::Matmul{x + first * w.columns, w, out + first * w.rows, some},
+                 blocks_of(w.rows, gpu::kMatmulOutputs), blocks_of(some, gpu::kMatmulRows));
+    });
     return;
   }
   round_rows(x, rows, w.columns);
-  list_->add(gpu::MatmulF16{at<uint16_t>(rounded_), f32(rounded_scale_), w, out, rows},
-             blocks_of(w.rows, gpu::kMatmulF16Outputs), blocks_of(rows, gpu::kMatmulF16Rows));
+  const int64_t stride = gpu::f16_stride(w.columns);
+  work.step = gpu::kMatmulF16Rows;
+  in_parts(work, [&](int64_t first, int32_t some) {
+    list_->add(gpu::MatmulF16{at<uint16_t>(rounded_) + first * stride, f32(rounded_scale_) + first,
+                              w, out + first * w.rows, some},
+               blocks_of(w.rows, gpu::kMatmulF16Outputs), blocks_of(some, gpu::kMatmulF16Rows));
+  });
 }
 
 void GpuBackend::matmul(Tensor x, const Matrix& w, int rows, Tensor out) {

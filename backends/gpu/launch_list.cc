@@ -36,6 +36,17 @@ void LaunchList::add(gpu::Kernel kernel, int64_t grid_x, int64_t grid_y, const v
   std::memcpy(pass_.data() + at + sizeof(entry), operands, bytes);
 }
 
+// Entries and operands are whole words; one that only looks like an address does no harm.
+bool LaunchList::touches(const void* memory, size_t bytes) const {
+  const auto first = reinterpret_cast<uintptr_t>(memory);
+  for (size_t at = 0; at < pass_.size(); at += sizeof(uintptr_t)) {
+    uintptr_t word;
+    std::memcpy(&word, pass_.data() + at, sizeof(word));
+    if (word - first < bytes) return true;
+  }
+  return false;
+}
+
 void LaunchList::enqueue() const {
   for (size_t at = 0; at < running_.size();) {
     Entry entry;

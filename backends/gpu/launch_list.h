@@ -24,6 +24,8 @@ class LaunchList final {
   void add(const Operands& operands, int64_t grid_x, int64_t grid_y = 1) {
     add(gpu::kKernelOf<Operands>, grid_x, grid_y, &operands);
   }
+  // Whether an address within this memory is among the operands that were added since.
+  bool touches(const void* memory, size_t bytes) const;
   // Enqueues all that was added: one by one the first time, and as a graph, where graphs are used,
   // from the second on.
   void run();

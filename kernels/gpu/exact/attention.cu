@@ -8,7 +8,7 @@ constexpr int kAttentionThreads = 256;
 
 GPU_KERNEL(attention, Attention, kAttentionThreads) {
   GPU_SHARED(Shared, s, );
-  const int first = block_x() * kRows, last = first + kRows, rows = a.params->rows;
+  const int first = a.first_row + block_x() * kRows, last = first + kRows, rows = a.params->rows;
   attend_rows<kAttentionThreads>(a, first, last < rows ? last : rows, block_y(), s);
 }
 

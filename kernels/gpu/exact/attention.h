@@ -28,8 +28,9 @@ struct Attention {
   KvRows fresh;      // [rows, …]
   int64_t capacity;  // of a ring: position p lies in its row p mod capacity
   int32_t heads, kv_heads, head_dim;
-  int32_t window;  // 0: full
-  Stored type;     // of K and V: f32, f16 or bf16
+  int32_t window;     // 0: full
+  Stored type;        // of K and V: f32, f16 or bf16
+  int32_t first_row;  // of the blocks' rows: a launch may take a part of them
 };
 
 // The same in f16 with sums in f32: q, K, V and the weights are rounded to f16. Blocks:

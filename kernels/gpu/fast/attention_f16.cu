@@ -322,7 +322,7 @@ GPU_DEVICE void store(const Attention& a, const Place& place,
 template <Stored kType, int kSlices, int kSplit>
 GPU_DEVICE void attend_block(const Attention& a, Shared& s) {
   const int rows = attention_f16_rows(a);
-  const Place place = {block_x() * rows, rows, block_y(), a.heads / a.kv_heads};
+  const Place place = {a.first_row + block_x() * rows, rows, block_y(), a.heads / a.kv_heads};
   const int query = warp() / kSplit * 16 + lane() / 4;
   Block<kType, kSlices, kSplit> b = {{query, query + 8}, {kLeast, kLeast}, {}, {}, {}};
   load_queries<kSlices * 8>(a, place, s);
@@ -334,7 +334,7 @@ GPU_DEVICE void attend_block(const Attention& a, Shared& s) {
 // The block's work in f32, a head and 16 rows after another.
 GPU_DEVICE void attend_exactly(const Attention& a, exact_attention::Shared& s) {
   const int rows = attention_f16_rows(a), heads = a.heads / a.kv_heads;
-  const int begin = block_x() * rows, most = a.params->rows;
+  const int begin = a.first_row + block_x() * rows, most = a.params->rows;
   const int end = begin + rows < most ? begin + rows : most;
   for (int head = 0; head < heads; ++head)
     for (int row = begin; row < end; row += kAttentionRows) {
