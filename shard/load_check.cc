@@ -34,18 +34,6 @@ Plan with_threads_of(const Machine& machine, Plan plan, PeerId you) {
   return plan;
 }
 
-void check_memory(const Load& order, const ModelSource& source, const Machine& machine) {
-  const Plan plan = with_threads_of(machine, order.plan, order.you);
-  const WorkerPlan& me = plan.worker(order.you);
-  const MemoryNeed need = order.you == kHeadPeer
-                              ? head_need(source, plan)
-                              : stage_need(source, plan, order.you - stage_peer(0));
-  uint64_t limit = machine.info.bytes_free;
-  if (machine.memory_bytes) limit = std::min(limit, machine.memory_bytes);
-  if (me.memory_bytes) limit = std::min(limit, me.memory_bytes);
-  if (need.total() > limit) throw memory_refusal(me, need, limit);
-}
-
 // theirs: 0 if the coordinator has not read its copy.
 void check_same(Digest theirs, const std::function<Digest()>& read_ours, const std::string& what) {
   const Digest ours = theirs ? read_ours() : 0;
@@ -71,6 +59,18 @@ void check_contents(const Load& order, const ModelSource& source) {
 }
 
 }  // namespace
+
+void check_memory(const Load& order, const ModelSource& source, const Machine& machine) {
+  const Plan plan = with_threads_of(machine, order.plan, order.you);
+  const WorkerPlan& me = plan.worker(order.you);
+  const MemoryNeed need = order.you == kHeadPeer
+                              ? head_need(source, plan)
+                              : stage_need(source, plan, order.you - stage_peer(0));
+  uint64_t limit = machine.info.bytes_free;
+  if (machine.memory_bytes) limit = std::min(limit, machine.memory_bytes);
+  if (me.memory_bytes) limit = std::min(limit, me.memory_bytes);
+  if (need.total() > limit) throw memory_refusal(me, need, limit);
+}
 
 void check_load(const Load& order, const ModelSource& source, const Machine& machine) {
   validate(order.plan, source.spec());

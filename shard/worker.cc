@@ -251,6 +251,7 @@ void Worker::build(std::unique_ptr<Loaded> next, Outbox& out) {
   const Time start = now();
   leave(next->ring, out);
   out.identity = identity();
+  check_memory_now(*next);
   next->role = make_ring_role(*source_, next->plan, next->self, *next->backend);
   next->ready = next->role->sizes();
   next->ready.load_seconds = seconds(now() - start);
@@ -298,6 +299,13 @@ Message Worker::to_coordinator(MessageKind kind, RingId ring) const {
   message.header.destination = kCoordinatorPeer;
   stamp(message.header, ring);
   return message;
+}
+
+// Others may have taken some of the device's memory since this worker started.
+void Worker::check_memory_now(const Loaded& next) const {
+  Machine machine = machine_;
+  machine.info = next.backend->info();
+  check_memory({next.plan, next.self, {}}, *source_, machine);
 }
 
 // A fault is of the ring whose message it is about; without one, of the ring that we are in.

@@ -70,6 +70,7 @@ class Worker final : public StateMachine {
   void control(const Message& message, Outbox& out);
   void load(const Message& message, Outbox& out);
   void build(std::unique_ptr<Loaded> next, Outbox& out);
+  void check_memory_now(const Loaded& next) const;
   void join(Outbox& out);
   bool dials_next() const;
   void report_joined(Outbox& out);
