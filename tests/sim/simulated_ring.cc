@@ -27,8 +27,8 @@ Plan plan_over(const ModelSource& source, const std::vector<int>& workers, uint3
 }
 
 SimulatedRing::SimulatedRing(std::shared_ptr<const ModelSource> source, int workers, uint64_t seed,
-                             Habits habits)
-    : source_(std::move(source)), simulation_(seed, habits) {
+                             Habits habits, std::vector<std::string> devices)
+    : source_(std::move(source)), devices_(std::move(devices)), simulation_(seed, habits) {
   Fingerprint model;
   model.spec = spec_digest(*source_);
   PipelineOptions options;
@@ -45,8 +45,9 @@ void SimulatedRing::add_worker(int index) {
   std::unique_ptr<Worker>& worker = workers_[static_cast<size_t>(index)];
   simulation_.add(
       worker_endpoint(index),
-      [this, &worker]() -> StateMachine& {
+      [this, index, &worker]() -> StateMachine& {
         WorkerOptions options;
+        if (!devices_.empty()) options.device = devices_[static_cast<size_t>(index)];
         options.threads = 1;
         worker = std::make_unique<Worker>(source_, options);
         return *worker;

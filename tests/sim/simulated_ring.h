@@ -29,8 +29,9 @@ Plan plan_over(const ModelSource& source, const std::vector<int>& workers, uint3
 
 class SimulatedRing final {
  public:
+  // devices: those of the workers; the CPU where there are none.
   SimulatedRing(std::shared_ptr<const ModelSource> source, int workers, uint64_t seed,
-                Habits habits = {});
+                Habits habits = {}, std::vector<std::string> devices = {});
 
   Simulation& simulation() { return simulation_; }
   // Loads the plan, and asks so many times, one session after another.
@@ -41,6 +42,7 @@ class SimulatedRing final {
   void add_worker(int index);
 
   const std::shared_ptr<const ModelSource> source_;
+  const std::vector<std::string> devices_;
   Simulation simulation_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<Pipeline> pipeline_;
