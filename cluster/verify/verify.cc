@@ -35,19 +35,41 @@ double rms_rel(const std::vector<float>& ours, const std::vector<float>& theirs)
   return std::sqrt(difference / std::max(reference, 1e-300));
 }
 
-Plan plan_of(const ModelSpec& spec, const VerifyOptions& options, int longest) {
+std::vector<int> split_of(const ModelSpec& spec, const VerifyOptions& options) {
+  const int layers = spec.layer_count(), stages = std::ssize(options.devices);
   std::vector<int> split;
+  if (options.cuts.empty() && stages > 1) {
+    for (int i = 0; i < stages; ++i)
+      split.push_back(layers * (i + 1) / stages - layers * i / stages);
+    return split;
+  }
   int begin = 0;
   for (int cut : options.cuts) {
     split.push_back(cut - begin);
     begin = cut;
   }
-  split.push_back(spec.layer_count() - begin);
+  split.push_back(layers - begin);
   if (std::any_of(split.begin(), split.end(), [](int n) { return n < 1; }))
-    throw Fault(FaultKind::input,
-                "--cut must rise within 1 to " + std::to_string(spec.layer_count() - 1));
+    throw Fault(FaultKind::input, "--cut must rise within 1 to " + std::to_string(layers - 1));
+  return split;
+}
+
+void set_devices(Plan& plan, const std::vector<std::string>& devices) {
+  if (devices.size() > 1 && std::ssize(devices) != plan.stage_count())
+    throw Fault(FaultKind::input, "--device names " + std::to_string(devices.size()) +
+                                      " devices for " + std::to_string(plan.stage_count()) +
+                                      " stages; name one, or one for each stage");
+  for (int i = 0; i < plan.stage_count(); ++i)
+    plan.stages[i].device = devices.size() > 1 ? devices[i] : devices.front();
+}
+
+Plan plan_of(const ModelSpec& spec, const VerifyOptions& options, int longest) {
+  const std::vector<int> split = split_of(spec, options);
   Plan plan = options.plan.empty() ? plan_local(spec, split) : read_plan(options.plan, spec);
-  if (options.plan.empty()) plan.chunk = longest;
+  if (options.plan.empty()) {
+    plan.chunk = longest;
+    set_devices(plan, options.devices);
+  }
   if (options.chunk) plan.chunk = options.chunk;
   plan.precision = options.precision;
   if (options.plan.empty() || options.f32) set_stream(plan, options.f32.value_or(true));
@@ -74,7 +96,7 @@ class Replay {
         trace_(std::move(trace)),
         tensors_(tensors),
         plan_(plan_of(spec_, options, longest_encode())),
-        backend_(make_backend({.device = options.device,
+        backend_(make_backend({.device = options.devices.front(),
                                .precision = options.precision,
                                .cpu = {.threads = options.threads, .isa = options.isa}})),
         head_(*source, plan_, *backend_) {
@@ -184,6 +206,7 @@ class Replay {
     segment.position = length_;
     segment.rows = spec_.canvas;
     segment.inverse_temperature = 1.0 / temperature_;
+    segment.key.canvas = report_.ops;
     head_.embed(std::span(&segment, 1), ids, std::span(&soft, 1));
     const std::string base = name.substr(0, name.rfind(".logits"));
     check_layer(base, 0, head_.workspace().x);
@@ -205,6 +228,7 @@ class Replay {
                                         " values; this model gives " +
                                         std::to_string(logits.size()));
     compare(op, logits, candidates, tensors_.floats(base + ".entropy"));
+    check_ids(segment, logits, candidates);
   }
 
   void check_layer(const std::string& base, int index, Tensor x) {
@@ -248,6 +272,20 @@ class Replay {
     ++report_.steps;
   }
 
+  // Each id against what the recorded logits choose, which ours are off from by so much in a row.
+  void check_ids(const Segment& segment, const std::vector<float>& logits,
+                 const Candidates& candidates) {
+    const size_t vocab = spec_.vocab;
+    for (int t = 0; t < spec_.canvas; ++t) {
+      const std::span recorded = std::span<const float>(recorded_).subspan(t * vocab, vocab);
+      double off = 0;
+      for (size_t i = 0; i < vocab; ++i)
+        off = std::max<double>(off, std::fabs(logits[t * vocab + i] - recorded[i]));
+      add_row({recorded, segment.inverse_temperature, segment.key, t}, candidates.argmax[t],
+              candidates.sample[t], off, report_.ids);
+    }
+  }
+
   const ModelSpec& spec_;
   const VerifyOptions& options_;
   const json trace_;
@@ -285,17 +323,20 @@ VerifyReport verify(std::shared_ptr<const ModelSource> source, const VerifyOptio
 }
 
 json to_json(const VerifyReport& r) {
-  return {{"ops", r.ops},
-          {"steps", r.steps},
-          {"max_abs", r.max_abs},
-          {"rms_rel", r.rms_rel},
-          {"vs_bf16", r.vs_bf16},
-          {"vs_bf16_worst", r.vs_bf16_worst},
-          {"lossy", r.lossy},
-          {"argmax_agree", r.argmax_agree},
-          {"entropy_max_abs", r.entropy_max_abs},
-          {"worst", {{"op", r.worst_op}, {"row", r.worst_row}, {"id", r.worst_id}}},
-          {"first_bad_layer", r.first_bad_layer}};
+  return {
+      {"ops", r.ops},
+      {"steps", r.steps},
+      {"max_abs", r.max_abs},
+      {"rms_rel", r.rms_rel},
+      {"vs_bf16", r.vs_bf16},
+      {"vs_bf16_worst", r.vs_bf16_worst},
+      {"lossy", r.lossy},
+      {"argmax_agree", r.argmax_agree},
+      {"entropy_max_abs", r.entropy_max_abs},
+      {"ids",
+       {{"chosen", r.ids.chosen}, {"differ", r.ids.differ}, {"unexplained", r.ids.unexplained}}},
+      {"worst", {{"op", r.worst_op}, {"row", r.worst_row}, {"id", r.worst_id}}},
+      {"first_bad_layer", r.first_bad_layer}};
 }
 
 }  // namespace potluck

@@ -23,14 +23,16 @@ struct Flags {
   bool json = false, released = false;
 };
 
+constexpr double kIdsMax = 0.01;  // the share of ids that may differ, by a tie, in an exact replay
 constexpr double kStepMax = 2.5;  // the loss of a lossy stream's worst step over the reference's
 
 // An exact f32 stream must meet every logit; a lossy one may lose what the reference loses in bf16.
 bool passes(const Flags& flags, const VerifyReport& r) {
   constexpr double kForced = 2e-4, kFree = 2e-3;
   const double limit = flags.tolerance > 0 ? flags.tolerance : flags.verify.free ? kFree : kForced;
+  if (r.ids.unexplained > 0) return false;
   if (r.lossy) return r.vs_bf16 <= flags.vs_bf16 && r.vs_bf16_worst <= kStepMax;
-  return r.max_abs <= limit && r.first_bad_layer.empty();
+  return r.ids.differ <= kIdsMax * r.ids.chosen && r.max_abs <= limit && r.first_bad_layer.empty();
 }
 
 // Prints what rounding costs, be it that of a stream in bf16 or of fast products.
@@ -47,6 +49,9 @@ void print_people(const Flags& flags, const VerifyReport& r, bool passed) {
               passed ? "agrees" : "DISAGREES", r.steps, r.max_abs, r.worst_op, r.worst_row,
               r.worst_id, r.entropy_max_abs, r.argmax_agree);
   print_loss(flags, r);
+  std::printf("ids: %d chosen, %d other than by the record", r.ids.chosen, r.ids.differ);
+  if (r.ids.differ) std::printf(", %d of them no tie", r.ids.unexplained);
+  std::printf("\n");
   if (!r.first_bad_layer.empty())
     std::printf("first layer that differs: %s\n", r.first_bad_layer.c_str());
 }
@@ -57,12 +62,14 @@ int run_sampler(const Flags& flags) {
   return report.at("passed").get<bool>() ? 0 : 1;
 }
 
-// The stages are beside the head unless a transport or a plan puts them at the other end of links.
+// The stages are beside the head unless a transport, a plan or devices of their own put them at the
+// other end of links.
 std::optional<HostSetup> hosts_of(const Flags& flags, const std::string& program) {
-  if (flags.transport.empty() && flags.verify.plan.empty()) return std::nullopt;
+  const bool mixes = flags.verify.devices.size() > 1;
+  if (flags.transport.empty() && flags.verify.plan.empty() && !mixes) return std::nullopt;
   RingFlags ring;
   ring.plan = flags.verify.plan;
-  ring.transport = flags.transport;
+  ring.transport = mixes && flags.transport.empty() ? "inproc" : flags.transport;
   ring.threads = flags.verify.threads;
   ring.insecure_plaintext = flags.insecure_plaintext;
   HostSetup hosts = host_setup(ring, 0);
@@ -73,7 +80,8 @@ std::optional<HostSetup> hosts_of(const Flags& flags, const std::string& program
 
 int run_released(const Flags& flags, const ModelPlaces& places) {
   const auto source = open_model(flags.model, places);
-  const nlohmann::json report = verify_released(*source, flags.verify.device, flags.verify.threads);
+  const nlohmann::json report =
+      verify_released(*source, flags.verify.devices.front(), flags.verify.threads);
   std::puts(report.dump(flags.json ? -1 : 2).c_str());
   return report.at("passed").get<bool>() ? 0 : 1;
 }
@@ -89,6 +97,9 @@ int run(Flags flags, const ModelPlaces& places, const std::string& program) {
     throw Fault(
         FaultKind::input,
         "--plan already says where stages begin and run; leave out --cut and --transport inproc");
+  if (!flags.verify.plan.empty() && flags.verify.devices.size() > 1)
+    throw Fault(FaultKind::input,
+                "--plan already says which worker has which device; --device names the head's");
   if (flags.precision == "fast") flags.verify.precision = Precision::fast;
   flags.verify.hosts = hosts_of(flags, program);
   if (flags.verify.hosts && !flags.verify.isa.empty())
@@ -143,8 +154,11 @@ void add_verify(CommandLine& line) {
                "N", 1, kMostInt);
   sub->add_flag("--free", flags->verify.free,
                 "let each step follow our own previous one, not the recorded one");
-  sub->add_option("--device,--backend", flags->verify.device,
-                  "the device that computes: cpu, cuda:N or hip:N")
+  sub->add_option("--device,--backend", flags->verify.devices,
+                  "what computes: cpu, cuda:N or hip:N; or one for each stage, the first for the "
+                  "head too")
+      ->type_name("DEVICE")
+      ->delimiter(',')
       ->capture_default_str();
   one_of(
       sub->add_option("--precision", flags->precision, "matrix products: exact (default) or fast"),

@@ -1,4 +1,5 @@
 """Stages on emulated cards, end to end: traces, rings that mix devices, and the demo."""
+import itertools
 import json
 import os
 import pathlib
@@ -9,6 +10,8 @@ POTLUCK = os.environ["POTLUCK"]  # with emulated cards
 PATIENCE = 500 * int(os.environ["POTLUCK_SLOWNESS"])  # seconds after which a test calls it a hang
 GOLDEN = pathlib.Path(__file__).resolve().parents[1] / "golden"
 NANO = GOLDEN / "nano/model-bf16.gguf"
+KQUANT = GOLDEN / "kquant/model-Q4_K_M.gguf"
+DEMO = GOLDEN.parents[1] / "cluster/demo/sudoku6.gguf"
 CARDS = ("emulated:cuda", "emulated:hip")
 PROMPT = ("-p", "hello", "--raw", "-s", "7", "-n", "16", "--steps", "3", "--step-timeout", "600")
 
@@ -24,41 +27,54 @@ def said(*words):
     return json.loads(done.stdout)
 
 
+def verified(model, trace, devices, precision, *more):
+    stream = {"exact": "f32", "fast": "bf16"}[precision]
+    return said("verify", "-m", model, "--trace", GOLDEN / trace, "--device", devices, "--stream", stream, "--precision",
+                precision, "--tolerance", "5e-4", *more)  # fmt: skip
+
+
+# golden_on_cards replays all traces, and plays the demo.
 class Traces(unittest.TestCase):
     def test_exact_products_meet_the_reference(self):
         for card in CARDS:
             for model in ("nano", "scaled"):
                 with self.subTest(card=card, model=model):
-                    found = said("verify", "-m", GOLDEN / model, "--trace", GOLDEN / model / "trace.json", "--device",
-                                 card, "--stream", "f32", "--precision", "exact")  # fmt: skip
+                    found = verified(GOLDEN / model, f"{model}/trace.json", card, "exact")
                     self.assertLess(found["max_abs"], 5e-4)
                     self.assertEqual(found["argmax_agree"], 1)
+                    self.assertEqual(found["ids"]["unexplained"], 0)
+                    self.assertLessEqual(found["ids"]["differ"], 0.01 * found["ids"]["chosen"])
 
     def test_fast_products_lose_near_what_bf16_loses(self):
         for card in CARDS:
-            with self.subTest(card=card):
-                found = said("verify", "-m", NANO, "--trace", GOLDEN / "nano/trace.json", "--device", card, "--stream",
-                             "bf16", "--precision", "fast")  # fmt: skip
-                self.assertLess(found["vs_bf16"], 1.6)
+            for model, trace in ((NANO, "nano/trace.json"), (KQUANT, "kquant/trace-Q4_K_M.json"),
+                                 (DEMO, "demo/trace-0.json")):  # fmt: skip
+                with self.subTest(card=card, trace=trace):
+                    found = verified(model, trace, card, "fast")
+                    self.assertLess(found["vs_bf16"], 1.6)
+                    self.assertEqual(found["ids"]["unexplained"], 0)
 
     def test_a_cut_changes_no_digit(self):
-        def words(card, *cut):
-            return ("verify", "-m", NANO, "--trace", GOLDEN / "nano/trace.json", "--device", card, "--stream", "f32",
-                    "--precision", "exact", *cut)  # fmt: skip
-
         for card in CARDS:
-            whole, cut = said(*words(card)), said(*words(card, "--cut", "1,2"))
+            whole = verified(NANO, "nano/trace.json", card, "exact")
+            cut = verified(NANO, "nano/trace.json", card, "exact", "--cut", "1,2")
             self.assertEqual((whole["max_abs"], whole["rms_rel"]), (cut["max_abs"], cut["rms_rel"]))
 
 
 class Rings(unittest.TestCase):
     def test_devices_mix_in_any_order(self):
         expected = said("run", "-m", NANO, *PROMPT, "--precision", "exact")["ids"]
-        for devices in ("emulated:cuda", "cpu,emulated:cuda,emulated:hip", "emulated:hip,cpu,emulated:cuda",
-                        "emulated:cuda,emulated:hip,cpu"):  # fmt: skip
+        for devices in ("emulated:cuda", *map(",".join, itertools.permutations(("cpu", *CARDS)))):
             with self.subTest(devices=devices):
                 found = said("run", "-m", NANO, *PROMPT, "--precision", "exact", "--device", devices)["ids"]
                 self.assertEqual(found, expected)
+
+    def test_rings_that_mix_devices_meet_the_reference(self):
+        for devices in ("cpu,emulated:hip,emulated:cuda", "emulated:hip,cpu"):
+            with self.subTest(devices=devices):
+                found = verified(NANO, "nano/trace.json", devices, "exact")
+                self.assertLess(found["max_abs"], 5e-4)
+                self.assertEqual(found["ids"]["unexplained"], 0)
 
     def test_a_device_that_is_not_there_is_one_line(self):
         done = run("run", "-m", NANO, *PROMPT, "--device", "cuda:7")

@@ -11,7 +11,8 @@
 
 #if defined(__x86_64__)
 // Keeps the registers that a callee must keep, and the stack pointer in *from, then takes those
-// that lie at `to`. The floating-point control words are the same in all fibers.
+// that lie at `to`. The floating-point control words are the same in all fibers. It jumps back
+// rather than return: a processor foretells returns by its own stack, and would always be wrong.
 extern "C" void potluck_switch_stacks(void** from, void* to);
 asm(R"(
 .text
@@ -33,7 +34,8 @@ potluck_switch_stacks:
   popq %r12
   popq %rbx
   popq %rbp
-  ret
+  popq %rcx
+  jmpq *%rcx
 .size potluck_switch_stacks, .-potluck_switch_stacks
 )");
 #else

@@ -38,6 +38,7 @@ TEST_P(FastGolden, LosesNearWhatTheReferenceLosesInBf16) {
   const VerifyReport r = replay({});
   EXPECT_LE(r.vs_bf16, 1.6);
   EXPECT_LE(r.vs_bf16_worst, 2.5);
+  EXPECT_EQ(r.ids.unexplained, 0);
   EXPECT_GT(r.max_abs, 0);
 }
 

@@ -29,6 +29,8 @@ TEST_P(Golden, ForcedReplayMeetsEveryLogit) {
   EXPECT_LE(r.max_abs, 2e-4);
   EXPECT_LE(r.entropy_max_abs, 1e-4);
   EXPECT_EQ(r.argmax_agree, 1);
+  EXPECT_EQ(r.ids.unexplained, 0);
+  EXPECT_LE(r.ids.differ, 0.01 * r.ids.chosen);
   EXPECT_EQ(r.first_bad_layer, "");
 }
 

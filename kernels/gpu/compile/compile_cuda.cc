@@ -115,8 +115,7 @@ int main(int count, char** arguments) {
   }
   try {
     const Nvrtc nvrtc = load_nvrtc(arguments[1]);
-    const std::string cubin =
-        cubin_of(nvrtc, arguments[2], arguments[3], arguments[4], with_lines);
+    const std::string cubin = cubin_of(nvrtc, arguments[2], arguments[3], arguments[4], with_lines);
     std::ofstream out(arguments[5], std::ios::binary);
     if (!out.write(cubin.data(), static_cast<std::streamsize>(cubin.size())).flush())
       throw std::runtime_error(std::string("cannot write ") + arguments[5]);
