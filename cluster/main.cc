@@ -94,7 +94,7 @@ int run(int argc, char** argv) {
   for (CLI::App* command : app.get_subcommands({}))
     command->set_version_flag("--version", potluck::kSoftware);
   try {
-    app.parse(argc, argv);
+    app.parse(potluck::command_words(argc, argv));
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() != 0) {
       let_lower_ranks_speak();

@@ -3,7 +3,6 @@
 
 #include <chrono>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,6 +10,7 @@
 #include "backends/gpu/cuda_driver.h"
 #include "backends/gpu/gpu_driver.h"
 #include "backends/gpu/hip_driver.h"
+#include "backends/gpu/open_card.h"
 
 namespace potluck {
 
@@ -25,16 +25,8 @@ struct CardPlaces {
   std::chrono::nanoseconds patience = kCardPatience;  // with a card
 };
 
-struct Card {
-  std::string device;             // "cuda:0"; "cuda" where no card of the kind can be reached
-  std::optional<GpuFacts> facts;  // of one that answers
-  std::string problem;            // why it cannot be used, and what would help; empty if it can be
-};
-
-// Every card that a driver knows, and for each kind that has none one entry that says why.
-std::vector<Card> find_cards(const CardPlaces& places = {});
-
-// As open_card() (open_card.h), with the places that are given.
+// As list_cards() and open_card() (open_card.h), with the places that are given.
+std::vector<Card> find_cards(const CardPlaces& places);
 std::unique_ptr<GpuDriver> open_card_of(const CardPlaces& places, const std::string& device);
 
 }  // namespace potluck

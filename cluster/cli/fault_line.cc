@@ -24,6 +24,8 @@ const char* flag_of(Setting setting) {
       return "--raw";
     case Setting::device:
       return "potluck worker --device";
+    case Setting::card_layers:
+      return "--gpu-layers";
     case Setting::plain_links:
       return "--insecure-plaintext";
   }

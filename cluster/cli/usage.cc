@@ -1,4 +1,5 @@
-// Turns CLI11's errors into one line each, with a suggestion where a word is misspelt.
+// Turns words into what CLI11 reads, and its errors into one line each, with a suggestion where a
+// word is misspelt.
 #include "cluster/cli/usage.h"
 
 #include <CLI/CLI.hpp>
@@ -60,6 +61,15 @@ std::string with_short_name(const CLI::App& command, const std::string& what) {
 }
 
 }  // namespace
+
+std::vector<std::string> command_words(int argc, const char* const* argv) {
+  std::vector<std::string> words;
+  for (int i = argc - 1; i > 0; --i) {
+    const std::string word = argv[i];
+    words.push_back(word == "-ngl" || word.rfind("-ngl=", 0) == 0 ? "-" + word : word);
+  }
+  return words;
+}
 
 std::string usage_line(const CLI::App& app, const CLI::ParseError& error) {
   const CLI::App& command = chosen(app);

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "backends/backend.h"
-#include "backends/gpu/cards.h"
+#include "backends/gpu/open_card.h"
 
 namespace potluck {
 

@@ -13,7 +13,7 @@ namespace {
 int run(bool json) {
   const CpuOptions cpu;
   const Devices devices = {make_backend({"cpu", Precision::fast, cpu})->info(),
-                           cpu::isa_name(isa_of(cpu, Precision::fast)), find_cards()};
+                           cpu::isa_name(isa_of(cpu, Precision::fast)), list_cards()};
   if (json) {
     const auto replace = nlohmann::json::error_handler_t::replace;  // names are any bytes
     std::puts(devices_json(devices).dump(-1, ' ', false, replace).c_str());

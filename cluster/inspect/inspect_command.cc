@@ -146,7 +146,9 @@ void print_tensors(const ModelSource& source) {
 int run(const Flags& flags, const ModelPlaces& places) {
   check_ring_flags(flags.ring);
   const auto source = open_model(flags.model, places);
-  const Plan plan = plan_of(*source, flags.ring);
+  const Plan plan = plan_of(*source, flags.ring, [](const std::string& line) {
+    std::fprintf(stderr, "%s\n", line.c_str());
+  });
   if (flags.json) {
     nlohmann::json all = describe(*source, plan);
     if (flags.tensors) all["tensors"] = describe_tensors(*source);

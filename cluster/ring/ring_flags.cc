@@ -5,8 +5,11 @@
 #include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <set>
 
 #include "cluster/cli/flag_checks.h"
+#include "cluster/ring/device_rooms.h"
 #include "cluster/ring/mpi_ranks.h"
 #include "topology/base/fault.h"
 #include "topology/plan/plan_yaml.h"
@@ -14,6 +17,8 @@
 
 namespace potluck {
 namespace {
+
+constexpr char kAuto[] = "auto";
 
 void refuse_both(bool a, bool b, const char* text) {
   if (a && b) throw Fault(FaultKind::input, text);
@@ -28,17 +33,72 @@ void check_split(const RingOptions& options) {
                           options.stages, fmt::join(options.split, ",")));
 }
 
-// Several devices are a stage each, whether or not the stages are counted or cut by other flags.
+bool is_auto(const RingFlags& flags) {
+  return flags.options.devices == std::vector<std::string>{kAuto} ||
+         (flags.options.devices.empty() && flags.options.card_layers);
+}
+
+bool is_cut(const RingFlags& flags) {
+  return flags.stages_given || !flags.options.split.empty();
+}
+
+bool has_card(const std::vector<std::string>& devices) {
+  return std::any_of(devices.begin(), devices.end(),
+                     [](const std::string& device) { return device != "cpu"; });
+}
+
+// Ranks of MPI may be on other machines, whose memory nobody has asked for.
+bool is_cut_by_memory(const RingFlags& flags) {
+  return !is_cut(flags) && flags.transport != "mpi" &&
+         (is_auto(flags) || has_card(flags.options.devices));
+}
+
+// Devices whose stages are counted or cut by other flags are one for all, or one for each.
 void check_devices(const RingFlags& flags) {
   const RingOptions& options = flags.options;
   const size_t devices = options.devices.size();
   const size_t stages = options.split.empty() ? options.stages : options.split.size();
-  const bool counted = flags.stages_given || !options.split.empty();
-  if (devices > 1 && counted && devices != stages)
+  if (devices > 1 && is_cut(flags) && devices != stages)
     throw Fault(FaultKind::input,
                 fmt::format("--device names {} devices for {} stages; name one, or one for each "
                             "stage",
                             devices, stages));
+  const std::set<std::string> names(options.devices.begin(), options.devices.end());
+  refuse_both(names.contains(kAuto), devices > 1,
+              "--device auto stands for all devices of this machine; name it alone");
+  refuse_both(is_cut_by_memory(flags), names.size() < devices,
+              "--device names a device twice; say with --split how many layers each stage has");
+}
+
+void check_memory_cut(const RingFlags& flags) {
+  const bool asks = is_auto(flags) || flags.options.card_layers;
+  refuse_both(asks, is_cut(flags),
+              "--device auto and --gpu-layers decide how many layers each device has; leave out "
+              "--stages and --split");
+  refuse_both(flags.options.card_layers.has_value(),
+              !is_auto(flags) && !has_card(flags.options.devices),
+              "--gpu-layers needs a card in --device");
+  refuse_both(asks, flags.transport == "mpi",
+              "--device auto and --gpu-layers look at this machine alone; with --transport mpi use "
+              "--split");
+}
+
+// The devices by what they have, and a CPU where not all layers go to cards.
+std::vector<DeviceRoom> rooms_for(const RingFlags& flags,
+                                  const std::function<void(const std::string&)>& say) {
+  if (!is_auto(flags)) {
+    std::vector<std::string> devices = flags.options.devices;
+    const bool has_cpu = std::count(devices.begin(), devices.end(), "cpu");
+    if (flags.options.card_layers && !has_cpu) devices.push_back("cpu");
+    return rooms_of(devices);
+  }
+  const FoundRooms found = find_rooms(list_cards());
+  const std::string why_not = fmt::format("{}", fmt::join(found.why_not, "; "));
+  if (found.rooms.size() == 1)
+    say("no card can be used, so the CPU computes: " + why_not);
+  else
+    for (const std::string& line : found.why_not) say(line);
+  return found.rooms;
 }
 
 Plan plan_in_file(const ModelSpec& spec, const RingFlags& flags) {
@@ -88,17 +148,22 @@ void add_plan_flags(CLI::App* command, RingFlags& flags) {
                "N,N", 1, kMostInt);
   file_name(command->add_option("--plan", flags.plan,
                                 "a file that says which worker runs which layers, and where"));
+  command
+      ->add_option("--device", flags.options.devices,
+                   "what computes: cpu (default), cuda:N, hip:N (potluck devices lists them), or "
+                   "auto; or several, the first for the head too: cuda:0,cpu fills the card with "
+                   "layers and leaves the rest to the CPU")
+      ->type_name("DEVICE")
+      ->delimiter(',');
+  whole_number(command->add_option("--gpu-layers,--ngl", flags.options.card_layers,
+                                   "how many layers go to cards (default: as many as fit); also "
+                                   "-ngl N"),
+               "N", 0, kMostInt);
 }
 
 void add_ring_flags(CLI::App* command, RingFlags& flags) {
   command->option_defaults()->group("Ring");
   add_plan_flags(command, flags);
-  command
-      ->add_option("--device", flags.options.devices,
-                   "what computes: cpu (default), cuda:N or hip:N; or one for each stage, the "
-                   "first for the head too: cuda:0,cpu (potluck devices lists them)")
-      ->type_name("DEVICE")
-      ->delimiter(',');
   whole_number(command->add_option(
                    "-t,--threads", flags.threads,
                    "CPU threads of each worker whose plan does not say (default: all cores)"),
@@ -131,8 +196,10 @@ void check_ring_flags(const RingFlags& flags) {
               "--plan already says who runs which layers; leave out --stages and --split");
   check_split(flags.options);
   check_devices(flags);
-  refuse_both(!flags.plan.empty(), !flags.options.devices.empty(),
-              "--plan already says which worker has which device; leave out --device");
+  check_memory_cut(flags);
+  refuse_both(!flags.plan.empty(), !flags.options.devices.empty() || flags.options.card_layers,
+              "--plan already says which worker has which device; leave out --device and "
+              "--gpu-layers");
   refuse_both(!flags.plan.empty(), flags.transport == "inproc",
               "--transport inproc cannot reach the workers of a --plan; leave one of them out");
   refuse_both(flags.transport == "mpi", !flags.host.empty() || !flags.plan.empty(),
@@ -160,12 +227,14 @@ HostSetup host_setup(const RingFlags& flags, int stages) {
   return setup;
 }
 
-Plan plan_of(const ModelSource& source, const RingFlags& flags) {
+Plan plan_of(const ModelSource& source, const RingFlags& flags,
+             const std::function<void(const std::string& line)>& say) {
   if (!flags.plan.empty()) return plan_in_file(source.spec(), flags);
   RingOptions options = flags.options;
   options.f32 = flags.stream == "f32";
   if (flags.precision == "exact") options.precision = Precision::exact;
   if (!flags.stages_given && options.devices.size() > 1) options.stages = options.devices.size();
+  if (is_cut_by_memory(flags)) options.rooms = rooms_for(flags, say);
   Plan plan = make_plan(source, options);
   if (flags.transport == "mpi") place_on_ranks(plan);
   return plan;

@@ -1,6 +1,7 @@
 // The flags that describe a ring, for every command that runs one or says what it would need.
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "cluster/ring/ring.h"
@@ -23,7 +24,8 @@ struct RingFlags {
   bool insecure_plaintext = false;
 };
 
-// -c, --stages, --split and --plan, which suffice to say what each worker would need.
+// -c, --device, --gpu-layers, --stages, --split and --plan, which suffice to say what each worker
+// would need.
 void add_plan_flags(CLI::App* command, RingFlags& flags);
 // All flags, in the help's group "Ring".
 void add_ring_flags(CLI::App* command, RingFlags& flags);
@@ -35,7 +37,10 @@ void check_ring_flags(const RingFlags& flags);
 // or of a plan file, they are processes linked by ZeroMQ. The program and the model are left open.
 HostSetup host_setup(const RingFlags& flags, int stages);
 
-// The plan that the flags ask for: the file's with -c and --chunk put in, or a new one.
-Plan plan_of(const ModelSource& source, const RingFlags& flags);
+// The plan that the flags ask for: the file's with -c and --chunk put in, or a new one. Where cards
+// are named and nothing else says how the layers are cut, the devices' memory does. `say` gets a
+// line for what the flags leave to this machine and somebody might not expect.
+Plan plan_of(const ModelSource& source, const RingFlags& flags,
+             const std::function<void(const std::string& line)>& say);
 
 }  // namespace potluck

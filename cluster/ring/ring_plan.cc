@@ -24,17 +24,50 @@ void set_devices(Plan& plan, const std::vector<std::string>& devices) {
     plan.stages[i].device = devices.size() == 1 ? devices.front() : devices[i];
 }
 
-}  // namespace
-
-Plan make_plan(const ModelSource& source, const RingOptions& options) {
-  Plan plan = plan_local(source.spec(), options.split.empty()
-                                            ? EvenPartitioner(options.stages).layer_counts(source)
-                                            : options.split);
-  set_devices(plan, options.devices);
+// A plan of stages with so many layers each, which have no device yet.
+Plan cut_plan(const ModelSource& source, const std::vector<int>& layer_counts,
+              const RingOptions& options) {
+  Plan plan = plan_local(source.spec(), layer_counts);
   if (options.ctx_size) plan.ctx_size = options.ctx_size;
   if (options.chunk) plan.chunk = options.chunk;
   plan.precision = options.precision;
   set_stream(plan, options.f32);
+  return plan;
+}
+
+Plan plan_by_size(const ModelSource& source, const RingOptions& options) {
+  Plan plan = cut_plan(
+      source,
+      options.split.empty() ? EvenPartitioner(options.stages).layer_counts(source) : options.split,
+      options);
+  set_devices(plan, options.devices);
+  return plan;
+}
+
+// A device that has no layers is no stage, but may have the head.
+Plan plan_by_memory(const ModelSource& source, const RingOptions& options) {
+  const Plan whole = cut_plan(source, {source.spec().layer_count()}, options);
+  validate(whole, source.spec());
+  const MemoryPartitioner partitioner(options.rooms, whole, options.card_layers);
+  const std::vector<int> counts = partitioner.layer_counts(source);
+  std::vector<int> used;
+  std::vector<std::string> devices;
+  for (size_t i = 0; i < counts.size(); ++i) {
+    if (counts[i] == 0) continue;
+    used.push_back(counts[i]);
+    devices.push_back(options.rooms[i].device);
+  }
+  Plan plan = cut_plan(source, used, options);
+  set_devices(plan, devices);
+  plan.head.device = options.rooms[partitioner.head_device(source)].device;
+  return plan;
+}
+
+}  // namespace
+
+Plan make_plan(const ModelSource& source, const RingOptions& options) {
+  const Plan plan =
+      options.rooms.empty() ? plan_by_size(source, options) : plan_by_memory(source, options);
   validate(plan, source.spec());
   return plan;
 }

@@ -1,11 +1,13 @@
 // Makes the plan of a ring that is given none, and says in words what a plan costs.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "topology/model/fingerprint.h"
 #include "topology/model/model_source.h"
+#include "topology/plan/memory_partitioner.h"
 #include "topology/plan/plan.h"
 
 namespace potluck {
@@ -15,6 +17,10 @@ struct RingOptions {
   std::vector<int> split;
   // One for all workers, or one for each stage, of which the first is the head's too; none: cpu.
   std::vector<std::string> devices;
+  // Instead of stages, split and devices: cards take as many layers as their memory holds, or
+  // card_layers, and a CPU the rest.
+  std::vector<DeviceRoom> rooms;
+  std::optional<int> card_layers;
   int ctx_size = 0;  // 0: the plan's default, or the model's context if that is less
   int chunk = 0;     // 0: the plan's default
   bool f32 = false;  // the stream and the KV are f32

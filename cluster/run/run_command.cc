@@ -33,7 +33,7 @@ class RunCommand {
         prompt_(is_chat(flags) ? "" : read_prompt(flags)),
         source_(open_model(flags.model, line.places)),
         tokenizer_(source_->vocabulary()),
-        plan_(plan_of(*source_, flags.ring)) {
+        plan_(plan_of(*source_, flags.ring, [](const std::string& text) { spdlog::info(text); })) {
     for (const std::string& note : source_->notes()) spdlog::info(note);
     if (is_demo(flags_.model) && !flags_.raw)
       spdlog::warn("the demo model has learnt puzzles alone and no chat format; give --raw");

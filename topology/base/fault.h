@@ -31,6 +31,7 @@ enum class Setting : uint8_t {
   step_timeout,  // how long the ring may be silent
   chat_format,   // whether the prompt is put into the model's chat format
   device,        // what a worker computes on
+  card_layers,   // how many layers go to cards
   plain_links    // whether links that are not encrypted may leave the machine
 };
 inline constexpr Setting kLastSetting = Setting::plain_links;

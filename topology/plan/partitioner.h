@@ -12,8 +12,8 @@ namespace potluck {
 class Partitioner {
  public:
   virtual ~Partitioner() = default;
-  // The layers of each stage in ring order: at least one each, together all of the model's. Throws
-  // Fault{input} if that cannot be.
+  // The layers of each stage in ring order, together all of the model's; 0 for a stage that the
+  // ring can do without. Throws Fault{input | memory} if that cannot be.
   virtual std::vector<int> layer_counts(const ModelSource& source) const = 0;
 };
 
