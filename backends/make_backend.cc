@@ -13,7 +13,7 @@ std::unique_ptr<Backend> make_backend(const DeviceOptions& options) {
                                         options.cpu.pin);
   return std::make_unique<GpuBackend>(
       open_card(options.device),
-      GpuOptions{.name = options.device, .precision = options.precision});
+      GpuOptions{.name = options.device, .precision = options.precision, .ranges = options.ranges});
 }
 
 }  // namespace potluck

@@ -16,6 +16,7 @@ struct DeviceOptions {
   std::string device = "cpu";  // "cpu", "cuda:0", "hip:0"
   Precision precision = Precision::exact;
   CpuOptions cpu;
+  bool ranges = false;  // a card names what it runs for a profiler (gpu/ranges.h)
 };
 
 // Throws Fault{input} for what this build or machine does not have, naming what it has.

@@ -48,7 +48,8 @@ Worker::~Worker() = default;
 std::unique_ptr<Backend> Worker::new_backend(const Plan& plan, PeerId self) const {
   DeviceOptions device{.device = options_.device,
                        .precision = plan.precision,
-                       .cpu = {options_.threads, options_.isa, options_.pin}};
+                       .cpu = {options_.threads, options_.isa, options_.pin},
+                       .ranges = options_.ranges};
   if (self != kUnassignedPeer && device.cpu.threads == 0)
     device.cpu.threads = plan.worker(self).threads;
   return make_backend(device);

@@ -31,6 +31,8 @@ struct WorkerOptions {
   // For a CPU backend, which alone reads them (cpu_options.h).
   std::string isa;   // of fast products; empty: the best of this machine
   bool pin = false;  // each thread to a core of its own
+  // For a card, which alone reads it: names what it runs for a profiler.
+  bool ranges = false;
   std::function<void(const std::string& line)> log = [](const std::string&) {};
 };
 

@@ -32,7 +32,8 @@ GpuBackend::GpuBackend(std::unique_ptr<GpuDriver> driver, const GpuOptions& opti
       stream_(driver_->make_stream()),
       pinned_(std::make_unique<PinnedArena>(*driver_)),
       staging_(std::make_unique<Staging>(*driver_, stream_)),
-      list_(std::make_unique<LaunchList>(*driver_, stream_, options.use_graphs)) {}
+      ranges_(options.ranges ? std::make_unique<Ranges>(options.name) : nullptr),
+      list_(std::make_unique<LaunchList>(*driver_, stream_, options.use_graphs, ranges_.get())) {}
 
 GpuBackend::~GpuBackend() {
   list_.reset();
@@ -143,6 +144,11 @@ void GpuBackend::check_limits(const ModelSpec& spec) const {
 
 void GpuBackend::wait() {
   drain();
+}
+
+void GpuBackend::record(GpuEvent event) {
+  list_->run();
+  driver_->record(event, stream_);
 }
 
 void GpuBackend::reserve(Tensor& scratch, size_t bytes) {

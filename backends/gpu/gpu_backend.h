@@ -27,6 +27,7 @@ struct GpuOptions {
   bool use_graphs = true;
   int64_t chunk_ids = 8192;  // of the vocabulary at a time
   double flops_at_once = 0;  // of a launch at most; 0: as many as the card's display allows
+  bool ranges = false;  // for a profiler (ranges.h)
 };
 
 class GpuBackend final : public Backend {
@@ -63,6 +64,11 @@ class GpuBackend final : public Backend {
   void vocab_attention(const VocabAttention& op) override;
   void soft_from_logits(const float* z, const Matrix& table, float soft_scale, int rows,
                         Tensor soft) override;
+
+  // For benches. The event comes to pass when all that was enqueued before has run; what is
+  // enqueued on one side of it is no pass with what is enqueued on the other.
+  GpuDriver& driver() const { return *driver_; }
+  void record(GpuEvent event);
 
  private:
   // A matrix as it lies on the card: in its blocks, or q8_0 in the panels of q8_panels.h.
@@ -124,6 +130,7 @@ class GpuBackend final : public Backend {
   std::vector<Stored> matrices_;
   std::unique_ptr<PinnedArena> pinned_;
   std::unique_ptr<Staging> staging_;
+  std::unique_ptr<Ranges> ranges_;  // null: not wanted
   std::unique_ptr<LaunchList> list_;
   std::vector<Download> downloads_;
 

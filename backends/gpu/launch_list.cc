@@ -52,6 +52,7 @@ void LaunchList::enqueue() const {
     Entry entry;
     std::memcpy(&entry, running_.data() + at, sizeof(entry));
     at += sizeof(entry);
+    const Range operation(ranges_, gpu::kKernels[static_cast<size_t>(entry.kernel)].name);
     driver_.launch({entry.kernel, entry.grid_x, entry.grid_y, running_.data() + at}, stream_);
     at += padded(entry.operand_bytes);
   }
@@ -78,6 +79,7 @@ void LaunchList::run() {
   running_.swap(pass_);
   pass_.clear();  // also when a launch fails
   Known* known = use_graphs_ ? find() : nullptr;
+  const Range pass(ranges_, known ? "pass, as a graph" : "pass");
   if (!known) {
     enqueue();
     if (use_graphs_) remember();

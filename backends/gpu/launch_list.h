@@ -7,14 +7,16 @@
 #include <vector>
 
 #include "backends/gpu/gpu_driver.h"
+#include "backends/gpu/ranges.h"
 
 namespace potluck {
 
 class LaunchList final {
  public:
-  // Driver and stream must outlive the list.
-  LaunchList(GpuDriver& driver, GpuStream stream, bool use_graphs)
-      : driver_(driver), stream_(stream), use_graphs_(use_graphs) {}
+  // Driver, stream and ranges must outlive the list. A pass is a range, and so is each launch that
+  // is not within a graph; ranges may be null.
+  LaunchList(GpuDriver& driver, GpuStream stream, bool use_graphs, const Ranges* ranges = nullptr)
+      : driver_(driver), stream_(stream), use_graphs_(use_graphs), ranges_(ranges) {}
   ~LaunchList();
   LaunchList(const LaunchList&) = delete;
   LaunchList& operator=(const LaunchList&) = delete;
@@ -49,6 +51,7 @@ class LaunchList final {
   GpuDriver& driver_;
   GpuStream stream_;
   bool use_graphs_;
+  const Ranges* ranges_;
   std::vector<std::byte> pass_;     // entries and operands, one after another
   std::vector<std::byte> running_;  // the pass that run() enqueues
   std::list<Known> known_;          // the passes of late, the latest first

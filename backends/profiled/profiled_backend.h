@@ -1,6 +1,7 @@
 // ProfiledBackend times the operations of another Backend and counts their work from their shapes.
-// It computes nothing itself: results are the other's, bit for bit. It waits before and after each
-// operation that it times, so that what was enqueued before is not counted.
+// It computes nothing itself: results are the other's, bit for bit. A Stopwatch marks begin and end
+// of each operation, so that what was enqueued before is not counted. What counting needs of device
+// memory is copied there and read later, so that nothing waits between operations.
 //
 // A multiplication and an addition of a product are two operations; all else (norms, softmax, GELU)
 // counts none. Keys count if a row sees them, ids if Σ p·E reads them.
@@ -11,13 +12,16 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <map>
+#include <memory>
 #include <utility>
 #include <vector>
 
 #include "backends/backend.h"
 #include "backends/part.h"
 #include "backends/product.h"
+#include "backends/profiled/stopwatch.h"
 
 namespace potluck {
 
@@ -31,11 +35,12 @@ using StepWork = std::array<PartWork, kParts>;  // by Part
 
 class ProfiledBackend final : public Backend {
  public:
-  explicit ProfiledBackend(Backend& backend)
-      : backend_(backend), ids_summed_(backend.allocate(sizeof(int32_t))) {}
+  // The backend must outlive this. Without a stopwatch of its own it is the host's.
+  explicit ProfiledBackend(Backend& backend, std::unique_ptr<Stopwatch> stopwatch = nullptr);
 
-  // Returns what ran since the last take().
+  // Returns what ran since the last take(), while the profile was on, as it is at first.
   StepWork take();
+  void turn(bool on) { on_ = on; }
 
   DeviceInfo info() const override { return backend_.info(); }
   Tensor allocate(size_t bytes) override { return backend_.allocate(bytes); }
@@ -78,16 +83,29 @@ class ProfiledBackend final : public Backend {
                         Tensor soft) override;
 
  private:
+  // An operation has left this in device memory, to be counted when it is read.
+  struct Kept {
+    Tensor copy;
+    size_t bytes;
+    std::function<void(const void* values)> count;
+  };
+
   PartWork& of(Part part) { return work_[static_cast<size_t>(part)]; }
   template <typename Operation>
-  void timed(Part part, const Operation& operation);
-  template <typename Value>
-  std::vector<Value> read(Tensor tensor, size_t count);
+  bool timed(Part part, const Operation& operation);  // whether its work counts
+  void keep(Tensor tensor, size_t bytes, std::function<void(const void* values)> count);
+  void settle();  // counts what was timed and kept
+  void count_keys(const StepParams& params, const AttentionLayer& layer, DType type);
   void count_product(Part part, Product::Kind kind, const Matrix& w, double row_products);
 
   Backend& backend_;
+  std::unique_ptr<Stopwatch> stopwatch_;
   Tensor ids_summed_;  // [1] i32, of the last vocabulary attention
+  bool on_ = true;
   StepWork work_;
+  std::vector<Part> timed_;     // the operations between marks
+  std::vector<Tensor> copies_;  // for kept_, one after another
+  std::vector<Kept> kept_;
   Part mlp_ = Part::dense;  // of the last products, which gelu_mul joins
 };
 

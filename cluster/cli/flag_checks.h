@@ -14,6 +14,9 @@ class Option;
 
 namespace potluck {
 
+inline constexpr char kRangesHelp[] =
+    "name each pass and launch of a card for a profiler (nsys, rocprof), by NVTX or rocTX";
+
 inline constexpr uint64_t kMostInt = std::numeric_limits<int>::max();
 
 // Allows a whole number from least to most in plain decimal, and the value `also` if it is given.

@@ -13,6 +13,7 @@
 #include "cluster/cli/flag_checks.h"
 #include "cluster/demo/altered_model.h"
 #include "cluster/demo/demo_game.h"
+#include "cluster/demo/device_flag.h"
 #include "cluster/demo/grid_flag.h"
 #include "cluster/demo/random.h"
 #include "topology/model/locator.h"
@@ -30,7 +31,7 @@ struct Flags {
   int puzzles = 1000;
   int steps = 0;
   std::string precision = "fast";
-  std::vector<std::string> controls;
+  std::vector<std::string> controls, devices;
   std::optional<uint64_t> seed = 1;  // none: a random one
 };
 
@@ -41,13 +42,13 @@ struct Tally {
 // The model, or what a control makes of it, in a ring of threads of this process.
 struct Contender {
   Contender(std::string control_name, const std::shared_ptr<const ModelSource>& model,
-            Precision precision, int steps_max)
-      : control(std::move(control_name)), game(model, plan_of(*model, precision)) {
+            const Flags& flags, int steps_max)
+      : control(std::move(control_name)), game(model, plan_of(*model, flags)) {
     game.steps = steps_max;
   }
-  static Plan plan_of(const ModelSource& model, Precision precision) {
-    Plan plan = demo_plan(model);
-    plan.precision = precision;
+  static Plan plan_of(const ModelSource& model, const Flags& flags) {
+    Plan plan = demo_plan(model, flags.devices);
+    plan.precision = flags.precision == "fast" ? Precision::fast : Precision::exact;
     return plan;
   }
 
@@ -115,15 +116,15 @@ void print(const Contender& contender, const std::array<Band, 3>& bands) {
   print_steps(contender.steps);
 }
 
-int run(const Flags& flags, const ModelPlaces& places) {
+int run(Flags flags, const ModelPlaces& places) {
+  flags.devices = demo_devices(flags.devices);
   const DemoKind& kind = demo_kind(flags.grid);
   const uint64_t seed = seed_or_random(flags.seed);
   const std::shared_ptr<const ModelSource> model = open_model(kind.model, places);
   std::list<Contender> contenders;
-  const Precision precision = flags.precision == "fast" ? Precision::fast : Precision::exact;
-  contenders.emplace_back("", model, precision, flags.steps);
+  contenders.emplace_back("", model, flags, flags.steps);
   for (const std::string& control : flags.controls)
-    contenders.emplace_back(control, controlled(control, model, seed), precision,
+    contenders.emplace_back(control, controlled(control, model, seed), flags,
                             control == kOneStep ? 1 : flags.steps);
   std::printf("%d×%d, seed %llu; solved, and denoising steps K:\n", kind.size, kind.size,
               static_cast<unsigned long long>(seed));
@@ -145,6 +146,7 @@ void add_bench_demo(CLI::App* bench, CommandLine& line) {
   CLI::App* sub =
       bench->add_subcommand("demo", "measure how many fresh puzzles the demo model solves");
   add_grid_flag(sub, flags->grid);
+  add_demo_devices_flag(sub, flags->devices);
   whole_number(sub->add_option("--puzzles", flags->puzzles,
                                "how many puzzles, a third in each band of givens (default: 1000)"),
                "N", 1, kMostInt);

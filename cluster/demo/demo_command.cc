@@ -10,6 +10,7 @@
 #include "cluster/cli/flag_checks.h"
 #include "cluster/cli/interrupt.h"
 #include "cluster/demo/demo_game.h"
+#include "cluster/demo/device_flag.h"
 #include "cluster/demo/grid_flag.h"
 #include "cluster/demo/random.h"
 #include "cluster/ring/ring_plan.h"
@@ -24,24 +25,29 @@ namespace potluck {
 namespace {
 
 constexpr char kTcp[] = "tcp://";
+constexpr char kCpu[] = "cpu";
 
 struct Flags {
   int grid = 6;
   int puzzles = 20;
   std::optional<uint64_t> seed;  // none: a random one
   bool check = false;
+  std::vector<std::string> devices;
   std::string worker;
   bool insecure_plaintext = false;
 };
 
-// Shows that one worker cannot hold all layers within the largest limit of the ring.
-void show_refusal(const std::shared_ptr<const ModelSource>& source) {
-  Plan alone = make_plan(*source, demo_options(source->spec()));
+// Shows that one worker of the first stage's device cannot hold all layers within the largest limit
+// of the ring.
+void show_refusal(const std::shared_ptr<const ModelSource>& source, const Plan& ring) {
+  RingOptions options = demo_options(source->spec());
+  options.devices = {ring.stages[0].device};
+  Plan alone = make_plan(*source, options);
   alone.stages[0].name = "one worker for all layers";
-  for (const WorkerPlan& stage : demo_plan(*source).stages)
+  for (const WorkerPlan& stage : ring.stages)
     alone.stages[0].memory_bytes = std::max(alone.stages[0].memory_bytes, stage.memory_bytes);
   try {
-    const Ring ring(source, alone, {});
+    const Ring whole(source, alone, {});
     std::printf("one worker alone could hold the model; this demo's limits do not bind\n");
   } catch (const Fault& fault) {
     if (fault.kind() != FaultKind::memory) throw;
@@ -52,9 +58,12 @@ void show_refusal(const std::shared_ptr<const ModelSource>& source) {
 void show_ring(const Plan& plan) {
   std::printf("Together: head → stage 0 → stage 1 → stage 2 → head\n");
   const auto print = [](const WorkerPlan& worker, const std::string& part) {
-    std::printf("  %-8s %-12s limit %-8s %d %-8s %s\n", worker.name.c_str(), part.c_str(),
-                bytes_text(worker.memory_bytes).c_str(), worker.threads,
-                worker.threads == 1 ? "thread" : "threads", worker.endpoint.c_str());
+    const std::string threads =
+        std::to_string(worker.threads) + (worker.threads == 1 ? " thread" : " threads");
+    std::printf("  %-8s %-12s limit %-8s %-10s %s\n", worker.name.c_str(), part.c_str(),
+                bytes_text(worker.memory_bytes).c_str(),
+                worker.device == kCpu ? threads.c_str() : worker.device.c_str(),
+                worker.endpoint.c_str());
   };
   print(plan.head, "vocabulary");
   for (const WorkerPlan& stage : plan.stages) print(stage, "layers " + range_text(stage.layers));
@@ -137,13 +146,15 @@ int run(const Flags& flags, const CommandLine& line) {
   catch_interrupts();
   const DemoKind& kind = demo_kind(flags.grid);
   const std::shared_ptr<const ModelSource> source = open_model(kind.model, line.places);
+  const std::vector<std::string> devices = demo_devices(flags.devices);
   std::printf(
       "%s, four worker processes and a coordinator; a model trained only on %d×%d Sudoku.\n"
       "Seed %llu. Each puzzle is new, has one solution, and gets one attempt.\n\n",
       far.empty() ? "One machine" : "Two machines", kind.size, kind.size,
       static_cast<unsigned long long>(seed));
-  show_refusal(source);
-  Game game(source, demo_plan(*source, far), ring_setup(flags, line.program));
+  const Plan plan = demo_plan(*source, devices, far);
+  show_refusal(source, plan);
+  Game game(source, plan, ring_setup(flags, line.program));
   show_ring(game.ring.plan());
   return play_all(game, flags, seed, display_of({}, line.surroundings));
 }
@@ -155,6 +166,7 @@ void add_demo(CommandLine& line) {
   CLI::App* sub =
       line.app.add_subcommand("demo", "let a ring of unlike workers solve fresh puzzles");
   add_grid_flag(sub, flags->grid);
+  add_demo_devices_flag(sub, flags->devices);
   whole_number(sub->add_option("--puzzles", flags->puzzles,
                                "how many puzzles after the first (default: 20)"),
                "N", 0, kMostInt - 1);

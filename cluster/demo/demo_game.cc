@@ -12,7 +12,7 @@ namespace {
 constexpr DemoKind kKinds[] = {{6, "demo", {12, 20}, {{{8, 11}, {12, 17}, {18, 33}}}},
                                {9, "demo9", {36, 50}, {{{24, 30}, {31, 39}, {40, 77}}}}};
 // The layers of each stage, in unlike shares.
-const std::vector<int> kSplit = {1, 2, 3};
+constexpr std::array<int, kDemoStages> kSplit = {1, 2, 3};
 // Limits are needs, rounded up to a multiple of this.
 constexpr uint64_t kMemoryStep = 256 * 1024;
 
@@ -45,9 +45,14 @@ RingOptions demo_options(const ModelSpec& spec) {
   return options;
 }
 
-Plan demo_plan(const ModelSource& source, const std::string& far) {
+Plan demo_plan(const ModelSource& source, const std::vector<std::string>& devices,
+               const std::string& far) {
   RingOptions options = demo_options(source.spec());
-  options.split = kSplit;
+  options.split.assign(kSplit.begin(), kSplit.end());
+  options.devices = devices;
+  if (!devices.empty()) options.devices.resize(kDemoStages, devices.back());
+  if (!far.empty() && devices.size() < kDemoStages && !devices.empty())
+    options.devices.back() = "cpu";  // the far worker's own, unless it is named
   Plan plan = make_plan(source, options);
   plan.head.threads = 1;
   plan.head.memory_bytes = limit_for(head_need(source, plan));

@@ -5,6 +5,7 @@
 #include <array>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "cluster/demo/sudoku_puzzle.h"
 #include "cluster/ring/ring.h"
@@ -28,9 +29,14 @@ struct DemoKind {
 // size: 6 or 9
 const DemoKind& demo_kind(int size);
 
-// Head and three stages, each with just the memory that its own part needs. `far` is the endpoint
-// of a worker on another machine that takes the last stage; empty: all four are started here.
-Plan demo_plan(const ModelSource& source, const std::string& far = {});
+inline constexpr size_t kDemoStages = 3;
+
+// Head and three stages, each with just the memory that its own part needs. The first device is the
+// head's and the first stage's, the next the next stage's, and the last serves all that remain;
+// none: cpu. `far` is the endpoint of a worker on another machine that takes the last stage; empty:
+// all four are started here.
+Plan demo_plan(const ModelSource& source, const std::vector<std::string>& devices,
+               const std::string& far = {});
 
 // A context for one puzzle and its answer.
 RingOptions demo_options(const ModelSpec& spec);

@@ -65,6 +65,7 @@ nlohmann::json describe_workers(const ModelSource& source, const Plan& plan) {
   nlohmann::json workers = nlohmann::json::array();
   const auto add = [&](const WorkerPlan& worker, const MemoryNeed& need) {
     workers.push_back({{"name", worker.name},
+                       {"device", worker.device},
                        {"layers", {worker.layers.begin, worker.layers.end}},
                        {"bytes", need.total()},
                        {"weights", need.weights},
@@ -132,9 +133,13 @@ void print_model(const ModelSource& source) {
 
 void print_needs(const ModelSource& source, const Plan& plan) {
   std::printf("needed with a context of %d:\n", plan.ctx_size);
-  std::printf("%s\n", need_text(source, plan, kHeadPeer).c_str());
-  for (int i = 0; i < plan.stage_count(); ++i)
-    std::printf("%s\n", need_text(source, plan, stage_peer(i)).c_str());
+  const auto print = [&](PeerId worker) {
+    const std::string& device = plan.worker(worker).device;
+    std::printf("%s%s\n", need_text(source, plan, worker).c_str(),
+                device == "cpu" ? "" : (" on " + device).c_str());
+  };
+  print(kHeadPeer);
+  for (int i = 0; i < plan.stage_count(); ++i) print(stage_peer(i));
 }
 
 void print_tensors(const ModelSource& source) {

@@ -1,6 +1,9 @@
 // Cards say what they have through their drivers, and the CPU through its Backend.
 #include "cluster/ring/device_rooms.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -42,6 +45,16 @@ FoundRooms find_rooms(std::vector<Card> cards) {
       found.why_not.push_back(card.device + ": " + card.problem);
   found.rooms.push_back(cpu_room());
   return found;
+}
+
+std::vector<DeviceRoom> auto_rooms(const std::function<void(const std::string& line)>& say) {
+  const FoundRooms found = find_rooms(list_cards());
+  if (found.rooms.size() == 1)
+    say(fmt::format("no card can be used, so the CPU computes: {}",
+                    fmt::join(found.why_not, "; ")));
+  else
+    for (const std::string& line : found.why_not) say(line);
+  return found.rooms;
 }
 
 }  // namespace potluck

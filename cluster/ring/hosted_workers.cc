@@ -63,7 +63,7 @@ HostedWorkers::HostedWorkers(std::shared_ptr<const ModelSource> source, Plan& pl
   host_ = make_host(std::move(source), setup, new_transport_);
   each_local(plan, [&](const WorkerPlan& worker) {
     const int threads = worker.threads ? worker.threads : setup.threads;
-    host_->start({worker.name, worker.device, place_of(worker), threads});
+    host_->start({worker.name, worker.device, place_of(worker), threads, setup.ranges});
   });
   each_local(plan, [&](WorkerPlan& worker) {
     const std::string found = host_->endpoint(worker.name);

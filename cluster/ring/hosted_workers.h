@@ -24,6 +24,7 @@ struct HostSetup {
   std::string program;               // Hosting::processes: the potluck executable
   std::string model;                 // Hosting::processes: the model as -m names it
   int threads = 0;                   // of each worker whose plan does not say; 0: all cores
+  bool ranges = false;               // of each worker on a card
   bool insecure_plaintext = false;
   std::shared_ptr<MpiJob> job;  // mpi: this process is its rank 0, and no worker is local
 };

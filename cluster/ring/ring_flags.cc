@@ -18,8 +18,6 @@
 namespace potluck {
 namespace {
 
-constexpr char kAuto[] = "auto";
-
 void refuse_both(bool a, bool b, const char* text) {
   if (a && b) throw Fault(FaultKind::input, text);
 }
@@ -34,7 +32,7 @@ void check_split(const RingOptions& options) {
 }
 
 bool is_auto(const RingFlags& flags) {
-  return flags.options.devices == std::vector<std::string>{kAuto} ||
+  return flags.options.devices == std::vector<std::string>{kAutoDevice} ||
          (flags.options.devices.empty() && flags.options.card_layers);
 }
 
@@ -64,7 +62,7 @@ void check_devices(const RingFlags& flags) {
                             "stage",
                             devices, stages));
   const std::set<std::string> names(options.devices.begin(), options.devices.end());
-  refuse_both(names.contains(kAuto), devices > 1,
+  refuse_both(names.contains(kAutoDevice), devices > 1,
               "--device auto stands for all devices of this machine; name it alone");
   refuse_both(is_cut_by_memory(flags), names.size() < devices,
               "--device names a device twice; say with --split how many layers each stage has");
@@ -86,19 +84,11 @@ void check_memory_cut(const RingFlags& flags) {
 // The devices by what they have, and a CPU where not all layers go to cards.
 std::vector<DeviceRoom> rooms_for(const RingFlags& flags,
                                   const std::function<void(const std::string&)>& say) {
-  if (!is_auto(flags)) {
-    std::vector<std::string> devices = flags.options.devices;
-    const bool has_cpu = std::count(devices.begin(), devices.end(), "cpu");
-    if (flags.options.card_layers && !has_cpu) devices.push_back("cpu");
-    return rooms_of(devices);
-  }
-  const FoundRooms found = find_rooms(list_cards());
-  const std::string why_not = fmt::format("{}", fmt::join(found.why_not, "; "));
-  if (found.rooms.size() == 1)
-    say("no card can be used, so the CPU computes: " + why_not);
-  else
-    for (const std::string& line : found.why_not) say(line);
-  return found.rooms;
+  if (is_auto(flags)) return auto_rooms(say);
+  std::vector<std::string> devices = flags.options.devices;
+  const bool has_cpu = std::count(devices.begin(), devices.end(), "cpu");
+  if (flags.options.card_layers && !has_cpu) devices.push_back("cpu");
+  return rooms_of(devices);
 }
 
 Plan plan_in_file(const ModelSpec& spec, const RingFlags& flags) {
@@ -186,6 +176,7 @@ void add_ring_flags(CLI::App* command, RingFlags& flags) {
           "seconds of silence after which the ring has failed (default: 5 times its slowest "
           "answer, at least 30; 1800 before the first answer)"),
       "S", 1e-3, 1e9);
+  command->add_flag("--ranges", flags.ranges, kRangesHelp);
   command->add_flag(
       "--insecure-plaintext", flags.insecure_plaintext,
       "let workers started here listen beyond this machine, though links are not encrypted");
@@ -223,6 +214,7 @@ HostSetup host_setup(const RingFlags& flags, int stages) {
                     : processes || !flags.plan.empty() ? "zmq"
                                                        : "inproc";
   setup.threads = flags.threads;
+  setup.ranges = flags.ranges;
   setup.insecure_plaintext = flags.insecure_plaintext;
   return setup;
 }

@@ -21,6 +21,7 @@ struct RingFlags {
   bool stages_given = false;
   int threads = 0;
   double step_timeout = 0;
+  bool ranges = false;
   bool insecure_plaintext = false;
 };
 

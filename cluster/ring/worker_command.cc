@@ -23,7 +23,7 @@ struct Flags {
   std::string model, listen = "tcp://127.0.0.1:7000", name, device = "cpu", isa, memory,
                      transport = "zmq";
   int threads = 0;
-  bool pin = false;
+  bool pin = false, ranges = false;
   bool local = false, insecure_plaintext = false;
   LogOptions log;
 };
@@ -34,6 +34,7 @@ WorkerOptions worker_options(const Flags& flags) {
   options.device = flags.device;
   options.isa = flags.isa;
   options.pin = flags.pin;
+  options.ranges = flags.ranges;
   options.threads = flags.threads;
   options.memory_bytes = flags.memory.empty() ? 0 : parse_bytes(flags.memory);
   options.exit_on_shutdown = flags.local;
@@ -100,6 +101,7 @@ void add_worker(CommandLine& line) {
   whole_number(sub->add_option("-t,--threads", flags->threads,
                                "CPU threads (default: the plan's, or all cores)"),
                "N", 1, kThreadsMax);
+  sub->add_flag("--ranges", flags->ranges, kRangesHelp);
   sub->add_flag("--insecure-plaintext", flags->insecure_plaintext,
                 "listen beyond this machine, though links are not encrypted");
   sub->add_flag("--local", flags->local, "end with the coordinator, as workers do that run starts");

@@ -13,8 +13,9 @@ namespace potluck {
 // An order to start one worker. Its layers and limits come later, with the plan.
 struct WorkerOrder {
   std::string name, device;
-  std::string listen;  // an endpoint; its port may be *, which means any that is free
-  int threads = 0;     // 0: as many as the worker likes
+  std::string listen;   // an endpoint; its port may be *, which means any that is free
+  int threads = 0;      // 0: as many as the worker likes
+  bool ranges = false;  // a card names what it runs for a profiler
 };
 
 // One thread owns it. Its destructor stops the workers.

@@ -86,6 +86,7 @@ std::vector<std::string> WorkerProcesses::command_line(const WorkerOrder& order)
                                     "-m",       setup_.model, "--name",   order.name,
                                     "--device", order.device, "--local"};
   if (order.threads) words.insert(words.end(), {"-t", std::to_string(order.threads)});
+  if (order.ranges) words.push_back("--ranges");
   if (setup_.insecure_plaintext) words.push_back("--insecure-plaintext");
   return words;
 }

@@ -19,6 +19,7 @@ void WorkerThreads::start(const WorkerOrder& order) {
   options.name = order.name;
   options.device = order.device;
   options.threads = order.threads;
+  options.ranges = order.ranges;
   options.exit_on_shutdown = true;
   auto worker = std::make_unique<Worker>(source_, std::move(options));
   std::shared_ptr<Transport> transport = new_transport_();

@@ -158,6 +158,16 @@ TEST_F(Profiled, PartsTakeTimeAndNoMoreThanTheWhole) {
   EXPECT_EQ(total_seconds(backend_.take()), 0) << "take() takes all";
 }
 
+TEST_F(Profiled, WhileItIsOffNothingIsTimedOrCounted) {
+  encode();
+  backend_.turn(false);
+  const StepWork off = step();
+  EXPECT_EQ(total_seconds(off), 0);
+  for (const PartWork& part : off) EXPECT_EQ(part.stored_bytes + part.cache_bytes, 0);
+  backend_.turn(true);
+  EXPECT_GT(operations(step(), Part::experts), 0);
+}
+
 TEST_F(Profiled, ComputesWhatTheBackendBelowComputes) {
   encode();
   step();

@@ -65,12 +65,13 @@ void BenchCanvases::first_step() {
   next_ = step(0, ids, none_, first_);
 }
 
-TimedStep BenchCanvases::second_step() {
+TimedStep BenchCanvases::second_step(bool profiled) {
   TimedStep timed;
-  backend_.take();
+  backend_.turn(profiled);
   const Time begin = now();
   step(1, next_, first_, second_);
   timed.ms = milliseconds(now() - begin);
+  backend_.turn(false);
   timed.work = backend_.take();
   timed.work[static_cast<size_t>(Part::sampling)].seconds = sampling_seconds_;
   return timed;

@@ -22,12 +22,14 @@ struct TimedStep {
 // embeddings, so all do the same work: they are self-conditioned, and sure of little.
 class BenchCanvases final {
  public:
-  // Loads head and stages. A pass of encode() has `chunk` rows, at most the plan's.
+  // Loads head and stages, with the profile off. A pass of encode() has `chunk` rows, at most the
+  // plan's.
   BenchCanvases(const ModelSource& source, const Plan& plan, int chunk, ProfiledBackend& backend);
 
   double encode(int tokens);  // encodes the prompt once for all canvases; returns seconds
   void first_step();
-  TimedStep second_step();
+  // Its parts are timed and counted if it is profiled.
+  TimedStep second_step(bool profiled);
 
  private:
   int count() const { return std::ssize(samplers_); }

@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
-#include "kernels/cpu/machine/thread_pool.h"
 #include "kernels/cpu/fast/peaks.h"
+#include "kernels/cpu/machine/thread_pool.h"
 
 namespace potluck {
 namespace {
@@ -28,21 +28,28 @@ Read read_tensors(const ModelSource& source, cpu::ThreadPool& pool) {
 
 }  // namespace
 
-LoadRates load_rates(const ModelSource& source, int threads, uint64_t bytes_free, bool cold) {
+double LoadRates::slower() const {
+  return std::min(file_gb_per_s, to_card_gb_per_s > 0 ? to_card_gb_per_s : touch_gb_per_s);
+}
+
+double file_rate(const ModelSource& source, int threads, bool cold) {
   cpu::ThreadPool pool(threads);
   if (cold)
     source.drop_cached();
   else
     read_tensors(source, pool);
   const Read read = read_tensors(source, pool);
-  const uint64_t bytes = read.bytes;
-  const uint64_t touched = std::min({bytes, kLoadBytes, bytes_free / 2});
-  cpu::touch_rate(touched, pool);
-  LoadRates rates;
-  rates.file_gb_per_s = read.bytes * 1e-9 / read.seconds;
-  rates.touch_gb_per_s = cpu::touch_rate(touched, pool) * 1e-9;
   if (cold) source.drop_cached();
-  return rates;
+  return read.bytes / read.seconds;
+}
+
+double touch_rate(const ModelSource& source, int threads, uint64_t bytes_free) {
+  cpu::ThreadPool pool(threads);
+  uint64_t stored = 0;
+  for (const TensorInfo& tensor : source.tensors()) stored += tensor.bytes;
+  const uint64_t bytes = std::min({stored, kLoadBytes, bytes_free / 2});
+  cpu::touch_rate(bytes, pool);
+  return cpu::touch_rate(bytes, pool);
 }
 
 }  // namespace potluck

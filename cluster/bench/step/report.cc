@@ -61,23 +61,35 @@ std::string percent(double share) {
   return fmt::format("{:.0f} %", 100 * share);
 }
 
+// A CPU has peaks of products, memory and caches; a card of copying its memory.
 std::string peaks_text(const StepBench& bench) {
-  std::string text;
+  std::vector<std::string> peaks;
   for (const Peak& peak : bench.peaks)
-    text += fmt::format("{} {:.4g} GFLOP/s, ", peak.product, peak.gflop_per_s);
-  return text +
-         fmt::format("memory {:.4g} GB/s read and {:.4g} GB/s copied, caches {:.4g} GB/s copied",
-                     bench.read_gb_per_s, bench.memory_copy_gb_per_s, bench.cache_copy_gb_per_s);
+    peaks.push_back(fmt::format("{} {:.4g} GFLOP/s", peak.product, peak.gflop_per_s));
+  const auto add = [&](double gb_per_s, const char* what) {
+    if (gb_per_s > 0) peaks.push_back(fmt::format("{} {:.4g} GB/s", what, gb_per_s));
+  };
+  add(bench.read_gb_per_s, "memory read");
+  add(bench.memory_copy_gb_per_s, "memory copied");
+  add(bench.cache_copy_gb_per_s, "caches copied");
+  return fmt::format("{}", fmt::join(peaks, ", "));
 }
 
 std::string load_text(const StepBench& bench, bool cold) {
+  const LoadRates& rates = bench.load_rates;
+  const std::string store =
+      rates.to_card_gb_per_s > 0
+          ? fmt::format("pinned memory copied to the card at {:.3g} GB/s", rates.to_card_gb_per_s)
+          : fmt::format("fresh huge pages touched at {:.3g} GB/s", rates.touch_gb_per_s);
   return fmt::format(
       "Just before loading, in memory that was in use a moment ago: the file read{} at {:.3g} "
-      "GB/s, "
-      "fresh huge pages touched at {:.3g} GB/s; of {}, {} were stored anew.",
-      cold ? " from where it lies" : "", bench.load_rates.file_gb_per_s,
-      bench.load_rates.touch_gb_per_s, bytes_text(bench.weight_bytes),
+      "GB/s, {}; of {}, {} were stored anew.",
+      cold ? " from where it lies" : "", rates.file_gb_per_s, store, bytes_text(bench.weight_bytes),
       bytes_text(bench.panel_bytes));
+}
+
+std::string where_text(const StepBench& bench) {
+  return bench.threads ? fmt::format("{} threads at once", bench.threads) : bench.device;
 }
 
 std::string runs_table(const StepBench& bench, const StepBenchOptions& options,
@@ -133,7 +145,7 @@ std::string parts_table(const StepRun& run, int canvases) {
                         part.limit_ms > 0 ? percent(part.share()) : ""});
   }
   text += table_line({"rest", fmt::format("{:.3g}", run.rest_ms()), "", "", "", "", ""});
-  return text + table_line({"step", fmt::format("{:.4g}", run.step_ms), "", "",
+  return text + table_line({"step", fmt::format("{:.4g}", run.profiled_ms), "", "",
                             fmt::format("{:.4g}", run.limit_ms()), "", percent(run.share())});
 }
 
@@ -155,6 +167,7 @@ nlohmann::ordered_json run_json(const StepBench& bench, const StepRun& run, int 
                                  {"step_ms_least", run.least_ms},
                                  {"step_ms_most", run.most_ms},
                                  {"ms_a_canvas", run.step_ms / canvases},
+                                 {"profiled_step_ms", run.profiled_ms},
                                  {"limit_ms", run.limit_ms()},
                                  {"share", run.share()},
                                  {"read_gb_per_s", bench.read_gb_per_s},
@@ -174,9 +187,8 @@ std::string step_bench_markdown(const StepBench& bench, const StepBenchOptions& 
                                 const BenchLabel& label) {
   std::string text = runs_table(bench, options, label);
   for (const StepRun& run : bench.runs) text += parts_table(run, options.canvases);
-  return text + "\nPeaks of " + std::to_string(bench.threads) +
-         " threads at once, in this run: " + peaks_text(bench) + ".\n\n" +
-         load_text(bench, options.cold) + "\n";
+  return text + "\nPeaks of " + where_text(bench) + ", in this run: " + peaks_text(bench) +
+         ".\n\n" + load_text(bench, options.cold) + "\n";
 }
 
 nlohmann::ordered_json step_bench_json(const StepBench& bench, const StepBenchOptions& options,
@@ -202,6 +214,7 @@ nlohmann::ordered_json step_bench_json(const StepBench& bench, const StepBenchOp
         {"panel_bytes", static_cast<uint64_t>(bench.panel_bytes)},
         {"file_gb_per_s", bench.load_rates.file_gb_per_s},
         {"touch_gb_per_s", bench.load_rates.touch_gb_per_s},
+        {"to_card_gb_per_s", bench.load_rates.to_card_gb_per_s},
         {"load_share", bench.load_share()}};
     json.update(run_json(bench, run, options.canvases));
     runs.push_back(std::move(json));

@@ -1,13 +1,11 @@
-// Loads head and stages, times encodes and steps, and sets each part beside this machine's peaks.
+// Loads head and stages, times encodes and steps, and sets each part beside the device's peaks.
 #include "cluster/bench/step/step.h"
 
 #include <algorithm>
-#include <map>
 #include <numeric>
 
-#include "backends/cpu/cpu_backend.h"
-#include "backends/cpu/cpu_options.h"
 #include "cluster/bench/step/canvases.h"
+#include "cluster/bench/step/device.h"
 #include "cluster/cli/statistics.h"
 #include "cluster/ring/ring_plan.h"
 #include "topology/base/clock.h"
@@ -16,9 +14,6 @@
 
 namespace potluck {
 namespace {
-
-constexpr uint64_t kReadBytes = uint64_t{1} << 30;  // more than the largest caches hold
-constexpr uint64_t kCopyBytes = kReadBytes / 2;
 
 Plan plan_of(const ModelSource& source, const StepBenchOptions& options) {
   const int longest = *std::max_element(options.prompts.begin(), options.prompts.end());
@@ -42,88 +37,36 @@ const TimedStep& median_step(std::vector<TimedStep>& steps) {
   return steps[(steps.size() - 1) / 2];
 }
 
-StepRun measure(BenchCanvases& canvases, int prompt, int repetitions, TimedStep& middle) {
-  std::vector<double> encodes;
+std::vector<TimedStep> time_steps(BenchCanvases& canvases, int repetitions, bool profiled) {
   std::vector<TimedStep> steps;
+  for (int i = 0; i < repetitions; ++i) steps.push_back(canvases.second_step(profiled));
+  return steps;
+}
+
+// `middle` becomes the step whose parts the run shows.
+StepRun measure(BenchCanvases& canvases, int prompt, int repetitions, bool plain_too,
+                TimedStep& middle) {
+  std::vector<double> encodes;
   for (int i = 0; i < repetitions; ++i) encodes.push_back(canvases.encode(prompt));
   canvases.first_step();
-  for (int i = 0; i < repetitions; ++i) steps.push_back(canvases.second_step());
-  middle = median_step(steps);
+  std::vector<TimedStep> plain, profiled;
+  if (plain_too) plain = time_steps(canvases, repetitions, false);
+  profiled = time_steps(canvases, repetitions, true);
+  middle = median_step(profiled);
+  std::vector<TimedStep>& counted = plain_too ? plain : profiled;
   StepRun run;
   run.prompt = prompt;
   run.encode_tokens_per_s = prompt ? prompt / median(encodes) : 0;
-  run.step_ms = middle.ms;
-  run.least_ms = steps.front().ms;
-  run.most_ms = steps.back().ms;
+  run.step_ms = median_step(counted).ms;
+  run.least_ms = counted.front().ms;
+  run.most_ms = counted.back().ms;
+  run.profiled_ms = middle.ms;
   return run;
 }
 
-// Measures each product that ran, once, in operations a second.
-class Peaks {
- public:
-  Peaks(const CpuBackend& backend, uint64_t bytes_free)
-      : backend_(backend),
-        pool_(backend.threads()),
-        read_(cpu::read_peak(std::min(kReadBytes, bytes_free / 2), pool_)),
-        memory_copy_(cpu::copy_peak(std::min(kCopyBytes, bytes_free / 2), pool_)),
-        cache_copy_(cpu::copy_peak(0, pool_)) {}
-
-  double of(const cpu::ProductKind& kind) {
-    const auto known = products_.find(kind);
-    if (known != products_.end()) return known->second;
-    return products_[kind] = cpu::product_peak(kind, pool_);
-  }
-
-  PartFigures figures(const PartWork& work) {
-    PartFigures f;
-    f.ms = work.seconds * 1e3;
-    f.bytes = work.stored_bytes + work.memory_bytes + work.cache_bytes;
-    double longest = 0;
-    for (const auto& [product, operations] : work.operations) {
-      const cpu::ProductKind kind = backend_.product_kind(product);
-      const double ms = operations / of(kind) * 1e3;
-      f.operations += operations;
-      f.limit_ms += ms;
-      if (ms > longest) f.bound = cpu::product_name(kind);
-      longest = std::max(longest, ms);
-    }
-    const auto raise = [&f](double ms, const char* bound) {
-      if (ms > f.limit_ms) f.bound = bound;
-      f.limit_ms = std::max(f.limit_ms, ms);
-    };
-    raise(work.stored_bytes / read_ * 1e3, "memory");
-    raise(work.memory_bytes / memory_copy_ * 1e3, "memory copy");
-    raise(work.cache_bytes / cache_copy_ * 1e3, "cache copy");
-    return f;
-  }
-
-  double read_gb_per_s() const { return read_ * 1e-9; }
-  double memory_copy_gb_per_s() const { return memory_copy_ * 1e-9; }
-  double cache_copy_gb_per_s() const { return cache_copy_ * 1e-9; }
-  // One peak for each name: the best where several stored types share it.
-  std::vector<Peak> all() const {
-    std::map<std::string, double> best;
-    for (const auto& [kind, rate] : products_) {
-      double& known = best[cpu::product_name(kind)];
-      known = std::max(known, rate * 1e-9);
-    }
-    std::vector<Peak> peaks;
-    for (const auto& [name, rate] : best) peaks.push_back({name, rate});
-    return peaks;
-  }
-
- private:
-  const CpuBackend& backend_;
-  cpu::ThreadPool pool_;
-  double read_, memory_copy_, cache_copy_;  // bytes a second
-  std::map<cpu::ProductKind, double> products_;
-};
-
-StepBench described(const ModelSource& source, const CpuBackend& backend) {
+StepBench described(const ModelSource& source, const BenchDevice& device) {
   StepBench bench;
-  bench.device = backend.info().name;
-  bench.isa = cpu::isa_name(backend.isa());
-  bench.threads = backend.threads();
+  device.describe(bench);
   const std::vector<uint64_t> layers = layer_bytes(source);
   bench.weight_bytes = std::accumulate(layers.begin(), layers.end(), head_bytes(source));
   return bench;
@@ -132,7 +75,7 @@ StepBench described(const ModelSource& source, const CpuBackend& backend) {
 }  // namespace
 
 double StepRun::rest_ms() const {
-  return std::accumulate(parts.begin(), parts.end(), step_ms,
+  return std::accumulate(parts.begin(), parts.end(), profiled_ms,
                          [](double left, const PartFigures& part) { return left - part.ms; });
 }
 
@@ -142,8 +85,7 @@ double StepRun::limit_ms() const {
 }
 
 double StepBench::load_share() const {
-  if (panel_bytes == 0) return 0;
-  return load_gb_per_s / std::min(load_rates.file_gb_per_s, load_rates.touch_gb_per_s);
+  return panel_bytes == 0 ? 0 : load_gb_per_s / load_rates.slower();
 }
 
 StepBench bench_step(const ModelSource& source, const StepBenchOptions& options) {
@@ -151,30 +93,28 @@ StepBench bench_step(const ModelSource& source, const StepBenchOptions& options)
   const int chunk = plan.chunk;  // which all canvases in a pass may exceed
   plan.sessions = options.canvases;
   plan.chunk = std::max(chunk, options.canvases * source.spec().canvas);
-  CpuBackend below(options.threads, isa_of({.isa = options.isa}, options.precision));
-  ProfiledBackend backend(below);
-  StepBench bench = described(source, below);
-  bench.load_rates = load_rates(source, below.threads(), below.info().bytes_free, options.cold);
+  const std::unique_ptr<BenchDevice> device = make_bench_device(options);
+  ProfiledBackend backend(device->backend(), device->new_stopwatch());
+  backend.turn(false);
+  StepBench bench = described(source, *device);
+  bench.load_rates = device->load_rates(source, options.cold);
   const Time begin = now();
   BenchCanvases canvases(source, plan, chunk, backend);
   bench.load_s = seconds(now() - begin);
-  bench.panel_bytes = below.reserved().panels;
+  bench.panel_bytes = device->stored_bytes(bench);
   const Time loaded = now();
   canvases.first_step();
   bench.first_step_ms = milliseconds(now() - loaded);
-  std::vector<TimedStep> steps(options.prompts.size());
-  for (size_t i = 0; i < steps.size(); ++i)
-    bench.runs.push_back(measure(canvases, options.prompts[i], options.repetitions, steps[i]));
+  std::vector<StepWork> steps;
+  for (const int prompt : options.prompts) {
+    TimedStep middle;
+    bench.runs.push_back(
+        measure(canvases, prompt, options.repetitions, device->is_slowed_by_marks(), middle));
+    steps.push_back(middle.work);
+  }
   const double beyond_ms = std::max(0.0, bench.first_step_ms - bench.runs.front().step_ms);
   bench.load_gb_per_s = bench.weight_bytes * 1e-9 / (bench.load_s + beyond_ms * 1e-3);
-  Peaks peaks(below, below.info().bytes_free);
-  for (size_t i = 0; i < steps.size(); ++i)
-    std::transform(steps[i].work.begin(), steps[i].work.end(), bench.runs[i].parts.begin(),
-                   [&](const PartWork& work) { return peaks.figures(work); });
-  bench.peaks = peaks.all();
-  bench.read_gb_per_s = peaks.read_gb_per_s();
-  bench.memory_copy_gb_per_s = peaks.memory_copy_gb_per_s();
-  bench.cache_copy_gb_per_s = peaks.cache_copy_gb_per_s();
+  device->judge(steps, bench);
   return bench;
 }
 

@@ -40,6 +40,11 @@ std::string text_of(const StepBench& bench, const Flags& flags) {
 int run(Flags flags, const ModelPlaces& places) {
   if (flags.precision == "exact" && !flags.bench.isa.empty())
     throw Fault(FaultKind::input, "--precision exact is the same on every isa; leave out --isa");
+  if (flags.bench.device != "cpu" && (flags.bench.threads || !flags.bench.isa.empty()))
+    throw Fault(FaultKind::input,
+                "--threads and --isa say how a CPU computes; leave them out with "
+                "--device " +
+                    flags.bench.device);
   flags.bench.precision = flags.precision == "fast" ? Precision::fast : Precision::exact;
   const auto source = open_model(flags.model, places);
   std::fputs(text_of(bench_step(*source, flags.bench), flags).c_str(), stdout);
@@ -68,6 +73,10 @@ void add_bench_step(CLI::App* bench, CommandLine& line) {
   whole_number(sub->add_option("-r,--repetitions", flags->bench.repetitions,
                                "how often to time each encode and step (default: 5)"),
                "N", 1, kRepetitionsMax);
+  sub->add_option("--device", flags->bench.device,
+                  "the device that computes: cpu (default), cuda:N or hip:N (potluck devices lists "
+                  "them)")
+      ->type_name("DEVICE");
   whole_number(
       sub->add_option("-t,--threads", flags->bench.threads, "CPU threads (default: all cores)"),
       "N", 1, kThreadsMax);
@@ -83,6 +92,7 @@ void add_bench_step(CLI::App* bench, CommandLine& line) {
          "instruction set of fast products: amx, avx512, avx2 or portable (default: the best "
          "here)")
       ->type_name("ISA");
+  sub->add_flag("--ranges", flags->bench.ranges, kRangesHelp);
   sub->add_flag("--cold", flags->bench.cold,
                 "load from where the file lies, not from the system's cache, as after a boot");
   one_of(
