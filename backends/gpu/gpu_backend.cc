@@ -27,12 +27,12 @@ constexpr size_t kFillBytes = 256 << 20;  // at once: 16 ms where memory is slow
 GpuBackend::GpuBackend(std::unique_ptr<GpuDriver> driver, const GpuOptions& options)
     : driver_(std::move(driver)),
       options_(options),
+      ranges_(options.ranges ? std::make_unique<Ranges>(options.name) : nullptr),
       flops_at_once_(options.flops_at_once > 0 ? options.flops_at_once
                                                : most_flops(driver_->facts(), options.precision)),
       stream_(driver_->make_stream()),
       pinned_(std::make_unique<PinnedArena>(*driver_)),
       staging_(std::make_unique<Staging>(*driver_, stream_)),
-      ranges_(options.ranges ? std::make_unique<Ranges>(options.name) : nullptr),
       list_(std::make_unique<LaunchList>(*driver_, stream_, options.use_graphs, ranges_.get())) {}
 
 GpuBackend::~GpuBackend() {

@@ -123,6 +123,7 @@ class GpuBackend final : public Backend {
 
   std::unique_ptr<GpuDriver> driver_;
   GpuOptions options_;
+  std::unique_ptr<Ranges> ranges_;  // null: not wanted
   double flops_at_once_;  // of a launch at most
   int64_t keys_ = 0;      // of an attention row at most
   GpuStream stream_;
@@ -130,7 +131,6 @@ class GpuBackend final : public Backend {
   std::vector<Stored> matrices_;
   std::unique_ptr<PinnedArena> pinned_;
   std::unique_ptr<Staging> staging_;
-  std::unique_ptr<Ranges> ranges_;  // null: not wanted
   std::unique_ptr<LaunchList> list_;
   std::vector<Download> downloads_;
 

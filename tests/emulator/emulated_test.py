@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import subprocess
+import tempfile
 import unittest
 
 POTLUCK = os.environ["POTLUCK"]  # with emulated cards
@@ -16,15 +17,25 @@ CARDS = ("emulated:cuda", "emulated:hip")
 PROMPT = ("-p", "hello", "--raw", "-s", "7", "-n", "16", "--steps", "3", "--step-timeout", "600")
 
 
-def run(*words):
+HEADROOM = 640 << 20  # cluster/ring/device_rooms.h
+
+
+def run(*words, cuda=1 << 30, hip=1 << 30, **env):
+    """On cards of so many bytes."""
+    env = {**os.environ, "POTLUCK_EMULATED_BYTES": f"{cuda}:{hip}", **env}
     return subprocess.run([POTLUCK, *map(str, words)], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                          timeout=PATIENCE)  # fmt: skip
+                          timeout=PATIENCE, env=env)  # fmt: skip
 
 
-def said(*words):
-    done = run(*words, "--json")
+def said(*words, **sizes):
+    done = run(*words, "--json", **sizes)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+def parts(found):
+    """(device, layers) of each worker; the head has none."""
+    return [(worker["device"], worker["layers"][1] - worker["layers"][0]) for worker in found["workers"]]
 
 
 def verified(model, trace, devices, precision, *more):
@@ -66,7 +77,8 @@ class Rings(unittest.TestCase):
         expected = said("run", "-m", NANO, *PROMPT, "--precision", "exact")["ids"]
         for devices in ("emulated:cuda", *map(",".join, itertools.permutations(("cpu", *CARDS)))):
             with self.subTest(devices=devices):
-                found = said("run", "-m", NANO, *PROMPT, "--precision", "exact", "--device", devices)["ids"]
+                cut = ["--stages", 3] if "," in devices else []
+                found = said("run", "-m", NANO, *PROMPT, "--precision", "exact", "--device", devices, *cut)["ids"]
                 self.assertEqual(found, expected)
 
     def test_rings_that_mix_devices_meet_the_reference(self):
@@ -89,10 +101,145 @@ class Rings(unittest.TestCase):
 
 
 class Memory(unittest.TestCase):
-    def test_a_card_that_is_too_small_is_refused_with_the_arithmetic(self):
-        done = run("run", "-m", "synthetic:nano?layers=60&hidden=2048&intermediate=8192", *PROMPT, "--device", "emulated:cuda")
+    """NANO has five layers."""
+
+    def room_for(self, layers):
+        """The bytes of a card that holds the head and the first so many layers, and not a byte more."""
+        head, stage, _ = said("inspect", "-m", NANO, "--device", "emulated:cuda,cpu", "--split", f"{layers},{5 - layers}")["workers"]
+        return HEADROOM + head["bytes"] + stage["bytes"]
+
+    def test_a_card_is_filled_and_the_cpu_has_the_rest(self):
+        plan = ("inspect", "-m", NANO, "--device", "emulated:cuda,cpu")
+        for layers in (2, 3):
+            room = self.room_for(layers)
+            self.assertEqual(parts(said(*plan, cuda=room)),
+                             [("emulated:cuda", 0), ("emulated:cuda", layers), ("cpu", 5 - layers)])
+            self.assertEqual(parts(said(*plan, cuda=room - 1))[1:], [("emulated:cuda", layers - 1), ("cpu", 6 - layers)])
+        self.assertEqual(parts(said(*plan)), [("emulated:cuda", 0), ("emulated:cuda", 5)])
+
+    def test_a_ring_cut_by_memory_gives_the_same_answer(self):
+        words = ("run", "-m", NANO, *PROMPT, "--precision", "exact")
+        found = said(*words, "--device", "emulated:cuda,cpu", "-ngl", 2)
+        self.assertEqual(found["ids"], said(*words)["ids"])
+
+    def test_a_number_of_card_layers_is_kept_to_or_refused(self):
+        plan = ("inspect", "-m", NANO, "--device", "emulated:cuda")
+        self.assertEqual(parts(said(*plan, "-ngl", 1))[1:], [("emulated:cuda", 1), ("cpu", 4)])
+        self.assertEqual(parts(said(*plan, "--gpu-layers", 0)), [("emulated:cuda", 0), ("cpu", 5)])
+        done = run(*plan, "-ngl=4", cuda=self.room_for(3))
+        self.assertEqual(done.returncode, 3)
+        self.assertRegex(done.stderr, r"\Apotluck: 1 of 4 layers .* do not fit there: emulated:cuda has \d+ MB free less "
+                                      r".* layers 0:3 need .*\(--gpu-layers\)\n\Z")
+
+    def test_auto_takes_the_largest_card_first(self):
+        plan = ("inspect", "-m", NANO, "--device", "auto")
+        self.assertEqual(parts(said(*plan, cuda=1 << 30, hip=2 << 30)), [("emulated:hip", 0), ("emulated:hip", 5)])
+        room = self.room_for(3)
+        self.assertEqual(parts(said(*plan, cuda=room, hip=room - 1)),
+                         [("emulated:cuda", 0), ("emulated:cuda", 3), ("emulated:hip", 2)])
+        self.assertEqual(parts(said(*plan, cuda=1000, hip=1000)), [("cpu", 0), ("cpu", 5)])
+        self.assertEqual(parts(said("inspect", "-m", NANO, "-ngl", 1))[1:], [("emulated:cuda", 1), ("cpu", 4)])
+
+    def test_what_does_not_fit_is_refused_with_the_arithmetic(self):
+        done = run("run", "-m", NANO, *PROMPT, "--device", "emulated:cuda", cuda=self.room_for(3))
         self.assertEqual(done.returncode, 3, done.stderr)
-        self.assertIn("free", done.stderr)
+        self.assertRegex(done.stderr, r"\Apotluck: no device has room for layers 3:5: emulated:cuda has \d+ MB free less "
+                                      r"671 MB .*, the head needs .* KB .*, layers 0:3 need .*; name cpu as well.*\n\Z")
+
+
+class Benches(unittest.TestCase):
+    def test_a_step_is_timed_by_its_parts(self):
+        for card in CARDS:
+            with self.subTest(card=card):
+                found, = json.loads(run("bench", "step", "-m", NANO, "-p", "9", "-r", "2", "--device", card, "-o", "json").stdout)
+                self.assertIn(card, found["device"])
+                self.assertEqual(found["threads"], 0)
+                times = {part: figures["ms"] for part, figures in found["parts"].items()}
+                for part in times.keys() - {"hop"}:
+                    self.assertGreater(times[part], 0, part)
+                self.assertAlmostEqual(sum(times.values()) + found["rest_ms"], found["profiled_step_ms"], places=6)
+                self.assertGreater(found["to_card_gb_per_s"], 0)
+                self.assertGreater(found["memory_copy_gb_per_s"], 0)
+                limit = found["parts"]["experts"]["limit_ms"]
+                self.assertGreater(limit, 0)
+                self.assertEqual(found["parts"]["experts"]["limited_by"], "memory")
+                said_of_cpu, = json.loads(run("bench", "step", "-m", NANO, "-p", "9", "-r", "1", "-o", "json").stdout)
+                for part in times:
+                    self.assertEqual(found["parts"][part]["gflop"], said_of_cpu["parts"][part]["gflop"], part)
+
+    def test_a_step_is_told_in_every_format(self):
+        words = ("bench", "step", "-m", NANO, "-r", "1", "--device", "emulated:cuda")
+        self.assertIn("Peaks of emulated:cuda (emulated CUDA card, emulated_32), in this run: memory copied ", run(*words).stdout)
+        header, row = run(*words, "-o", "csv").stdout.splitlines()
+        self.assertIn("profiled_step_ms", header.split(","))
+        self.assertIn("emulated:cuda", row)
+        done = run(*words, "-t", "2")
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        self.assertIn("--threads and --isa say how a CPU computes", done.stderr)
+
+
+class Demo(unittest.TestCase):
+    def test_a_ring_of_cards_and_a_cpu_solves_a_puzzle(self):
+        done = run("demo", "--puzzles", "0", "-s", "1", "--check", "--device", "emulated:cuda,emulated:hip,cpu")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        for name, device in (("head", "emulated:cuda"), ("stage 0", "emulated:cuda"), ("stage 1", "emulated:hip"), ("stage 2", "2? ?threads?|1 thread")):
+            self.assertRegex(done.stdout, rf"(?m)^  {name} +\S.* limit .*({device}) +tcp://")
+
+    def test_auto_takes_the_cards_in_turn(self):
+        done = run("demo", "--puzzles", "0", "-s", "1", "--device", "auto", hip=2 << 30)
+        self.assertRegex(done.stdout, r"stage 0 .* emulated:hip(.|\n)* stage 1 .* emulated:cuda(.|\n)* stage 2 .* thread")
+
+    def test_the_bench_counts_what_a_card_solves(self):
+        done = run("bench", "demo", "--puzzles", "3", "--device", "emulated:hip", "--precision", "exact")
+        self.assertEqual(done.stdout, run("bench", "demo", "--puzzles", "3", "--precision", "exact").stdout, done.stderr)
+
+    def test_more_devices_than_stages_are_refused(self):
+        done = run("demo", "--device", "cpu,cpu,cpu,cpu")
+        self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1))
+        self.assertIn("--device names 4 devices, and the demo has 3 stages", done.stderr)
+
+
+class Ranges(unittest.TestCase):
+    WORDS = ("run", "-m", NANO, *PROMPT, "--device", "emulated:cuda,emulated:hip", "--split", "3,2")
+
+    def ranges_of(self, *words):
+        """Thread → its lines, (push or pop, name)."""
+        with tempfile.NamedTemporaryFile() as log:
+            env = {"LD_LIBRARY_PATH": os.environ["STUB_RANGES"], "POTLUCK_STUB_RANGES": log.name}
+            done = run(*words, **env)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            threads = {}
+            for line in log.read().decode().splitlines():
+                thread, what, name = line.split(" ", 2)
+                threads.setdefault(thread, []).append((what, name))
+        return threads
+
+    def test_each_pass_and_launch_is_a_range_of_its_cards_profiler(self):
+        threads = self.ranges_of(*self.WORDS, "--ranges")
+        self.assertEqual(len(threads), 3)  # the head and two stages
+        libraries = []
+        for lines in threads.values():
+            open_ranges, shown = [], set()
+            for what, name in lines:
+                if what == "push":
+                    open_ranges.append(name)
+                    shown.add(tuple(open_ranges))
+                else:
+                    self.assertTrue(open_ranges.pop())
+            self.assertEqual(open_ranges, [])
+            libraries.append({name for what, name in lines if what == "pop"})
+            self.assertLessEqual({("pass",), ("pass, as a graph",)}, shown)
+            self.assertIn(("pass", "rms_norm"), shown)
+            self.assertEqual({len(path) for path in shown}, {1, 2})
+        self.assertEqual(sorted(map(sorted, libraries)), [["nvtx"], ["nvtx"], ["roctx"]])
+
+    def test_there_are_none_unless_they_are_asked_for(self):
+        self.assertEqual(self.ranges_of(*self.WORDS), {})
+
+    def test_a_profiler_that_is_not_installed_is_one_line(self):
+        done = run("bench", "step", "-m", NANO, "--device", "emulated:hip", "--ranges")
+        self.assertEqual((done.returncode, done.stderr.count("\n")), (3, 1), done.stderr)
+        self.assertIn("need libroctx64.so.4; install AMD's roctracer, or leave --ranges out", done.stderr)
 
 
 if __name__ == "__main__":

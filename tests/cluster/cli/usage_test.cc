@@ -72,6 +72,13 @@ TEST(Usage, EveryComplaintIsOneLineThatNamesTheWordAndTheWayOut) {
   for (const auto& [words, line] : table) EXPECT_EQ(complaint(words), line);
 }
 
+TEST(Usage, NglIsALongFlagWithOneDash) {
+  const char* const words[] = {"potluck", "run", "-ngl", "3", "-ngl=4", "-n", "5"};
+  EXPECT_EQ(command_words(7, words),
+            (std::vector<std::string>{"5", "-n", "--ngl=4", "3", "--ngl", "run"}));
+  EXPECT_EQ(complaint({"run", "-m", "x", "--ngl", "3"}), "");
+}
+
 // The value of N in `command N`, if it is one from 1 to 255 (of a seed: any).
 std::optional<uint64_t> read_as(const std::string& flag, const std::string& text) {
   CLI::App app("", "potluck");
