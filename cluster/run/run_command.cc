@@ -141,6 +141,7 @@ class RunCommand {
 int work(const RunFlags& flags, const CommandLine& line, const std::shared_ptr<MpiJob>& job) {
   WorkerOptions options;
   options.threads = flags.ring.threads;
+  options.ranges = flags.ring.ranges;
   return work_on_rank(job, open_model(flags.model, line.places), options);
 }
 
