@@ -26,7 +26,7 @@ struct CardPlaces {
 };
 
 // As list_cards() and open_card() (open_card.h), with the places that are given.
-std::vector<Card> find_cards(const CardPlaces& places);
+std::vector<Card> find_cards(const CardPlaces& places = {});
 std::unique_ptr<GpuDriver> open_card_of(const CardPlaces& places, const std::string& device);
 
 }  // namespace potluck

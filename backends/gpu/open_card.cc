@@ -11,7 +11,7 @@ std::unique_ptr<GpuDriver> open_card(const std::string& device) {
 }
 
 std::vector<Card> list_cards() {
-  return find_cards({});
+  return find_cards();
 }
 
 }  // namespace potluck
