@@ -62,11 +62,6 @@ Tensor GpuBackend::allocate(size_t bytes) {
   return tensor;
 }
 
-void GpuBackend::release(Tensor tensor) {
-  std::erase_if(tensors_, [tensor](const Tensor& t) { return t.data == tensor.data; });
-  driver_->free(tensor.data);
-}
-
 // Pinned memory of one piece at most, after what is on its way has arrived where there is too much.
 std::byte* GpuBackend::take_pinned(size_t bytes) {
   if (pinned_->used() + bytes > kPinnedMost) drain();

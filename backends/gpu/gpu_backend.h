@@ -12,11 +12,13 @@
 #include <vector>
 
 #include "backends/backend.h"
+#include "backends/gpu/device_memory.h"
 #include "backends/gpu/gpu_driver.h"
 #include "backends/gpu/launch_list.h"
 #include "backends/gpu/pinned_arena.h"
 #include "backends/gpu/staging.h"
 #include "kernels/gpu/device/stored.h"
+#include "kernels/gpu/exact/group_rows.h"
 #include "kernels/gpu/exact/vocab_attention.h"
 
 namespace potluck {
@@ -71,11 +73,11 @@ class GpuBackend final : public Backend {
   void record(GpuEvent event);
 
  private:
-  // A matrix as it lies on the card: in its blocks, or q8_0 in the panels of q8_panels.h.
+  // A matrix as it lies on the card: in its blocks, or in panels (kernels/gpu/fast/panels.h), which
+  // experts have where products are fast and their type has panels.
   struct Stored {
     gpu::Weights weights;
-    Tensor memory;
-    bool panels = false;
+    bool has_panels = false;
   };
   // Rows that launches may share, in steps of those that a block takes.
   struct Work {
@@ -97,19 +99,24 @@ class GpuBackend final : public Backend {
   void reserve_stage(const Limits& limits);
   void reserve_rounded(const Limits& limits);
   void reserve_head(const Limits& limits);
-  void release(Tensor tensor);
   void reserve(Tensor& scratch, size_t bytes);  // where it is smaller
   bool fast() const { return options_.precision == Precision::fast; }
   const Stored& stored(const Matrix& matrix) const;
-  void make_panels(const ModelSpec& spec);
+  void load_panels(const std::byte* source, DType type, int64_t count, int64_t rows,
+                   int64_t columns);
   void round_rows(const float* x, int64_t rows, int64_t n);
   void fill_words(uint32_t word, int64_t count, void* to);
   void send_dequantized(const std::byte* source, DType type, int64_t values, Tensor to);
   void multiply(const float* x, const gpu::Weights& w, int rows, float* out, bool in_f16);
   void mix(const Experts& op);
+  gpu::RowTiles row_tiles() const { return {at<gpu::RowTile>(tiles_), i32(tile_count_)}; }
+  int32_t expert_tile_rows(const Experts& op) const;
+  int64_t expert_tiles(const Experts& op) const;
   void gate_up_and_down(const Experts& op);
-  void gate_up_and_down_f16(const Experts& op);
-  void gate_up_and_down_q8(const Experts& op);
+  void gate_up_in_f16(const Experts& op);
+  void gate_up_in_int8(const Experts& op);
+  void down_in_f16(const Experts& op);
+  void down_in_int8(const Experts& op);
   void add_chunk(const gpu::Weights& table, const gpu::VocabChunk& chunk, const StepParams* params,
                  int rows, float* soft);
   void sum_chunk(const gpu::VocabSum& sum);
@@ -141,6 +148,7 @@ class GpuBackend final : public Backend {
   Tensor wire_;  // rows in their wire form
   // Fast products: rows in f16 or int8, their scales, and the experts' inner values in int8.
   Tensor rounded_, rounded_scale_, inner_q8_, inner_scale_;
+  Tensor staged_;  // an expert's blocks on their way into panels
 };
 
 template <typename Each>

@@ -1,16 +1,17 @@
-// Matrices on a card: those of a type that the kernels multiply lie there as they are stored, and
-// all others in f32.
+// Matrices on a card: those of a type that the kernels multiply lie there as they are stored, or as
+// panels, and all others in f32.
 #include <algorithm>
 #include <optional>
 #include <vector>
 
 #include "backends/gpu/device_memory.h"
 #include "backends/gpu/gpu_backend.h"
+#include "backends/gpu/panel_types.h"
 #include "kernels/cpu/reference/dequantize.h"
 #include "kernels/gpu/exact/matmul.h"
 #include "kernels/gpu/fast/f16_rows.h"
 #include "kernels/gpu/fast/matmul_f16.h"
-#include "kernels/gpu/fast/q8_panels.h"
+#include "kernels/gpu/fast/panels.h"
 #include "topology/base/check.h"
 
 namespace potluck {
@@ -23,6 +24,10 @@ constexpr int64_t kValuesAtOnce = 1 << 20;  // that are dequantized on the host
 Matrix GpuBackend::load_matrix(std::shared_ptr<const std::byte> source, DType type, int64_t count,
                                int64_t rows, int64_t columns, Care care) {
   const std::optional<gpu::Stored> own = stored_type(type);
+  if (fast() && count > 1 && own && has_panels(*own)) {
+    load_panels(source.get(), type, count, rows, columns);
+    return {static_cast<int>(matrices_.size()) - 1, type, count, rows, columns, care};
+  }
   const DType kept = own ? type : DType::f32;
   const int64_t bytes = row_bytes(kept, columns);
   const Tensor memory = allocate(count * rows * bytes);
@@ -34,9 +39,32 @@ Matrix GpuBackend::load_matrix(std::shared_ptr<const std::byte> source, DType ty
                         .rows = rows,
                         .columns = columns,
                         .row_bytes = bytes,
-                        .type = own.value_or(gpu::Stored::f32)},
-                       memory});
+                        .type = own.value_or(gpu::Stored::f32)}});
   return {static_cast<int>(matrices_.size()) - 1, type, count, rows, columns, care};
+}
+
+// Experts go to the card one by one, each to the same place and from there into its panels.
+void GpuBackend::load_panels(const std::byte* source, DType type, int64_t count, int64_t rows,
+                             int64_t columns) {
+  const gpu::Stored stored = *stored_type(type);
+  const gpu::PanelFormat format = gpu::panel_format(stored);
+  const int64_t panels = gpu::panels_of(rows);
+  const size_t expert_panels = panels * gpu::panel_bytes(format, columns);
+  const Tensor memory = allocate(count * expert_panels);
+  const int64_t row = row_bytes(type, columns);
+  const size_t expert = rows * row;
+  reserve(staged_, expert);
+  for (int64_t e = 0; e < count; ++e) {
+    send(source + e * expert, expert, staged_);
+    list_->add(gpu::Panels{{.blocks = at<uint8_t>(staged_),
+                            .rows = rows,
+                            .columns = columns,
+                            .row_bytes = row,
+                            .type = stored},
+                           at<uint8_t>(memory, e * expert_panels)},
+               columns / gpu::kPanelColumns, panels);
+  }
+  matrices_.push_back({{at<uint8_t>(memory), rows, columns, row, stored}, true});
 }
 
 void GpuBackend::send_dequantized(const std::byte* source, DType type, int64_t values, Tensor to) {
@@ -51,32 +79,6 @@ void GpuBackend::send_dequantized(const std::byte* source, DType type, int64_t v
 const GpuBackend::Stored& GpuBackend::stored(const Matrix& matrix) const {
   CHECK(!matrix.empty() && matrix.id < std::ssize(matrices_), matrix.id);
   return matrices_[matrix.id];
-}
-
-// Experts become panels for the products in int8 where all of them are in q8_0: beside their
-// blocks, which then go.
-void GpuBackend::make_panels(const ModelSpec& spec) {
-  const auto is_experts = [&spec](const Stored& m) {
-    return m.memory.bytes ==
-           static_cast<size_t>(spec.experts * m.weights.rows * m.weights.row_bytes);
-  };
-  for (const Stored& m : matrices_)
-    if (is_experts(m) && m.weights.type != gpu::Stored::q8_0) return;
-  for (Stored& m : matrices_) {
-    if (m.panels || !is_experts(m)) continue;
-    gpu::Weights& w = m.weights;
-    const int64_t count = spec.experts;
-    const bool gate_up = w.rows == 2 * spec.expert_intermediate;
-    const int64_t panels = count * gpu::panels_of(w.rows), parts = w.columns / gpu::kPanelColumns;
-    const Tensor memory = allocate(panels * parts * gpu::kPanelBytes);
-    list_->add(gpu::Q8Panels{w, at<uint8_t>(memory),
-                             gate_up ? gpu::PanelOrder::gate_up : gpu::PanelOrder::rows},
-               parts, panels);
-    drain();
-    release(m.memory);
-    m = {w, memory, true};
-    w.blocks = at<uint8_t>(memory);
-  }
 }
 
 // rounded_ = the rows in f16, with a power of two for each.

@@ -19,56 +19,70 @@
 #include "kernels/gpu/exact/route.h"
 #include "kernels/gpu/exact/vocab_attention.h"
 #include "kernels/gpu/fast/experts_f16.h"
-#include "kernels/gpu/fast/experts_q8.h"
+#include "kernels/gpu/fast/experts_int8.h"
 #include "kernels/gpu/fast/f16_rows.h"
 #include "kernels/gpu/fast/matmul_f16.h"
 #include "kernels/gpu/fast/mma_products.h"
+#include "kernels/gpu/fast/panels.h"
 #include "kernels/gpu/fast/peaks.h"
-#include "kernels/gpu/fast/q8_panels.h"
 #include "kernels/gpu/fast/q8_rows.h"
 
 namespace potluck::gpu {
 
 // X(kernel, Operands, threads)
-#define POTLUCK_GPU_KERNELS(X)                \
-  X(add_norm, AddNorm, 256)                   \
-  X(attention, Attention, 256)                \
-  X(attention_f16, AttentionF16, 128)         \
-  X(canvas_input, CanvasInput, 256)           \
-  X(copy, Copy, 256)                          \
-  X(embed, Embed, 256)                        \
-  X(expert_down, ExpertDown, 256)             \
-  X(expert_down_f16, ExpertDownF16, 256)      \
-  X(expert_down_q8, ExpertDownQ8, 128)        \
-  X(expert_gate_up, ExpertGateUp, 256)        \
-  X(expert_gate_up_f16, ExpertGateUpF16, 256) \
-  X(expert_gate_up_q8, ExpertGateUpQ8, 128)   \
-  X(f16_rows, F16Rows, 256)                   \
-  X(fill, Fill, 256)                          \
-  X(gelu_mul, GeluMul, 256)                   \
-  X(group_rows, GroupRows, 256)               \
-  X(matmul, Matmul, 256)                      \
-  X(matmul_f16, MatmulF16, 256)               \
-  X(mma_f16_products, MmaF16Products, 64)     \
-  X(mma_s8_products, MmaS8Products, 64)       \
-  X(mma_shape, MmaShape, 64)                  \
-  X(pack, Pack, 256)                          \
-  X(peak_copy, PeakCopy, 256)                 \
-  X(peak_f16, PeakF16, 256)                   \
-  X(peak_read, PeakRead, 256)                 \
-  X(peak_s8, PeakS8, 256)                     \
-  X(q8_panels, Q8Panels, 128)                 \
-  X(q8_rows, Q8Rows, 256)                     \
-  X(qkv, Qkv, 256)                            \
-  X(rms_norm, RmsNorm, 256)                   \
-  X(route, Route, 256)                        \
-  X(soft_cap, SoftCap, 256)                   \
-  X(sum_slots, SumSlots, 256)                 \
-  X(unpack, Unpack, 256)                      \
-  X(vocab_count, VocabCount, 64)              \
-  X(vocab_finish, VocabFinish, 256)           \
-  X(vocab_fold, VocabFold, 256)               \
-  X(vocab_sum, VocabSum, 256)                 \
+#define POTLUCK_GPU_KERNELS(X)                                    \
+  X(add_norm, AddNorm, 256)                                       \
+  X(attention, Attention, 256)                                    \
+  X(attention_f16, AttentionF16, 128)                             \
+  X(canvas_input, CanvasInput, 256)                               \
+  X(copy, Copy, 256)                                              \
+  X(embed, Embed, 256)                                            \
+  X(expert_down, ExpertDown, 256)                                 \
+  X(expert_down_f16, ExpertDownF16, 256)                          \
+  X(expert_down_iq4_nl, ExpertDownInt8<Stored::iq4_nl>, 128)      \
+  X(expert_down_q4_0, ExpertDownInt8<Stored::q4_0>, 128)          \
+  X(expert_down_q4_k, ExpertDownInt8<Stored::q4_k>, 128)          \
+  X(expert_down_q5_0, ExpertDownInt8<Stored::q5_0>, 128)          \
+  X(expert_down_q5_1, ExpertDownInt8<Stored::q5_1>, 128)          \
+  X(expert_down_q5_k, ExpertDownInt8<Stored::q5_k>, 128)          \
+  X(expert_down_q6_k, ExpertDownInt8<Stored::q6_k>, 128)          \
+  X(expert_down_q8_0, ExpertDownInt8<Stored::q8_0>, 128)          \
+  X(expert_gate_up, ExpertGateUp, 256)                            \
+  X(expert_gate_up_f16, ExpertGateUpF16, 256)                     \
+  X(expert_gate_up_iq4_nl, ExpertGateUpInt8<Stored::iq4_nl>, 128) \
+  X(expert_gate_up_q4_0, ExpertGateUpInt8<Stored::q4_0>, 128)     \
+  X(expert_gate_up_q4_k, ExpertGateUpInt8<Stored::q4_k>, 128)     \
+  X(expert_gate_up_q5_0, ExpertGateUpInt8<Stored::q5_0>, 128)     \
+  X(expert_gate_up_q5_1, ExpertGateUpInt8<Stored::q5_1>, 128)     \
+  X(expert_gate_up_q5_k, ExpertGateUpInt8<Stored::q5_k>, 128)     \
+  X(expert_gate_up_q6_k, ExpertGateUpInt8<Stored::q6_k>, 128)     \
+  X(expert_gate_up_q8_0, ExpertGateUpInt8<Stored::q8_0>, 128)     \
+  X(f16_rows, F16Rows, 256)                                       \
+  X(fill, Fill, 256)                                              \
+  X(gelu_mul, GeluMul, 256)                                       \
+  X(group_rows, GroupRows, 256)                                   \
+  X(matmul, Matmul, 256)                                          \
+  X(matmul_f16, MatmulF16, 256)                                   \
+  X(mma_f16_products, MmaF16Products, 64)                         \
+  X(mma_s8_products, MmaS8Products, 64)                           \
+  X(mma_shape, MmaShape, 64)                                      \
+  X(pack, Pack, 256)                                              \
+  X(panels, Panels, 64)                                           \
+  X(peak_copy, PeakCopy, 256)                                     \
+  X(peak_f16, PeakF16, 256)                                       \
+  X(peak_read, PeakRead, 256)                                     \
+  X(peak_s8, PeakS8, 256)                                         \
+  X(q8_rows, Q8Rows, 256)                                         \
+  X(qkv, Qkv, 256)                                                \
+  X(rms_norm, RmsNorm, 256)                                       \
+  X(route, Route, 256)                                            \
+  X(soft_cap, SoftCap, 256)                                       \
+  X(sum_slots, SumSlots, 256)                                     \
+  X(unpack, Unpack, 256)                                          \
+  X(vocab_count, VocabCount, 64)                                  \
+  X(vocab_finish, VocabFinish, 256)                               \
+  X(vocab_fold, VocabFold, 256)                                   \
+  X(vocab_sum, VocabSum, 256)                                     \
   X(vocab_sum_f16, VocabSumF16, 256)
 
 enum class Kernel : int32_t {

@@ -65,6 +65,25 @@ inline int32_t atomic_add(int32_t* to, int32_t value) {
   return emulator::atomic_add(to, value);
 }
 
+inline int32_t uniform(int32_t value, emulator::Site site = emulator::Site::current()) {
+  return emulator::uniform(value, site);
+}
+template <typename Value>
+inline Value load_uniform(const void* p) {
+  return *static_cast<const Value*>(p);
+}
+inline uint32_t pick_bytes(const uint32_t (&table)[4], uint32_t numbers) {
+  uint32_t picked = 0;
+  for (int i = 0; i < 32; i += 8) {
+    const uint32_t number = numbers >> i & 255;
+    picked |= (table[number / 4] >> (number % 4 * 8) & 255) << i;
+  }
+  return picked;
+}
+inline float byte_to_float(uint32_t word, int i) {
+  return word >> (8 * i) & 255;
+}
+
 inline int dot4(int a, int b, int sum) {
   for (int i = 0; i < 32; i += 8) sum += static_cast<int8_t>(a >> i) * static_cast<int8_t>(b >> i);
   return sum;
@@ -113,6 +132,7 @@ inline void wait_copies() {
   emulator::wait_copies(kPending);
 }
 
+constexpr int kWave = GPU_WAVE;
 // The layouts of PTX, or of RDNA3.
 constexpr bool kHasMma = true;
 #if GPU_WAVE == 64

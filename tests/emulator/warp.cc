@@ -1,6 +1,8 @@
 // Lanes leave what they give with their group, and take what others gave once all have come.
 #include "tests/emulator/warp.h"
 
+#include <stdexcept>
+
 #include "tests/emulator/machine.h"
 
 namespace potluck::emulator {
@@ -39,6 +41,14 @@ uint32_t ballot(bool set, Site site) {
   uint32_t bits = 0;
   for (int i = 0; i < kLanes; ++i) bits |= static_cast<uint32_t>(given[i]) << i;
   return bits;
+}
+
+int uniform(int value, Site site) {
+  const int* given = exchange_word(value, Wait::shuffle, site);
+  for (int i = 0; i < kLanes; ++i)
+    if (given[i] != value)
+      throw std::logic_error("lanes differ in a value that was called uniform");
+  return value;
 }
 
 const std::byte* exchange(const void* given, size_t bytes, Site site) {

@@ -41,6 +41,8 @@ void barrier(Site site);
 void warp_sync(Site site);
 int shuffle(int value, int from, Site site);
 uint32_t ballot(bool set, Site site);
+// Returns the value; std::logic_error where a lane has another one.
+int uniform(int value, Site site);
 
 // Gives a value of at most kExchangeBytesMax bytes and gets those of all lanes: lane l's lies at
 // l · kExchangeBytesMax. They stay until the caller's next exchange.

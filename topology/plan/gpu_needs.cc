@@ -1,5 +1,5 @@
-// Upper bounds of what GpuBackend keeps: matrices as they are stored, where its kernels multiply
-// their type, and the scratch that its reserve() takes.
+// Upper bounds of what GpuBackend keeps: matrices as they are stored or in panels, where its
+// kernels multiply their type, and the scratch that its reserve() takes.
 #include "topology/plan/gpu_needs.h"
 
 #include <algorithm>
@@ -23,23 +23,35 @@ uint64_t wire(const ModelSpec& spec, const ScratchShape& s) {
 
 }  // namespace
 
-uint64_t gpu_matrix_bytes(Precision, DType type, int64_t count, int64_t rows, int64_t columns) {
-  return row_bytes(is_expanded(type) ? DType::f32 : type, count * rows * columns);
+// Experts that fast products multiply lie in panels (kernels/gpu/fast/panels.h): of 64 rows, half
+// of them from each half of a matrix, and with scales and mins of a byte where q4_k and q5_k have 6
+// bits.
+uint64_t gpu_matrix_bytes(Precision precision, DType type, int64_t count, int64_t rows,
+                          int64_t columns) {
+  const uint64_t stored = row_bytes(is_expanded(type) ? DType::f32 : type, count * rows * columns);
+  const bool has_panels = precision == Precision::fast && count > 1 && block_shape(type).values > 1;
+  if (!has_panels || is_expanded(type)) return stored;
+  const uint64_t row = row_bytes(type, columns);
+  const uint64_t wide = type == DType::q4_k || type == DType::q5_k ? columns / 64 : 0;
+  return count * (((rows + 1) / 2 + 31) / 32 * 64) * (row + wide);
 }
 
-// The slots' grouping, in tiles of 32 rows of one expert, and their inner values and outputs.
+// The slots' grouping, in tiles of at least 24 rows of one expert, their inner values and outputs,
+// and an expert's two matrices on their way into panels, with 34 bytes for 32 values at most.
 uint64_t gpu_stage_scratch(const ModelSpec& spec, const ScratchShape& s) {
   const uint64_t slots = s.rows * spec.experts_used, experts = spec.experts;
-  const uint64_t tiles = slots / 32 + std::min(slots, experts);
+  const uint64_t tiles = slots / 24 + std::min(slots, experts);
   const uint64_t grouping = floats(2 * slots + experts + 1 + 3 * tiles + 1);
   const uint64_t inner = spec.expert_intermediate, hidden = spec.hidden;
   uint64_t columns = std::max(spec.hidden, spec.intermediate);
   for (const LayerSpec& layer : spec.layers)
     columns = std::max<uint64_t>(columns, layer.q_width(spec.heads));
   const uint64_t rounded = 2 * (s.rows * (columns + 32) + slots * (inner + 32));
-  const uint64_t scales = floats(slots * (1 + inner / 32) + s.rows * (hidden / 32 + 1));
+  const uint64_t scales =
+      floats(slots * (1 + 2 * (inner / 32 + 1)) + 2 * s.rows * (hidden / 32 + 1));
+  const uint64_t staged = (inner + 1) * (hidden + 32) * 3 * 34 / 32;
   return wire(spec, s) + grouping + floats(slots * (inner + hidden)) + rounded + scales +
-         slots * inner;
+         slots * inner + staged;
 }
 
 // The logits of a chunk of 8,192 ids, which of its 32 tiles weigh anything, and 36 bytes for each

@@ -62,6 +62,27 @@ GPU_DEVICE int32_t atomic_add(int32_t* to, int32_t value) {
   return __hip_atomic_fetch_add(to, value, __ATOMIC_RELAXED, __HIP_MEMORY_SCOPE_AGENT);
 }
 
+GPU_DEVICE int32_t uniform(int32_t value) {
+  return __builtin_amdgcn_readfirstlane(value);
+}
+template <typename Value>
+GPU_DEVICE Value load_uniform(const void* p) {
+  using Words = __attribute__((ext_vector_type(sizeof(Value) / 4))) uint32_t;
+  using Constant = const __attribute__((address_space(4))) Words*;
+  return __builtin_bit_cast(Value, *reinterpret_cast<Constant>(reinterpret_cast<uint64_t>(p)));
+}
+
+GPU_DEVICE uint32_t pick_bytes(const uint32_t (&table)[4], uint32_t numbers) {
+  const uint32_t in_half = numbers & 0x07070707u,
+                 halves = (numbers >> 1 & 0x04040404u) | 0x03020100u;
+  const uint32_t low = __builtin_amdgcn_perm(table[1], table[0], in_half);
+  const uint32_t high = __builtin_amdgcn_perm(table[3], table[2], in_half);
+  return __builtin_amdgcn_perm(high, low, halves);
+}
+GPU_DEVICE float byte_to_float(uint32_t word, int i) {
+  return word >> (8 * i) & 255;
+}
+
 GPU_DEVICE int dot4(int a, int b, int sum) {
 #if defined(__GFX11__) || defined(__GFX12__)
   return __builtin_amdgcn_sudot4(true, a, true, b, sum, false);
@@ -110,6 +131,7 @@ GPU_DEVICE void commit_copies() {}
 template <int kPending>
 GPU_DEVICE void wait_copies() {}
 
+constexpr int kWave = __AMDGCN_WAVEFRONT_SIZE__;
 constexpr bool kMmaMirrors = true;
 constexpr int kMmaColumns = 16, kMmaF16Depth = 16, kMmaS8Depth = 16;
 #if defined(__gfx1100__) || defined(__gfx1101__) || defined(__gfx1102__) || \
@@ -184,6 +206,23 @@ GPU_DEVICE int count_bits(uint32_t bits) {
 GPU_DEVICE int32_t atomic_add(int32_t* to, int32_t value) {
   return atomicAdd(to, value);
 }
+GPU_DEVICE int32_t uniform(int32_t value) {
+  return value;
+}
+template <typename Value>
+GPU_DEVICE Value load_uniform(const void* p) {
+  return *static_cast<const Value*>(p);
+}
+GPU_DEVICE uint32_t pick_bytes(const uint32_t (&table)[4], uint32_t numbers) {
+  const uint32_t nibbles = __byte_perm(numbers | numbers >> 4, 0, 0x4420);
+  const uint32_t low = __byte_perm(table[0], table[1], nibbles & 0x7777);
+  const uint32_t high = __byte_perm(table[2], table[3], nibbles & 0x7777);
+  return __byte_perm(low, high, (nibbles >> 1 & 0x4444) | 0x3210);
+}
+// The bits of 2²³ + the byte are those of 2²³ with the byte in the lowest.
+GPU_DEVICE float byte_to_float(uint32_t word, int i) {
+  return __uint_as_float(__byte_perm(word, 0x4b000000u, 0x7440 + i)) - 0x1p23f;
+}
 GPU_DEVICE int dot4(int a, int b, int sum) {
   return __dp4a(a, b, sum);
 }
@@ -254,6 +293,7 @@ template <int kPending>
 GPU_DEVICE void wait_copies() {}
 #endif
 
+constexpr int kWave = 32;
 constexpr bool kMmaMirrors = false;
 constexpr int kMmaColumns = 8, kMmaF16Depth = 16, kMmaS8Depth = 32;
 #if __CUDA_ARCH__ >= 800
@@ -336,6 +376,15 @@ template <typename Value>
 GPU_DEVICE Value shuffle_xor(Value value, int mask) {
   return shuffle(value, lane() ^ mask);
 }
+
+// kWave is 32 or 64.
+//   int32_t uniform(int32_t value)      a value that is the same in all lanes of a wave
+//   Value load_uniform<Value>(const void* p)
+// loads 4, 8 or 16 bytes where p is the same in all lanes of a wave, is made of uniform() values
+// and operands, and nobody writes while the kernel runs.
+//   uint32_t pick_bytes(const uint32_t (&table)[4], uint32_t numbers)
+// is, for each byte of `numbers`, 0 … 15, the byte of the table with that number.
+//   float byte_to_float(uint32_t word, int i)   byte i of the word
 
 // Products of matrices by the 32 lanes of a warp, which only cards that kHasMma may call (a call
 // compiles for all): c += a · b with a [16, depth],

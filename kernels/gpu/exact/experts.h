@@ -2,41 +2,38 @@
 // together, and are summed a token at a time.
 //
 // Slot t·used + k is the k-th expert of row t. order [slots] has the slot at each grouped place,
-// place [slots] the place of each slot, begin [experts + 1] where an expert's places begin; the
-// host knows none of them, so grids have room for any grouping.
+// place [slots] the place of each slot, tiles what blocks take; the host knows none of them, so
+// grids have room for any grouping.
 #pragma once
 
 #include <cstdint>
 
 #include "kernels/gpu/device/stored.h"
+#include "kernels/gpu/exact/group_rows.h"
 
 namespace potluck::gpu {
 
-// A block takes up to kExpertRows places of one expert by kGateUpOutputs or kDownOutputs outputs:
-// the grid is ⌈outputs / …⌉ × expert_tiles(slots, experts).
+// Tiles have up to kExpertRows places. A block takes one, by kGateUpOutputs or kDownOutputs
+// outputs: the grid has row_tiles_most(slots, experts, tile_rows) blocks for each of ⌈outputs / …⌉
+// parts.
 inline constexpr int kExpertRows = 32, kGateUpOutputs = 32, kDownOutputs = 64;
-
-// An expert leaves less than one tile unfilled.
-constexpr int64_t expert_tiles(int64_t slots, int64_t experts) {
-  return slots / kExpertRows + (slots < experts ? slots : experts);
-}
 
 // inner[p, i] = gelu(gate_i · x[t]) · (up_i · x[t]) for row t of the slot at place p.
 struct ExpertGateUp {
   const float* x;   // [rows, H]
   Weights gate_up;  // [experts · 2·inner, H], gate rows first in each expert
-  const int32_t *order, *begin;
+  RowTiles tiles;
+  const int32_t* order;
   float* inner;  // [slots, inner]
-  int32_t experts, used;
+  int32_t used;
 };
 
 // out[p, o] = Σ_i inner[p, i] · down[e, o, i] for the expert e at place p.
 struct ExpertDown {
   const float* inner;  // [slots, inner]
   Weights down;        // [experts · H, inner]
-  const int32_t* begin;
+  RowTiles tiles;
   float* out;  // [slots, H]
-  int32_t experts;
 };
 
 // out[t, :] = Σ_k weight[t, k] · down[place[t, k], :] in the order of k, [rows, n]. A block takes a

@@ -1,7 +1,7 @@
-// Each block finds its tile in the groups, and multiplies it as f16_tile.h does.
+// Each block multiplies its tile as f16_tile.h does.
 #include "kernels/gpu/device/f16_tile.h"
 #include "kernels/gpu/device/math.h"
-#include "kernels/gpu/exact/grouped_tile.h"
+#include "kernels/gpu/exact/tile_work.h"
 #include "kernels/gpu/fast/experts_f16.h"
 
 namespace potluck::gpu {
@@ -10,19 +10,19 @@ namespace potluck::gpu {
 GPU_KERNEL(expert_gate_up_f16, ExpertGateUpF16, kF16TileThreads) {
   GPU_SHARED(F16Tile<kExpertF16Rows>, tile, );
   GPU_SHARED(float, scale, [kExpertF16Rows]);
-  const GroupedTile group = find_tile<kExpertF16Rows>(a.begin, a.experts, block_y());
-  if (group.first == group.end) return;
+  const TileWork work = find_work(a.tiles);
   const int64_t inner = a.gate_up.rows / 2, columns = a.gate_up.columns;
-  const int64_t first_output = int64_t{block_x()} * kGateUpF16Outputs;
+  const int64_t first_output = work.part * kGateUpF16Outputs;
+  if (first_output >= inner) return;
   if (thread() < kExpertF16Rows) {
-    const int64_t at = group.first + thread();
-    const int64_t row = at < group.end ? a.order[at] / a.used : 0;
-    tile.x_row[thread()] = at < group.end ? a.x + row * f16_row_stride(columns) : nullptr;
+    const int64_t at = work.first + thread();
+    const int64_t row = at < work.end ? a.order[at] / a.used : 0;
+    tile.x_row[thread()] = at < work.end ? a.x + row * f16_row_stride(columns) : nullptr;
     scale[thread()] = a.scale[row];
   }
   if (thread() < kF16TileOutputs) {
     const int64_t i = first_output + thread() / 16 * 8 + thread() % 8;
-    const int64_t row = (group.expert * 2 + thread() / 8 % 2) * inner + i;
+    const int64_t row = (work.expert * 2 + thread() / 8 % 2) * inner + i;
     tile.w_row[thread()] = i < inner ? a.gate_up.blocks + row * a.gate_up.row_bytes : nullptr;
   }
   barrier();
@@ -32,25 +32,25 @@ GPU_KERNEL(expert_gate_up_f16, ExpertGateUpF16, kF16TileThreads) {
   for (int s = 0; s < kExpertF16Rows / 4; ++s) {
     const int m = s / 4, n = s / 2 % 2, c = s % 2;
     const int row = f16_row<kExpertF16Rows>(n, c), output = f16_output(m, c);
-    const int64_t at = group.first + row;
+    const int64_t at = work.first + row;
     const int64_t i = first_output + output / 16 * 8 + output % 8;
     const float gate = sums[m][n][c] * scale[row], up = sums[m][n][c + 2] * scale[row];
-    if (at < group.end && i < inner) a.inner[at * inner + i] = gelu(gate) * up;
+    if (at < work.end && i < inner) a.inner[at * inner + i] = gelu(gate) * up;
   }
 }
 
 GPU_KERNEL(expert_down_f16, ExpertDownF16, kF16TileThreads) {
   GPU_SHARED(F16Tile<kExpertF16Rows>, tile, );
-  const GroupedTile group = find_tile<kExpertF16Rows>(a.begin, a.experts, block_y());
-  if (group.first == group.end) return;
+  const TileWork work = find_work(a.tiles);
   const int64_t hidden = a.down.rows, columns = a.down.columns;
-  const int64_t first_output = int64_t{block_x()} * kDownF16Outputs;
+  const int64_t first_output = work.part * kDownF16Outputs;
+  if (first_output >= hidden) return;
   if (thread() < kExpertF16Rows) {
-    const int64_t at = group.first + thread();
-    tile.x_row[thread()] = at < group.end ? a.inner + at * f16_row_stride(columns) : nullptr;
+    const int64_t at = work.first + thread();
+    tile.x_row[thread()] = at < work.end ? a.inner + at * f16_row_stride(columns) : nullptr;
   }
   if (thread() < kF16TileOutputs) {
-    const int64_t o = first_output + thread(), row = group.expert * hidden + o;
+    const int64_t o = first_output + thread(), row = work.expert * hidden + o;
     tile.w_row[thread()] = o < hidden ? a.down.blocks + row * a.down.row_bytes : nullptr;
   }
   barrier();
@@ -59,9 +59,9 @@ GPU_KERNEL(expert_down_f16, ExpertDownF16, kF16TileThreads) {
   GPU_UNROLL
   for (int s = 0; s < kExpertF16Rows / 2; ++s) {
     const int m = s / 8, n = s / 4 % 2, c = s % 4;
-    const int64_t at = group.first + f16_row<kExpertF16Rows>(n, c);
+    const int64_t at = work.first + f16_row<kExpertF16Rows>(n, c);
     const int64_t o = first_output + f16_output(m, c);
-    if (at < group.end && o < hidden) a.out[at * hidden + o] = sums[m][n][c] * a.scale[at];
+    if (at < work.end && o < hidden) a.out[at * hidden + o] = sums[m][n][c] * a.scale[at];
   }
 }
 

@@ -5,11 +5,13 @@
 #include <cstdint>
 
 #include "kernels/gpu/device/stored.h"
+#include "kernels/gpu/exact/group_rows.h"
 
 namespace potluck::gpu {
 
-// A block takes up to kExpertF16Rows places of one expert by kGateUpF16Outputs or kDownF16Outputs
-// outputs: the grid is ⌈outputs / …⌉ × expert_tiles(slots, experts).
+// Tiles have up to kExpertF16Rows places. A block takes one, by kGateUpF16Outputs or
+// kDownF16Outputs outputs: the grid has row_tiles_most(slots, experts, tile_rows) blocks for each
+// of ⌈outputs / …⌉ parts.
 inline constexpr int kExpertF16Rows = 32, kGateUpF16Outputs = 64, kDownF16Outputs = 128;
 
 // inner[p, i] = gelu(gate_i · x[t]) · (up_i · x[t]) for row t of the slot at place p.  x: [rows,
@@ -18,9 +20,10 @@ struct ExpertGateUpF16 {
   const uint16_t* x;
   const float* scale;
   Weights gate_up;  // [experts · 2·inner, H], gate rows first in each expert
-  const int32_t *order, *begin;
+  RowTiles tiles;
+  const int32_t* order;
   float* inner;  // [slots, inner]
-  int32_t experts, used;
+  int32_t used;
 };
 
 // out[p, o] = Σ_i inner[p, i] · down[e, o, i] for the expert e at place p.  inner: [slots,
@@ -29,9 +32,8 @@ struct ExpertDownF16 {
   const uint16_t* inner;
   const float* scale;
   Weights down;  // [experts · H, inner]
-  const int32_t* begin;
+  RowTiles tiles;
   float* out;  // [slots, H]
-  int32_t experts;
 };
 
 }  // namespace potluck::gpu

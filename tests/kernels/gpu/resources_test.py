@@ -33,7 +33,7 @@ def write_table(path, table, kernels):
 
 
 def listed_kernels(root):
-    return set(re.findall(r"\bX\((\w+), \w+, \w+\)", (root / "backends/gpu/kernels.h").read_text())) - {"kernel"}
+    return set(re.findall(r"\bX\((\w+), [\w:<>]+, \w+\)", (root / "backends/gpu/kernels.h").read_text())) - {"kernel"}
 
 
 def units(registers):
