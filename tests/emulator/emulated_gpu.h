@@ -27,6 +27,7 @@
     name##_thread(*static_cast<const Args*>(operands));      \
   }                                                          \
   static void name##_thread([[maybe_unused]] const Args& a)
+#define GPU_KERNEL_OF_BLOCKS(name, Args, threads, blocks) GPU_KERNEL(name, Args, threads)
 // Shared memory of this place in the code, one for each block.
 #define GPU_SHARED(Type, name, extents)                                                           \
   using name##_type = Type extents;                                                               \

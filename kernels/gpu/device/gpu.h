@@ -2,6 +2,9 @@
 // tests. It is the only file of kernels/gpu that asks which of them compiles it; no vendor's header
 // is included.
 //
+// GPU_KERNEL_OF_BLOCKS is a GPU_KERNEL whose registers let a multiprocessor have `blocks` of it:
+// where the compiler is left to choose, it spills a few to have one block more.
+//
 // Lanes. Algorithms are written for 32 lanes. Where a wavefront has 64 it holds two groups of 32,
 // and what is said here of a warp holds for each group. Lanes that exchange values through shared
 // memory call warp_sync() in between: no lane may count on running in step with another.
@@ -15,6 +18,7 @@
 #define GPU_KERNEL(name, Args, threads)                                                        \
   extern "C" __attribute__((global, amdgpu_flat_work_group_size(threads, threads))) void name( \
       const Args a)
+#define GPU_KERNEL_OF_BLOCKS(name, Args, threads, blocks) GPU_KERNEL(name, Args, threads)
 #define GPU_SHARED(Type, name, extents) __attribute__((shared)) Type name extents
 #define GPU_UNROLL _Pragma("unroll")
 
@@ -174,6 +178,8 @@ GPU_DEVICE void mma_s8(int32_t (&)[kSums], const uint32_t (&)[kA], const uint32_
 #define GPU_DEVICE __device__ __forceinline__
 #define GPU_KERNEL(name, Args, threads) \
   extern "C" __global__ void __launch_bounds__(threads) name(const Args a)
+#define GPU_KERNEL_OF_BLOCKS(name, Args, threads, blocks) \
+  extern "C" __global__ void __launch_bounds__(threads, blocks) name(const Args a)
 #define GPU_SHARED(Type, name, extents) __shared__ Type name extents
 #define GPU_UNROLL _Pragma("unroll")
 

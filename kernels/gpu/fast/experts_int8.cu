@@ -56,14 +56,20 @@ GPU_DEVICE void down_in_int8(const ExpertDownInt8<kType>& a, PanelTile& tile) {
     if (o < a.hidden) a.out[(work.first + row) * a.hidden + o] = panel_sum(tile, row, output);
 }
 
-#define POTLUCK_EXPERTS_IN_INT8(type)                                                \
-  GPU_KERNEL(expert_gate_up_##type, ExpertGateUpInt8<Stored::type>, kPanelThreads) { \
-    GPU_SHARED(PanelTile, tile, );                                                   \
-    gate_up_in_int8(a, tile);                                                        \
-  }                                                                                  \
-  GPU_KERNEL(expert_down_##type, ExpertDownInt8<Stored::type>, kPanelThreads) {      \
-    GPU_SHARED(PanelTile, tile, );                                                   \
-    down_in_int8(a, tile);                                                           \
+// Fewer blocks have enough registers where a lane adds whole rows, and where a part has two sums.
+template <Stored kType>
+constexpr int kBlocks = kHasMma&& kPanelGroups<kType> == 1 ? 3 : 2;
+
+#define POTLUCK_EXPERTS_IN_INT8(type)                                                        \
+  GPU_KERNEL_OF_BLOCKS(expert_gate_up_##type, ExpertGateUpInt8<Stored::type>, kPanelThreads, \
+                       kBlocks<Stored::type>) {                                              \
+    GPU_SHARED(PanelTile, tile, );                                                           \
+    gate_up_in_int8(a, tile);                                                                \
+  }                                                                                          \
+  GPU_KERNEL_OF_BLOCKS(expert_down_##type, ExpertDownInt8<Stored::type>, kPanelThreads,      \
+                       kBlocks<Stored::type>) {                                              \
+    GPU_SHARED(PanelTile, tile, );                                                           \
+    down_in_int8(a, tile);                                                                   \
   }
 POTLUCK_EXPERTS_IN_INT8(q8_0)
 POTLUCK_EXPERTS_IN_INT8(q4_0)
