@@ -81,9 +81,6 @@ inline uint32_t pick_bytes(const uint32_t (&table)[4], uint32_t numbers) {
   }
   return picked;
 }
-inline float byte_to_float(uint32_t word, int i) {
-  return word >> (8 * i) & 255;
-}
 
 inline int dot4(int a, int b, int sum) {
   for (int i = 0; i < 32; i += 8) sum += static_cast<int8_t>(a >> i) * static_cast<int8_t>(b >> i);

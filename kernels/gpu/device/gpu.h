@@ -83,9 +83,6 @@ GPU_DEVICE uint32_t pick_bytes(const uint32_t (&table)[4], uint32_t numbers) {
   const uint32_t high = __builtin_amdgcn_perm(table[3], table[2], in_half);
   return __builtin_amdgcn_perm(high, low, halves);
 }
-GPU_DEVICE float byte_to_float(uint32_t word, int i) {
-  return word >> (8 * i) & 255;
-}
 
 GPU_DEVICE int dot4(int a, int b, int sum) {
 #if defined(__GFX11__) || defined(__GFX12__)
@@ -224,10 +221,6 @@ GPU_DEVICE uint32_t pick_bytes(const uint32_t (&table)[4], uint32_t numbers) {
   const uint32_t low = __byte_perm(table[0], table[1], nibbles & 0x7777);
   const uint32_t high = __byte_perm(table[2], table[3], nibbles & 0x7777);
   return __byte_perm(low, high, (nibbles >> 1 & 0x4444) | 0x3210);
-}
-// The bits of 2²³ + the byte are those of 2²³ with the byte in the lowest.
-GPU_DEVICE float byte_to_float(uint32_t word, int i) {
-  return __uint_as_float(__byte_perm(word, 0x4b000000u, 0x7440 + i)) - 0x1p23f;
 }
 GPU_DEVICE int dot4(int a, int b, int sum) {
   return __dp4a(a, b, sum);
@@ -369,6 +362,11 @@ GPU_DEVICE Value* as(const void* p) {
   return static_cast<Value*>(p);
 }
 
+// Byte i of the word: an instruction of its own.
+GPU_DEVICE float byte_to_float(uint32_t word, int i) {
+  return word >> (8 * i) & 255;
+}
+
 GPU_DEVICE int lane() {
   return thread() % 32;
 }
@@ -390,7 +388,6 @@ GPU_DEVICE Value shuffle_xor(Value value, int mask) {
 // and operands, and nobody writes while the kernel runs.
 //   uint32_t pick_bytes(const uint32_t (&table)[4], uint32_t numbers)
 // is, for each byte of `numbers`, 0 … 15, the byte of the table with that number.
-//   float byte_to_float(uint32_t word, int i)   byte i of the word
 
 // Products of matrices by the 32 lanes of a warp, which only cards that kHasMma may call (a call
 // compiles for all): c += a · b with a [16, depth],

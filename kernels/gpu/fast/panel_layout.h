@@ -95,14 +95,25 @@ constexpr bool kHasMins =
 template <Stored kType>
 constexpr int kPanelGroups = kPanelScales<kType> == PanelScales::bytes ? 2 : 1;
 
-// The scales of the 256 columns that a row of a part lies in.
+// The scales of the 256 columns that a row of a part lies in; a min is stored with its sign.
 template <Stored kType>
 GPU_DEVICE RowScale load_super(const uint8_t* super, int place) {
   if constexpr (!kHasSuperScales<kType>) return {};
   const uint16_t* halves = as<const uint16_t>(super);
-  RowScale scale = {f16_to_float(halves[place]), 0};
-  if constexpr (kHasMins<kType>) scale.second = -f16_to_float(halves[kPanelRows + place]);
-  return scale;
+  return {f16_to_float(halves[place]),
+          kHasMins<kType> ? f16_to_float(halves[kPanelRows + place]) : 0};
+}
+GPU_DEVICE float half_of(const Words4& halves, int i) {
+  return f16_to_float(halves.word[i / 2] >> (i % 2 * 16));
+}
+// The same of a bundle.
+template <Stored kType>
+GPU_DEVICE void load_supers(const uint8_t* super, int bundle, RowScale (&scales)[8]) {
+  const Words4 first = as<const Words4>(super)[bundle];
+  Words4 second = {};
+  if constexpr (kHasMins<kType>) second = as<const Words4>(super)[kPanelRows / 8 + bundle];
+  GPU_UNROLL
+  for (int i = 0; i < 8; ++i) scales[i] = {half_of(first, i), half_of(second, i)};
 }
 
 // The scales of a bundle as they are stored, without those of 256 columns.
@@ -124,11 +135,9 @@ GPU_DEVICE BundleScales<kType> load_scales(const uint8_t* part, int bundle) {
 template <Stored kType>
 GPU_DEVICE RowScale open_scale(const BundleScales<kType>& bundle, RowScale super, int i) {
   const uint32_t(&words)[4] = bundle.words[0].word;
-  if constexpr (kPanelScales<kType> == PanelScales::f16)
-    return {f16_to_float(words[i / 2] >> (i % 2 * 16)), 0};
+  if constexpr (kPanelScales<kType> == PanelScales::f16) return {half_of(bundle.words[0], i), 0};
   if constexpr (kPanelScales<kType> == PanelScales::f16_min)
-    return {f16_to_float(words[i / 2] >> (i % 2 * 16)),
-            f16_to_float(bundle.words[1].word[i / 2] >> (i % 2 * 16))};
+    return {half_of(bundle.words[0], i), half_of(bundle.words[1], i)};
   const float first = byte_to_float(words[i / 4], i % 4);
   const float second = byte_to_float(words[2 + i / 4], i % 4);
   if constexpr (kHasMins<kType>) return {first * super.first, second * super.second};

@@ -1,7 +1,7 @@
 // A panel by up to 24 rows of x in int8: a quarter of the columns each, straight from memory, by
 // four warps, which meet in shared memory. By matrix units of PTX's layout a warp has the sums of
-// all rows and outputs in its lanes; without such units a lane has one or two rows of the panel,
-// and what is read of x is the same for all of a wave.
+// all rows and outputs in its lanes; without such units a lane has one or
+// two rows of the panel, and what is read of x is the same for all of a wave.
 //
 // A sum of levels is the same whole number by either, and enters sums in f32 in the order of the
 // columns: so a product has the same bits on all cards.
@@ -140,10 +140,9 @@ GPU_DEVICE void multiply_by_mma(const PanelProduct& a, PanelTile& tile) {
   for (int block = blocks.first; block < blocks.end; ++block) {
     const MmaPart<kType> part = next;
     if (block + 1 < blocks.end) next = load_mma_part<kType>(part_of<kType>(a, block + 1));
-    if (kHasSuperScales<kType> && (block == blocks.first || block % 8 == 0)) {
-      GPU_UNROLL
-      for (int i = 0; i < 8; ++i)
-        super[i] = load_super<kType>(super_of<kType>(a, block), lane() / 4 * 8 + i);
+    if constexpr (kHasSuperScales<kType>) {
+      if (block == blocks.first || block % 8 == 0)
+        load_supers<kType>(super_of<kType>(a, block), lane() / 4, super);
     }
     MmaRows x[kTiles];
     GPU_UNROLL

@@ -113,7 +113,7 @@ GPU_DEVICE void write_scales(const Panels& a, const PanelPart& at, int row) {
       bytes[8] = s.min;
       if (group == 0) {
         super[0] = b ? halves[0] : 0;
-        super[kPanelRows] = b ? halves[1] : 0;
+        super[kPanelRows] = b ? halves[1] ^ 0x8000 : 0;
       }
   }
 }

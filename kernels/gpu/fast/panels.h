@@ -21,7 +21,7 @@ enum class PanelScales : int32_t {
   f16,       // an f16
   f16_min,   // an f16 and an f16 to add
   bytes,     // a byte for each half of the columns
-  bytes_min  // a byte and a byte to subtract
+  bytes_min  // a byte, and a byte that f16s of 256 columns multiply as well
 };
 
 struct PanelFormat {

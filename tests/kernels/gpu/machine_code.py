@@ -293,10 +293,10 @@ def loop_text(blocks, loop):
     return "\n".join({source_text((at,)) for block in loop for each in blocks[block][0] for at in each.lines})
 
 
-def find_turns(instructions, stored, needs=""):
+def find_turns(instructions, stored, needs="", of_all=False):
     """Multiplications → Turn, of the innermost loop that multiplies values of a stored type, on the best units that
     any loop uses; `needs` must be found in its source, where matrix units do it. Of several that with most of the type,
-    then with most multiplications, then the shortest.
+    then with most multiplications, then the shortest; with of_all, the turns of the others too.
     """
     units = next(u for u in UNITS if multiplying_loops(instructions, u))
     found = []
@@ -308,4 +308,5 @@ def find_turns(instructions, stored, needs=""):
                 found.append((-score, -longest.macs, len(longest.names), header, turns))
     if not found:
         raise SystemExit(f"no loop that multiplies {stored} has {needs!r} in its source: see PRODUCTS")
-    return {macs: turn for macs, (_, turn) in min(found, key=lambda each: each[:4])[4].items()}
+    found.sort(key=lambda each: each[:4], reverse=True)
+    return {macs: turn for *_, turns in found[0 if of_all else -1:] for macs, (_, turn) in turns.items()}
