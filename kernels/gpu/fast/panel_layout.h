@@ -106,14 +106,18 @@ GPU_DEVICE RowScale load_super(const uint8_t* super, int place) {
 GPU_DEVICE float half_of(const Words4& halves, int i) {
   return f16_to_float(halves.word[i / 2] >> (i % 2 * 16));
 }
-// The same of a bundle.
+// The same of a bundle, as they are stored.
 template <Stored kType>
-GPU_DEVICE void load_supers(const uint8_t* super, int bundle, RowScale (&scales)[8]) {
-  const Words4 first = as<const Words4>(super)[bundle];
-  Words4 second = {};
-  if constexpr (kHasMins<kType>) second = as<const Words4>(super)[kPanelRows / 8 + bundle];
-  GPU_UNROLL
-  for (int i = 0; i < 8; ++i) scales[i] = {half_of(first, i), half_of(second, i)};
+struct BundleSupers {
+  Words4 words[kHasMins<kType> ? 2 : 1];
+};
+template <Stored kType>
+GPU_DEVICE BundleSupers<kType> load_supers(const uint8_t* super, int bundle) {
+  BundleSupers<kType> loaded = {};
+  if constexpr (kHasSuperScales<kType>) loaded.words[0] = as<const Words4>(super)[bundle];
+  if constexpr (kHasSuperScales<kType> && kHasMins<kType>)
+    loaded.words[1] = as<const Words4>(super)[kPanelRows / 8 + bundle];
+  return loaded;
 }
 
 // The scales of a bundle as they are stored, without those of 256 columns.
@@ -133,15 +137,17 @@ GPU_DEVICE BundleScales<kType> load_scales(const uint8_t* part, int bundle) {
 
 // Row i of a bundle.
 template <Stored kType>
-GPU_DEVICE RowScale open_scale(const BundleScales<kType>& bundle, RowScale super, int i) {
+GPU_DEVICE RowScale open_scale(const BundleScales<kType>& bundle, const BundleSupers<kType>& supers,
+                               int i) {
   const uint32_t(&words)[4] = bundle.words[0].word;
   if constexpr (kPanelScales<kType> == PanelScales::f16) return {half_of(bundle.words[0], i), 0};
   if constexpr (kPanelScales<kType> == PanelScales::f16_min)
     return {half_of(bundle.words[0], i), half_of(bundle.words[1], i)};
   const float first = byte_to_float(words[i / 4], i % 4);
   const float second = byte_to_float(words[2 + i / 4], i % 4);
-  if constexpr (kHasMins<kType>) return {first * super.first, second * super.second};
-  return {(first - 128) * super.first, (second - 128) * super.first};
+  const float super = half_of(supers.words[0], i);
+  if constexpr (kHasMins<kType>) return {first * super, second * half_of(supers.words[1], i)};
+  return {(first - 128) * super, (second - 128) * super};
 }
 
 // The same of one row, by itself.

@@ -114,7 +114,7 @@ GPU_DEVICE void add_by_mma(const Words& w, const RowScale (&scale)[2], const Mma
 }
 
 template <Stored kType, int kTiles>
-GPU_DEVICE void add_part_by_mma(const MmaPart<kType>& part, const RowScale (&super)[8],
+GPU_DEVICE void add_part_by_mma(const MmaPart<kType>& part, const BundleSupers<kType>& supers,
                                 const MmaRows (&x)[kTiles], float (&sums)[4][kTiles][4]) {
   GPU_UNROLL
   for (int m = 0; m < 4; ++m) {
@@ -122,8 +122,8 @@ GPU_DEVICE void add_part_by_mma(const MmaPart<kType>& part, const RowScale (&sup
     const int i = m % 2 * 2;
     const uint32_t w[4] = {open_levels<kType>(quad, i, 0), open_levels<kType>(quad, i + 1, 0),
                            open_levels<kType>(quad, i, 1), open_levels<kType>(quad, i + 1, 1)};
-    const RowScale scale[2] = {open_scale<kType>(part.scales, super[2 * m], 2 * m),
-                               open_scale<kType>(part.scales, super[2 * m + 1], 2 * m + 1)};
+    const RowScale scale[2] = {open_scale<kType>(part.scales, supers, 2 * m),
+                               open_scale<kType>(part.scales, supers, 2 * m + 1)};
     GPU_UNROLL
     for (int n = 0; n < kTiles; ++n) add_by_mma<kType>(w, scale, x[n], sums[m][n]);
   }
@@ -134,7 +134,7 @@ template <Stored kType, int kTiles>
 GPU_DEVICE void multiply_by_mma(const PanelProduct& a, PanelTile& tile) {
   const Blocks blocks = quarter_of(a, warp());
   float sums[4][kTiles][4] = {};
-  RowScale super[8] = {};
+  BundleSupers<kType> supers = {};
   MmaPart<kType> next = {};
   if (blocks.first < blocks.end) next = load_mma_part<kType>(part_of<kType>(a, blocks.first));
   for (int block = blocks.first; block < blocks.end; ++block) {
@@ -142,12 +142,12 @@ GPU_DEVICE void multiply_by_mma(const PanelProduct& a, PanelTile& tile) {
     if (block + 1 < blocks.end) next = load_mma_part<kType>(part_of<kType>(a, block + 1));
     if constexpr (kHasSuperScales<kType>) {
       if (block == blocks.first || block % 8 == 0)
-        load_supers<kType>(super_of<kType>(a, block), lane() / 4, super);
+        supers = load_supers<kType>(super_of<kType>(a, block), lane() / 4);
     }
     MmaRows x[kTiles];
     GPU_UNROLL
     for (int n = 0; n < kTiles; ++n) x[n] = load_mma_rows(a.x, tile, n, block);
-    add_part_by_mma<kType>(part, super, x, sums);
+    add_part_by_mma<kType>(part, supers, x, sums);
   }
   GPU_UNROLL
   for (int s = 0; s < kTiles * 16; ++s) {
