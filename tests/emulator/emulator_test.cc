@@ -115,6 +115,10 @@ TEST_P(Emulator, FindsLanesAtDifferentExchanges) {
               AllOf(HasSubstr("part"), HasSubstr("wait at ballot"), HasSubstr("wait at shuffle")));
 }
 
+TEST_P(Emulator, FindsAShuffleFromALaneThatNoWarpHas) {
+  EXPECT_THAT(finding(k_stray_shuffle), HasSubstr("a shuffle from lane 32"));
+}
+
 TEST_P(Emulator, SharedMemoryThatNobodyWroteHoldsNonsense) {
   run_blocks(k_unwritten_read, 1);
   for (int t = 0; t < kPlantedThreads; ++t) EXPECT_EQ(std::isnan(out[t]), t >= 32) << t;

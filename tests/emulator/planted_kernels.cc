@@ -190,4 +190,8 @@ GPU_KERNEL(multiply_s8, Planted, kPlantedThreads) {
     out[mma_c_row(lane(), i) * kMmaColumns + mma_c_column(lane(), i)] = sums[i];
 }
 
+GPU_KERNEL(stray_shuffle, Planted, kPlantedThreads) {
+  a.out[thread()] = shuffle(thread(), lane() + 1);
+}
+
 }  // namespace potluck::gpu

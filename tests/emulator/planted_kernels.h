@@ -38,6 +38,7 @@ inline constexpr int kPlantedThreads = 64;
   X(piped_copies)                  \
   X(unequal_halves)                \
   X(multiply_f16)                  \
-  X(multiply_s8)
+  X(multiply_s8)                   \
+  X(stray_shuffle)
 
 }  // namespace potluck::gpu

@@ -2,6 +2,7 @@
 #include "tests/emulator/warp.h"
 
 #include <stdexcept>
+#include <string>
 
 #include "tests/emulator/machine.h"
 
@@ -33,7 +34,10 @@ void warp_sync(Site site) {
 }
 
 int shuffle(int value, int from, Site site) {
-  return exchange_word(value, Wait::shuffle, site)[from % kLanes];
+  const int* given = exchange_word(value, Wait::shuffle, site);
+  if (from < 0 || from >= kLanes)
+    throw std::logic_error("a shuffle from lane " + std::to_string(from) + ", which no warp has");
+  return given[from];
 }
 
 uint32_t ballot(bool set, Site site) {

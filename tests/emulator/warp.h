@@ -39,7 +39,7 @@ void barrier(Site site);
 
 // The 32 lanes of the caller's group must call these together.
 void warp_sync(Site site);
-int shuffle(int value, int from, Site site);
+int shuffle(int value, int from, Site site);  // throws std::logic_error if no lane is `from`
 uint32_t ballot(bool set, Site site);
 // Returns the value; std::logic_error where a lane has another one.
 int uniform(int value, Site site);
