@@ -231,6 +231,53 @@ TEST_P(GpuAttention, ARowAloneHasTheSameBits) {
   }
 }
 
+TEST_P(GpuAttention, OfOneKeyIsThatKeysValue) {
+  for (const Case& c : kCases) {
+    if (!GetParam().takes(c)) continue;
+    const World w(c);
+    const std::vector<Piece> first = {{segment(Mode::encode, 1, 0, 1), 34}};
+    EXPECT_EQ(by_kernel(GetParam(), w, first), by_reference(w, first)) << c.head_dim;
+  }
+}
+
+// Scores of −256, whose e^score is 0: all weigh the same.
+TEST_P(GpuAttention, TakesScoresFarBelowZero) {
+  const Case c{2, 1, 16, 0, DType::f16};
+  World w(c);
+  std::fill(w.q.begin(), w.q.end(), -16.0f);
+  w.ring_k = stored(c.type, Floats(kSlots * kCapacity * c.kv_width(), 1));
+  w.fresh_k = stored(c.type, Floats(kRows * c.kv_width(), 1));
+  const std::vector<Piece> pieces = all_of(sessions(c));
+  const Floats expected = by_reference(w, pieces), actual = by_kernel(GetParam(), w, pieces);
+  for (size_t i = 0; i < expected.size(); ++i)
+    ASSERT_NEAR(actual[i], expected[i], 2 * (kCapacity + 8) * 0x1p-23) << i / c.q_width();
+}
+
+// Each row sees two keys, and of q a value for each: so that what is rounded to f16 shows.
+TEST(GpuAttentionF16, RoundsQueriesAndWeightsToTheNearest) {
+  const Case c{1, 1, 8, 2, DType::f16};
+  World w(c);
+  w.q = random_floats(kRows * c.q_width(), 6, 1);
+  Floats keys(kSlots * kCapacity * c.kv_width());
+  for (int64_t p = 0; p < kSlots * kCapacity; ++p) keys[p * 8 + p % 2] = 1;
+  w.ring_k = stored(c.type, keys);
+  Floats values(keys.size());
+  cpu::dequantize_row(c.type, w.ring_v.data(), values.data(), values.size());
+  const Floats out = by_kernel({Vendor::cuda, true}, w, {{segment(Mode::encode, 0, 5, kRows), 0}});
+  const auto f16 = [](float x) { return f32_from_f16(f16_from_f32(x)); };
+  for (int t = 0; t < kRows; ++t) {
+    const int last = 5 + t, before = last - 1;
+    const float score = f16(w.q[t * 8 + last % 2]), other = f16(w.q[t * 8 + before % 2]);
+    const float most = std::max(score, other);
+    const double weight = f16(std::exp(score - most)), rest = f16(std::exp(other - most));
+    for (int i = 0; i < 8; ++i)
+      ASSERT_NEAR(out[t * 8 + i],
+                  (weight * values[last * 8 + i] + rest * values[before * 8 + i]) / (weight + rest),
+                  4 * 0x1p-23)
+          << "row " << t;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Kernels, GpuAttention,
                          testing::Values(Kernel{Vendor::cuda, false}, Kernel{Vendor::hip, false},
                                          Kernel{Vendor::cuda, true}, Kernel{Vendor::hip, true}),

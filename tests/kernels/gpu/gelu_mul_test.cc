@@ -17,13 +17,15 @@ TEST(GpuGeluMul, IsTheReferenceInPlaceAndApart) {
     for (const int64_t count : {1, 255, 256, 600}) {
       std::vector<float> gate = random_values(count, 1, 6);
       const std::vector<float> up = random_values(count, 2), before = gate;
-      std::vector<float> out(count), expected(count);
+      std::vector<float> out(count + 1, -777), expected(count);
       cpu::gelu_mul_row(gate.data(), up.data(), count, expected.data());
       const int blocks = (count + gpu::kGeluMulValues - 1) / gpu::kGeluMulValues;
       emulator::run(vendor, {blocks}, gpu::GeluMul{gate.data(), up.data(), out.data(), count});
       for (int64_t i = 0; i < count; ++i)
         ASSERT_NEAR(out[i], expected[i], 13 * 0x1p-24 * std::abs(before[i] * up[i])) << i;
+      EXPECT_EQ(out[count], -777);
       emulator::run(vendor, {blocks}, gpu::GeluMul{gate.data(), up.data(), gate.data(), count});
+      out.resize(count);
       EXPECT_EQ(gate, out);
     }
 }

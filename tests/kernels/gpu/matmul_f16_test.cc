@@ -30,6 +30,7 @@ TEST(GpuF16Rows, KeepElevenBitsOfEachRowsValues) {
     for (const int64_t n : {1, 67, 301}) {
       std::vector<float> x = random_values(sizes.size() * n, 3);
       for (size_t i = 0; i < x.size(); ++i) x[i] *= sizes[i / n];
+      if (n > 256) x[256] = 1000;  // the largest of its row
       const F16Operand operand(vendor, x.data(), sizes.size(), n);
       const int64_t stride = gpu::f16_stride(n);
       for (size_t t = 0; t < sizes.size(); ++t) {
@@ -83,6 +84,20 @@ TEST(GpuMatmulF16, IsTheReferenceForEveryTypeAndAnyShape) {
     expect_reference(vendor, {DType::f32, 66, 130, 33});
     expect_reference(vendor, {DType::bf16, 3, 5, 67});
     expect_reference(vendor, {DType::q8_0, 40, 129, 96});
+  }
+}
+
+// Rows of the identity multiply by 1 and add zeros, so that what is rounded shows.
+TEST(GpuMatmulF16, RoundsTheStoredMatrixToTheNearest) {
+  constexpr int64_t kColumns = 32, kOutputs = 9;
+  std::vector<float> identity(kColumns * kColumns);
+  for (int64_t i = 0; i < kColumns; ++i) identity[i * kColumns + i] = 1;
+  const TestWeights w(DType::f32, 1, kOutputs, kColumns, 5);
+  for (const auto vendor : kVendors) {
+    const std::vector<float> out = multiply(vendor, identity.data(), kColumns, w.gpu());
+    for (int64_t i = 0; i < kColumns; ++i)
+      for (int64_t o = 0; o < kOutputs; ++o)
+        ASSERT_EQ(out[i * kOutputs + o], f32_from_f16(f16_from_f32(w.row(o)[i]))) << i;
   }
 }
 

@@ -132,7 +132,8 @@ void expect_near(const std::vector<float>& actual, const std::vector<float>& exp
 TEST(GpuQkv, IsTheReferenceAndWritesNothingElse) {
   for (const auto vendor : kVendors)
     for (const Shape shape :
-         {Shape{8, 4, true}, Shape{66, 33, true}, Shape{96, 12, false}, Shape{80, 0, true}}) {
+         {Shape{8, 4, true}, Shape{66, 33, true}, Shape{96, 12, false}, Shape{80, 0, true},
+          Shape{gpu::kQkvHeadMost, gpu::kQkvHeadMost / 2, true}}) {
       Pass pass(shape, two_segments(), kRows, DType::f32);
       const Pass expected = reference(pass);
       pass.run(vendor, DType::f32);

@@ -8,7 +8,7 @@
 namespace potluck {
 namespace {
 
-TEST(GpuRmsNorm, IsTheReference) {
+TEST(GpuRmsNorm, IsTheReferenceAndTakesNoWeightForOne) {
   for (const auto vendor : {emulator::Vendor::cuda, emulator::Vendor::hip})
     for (const int64_t n : {1, 31, 33, 256, 700}) {
       std::vector<float> x(3 * n), weight(n), out(3 * n), expected(n);
@@ -19,6 +19,11 @@ TEST(GpuRmsNorm, IsTheReference) {
         cpu::rms_norm_row(x.data() + t * n, weight.data(), 1e-6f, n, expected.data());
         for (int64_t i = 0; i < n; ++i) ASSERT_NEAR(out[t * n + i], expected[i], 1e-5) << n;
       }
+      const std::vector<float> ones(n, 1), weighted = out;
+      emulator::run(vendor, {3}, gpu::RmsNorm{x.data(), ones.data(), out.data(), n, 1e-6f});
+      emulator::run(vendor, {3}, gpu::RmsNorm{x.data(), nullptr, x.data(), n, 1e-6f});
+      EXPECT_EQ(x, out);
+      EXPECT_NE(x, weighted);
     }
 }
 
