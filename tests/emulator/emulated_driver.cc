@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
+#include <new>
 #include <utility>
 
 #include "topology/base/check.h"
@@ -51,7 +53,9 @@ void* EmulatedDriver::allocate(size_t bytes) {
     throw Fault(FaultKind::memory, "the emulated card has no room for " + std::to_string(bytes) +
                                        " bytes; " + std::to_string(facts().bytes_free) +
                                        " are free");
-  void* memory = std::malloc(bytes);
+  constexpr size_t kAligned = 256;  // as a card's memory is
+  void* memory = nullptr;
+  if (posix_memalign(&memory, kAligned, bytes)) throw std::bad_alloc();
   std::memset(memory, 0xee, bytes);
   memory_[memory] = bytes;
   books_->bytes_used += bytes;

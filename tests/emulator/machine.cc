@@ -3,6 +3,7 @@
 #include "tests/emulator/machine.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <numeric>
 #include <stdexcept>
@@ -25,6 +26,7 @@ std::vector<int> random_order(int count, Random& random) {
 }  // namespace
 
 constinit thread_local const Place* running_place = nullptr;
+void (*on_arrive)(const char*, const void*, int) = nullptr;
 
 Machine& machine() {
   thread_local Machine machine;
@@ -120,12 +122,19 @@ void Machine::wait(Wait what, Site site) {
       what == Wait::barrier || what == Wait::warp_sync ? block.order_of(me, what) : nullptr;
   if (order) sanitizers::release(order);
   sanitizers::release(&left_);
+  tell_arrival(me);
   block.arrive(me, what, site);
   if (block.has_ready())
     go_on(me.fiber);
   else
     me.fiber.switch_to(host_);
   if (order) sanitizers::acquire(order);
+}
+
+void Machine::tell_arrival(const Thread& thread) {
+  if (!on_arrive) return;
+  const Group& group = block_->group_of(thread);
+  on_arrive(program_.name, &group, std::popcount(group.members));
 }
 
 void Machine::give_way() {
@@ -147,6 +156,7 @@ void Machine::run_thread() {
     failure_ = std::current_exception();
   }
   sanitizers::release(&left_);
+  tell_arrival(me);
   block_->end(me);
   if (!failure_ && block_->has_ready())
     go_on(me.fiber);

@@ -15,6 +15,10 @@
 
 namespace potluck::emulator {
 
+// Is told of every thread that comes to a meeting or ends, with its group and how many lanes that
+// has, where anything wants to know (accesses.h).
+extern void (*on_arrive)(const char* kernel, const void* group, int lanes);
+
 class Machine final {
  public:
   void run(const Program& program, Grid grid, const void* operands, const Options& options);
@@ -24,6 +28,11 @@ class Machine final {
   Block& block() { return *block_; }
   Random& random() { return random_; }
   void wait(Wait what, Site site);
+  // Whether it lies in the operands of the launch, which are no memory of a card.
+  bool is_operand(const void* at) const {
+    const auto* byte = static_cast<const std::byte*>(at);
+    return byte >= operands_.data() && byte < operands_.data() + operands_.size();
+  }
   // Others may run now.
   void give_way();
 
@@ -34,6 +43,7 @@ class Machine final {
   void begin_block(int number);
   void end_block();
   void check(const std::string& wrong, const Place& place) const;
+  void tell_arrival(const Thread& thread);
   void forget_threads();
   // Chooses who runs next, and switches to it.
   void go_on(Fiber& from);

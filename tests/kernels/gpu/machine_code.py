@@ -229,12 +229,21 @@ def loops_of(blocks):
 
 
 def multiplying_loops(instructions, units):
-    """(blocks, header, loop) of the innermost loops that multiply on these units."""
+    """(blocks, header, loop) of the innermost loops that multiply on these units; header → loop of all that do."""
     blocks = blocks_of(instructions)
     multiplies = {at for at, (block, _) in blocks.items() if any(macs_of(each.name, units) for each in block)}
     loops = {header: loop for header, loop in loops_of(blocks).items() if loop & multiplies}
     return [(blocks, header, loop) for header, loop in loops.items()
-            if not any(other < loop and other & multiplies for other in loops.values())]  # fmt: skip
+            if not any(other < loop for other in loops.values())], loops  # fmt: skip
+
+
+def turns_around(blocks, header, loop, around, repeats, stored, units):
+    """The turns of the loop around a loop that is gone through `repeats` times in each of them."""
+    inner = turns_of(blocks, header, loop, stored, units)
+    again = inner[max(inner)][1]
+    return {macs + (repeats - 1) * again.macs: (score, Turn(macs + (repeats - 1) * again.macs,
+                                                            turn.names + (repeats - 1) * again.names))
+            for macs, (score, turn) in turns_of(blocks, *around, stored, units).items()}  # fmt: skip
 
 
 def order_of(blocks, header, loop):
@@ -293,16 +302,27 @@ def loop_text(blocks, loop):
     return "\n".join({source_text((at,)) for block in loop for each in blocks[block][0] for at in each.lines})
 
 
-def find_turns(instructions, stored, needs="", of_all=False):
+def loop_around(blocks, loop, innermost, loops, units):
+    """(header, loop) of the smallest loop around a loop; around one on matrix units it must multiply there itself."""
+    within = frozenset().union(*(other for _, _, other in innermost))
+    multiplies = {at for at in blocks if at not in within and any(macs_of(each.name, units) for each in blocks[at][0])}
+    around = [each for each in loops.items() if loop < each[1] and (units != UNITS[0] or each[1] & multiplies)]
+    return min(around, key=lambda each: len(each[1]), default=None)
+
+
+def find_turns(instructions, stored, needs="", of_all=False, repeats=0):
     """Multiplications → Turn, of the innermost loop that multiplies values of a stored type, on the best units that
     any loop uses; `needs` must be found in its source, where matrix units do it. Of several that with most of the type,
-    then with most multiplications, then the shortest; with of_all, the turns of the others too.
+    then with most multiplications, then the shortest; with of_all, the turns of the others too. With repeats, those of
+    the loop around it, if there is one, which goes through it so many times.
     """
-    units = next(u for u in UNITS if multiplying_loops(instructions, u))
-    found = []
-    for blocks, header, loop in multiplying_loops(instructions, units):
+    units = next(u for u in UNITS if multiplying_loops(instructions, u)[0])
+    found, (innermost, loops) = [], multiplying_loops(instructions, units)
+    for blocks, header, loop in innermost:
         if units != UNITS[0] or re.search(needs, loop_text(blocks, loop)):
-            turns = turns_of(blocks, header, loop, stored, units)
+            around = loop_around(blocks, loop, innermost, loops, units) if repeats else None
+            turns = (turns_around(blocks, header, loop, around, repeats, stored, units) if around else
+                     turns_of(blocks, header, loop, stored, units))  # fmt: skip
             (score, _), longest = turns[max(turns)] if turns else ((0, 0), None)
             if longest:
                 found.append((-score, -longest.macs, len(longest.names), header, turns))

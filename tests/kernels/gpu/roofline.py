@@ -175,11 +175,23 @@ def experts(product, tiles, stored, launches, columns, outputs):
     return Operation("experts", product, stored, launches, macs, bytes_read, round(EXPERTS * count) * across, steps)
 
 
-def attention(product, launches, head_dim, kv_heads, keys, queries, extra):
-    rows = max(queries // (HEADS // kv_heads), 1)
-    macs = 2 * extra * ROWS * HEADS * head_dim * keys
-    bytes_read = 2 * keys * kv_heads * head_dim * BYTES["f16"]
-    return Operation("attention", product, "f16", launches, macs, bytes_read, math.ceil(ROWS / rows) * kv_heads)
+class Attention(NamedTuple):
+    heads: int  # of K and V
+    head_dim: int
+    cached: int  # keys
+    queries: int  # of a block
+    extra: float  # times that products are done, as warps share scores
+
+
+def attention(product, launches, shape, span, cache_mb):
+    """Keys go by spans, in blocks of their own, whose sums a second kernel reads."""
+    keys, spans = shape.cached + ROWS, math.ceil(shape.cached / span) + math.ceil(ROWS / span)
+    rows = max(shape.queries // (HEADS // shape.heads), 1)
+    macs = 2 * shape.extra * ROWS * HEADS * shape.head_dim * keys
+    sums = 2 * spans * ROWS * HEADS * shape.head_dim * 4
+    bytes_read = 2 * keys * shape.heads * shape.head_dim * BYTES["f16"] + (sums if sums > cache_mb * 1e6 else 0)
+    return Operation("attention", product, "f16", launches, macs, bytes_read,
+                     math.ceil(ROWS / rows) * shape.heads * spans)  # fmt: skip
 
 
 def vocabulary(tiles, sum_tiles, stored, chunk, cache_mb):

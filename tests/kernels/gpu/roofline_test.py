@@ -40,6 +40,18 @@ SASS = """.text.product:
         /*00c0*/               @P2 BRA `(.L_x_1) ;
         /*00d0*/                   EXIT ;
 """
+# A loop in a loop, each of which multiplies.
+NESTED = """.text.product:
+.L_x_1:
+        /*0000*/                   MOV R1, RZ ;
+.L_x_2:
+        /*0010*/                   LDS.128 R4, [R2] ;
+        /*0020*/                   HMMA.16816.F32 R8, R4, R6, R8 ;
+        /*0030*/               @P1 BRA `(.L_x_2) ;
+        /*0040*/                   HMMA.16816.F32 R8, R4, R6, R8 ;
+        /*0050*/               @P2 BRA `(.L_x_1) ;
+        /*0060*/                   EXIT ;
+"""
 
 
 class Loops(unittest.TestCase):
@@ -65,6 +77,12 @@ class Loops(unittest.TestCase):
         turns = self.turns("q8_0")
         self.assertEqual(sorted(turns), [2048, 4096])
         self.assertEqual(len(turns[4096].names) - len(turns[2048].names), 1)
+
+    def test_a_loop_within_a_loop_is_gone_through_as_often_as_is_said(self):
+        instructions = machine_code.read_sass(NESTED.splitlines()[1:])
+        self.assertEqual(len(machine_code.find_turns(instructions, "f16")[2048].names), 3)
+        turn = machine_code.find_turns(instructions, "f16", repeats=4)[5 * 2048]
+        self.assertEqual(roofline.counts_of(turn.names), {"integer": 1, "shared loads 16 B": 4, "mma": 5, "control": 5})
 
     def test_a_type_without_a_loop_is_said(self):
         with self.assertRaises(SystemExit):
@@ -106,6 +124,12 @@ class Arithmetic(unittest.TestCase):
         rows = tiles * sum(share * part for share, part in steps) * 24
         self.assertTrue(19 < rows < 21, rows)  # 16, and half of the 8 that a step takes
         self.assertAlmostEqual(roofline.expert_tiles(Tiles(80, 64, 80))[0], 1, places=4)
+
+    def test_sums_of_spans_are_read_again_where_no_cache_holds_them(self):
+        shape = roofline.Attention(heads=8, head_dim=256, cached=1023, queries=64, extra=1)
+        large, small = (roofline.attention("", 1, shape, 512, cache_mb) for cache_mb in (50, 6))
+        self.assertEqual(large.blocks, 8 * 8 * 3)  # of rows, KV heads and spans
+        self.assertEqual(small.bytes - large.bytes, 3 * 256 * 4096 * 4 * 2)
 
     def test_amd_matrix_units_hold_up_other_instructions(self):
         card = CARD._replace(architecture="gfx1100", s8_macs=256)
