@@ -14,8 +14,10 @@ RUNS = ((GOLDEN / "nano/model-bf16.gguf", "exact"), (GOLDEN / "nano/model-bf16.g
 SLACK = 0.02  # of a limit: what is allocated where differs a little
 
 HEADER = """# Of each kernel: sectors of 32 bytes of global memory that its warps touch, and waves of shared memory that they take,
-# each beside the fewest possible for the same bytes. tests/emulator/accesses_test.py compares, and writes it anew.
+# each beside the fewest possible for the same bytes; "others" may take so many. tests/emulator/accesses_test.py compares,
+# and writes the file anew.
 """
+OTHERS = "others"
 
 
 def counted(model, precision):
@@ -43,17 +45,18 @@ def worst():
 
 def main(*flags):
     found = worst()
-    if "--write" in flags:
-        TABLE.write_text(HEADER + "".join(f"{kernel} {global_:.2f} {shared:.2f}\n"
-                                          for kernel, (global_, shared) in sorted(found.items())))  # fmt: skip
-        return 0
     limits = {kernel: (float(global_), float(shared)) for kernel, global_, shared in
               (line.split() for line in TABLE.read_text().splitlines() if not line.startswith("#"))}  # fmt: skip
-    findings = [f"{kernel} is only {'counted' if kernel in found else 'in accesses.txt'}" for kernel in limits.keys() ^ found]
-    for kernel in sorted(limits.keys() & found):
-        for what, ours, most in zip(("sectors of global memory", "waves of shared memory"), found[kernel], limits[kernel]):
-            if ours > most * (1 + SLACK):
-                findings.append(f"{kernel} takes {ours:.2f} times the fewest {what}, {most:.2f} times so far")
+    if "--write" in flags:
+        rows = sorted(found.items()) + [(OTHERS, limits[OTHERS])]
+        TABLE.write_text(HEADER + "".join(f"{kernel} {global_:.2f} {shared:.2f}\n" for kernel, (global_, shared) in rows))
+        return 0
+    findings = [f"{kernel} is in accesses.txt, but no run has it" for kernel in sorted(limits.keys() - found.keys() - {OTHERS})]
+    for kernel in sorted(found):
+        most = limits.get(kernel, limits[OTHERS])
+        for what, ours, allowed in zip(("sectors of global memory", "waves of shared memory"), found[kernel], most):
+            if ours > allowed * (1 + SLACK):
+                findings.append(f"{kernel} takes {ours:.2f} times the fewest {what}, and may take {allowed:.2f} times")
     print("\n".join(findings + [f"compared {len(found)} kernels: {len(findings)} findings"]))
     return 1 if findings else 0
 
