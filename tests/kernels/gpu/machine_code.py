@@ -310,16 +310,24 @@ def loop_around(blocks, loop, innermost, loops, units):
     return min(around, key=lambda each: len(each[1]), default=None)
 
 
-def find_turns(instructions, stored, needs="", of_all=False, repeats=0):
+class Wanted(NamedTuple):
+    """Which loops find_turns takes."""
+
+    needs: str = ""  # a pattern that the loop's source must hold, on matrix units
+    of_all: bool = False  # not the best alone, but all
+    repeats: int = 0  # on matrix units: the loop around it, which goes through it so many times
+    repeats_without: int = 0  # the same on other units
+
+
+def find_turns(instructions, stored, wanted=Wanted()):
     """Multiplications → Turn, of the innermost loop that multiplies values of a stored type, on the best units that
-    any loop uses; `needs` must be found in its source, where matrix units do it. Of several that with most of the type,
-    then with most multiplications, then the shortest; with of_all, the turns of the others too. With repeats, those of
-    the loop around it, if there is one, which goes through it so many times.
+    any loop uses. Of several that with most of the type, then with most multiplications, then the shortest.
     """
     units = next(u for u in UNITS if multiplying_loops(instructions, u)[0])
     found, (innermost, loops) = [], multiplying_loops(instructions, units)
+    repeats = wanted.repeats if units == UNITS[0] else wanted.repeats_without
     for blocks, header, loop in innermost:
-        if units != UNITS[0] or re.search(needs, loop_text(blocks, loop)):
+        if units != UNITS[0] or re.search(wanted.needs, loop_text(blocks, loop)):
             around = loop_around(blocks, loop, innermost, loops, units) if repeats else None
             turns = (turns_around(blocks, header, loop, around, repeats, stored, units) if around else
                      turns_of(blocks, header, loop, stored, units))  # fmt: skip
@@ -327,6 +335,6 @@ def find_turns(instructions, stored, needs="", of_all=False, repeats=0):
             if longest:
                 found.append((-score, -longest.macs, len(longest.names), header, turns))
     if not found:
-        raise SystemExit(f"no loop that multiplies {stored} has {needs!r} in its source: see PRODUCTS")
+        raise SystemExit(f"no loop that multiplies {stored} has {wanted.needs!r} in its source: see PRODUCTS")
     found.sort(key=lambda each: each[:4], reverse=True)
-    return {macs: turn for *_, turns in found[0 if of_all else -1:] for macs, (_, turn) in turns.items()}
+    return {macs: turn for *_, turns in found[0 if wanted.of_all else -1:] for macs, (_, turn) in turns.items()}

@@ -5,7 +5,7 @@ import unittest
 
 import machine_code
 import roofline
-from machine_code import Turn
+from machine_code import Turn, Wanted
 from roofline import Card, Operation, Room, Tiles
 
 CARD = Card("made up", "sm_86", units=10, ghz=1, gb_per_s=100, cache_mb=1, f16_macs=256, s8_macs=1024, source="")
@@ -81,12 +81,12 @@ class Loops(unittest.TestCase):
     def test_a_loop_within_a_loop_is_gone_through_as_often_as_is_said(self):
         instructions = machine_code.read_sass(NESTED.splitlines()[1:])
         self.assertEqual(len(machine_code.find_turns(instructions, "f16")[2048].names), 3)
-        turn = machine_code.find_turns(instructions, "f16", repeats=4)[5 * 2048]
+        turn = machine_code.find_turns(instructions, "f16", Wanted(repeats=4))[5 * 2048]
         self.assertEqual(roofline.counts_of(turn.names), {"integer": 1, "shared loads 16 B": 4, "mma": 5, "control": 5})
 
     def test_a_type_without_a_loop_is_said(self):
         with self.assertRaises(SystemExit):
-            machine_code.find_turns(machine_code.read_sass(self.lines), "q8_0", needs="no such text")
+            machine_code.find_turns(machine_code.read_sass(self.lines), "q8_0", Wanted(needs="no such text"))
 
 
 class Arithmetic(unittest.TestCase):
