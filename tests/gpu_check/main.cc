@@ -1,6 +1,5 @@
 // potluck-gpu-check: runs every part on every card that was asked for.
 #include <cstdio>
-#include <fstream>
 #include <iterator>
 #include <set>
 #include <sstream>
@@ -68,18 +67,14 @@ int run(const CheckOptions& options) {
   const std::vector<CheckPart> parts = parts_of(options.only);
   const std::vector<std::string> devices = devices_of(options.device);
   if (devices.empty()) return kNoCard;
-  Report report(options.seed);
+  Report report(options.seed, options.json);
   const Time begin = now();
   for (const std::string& device : devices) {
     report.begin_device(device);
     Check check{options, report, device, open_card(device), {}};
     for (const CheckPart& part : parts) run_part(part, check, begin);
   }
-  if (!options.json.empty()) {
-    std::ofstream out(options.json);
-    if (!(out << report.json(utc_date())).flush())
-      throw Fault(FaultKind::world, "cannot write " + options.json);
-  }
+  report.finish();
   std::puts(report.passed() ? "all is right" : "not all is right");
   return report.passed() ? 0 : kFailed;
 }

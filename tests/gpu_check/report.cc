@@ -4,7 +4,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <fstream>
 
+#include "topology/base/clock.h"
+#include "topology/base/fault.h"
 #include "topology/base/utf8.h"
 
 namespace potluck {
@@ -61,17 +64,31 @@ void Report::add(const std::string& part, const std::string& name, const Values&
   header_ = header;
   std::printf("%s\n", line.c_str());
   std::fflush(stdout);
+  save();
 }
 
 void Report::fail(const std::string& part, const std::string& what) {
   failures_.push_back(device_ + ": " + part + ": " + what);
   std::printf("FAILED %s\n", one_line(failures_.back()).c_str());
   std::fflush(stdout);
+  save();
 }
 
-std::string Report::json(const std::string& date) const {
-  std::string text = "{\"program\": \"potluck-gpu-check\", \"date\": " + quoted(date) +
+bool Report::save() const {
+  if (file_.empty()) return true;
+  std::ofstream out(file_);
+  return static_cast<bool>((out << json()).flush());
+}
+
+void Report::finish() {
+  finished_ = true;
+  if (!save()) throw Fault(FaultKind::world, "cannot write " + file_);
+}
+
+std::string Report::json() const {
+  std::string text = "{\"program\": \"potluck-gpu-check\", \"date\": " + quoted(utc_date()) +
                      ", \"seed\": " + std::to_string(seed_) +
+                     ", \"finished\": " + (finished_ ? "true" : "false") +
                      ", \"passed\": " + (passed() ? "true" : "false") + ",\n\"failures\": [";
   for (size_t i = 0; i < failures_.size(); ++i) text += (i ? ",\n " : "") + quoted(failures_[i]);
   text += "],\n\"rows\": [";

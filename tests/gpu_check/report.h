@@ -1,4 +1,5 @@
-// Report: what a check found, as lines for people while it runs and as JSON at its end.
+// Report: what a check found, as lines for people and as a file of JSON, which is whole after each
+// line: a run that is cut off leaves what it had.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +15,8 @@ using Values = std::vector<std::pair<std::string, Value>>;  // by name, in the o
 
 class Report final {
  public:
-  explicit Report(uint32_t seed) : seed_(seed) {}
+  // The file is written anew each time; empty: none is.
+  Report(uint32_t seed, std::string file) : seed_(seed), file_(std::move(file)) {}
 
   void begin_device(const std::string& device);
   // Rows of one part that have the same columns are a table.
@@ -23,7 +25,8 @@ class Report final {
   void fail(const std::string& part, const std::string& what);
 
   bool passed() const { return failures_.empty(); }
-  std::string json(const std::string& date) const;
+  // Throws Fault{world} if the file cannot be written.
+  void finish();
 
  private:
   struct Row {
@@ -31,7 +34,12 @@ class Report final {
     Values values;
   };
 
+  std::string json() const;
+  bool save() const;
+
   uint32_t seed_;
+  std::string file_;
+  bool finished_ = false;
   std::string device_;
   std::string header_;  // of the table that is being printed
   std::vector<Row> rows_;

@@ -28,7 +28,7 @@ class SoundCards(unittest.TestCase):
     def test_all_parts_are_right_on_a_card_of_32_lanes(self):
         done, found = said("--device", "emulated:cuda", "--quick")
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-        self.assertTrue(found["passed"])
+        self.assertTrue(found["passed"] and found["finished"])
         self.assertEqual([row["name"] for row in found["rows"] if row["part"] == "time"], list(PARTS))
         experts = [row for row in found["rows"] if row["part"] == "parts" and row["name"].endswith("experts")]
         self.assertEqual(len(experts), 2)  # of Q8_0 and of Q4_K_M
@@ -59,6 +59,18 @@ class WrongCards(unittest.TestCase):
         done, found = said("--device", "emulated:cuda", "--seconds", "0")
         self.assertEqual(done.returncode, 1)
         self.assertEqual(len(found["failures"]), len(PARTS))
+
+    def test_a_run_that_is_cut_off_leaves_what_it_had(self):
+        with tempfile.TemporaryDirectory() as folder:
+            file = pathlib.Path(folder) / "check.json"
+            words = [PROGRAM, "--device", "emulated:cuda", "--only", "peaks,contract", "--json", str(file)]
+            with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as running:
+                for line in running.stdout:
+                    if line.split() and line.split()[0] == "time":
+                        running.kill()
+            found = json.loads(file.read_text())
+            self.assertFalse(found["finished"])
+            self.assertIn("measured", [row["name"] for row in found["rows"]])
 
     def test_wrong_words_are_one_line(self):
         for words in (("--device", "cuda:7"), ("--only", "nothing"), ("--seconds", "soon"), ("--what", "1")):
