@@ -26,6 +26,8 @@ set(topology_sources
 list(TRANSFORM topology_sources PREPEND ${root}/topology/)
 add_library(topology STATIC ${topology_sources})
 target_link_libraries(topology PRIVATE ${CMAKE_DL_LIBS})
+# Of the CPU the reference is enough, which any processor compiles.
+set(CMAKE_SYSTEM_PROCESSOR any)
 add_subdirectory(${root}/kernels kernels)
 add_subdirectory(${root}/backends backends)
 
