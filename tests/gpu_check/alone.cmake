@@ -22,7 +22,7 @@ set(topology_sources
   model/fingerprint.cc model/gguf.cc model/gguf_reader.cc model/gguf_spec.cc model/mapped_file.cc
   model/model_source.cc model/model_spec.cc model/synthetic.cc model/tensor_directory.cc
   model/tensor_table.cc
-  plan/cost_model.cc plan/plan.cc)
+  plan/cost_model.cc plan/cpu_needs.cc plan/gpu_needs.cc plan/needs.cc plan/plan.cc)
 list(TRANSFORM topology_sources PREPEND ${root}/topology/)
 add_library(topology STATIC ${topology_sources})
 target_link_libraries(topology PRIVATE ${CMAKE_DL_LIBS})

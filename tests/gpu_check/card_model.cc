@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstring>
 #include <map>
+#include <mutex>
 #include <numeric>
 #include <random>
 
@@ -54,7 +55,10 @@ Scales scales_of(DType type) {
 // Scales and offsets are positive; the offset of a type that has one is half of the reach.
 void draw_block(const Scales& scales, float scale, std::mt19937& random, std::byte* block,
                 int bytes) {
-  for (int i = 0; i < bytes; ++i) block[i] = static_cast<std::byte>(random());
+  for (int i = 0; i < bytes; i += 4) {
+    const uint32_t word = random();
+    std::memcpy(block + i, &word, std::min(4, bytes - i));
+  }
   for (size_t i = 0; i < scales.at.size(); ++i) {
     const uint16_t bits = f16_from_f32(scale * (0.5f + 0.5f * (random() % 256) / 256));
     std::memcpy(block + scales.at[i], &bits, 2);
@@ -142,22 +146,23 @@ DType type_in_q4_k_m(const TensorInfo& tensor, int layers) {
 class CardModel final : public ModelSource {
  public:
   CardModel(const std::string& shape, Mix mix, uint32_t seed)
-      : shape_(make_synthetic(shape)), tensors_(shape_->tensors()) {
+      : shape_(make_synthetic(shape)), tensors_(shape_->tensors()), seed_(seed) {
     for (TensorInfo& tensor : tensors_) {
       if (tensor.type == DType::f32 || mix == Mix::q8_0) continue;
       tensor.type = type_in_q4_k_m(tensor, spec().layer_count());
       tensor.bytes = checked_bytes(tensor.type, tensor.shape, tensor.name, "drawn");
     }
-    for (const TensorInfo& tensor : tensors_)
-      if (is_pooled(tensor) && !pools_.contains(tensor.type))
-        pools_.emplace(tensor.type, std::make_unique<Pool>(tensor.type, tensor.shape.back(), seed));
   }
 
   const ModelSpec& spec() const override { return shape_->spec(); }
   const std::vector<TensorInfo>& tensors() const override { return tensors_; }
   TensorBytes map(const TensorInfo& tensor) const override {
-    if (is_pooled(tensor)) return pools_.at(tensor.type)->map(tensor.bytes);
-    return shape_->map(tensor);
+    // Norms, scales and routers are small, and are as the synthetic model has them.
+    if (tensor.type == DType::f32) return shape_->map(tensor);
+    const std::lock_guard lock(mutex_);
+    std::unique_ptr<Pool>& pool = pools_[tensor.type];
+    if (!pool) pool = std::make_unique<Pool>(tensor.type, tensor.shape.back(), seed_);
+    return pool->map(tensor.bytes);
   }
   void drop_cached() const override {}
   Vocabulary vocabulary() const override { return shape_->vocabulary(); }
@@ -165,12 +170,11 @@ class CardModel final : public ModelSource {
   std::vector<std::string> notes() const override { return {}; }
 
  private:
-  // Norms, scales and routers are small, and are as the synthetic model has them.
-  static bool is_pooled(const TensorInfo& tensor) { return tensor.type != DType::f32; }
-
   std::unique_ptr<ModelSource> shape_;
   std::vector<TensorInfo> tensors_;
-  std::map<DType, std::unique_ptr<Pool>> pools_;
+  uint32_t seed_;
+  mutable std::mutex mutex_;
+  mutable std::map<DType, std::unique_ptr<Pool>> pools_;  // made when they are first mapped
 };
 
 }  // namespace
