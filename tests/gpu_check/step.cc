@@ -137,10 +137,14 @@ void CardStep::denoise() {
   answer_ = head_.answer(std::span(&s, 1), std::span(&after_, 1)).front();
 }
 
-uint64_t CardStep::digest_of_last() {
+std::optional<uint64_t> CardStep::digest_of_last() {
   std::vector<float> soft(static_cast<size_t>(spec_.canvas) * spec_.hidden);
   backend_.download(after_, soft.size() * sizeof(float), soft.data());
   backend_.wait();
+  const auto finite = [](float value) { return std::isfinite(value); };
+  if (!std::all_of(soft.begin(), soft.end(), finite) ||
+      !std::all_of(answer_.entropy.begin(), answer_.entropy.end(), finite))
+    return {};
   uint64_t digest = digest_bytes(soft.data(), soft.size() * sizeof(float));
   digest = digest_bytes(answer_.sample.data(), answer_.sample.size() * sizeof(int32_t), digest);
   return digest_bytes(answer_.entropy.data(), answer_.entropy.size() * sizeof(float), digest);

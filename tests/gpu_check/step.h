@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -49,10 +50,10 @@ class CardStep final {
   void encode_prompt();
   // Encodes a canvas' rows behind the prompt, without keeping them.
   void encode_canvas();
-  // A self-conditioned step behind the prompt. Returns a digest of its candidates and soft
-  // embeddings.
+  // A self-conditioned step behind the prompt.
   void denoise();
-  uint64_t digest_of_last();
+  // It covers the last step's candidates and soft embeddings; nothing if one is not finite.
+  std::optional<uint64_t> digest_of_last();
   int prompt() const { return prompt_; }
 
  private:
