@@ -4,7 +4,6 @@
 #include <set>
 #include <sstream>
 
-#include "backends/gpu/cards.h"
 #include "backends/gpu/open_card.h"
 #include "tests/gpu_check/check.h"
 #include "topology/base/clock.h"
@@ -28,7 +27,7 @@ constexpr CheckPart kParts[] = {
 std::vector<std::string> devices_of(const std::string& asked) {
   if (asked != "all") return {asked};
   std::vector<std::string> devices;
-  for (const Card& card : find_cards()) {
+  for (const Card& card : list_cards()) {
     if (card.problem.empty())
       devices.push_back(card.device);
     else

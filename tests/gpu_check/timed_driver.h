@@ -21,6 +21,7 @@ class TimedDriver final : public ForwardingDriver {
   ~TimedDriver() override;
 
   using ForwardingDriver::launch;
+  using ForwardingDriver::wait;
   void launch(const GpuLaunch& launch, GpuStream stream) override;
   void wait(GpuStream stream) override;
 

@@ -43,6 +43,12 @@ class SoundCards(unittest.TestCase):
             self.assertEqual([row["name"] for row in found["rows"] if row["part"] == "time"], [part])
 
 
+    def test_all_cards_are_taken_where_none_is_named(self):
+        done, found = said("--only", "fragments")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertEqual({row["device"] for row in found["rows"]}, {"emulated:cuda"})
+
+
 class WrongCards(unittest.TestCase):
     def test_a_kernel_that_does_nothing_is_found(self):
         for kernel, part in (("mma_s8_products", "fragments"), ("rms_norm", "shapes"), ("matmul_f16", "shapes"),
