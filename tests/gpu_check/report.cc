@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 
 #include "topology/base/clock.h"
@@ -76,8 +77,12 @@ void Report::fail(const std::string& part, const std::string& what) {
 
 bool Report::save() const {
   if (file_.empty()) return true;
-  std::ofstream out(file_);
-  return static_cast<bool>((out << json()).flush());
+  const std::string part = file_ + ".part";
+  std::ofstream out(part);
+  if (!(out << json()).flush()) return false;
+  std::error_code error;
+  std::filesystem::rename(part, file_, error);
+  return !error;
 }
 
 void Report::finish() {
