@@ -54,9 +54,8 @@ void report_cost(Check& check, const std::string& name, const StepCost& cost, in
     add_kernels(check, name + ": " + part_name(static_cast<Part>(part)), cost[part], steps);
 }
 
-void bench_mix(Check& check, Mix mix, Routing routing) {
-  const std::string name = std::string(mix == Mix::q8_0 ? "Q8_0" : "Q4_K_M") +
-                           (routing == Routing::zipf ? " zipf" : " uniform");
+void bench_mix(Check& check, Mix mix) {
+  const std::string name = mix == Mix::q8_0 ? "Q8_0" : "Q4_K_M";
   const StepModel model = step_model(check, mix, check.driver->facts().bytes_free);
   if (!model.source) return check.report.fail("kernels", name + ": no layer fits the card");
   auto own = std::make_unique<TimedDriver>(check.driver);
@@ -65,25 +64,28 @@ void bench_mix(Check& check, Mix mix, Routing routing) {
                   {.name = check.device, .precision = Precision::fast, .use_graphs = false});
   auto timer = std::make_unique<PartTimer>(card, driver);
   PartTimer& parts = *timer;
-  const ModelSpec& spec = model.source->spec();
-  RoutedBackend routed(std::move(timer), spec, spec.canvas, routing, check.options.seed);
+  RoutedBackend routed(std::move(timer), model.source->spec(), check.options.seed);
   CardStep step(*model.source, routed, check.tiny() ? 20 : 2048, Precision::fast);
   step.encode_prompt();
-  step.denoise();
-  parts.take();
-  const int steps = check.tiny() || check.options.quick ? 1 : 3;
-  for (int i = 0; i < steps; ++i) step.denoise();
-  report_cost(check, name + " x" + std::to_string(model.layers), parts.take(), steps);
+  const bool few = check.tiny() || check.options.quick;
+  for (const Routing routing : {Routing::uniform, Routing::zipf}) {
+    if (few && routing == Routing::zipf) continue;
+    routed.choose(routing);
+    step.denoise();
+    parts.take();
+    const int steps = few ? 1 : 3;
+    for (int i = 0; i < steps; ++i) step.denoise();
+    report_cost(
+        check,
+        name + (routing == Routing::zipf ? " zipf x" : " uniform x") + std::to_string(model.layers),
+        parts.take(), steps);
+  }
 }
 
 }  // namespace
 
 void bench_kernels(Check& check) {
-  bench_mix(check, Mix::q8_0, Routing::uniform);
-  bench_mix(check, Mix::q4_k_m, Routing::uniform);
-  if (check.options.quick || check.tiny()) return;
-  bench_mix(check, Mix::q8_0, Routing::zipf);
-  bench_mix(check, Mix::q4_k_m, Routing::zipf);
+  for (const Mix mix : {Mix::q8_0, Mix::q4_k_m}) bench_mix(check, mix);
 }
 
 }  // namespace potluck

@@ -61,11 +61,16 @@ std::vector<int32_t> expert_choices(const ModelSpec& spec, int rows, Routing rou
   return chosen;
 }
 
-RoutedBackend::RoutedBackend(std::unique_ptr<Backend> below, const ModelSpec& spec, int rows,
-                             Routing routing, uint32_t seed)
-    : ForwardingBackend(std::move(below)) {
-  const std::vector<int32_t> chosen = expert_choices(spec, rows, routing, seed);
-  chosen_ = allocate(chosen.size() * sizeof(int32_t));
+RoutedBackend::RoutedBackend(std::unique_ptr<Backend> below, const ModelSpec& spec, uint32_t seed)
+    : ForwardingBackend(std::move(below)),
+      spec_(spec),
+      seed_(seed),
+      chosen_(allocate(sizeof(int32_t) * spec.canvas * spec.experts_used)) {
+  choose(Routing::uniform);
+}
+
+void RoutedBackend::choose(Routing routing) {
+  const std::vector<int32_t> chosen = expert_choices(spec_, spec_.canvas, routing, seed_);
   upload(chosen.data(), chosen.size() * sizeof(int32_t), chosen_, 0);
 }
 

@@ -27,12 +27,15 @@ std::vector<int32_t> expert_choices(const ModelSpec& spec, int rows, Routing rou
 // Hands every call on, and writes fixed choices over the router's.
 class RoutedBackend final : public ForwardingBackend {
  public:
-  RoutedBackend(std::unique_ptr<Backend> below, const ModelSpec& spec, int rows, Routing routing,
-                uint32_t seed);
+  // Rows choose uniformly at first.
+  RoutedBackend(std::unique_ptr<Backend> below, const ModelSpec& spec, uint32_t seed);
+  void choose(Routing routing);
   void route(const Route& op) override;
 
  private:
-  Tensor chosen_;  // [rows, used] i32
+  const ModelSpec& spec_;
+  uint32_t seed_;
+  Tensor chosen_;  // [canvas, used] i32
 };
 
 // A model that fits the card, with as many of the released model's layers as that allows.

@@ -14,10 +14,10 @@ namespace {
 
 struct Variant {
   Mix mix;
-  Routing routing;
   bool use_graphs;
+  bool with_zipf;
 
-  std::string name() const {
+  std::string name(Routing routing) const {
     return std::string(mix == Mix::q8_0 ? "Q8_0" : "Q4_K_M") +
            (routing == Routing::zipf ? " zipf" : " uniform") + (use_graphs ? "" : ", no graph");
   }
@@ -49,23 +49,16 @@ uint64_t digest_of_steps(Check& check, const std::string& name, CardStep& step) 
   return first.value_or(0);
 }
 
-uint64_t bench_variant(Check& check, const Variant& v) {
-  const StepModel model = step_model(check, v.mix, check.driver->facts().bytes_free);
-  if (!model.source) {
-    check.report.fail("steps", v.name() + ": no layer fits the card");
-    return 0;
-  }
-  const ModelSpec& spec = model.source->spec();
-  RoutedBackend backend(make_card_backend(check, Precision::fast, v.use_graphs), spec, spec.canvas,
-                        v.routing, check.options.seed);
-  CardStep step(*model.source, backend, check.tiny() ? 20 : 2048, Precision::fast);
+// Returns the digest of a step; 0 if there is none.
+uint64_t time_routing(Check& check, const std::string& name, const StepModel& model,
+                      CardStep& step) {
   const int runs = check.tiny() ? 1 : check.options.quick ? 5 : 20;
   step.encode_prompt();
   const double prompt_ms = milliseconds_of(check.tiny() ? 1 : 3, [&] { step.encode_prompt(); });
-  const uint64_t digest = digest_of_steps(check, v.name(), step);
+  const uint64_t digest = digest_of_steps(check, name, step);
   const double step_ms = milliseconds_of(runs, [&] { step.denoise(); });
   const double encode_ms = milliseconds_of(runs, [&] { step.encode_canvas(); });
-  check.report.add("steps", v.name(),
+  check.report.add("steps", name,
                    {{"layers", double(model.layers)},
                     {"of", double(model.layers_wanted)},
                     {"step_ms", step_ms},
@@ -74,23 +67,31 @@ uint64_t bench_variant(Check& check, const Variant& v) {
   return digest;
 }
 
-void bench_mix(Check& check, Mix mix, Routing routing, bool without_graph) {
-  const uint64_t by_graph = bench_variant(check, {mix, routing, true});
-  if (!without_graph) return;
-  const Variant plain{mix, routing, false};
-  if (bench_variant(check, plain) != by_graph)
-    check.report.fail("steps", plain.name() + ": a step has other bits than by a graph");
+uint64_t bench_variant(Check& check, const Variant& v) {
+  const StepModel model = step_model(check, v.mix, check.driver->facts().bytes_free);
+  if (!model.source) {
+    check.report.fail("steps", v.name(Routing::uniform) + ": no layer fits the card");
+    return 0;
+  }
+  RoutedBackend backend(make_card_backend(check, Precision::fast, v.use_graphs),
+                        model.source->spec(), check.options.seed);
+  CardStep step(*model.source, backend, check.tiny() ? 20 : 2048, Precision::fast);
+  const uint64_t digest = time_routing(check, v.name(Routing::uniform), model, step);
+  if (!v.with_zipf) return digest;
+  backend.choose(Routing::zipf);
+  time_routing(check, v.name(Routing::zipf), model, step);
+  return digest;
 }
 
 }  // namespace
 
 void bench_steps(Check& check) {
-  const bool all = !check.options.quick;
-  bench_mix(check, Mix::q8_0, Routing::uniform, all);
-  bench_mix(check, Mix::q4_k_m, Routing::uniform, all);
-  if (!all || check.tiny()) return;
-  bench_mix(check, Mix::q8_0, Routing::zipf, false);
-  bench_mix(check, Mix::q4_k_m, Routing::zipf, false);
+  const bool all = !check.options.quick && !check.tiny();
+  const uint64_t by_graph = bench_variant(check, {Mix::q8_0, true, all});
+  bench_variant(check, {Mix::q4_k_m, true, all});
+  if (check.options.quick) return;
+  if (bench_variant(check, {Mix::q8_0, false, false}) != by_graph)
+    check.report.fail("steps", "a step has other bits without a graph");
 }
 
 }  // namespace potluck
