@@ -28,8 +28,9 @@ struct GpuOptions {
   Precision precision = Precision::exact;
   bool use_graphs = true;
   int64_t chunk_ids = 8192;  // of the vocabulary at a time
+  bool int8_experts = true;  // where products are fast; else f16
   double flops_at_once = 0;  // of a launch at most; 0: as many as the card's display allows
-  bool ranges = false;  // for a profiler (ranges.h)
+  bool ranges = false;       // for a profiler (ranges.h)
 };
 
 class GpuBackend final : public Backend {
@@ -131,8 +132,8 @@ class GpuBackend final : public Backend {
   std::unique_ptr<GpuDriver> driver_;
   GpuOptions options_;
   std::unique_ptr<Ranges> ranges_;  // null: not wanted
-  double flops_at_once_;  // of a launch at most
-  int64_t keys_ = 0;      // of an attention row at most
+  double flops_at_once_;            // of a launch at most
+  int64_t keys_ = 0;                // of an attention row at most
   GpuStream stream_;
   std::vector<Tensor> tensors_;
   std::vector<Stored> matrices_;

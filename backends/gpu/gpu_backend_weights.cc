@@ -24,7 +24,7 @@ constexpr int64_t kValuesAtOnce = 1 << 20;  // that are dequantized on the host
 Matrix GpuBackend::load_matrix(std::shared_ptr<const std::byte> source, DType type, int64_t count,
                                int64_t rows, int64_t columns, Care care) {
   const std::optional<gpu::Stored> own = stored_type(type);
-  if (fast() && count > 1 && own && has_panels(*own)) {
+  if (fast() && options_.int8_experts && count > 1 && own && has_panels(*own)) {
     load_panels(source.get(), type, count, rows, columns);
     return {static_cast<int>(matrices_.size()) - 1, type, count, rows, columns, care};
   }

@@ -18,15 +18,13 @@ namespace {
 // An operation on a card, on whose kernels alone the time is taken.
 class OperationBench final {
  public:
-  OperationBench(Check& check, Precision precision, int64_t chunk_ids = GpuOptions().chunk_ids)
+  OperationBench(Check& check, GpuOptions options)
       : check_(check),
         driver_(new TimedDriver(check.driver)),
         bench_({"card", [&] {
-                  return std::make_unique<GpuBackend>(std::unique_ptr<GpuDriver>(driver_),
-                                                      GpuOptions{.name = check.device,
-                                                                 .precision = precision,
-                                                                 .use_graphs = false,
-                                                                 .chunk_ids = chunk_ids});
+                  options.name = check.device;
+                  options.use_graphs = false;
+                  return std::make_unique<GpuBackend>(std::unique_ptr<GpuDriver>(driver_), options);
                 }}) {}
 
   BackendBench& bench() { return bench_; }
@@ -87,8 +85,17 @@ struct ExpertTypes {
   DType gate_up, down;
 };
 
-void time_experts(Check& check, ExpertTypes types, Precision precision, Routing routing) {
-  OperationBench own(check, precision);
+struct ExpertWay {
+  const char* name;
+  Precision precision;
+  bool int8;
+};
+constexpr ExpertWay kExpertWays[] = {{"int8", Precision::fast, true},
+                                     {"f16", Precision::fast, false},
+                                     {"f32", Precision::exact, false}};
+
+void time_experts(Check& check, ExpertTypes types, const ExpertWay& way, Routing routing) {
+  OperationBench own(check, {.precision = way.precision, .int8_experts = way.int8});
   BackendBench& bench = own.bench();
   const ModelSpec spec = real_spec(check);
   const int64_t inner = spec.expert_intermediate, hidden = spec.hidden, rows = spec.canvas;
@@ -109,12 +116,12 @@ void time_experts(Check& check, ExpertTypes types, Precision precision, Routing 
   const double each =
       2.0 * inner * row_bytes(types.gate_up, hidden) + 1.0 * hidden * row_bytes(types.down, inner);
   own.report("experts " + std::string(dtype_name(types.gate_up)) + "+" + dtype_name(types.down) +
-                 " " + name_of(precision) + (routing == Routing::zipf ? " zipf" : ""),
+                 " " + way.name + (routing == Routing::zipf ? " zipf" : ""),
              seconds, hit * each, 6.0 * inner * hidden * std::ssize(chosen));
 }
 
 void time_dense(Check& check, DType type, Precision precision) {
-  OperationBench own(check, precision);
+  OperationBench own(check, {.precision = precision});
   BackendBench& bench = own.bench();
   const ModelSpec spec = real_spec(check);
   const int64_t columns = spec.hidden, outputs = check.tiny() ? 64 : 4096, rows = spec.canvas;
@@ -127,7 +134,7 @@ void time_dense(Check& check, DType type, Precision precision) {
 }
 
 void time_vocabulary(Check& check, DType type, int64_t chunk_ids) {
-  OperationBench own(check, Precision::fast, chunk_ids);
+  OperationBench own(check, {.precision = Precision::fast, .chunk_ids = chunk_ids});
   BackendBench& bench = own.bench();
   const ModelSpec spec = real_spec(check);
   const int64_t rows = spec.canvas, hidden = spec.hidden;
@@ -152,7 +159,7 @@ void time_vocabulary(Check& check, DType type, int64_t chunk_ids) {
 }
 
 void time_attention(Check& check, bool full, int tokens) {
-  OperationBench own(check, Precision::fast);
+  OperationBench own(check, {.precision = Precision::fast});
   BackendBench& bench = own.bench();
   const ModelSpec spec = real_spec(check);
   const int head_dim = check.tiny() ? 16 : full ? 512 : 256, kv_heads = full ? 2 : spec.heads / 2;
@@ -187,15 +194,13 @@ void time_attention(Check& check, bool full, int tokens) {
 
 void bench_variants(Check& check) {
   const bool few = check.options.quick || check.tiny();
-  const ExpertTypes types[] = {{DType::q8_0, DType::q8_0},
-                               {DType::q4_k, DType::q5_0},
-                               {DType::q4_k, DType::q8_0},
-                               {DType::f16, DType::f16}};
+  const ExpertTypes types[] = {
+      {DType::q8_0, DType::q8_0}, {DType::q4_k, DType::q5_0}, {DType::q4_k, DType::q8_0}};
   for (const ExpertTypes& each : types)
-    for (const Precision precision : {Precision::fast, Precision::exact})
-      time_experts(check, each, precision, Routing::uniform);
-  if (!few)
-    for (const ExpertTypes& each : types) time_experts(check, each, Precision::fast, Routing::zipf);
+    for (const ExpertWay& way : kExpertWays) {
+      time_experts(check, each, way, Routing::uniform);
+      if (!few) time_experts(check, each, way, Routing::zipf);
+    }
   for (const DType type : {DType::q8_0, DType::q4_k, DType::q6_k, DType::f16})
     for (const Precision precision : {Precision::fast, Precision::exact})
       time_dense(check, type, precision);
