@@ -13,6 +13,7 @@
 
 #define GPU_DEVICE [[maybe_unused]] static inline
 #define GPU_UNROLL
+#define GPU_ROLLED
 #ifndef GPU_WAVE  // a test calls functions of kernels itself
 #define GPU_WAVE 32
 #endif
@@ -81,7 +82,9 @@ inline uint32_t pick_bytes(const uint32_t (&table)[4], uint32_t numbers) {
   }
   return picked;
 }
-
+inline int opaque(int x) {
+  return x;
+}
 inline int dot4(int a, int b, int sum) {
   for (int i = 0; i < 32; i += 8) sum += static_cast<int8_t>(a >> i) * static_cast<int8_t>(b >> i);
   return sum;
@@ -104,6 +107,9 @@ inline float f16_to_float(uint16_t bits) {
 }
 inline uint16_t float_to_f16(float x) {
   return f16_from_f32(x);
+}
+inline uint32_t pack_f16(float low, float high) {
+  return float_to_f16(low) | uint32_t{float_to_f16(high)} << 16;
 }
 inline float fma(float a, float b, float c) {
   return std::fma(a, b, c);
@@ -151,6 +157,16 @@ inline void mma_s8(int32_t (&c)[kSums], const uint32_t (&a)[kA], const uint32_t 
                    emulator::Site site = emulator::Site::current()) {
   static_assert(kMmaMirrors ? kSums == 8 && kA == 4 && kB == 4 : kSums == 4 && kA == 4 && kB == 2);
   (kMmaMirrors ? emulator::wmma_s8 : emulator::mma_s8)(c, a, b, site);
+}
+
+// The row is read here, where sanitizers look.
+template <bool kTransposed>
+inline void load_matrices(uint32_t (&to)[4], const void* row,
+                          emulator::Site site = emulator::Site::current()) {
+  emulator::check_matrix_row(row, !kMmaMirrors, site);
+  uint16_t values[8];
+  for (int i = 0; i < 8; ++i) values[i] = static_cast<const uint16_t*>(row)[i];
+  emulator::exchange_matrices(values, kTransposed, to, site);
 }
 
 }  // namespace

@@ -249,6 +249,28 @@ TEST_P(Emulator, MultipliesMatricesOfInt8) {
   }
 }
 
+TEST_P(Emulator, LoadsMatricesWhereCardsDo) {
+  if (GetParam() == Vendor::hip) {
+    EXPECT_THAT(finding(k_load_plain), HasSubstr("loads no matrices"));
+    return;
+  }
+  std::vector<uint16_t> values(kPlantedThreads * 8);
+  for (size_t i = 0; i < values.size(); ++i) values[i] = i;
+  std::memcpy(a.data(), values.data(), values.size() * 2);
+  for (const bool transposed : {false, true}) {
+    run_blocks(transposed ? k_load_transposed : k_load_plain, 1);
+    const auto* words = reinterpret_cast<const uint32_t*>(out.data());
+    for (int i = 0; i < kPlantedThreads * 4; ++i) {
+      const int thread = i / 4, row = thread % 32 / 4, column = thread % 4 * 2;
+      const int matrix = (thread / 32 * 32 + i % 4 * 8) * 8;
+      const int first = matrix + (transposed ? column * 8 + row : row * 8 + column);
+      ASSERT_EQ(words[i], first + ((first + (transposed ? 8 : 1)) << 16)) << i;
+    }
+  }
+  EXPECT_THAT(finding(k_skewed_matrix), AllOf(HasSubstr("thread 7"), HasSubstr("not aligned")));
+  EXPECT_THAT(finding(k_stray_matrix), AllOf(HasSubstr("thread 63"), HasSubstr("does not lie in")));
+}
+
 TEST_P(Emulator, FindsHalvesThatDifferWhereTheyMirror) {
   EXPECT_THAT(finding(k_unequal_halves),
               HasSubstr(GetParam() == Vendor::hip ? "same values of A and B in lanes 4 and 20"

@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "tests/emulator/machine.h"
 #include "topology/base/dtype.h"
 
 namespace potluck::emulator {
@@ -111,6 +112,31 @@ void wmma_f16(float* c, const uint32_t* a, const uint32_t* b, Site site) {
 
 void wmma_s8(int32_t* c, const uint32_t* a, const uint32_t* b, Site site) {
   wmma<S8>(c, a, b, site);
+}
+
+void check_matrix_row(const void* row, bool can_load, Site site) {
+  const char* wrong = nullptr;
+  if (!can_load)
+    wrong = "this card loads no matrices from shared memory";
+  else if (reinterpret_cast<uintptr_t>(row) % 16 != 0)
+    wrong = "a row of a matrix is not aligned to 16 bytes";
+  else if (!machine().block().shared().holds(row, 16))
+    wrong = "a row of a matrix does not lie in a shared array of its block";
+  if (wrong)
+    throw std::logic_error(wrong + (" (" + std::string(site.file_name())) + ":" +
+                           std::to_string(site.line()) + ")");
+}
+
+// PTX ("Warp-level matrix load instruction: ldmatrix"): row r of matrix m comes from lane 8·m + r.
+void exchange_matrices(const uint16_t (&row)[8], bool transposed, uint32_t (&to)[4], Site site) {
+  const std::byte* given = exchange(row, sizeof(row), site);
+  const int lane = here().thread % kLanes, first = lane / 4, second = lane % 4 * 2;
+  const auto value = [&](int matrix, int r, int column) -> uint32_t {
+    return of_lane<std::array<uint16_t, 8>>(given, 8 * matrix + r)[column];
+  };
+  for (int m = 0; m < 4; ++m)
+    to[m] = transposed ? value(m, second, first) | value(m, second + 1, first) << 16
+                       : value(m, first, second) | value(m, first, second + 1) << 16;
 }
 
 }  // namespace potluck::emulator

@@ -194,4 +194,36 @@ GPU_KERNEL(stray_shuffle, Planted, kPlantedThreads) {
   a.out[thread()] = shuffle(thread(), lane() + 1);
 }
 
+// Each warp loads its rows of 8 values as four matrices, and puts the words that its lanes get.
+template <bool kTransposed>
+GPU_DEVICE void load_and_put(const Planted& a, Words4 (&rows)[kPlantedThreads]) {
+  rows[thread()] = as<const Words4>(a.a)[thread()];
+  warp_sync();
+  uint32_t words[4];
+  load_matrices<kTransposed>(words, &rows[thread()]);
+  for (int m = 0; m < 4; ++m) as<uint32_t>(a.out)[thread() * 4 + m] = words[m];
+}
+
+GPU_KERNEL(load_plain, Planted, kPlantedThreads) {
+  GPU_SHARED(Words4, rows, [kPlantedThreads]);
+  load_and_put<false>(a, rows);
+}
+
+GPU_KERNEL(load_transposed, Planted, kPlantedThreads) {
+  GPU_SHARED(Words4, rows, [kPlantedThreads]);
+  load_and_put<true>(a, rows);
+}
+
+GPU_KERNEL(skewed_matrix, Planted, kPlantedThreads) {
+  GPU_SHARED(Words4, rows, [kPlantedThreads + 1]);
+  uint32_t words[4];
+  load_matrices<false>(words, &rows[thread()].word[thread() == 7]);
+}
+
+GPU_KERNEL(stray_matrix, Planted, kPlantedThreads) {
+  GPU_SHARED(Words4, rows, [kPlantedThreads]);
+  uint32_t words[4];
+  load_matrices<false>(words, rows + 1 + thread());
+}
+
 }  // namespace potluck::gpu

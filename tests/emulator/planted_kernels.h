@@ -39,6 +39,10 @@ inline constexpr int kPlantedThreads = 64;
   X(unequal_halves)                \
   X(multiply_f16)                  \
   X(multiply_s8)                   \
-  X(stray_shuffle)
+  X(stray_shuffle)                 \
+  X(load_plain)                    \
+  X(load_transposed)               \
+  X(skewed_matrix)                 \
+  X(stray_matrix)
 
 }  // namespace potluck::gpu

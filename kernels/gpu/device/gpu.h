@@ -21,6 +21,7 @@
 #define GPU_KERNEL_OF_BLOCKS(name, Args, threads, blocks) GPU_KERNEL(name, Args, threads)
 #define GPU_SHARED(Type, name, extents) __attribute__((shared)) Type name extents
 #define GPU_UNROLL _Pragma("unroll")
+#define GPU_ROLLED _Pragma("unroll 1")
 
 namespace potluck::gpu {
 
@@ -45,6 +46,10 @@ GPU_DEVICE void warp_sync() {
   __builtin_amdgcn_fence(__ATOMIC_ACQUIRE, "wavefront");
 }
 
+GPU_DEVICE int opaque(int x) {
+  asm volatile("" : "+v"(x));
+  return x;
+}
 GPU_DEVICE int lane_of_wave() {
   return __builtin_amdgcn_mbcnt_hi(~0u, __builtin_amdgcn_mbcnt_lo(~0u, 0));
 }
@@ -110,6 +115,9 @@ GPU_DEVICE float f16_to_float(uint16_t bits) {
 GPU_DEVICE uint16_t float_to_f16(float x) {
   return __builtin_bit_cast(uint16_t, static_cast<_Float16>(x));
 }
+GPU_DEVICE uint32_t pack_f16(float low, float high) {
+  return float_to_f16(low) | uint32_t{float_to_f16(high)} << 16;
+}
 GPU_DEVICE float fma(float a, float b, float c) {
   return __builtin_fmaf(a, b, c);
 }
@@ -133,6 +141,11 @@ template <int kPending>
 GPU_DEVICE void wait_copies() {}
 
 constexpr int kWave = __AMDGCN_WAVEFRONT_SIZE__;
+template <bool kTransposed>
+GPU_DEVICE void load_matrices(uint32_t (&)[4], const void*) {
+  __builtin_trap();
+}
+
 constexpr bool kMmaMirrors = true;
 constexpr int kMmaColumns = 16, kMmaF16Depth = 16, kMmaS8Depth = 16;
 #if defined(__gfx1100__) || defined(__gfx1101__) || defined(__gfx1102__) || \
@@ -179,10 +192,12 @@ GPU_DEVICE void mma_s8(int32_t (&)[kSums], const uint32_t (&)[kA], const uint32_
   extern "C" __global__ void __launch_bounds__(threads, blocks) name(const Args a)
 #define GPU_SHARED(Type, name, extents) __shared__ Type name extents
 #define GPU_UNROLL _Pragma("unroll")
+#define GPU_ROLLED _Pragma("unroll 1")
 
 namespace potluck::gpu {
 
 GPU_DEVICE int thread() {
+  __builtin_assume(threadIdx.x < 1024);  // divisions by powers of two are then shifts
   return threadIdx.x;
 }
 GPU_DEVICE int block_x() {
@@ -196,6 +211,10 @@ GPU_DEVICE void barrier() {
 }
 GPU_DEVICE void warp_sync() {
   __syncwarp();
+}
+GPU_DEVICE int opaque(int x) {
+  asm volatile("" : "+r"(x));
+  return x;
 }
 GPU_DEVICE int shuffle(int value, int from) {
   return __shfl_sync(~0u, value, from);
@@ -248,6 +267,15 @@ GPU_DEVICE uint16_t float_to_f16(float x) {
   asm("cvt.rn.f16.f32 %0, %1;" : "=h"(bits) : "f"(x));
   return bits;
 }
+GPU_DEVICE uint32_t pack_f16(float low, float high) {
+#if __CUDA_ARCH__ >= 800
+  uint32_t word;
+  asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(word) : "f"(high), "f"(low));
+  return word;
+#else
+  return float_to_f16(low) | uint32_t{float_to_f16(high)} << 16;
+#endif
+}
 GPU_DEVICE float fma(float a, float b, float c) {
   return __fmaf_rn(a, b, c);
 }
@@ -263,14 +291,15 @@ GPU_DEVICE float fast_exp2(float x) {
   return y;
 }
 
+GPU_DEVICE uint32_t shared_address(const void* at) {
+  return __cvta_generic_to_shared(at);
+}
+
 #if __CUDA_ARCH__ >= 800
 GPU_DEVICE void copy16(void* to, const void* from, bool inside = true) {
-  asm volatile(
-      "{ .reg .u64 shared; .reg .u32 place;\n"
-      "  cvta.to.shared.u64 shared, %0; cvt.u32.u64 place, shared;\n"
-      "  cp.async.cg.shared.global [place], [%1], 16, %2; }" ::"l"(to),
-      "l"(from), "r"(inside ? 16 : 0)
-      : "memory");
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(to)), "l"(from),
+               "r"(inside ? 16 : 0)
+               : "memory");
 }
 GPU_DEVICE void commit_copies() {
   asm volatile("cp.async.commit_group;" ::: "memory");
@@ -290,6 +319,27 @@ GPU_DEVICE void copy16(void* to, const void* from, bool inside = true) {
 GPU_DEVICE void commit_copies() {}
 template <int kPending>
 GPU_DEVICE void wait_copies() {}
+#endif
+
+#if __CUDA_ARCH__ >= 750
+template <bool kTransposed>
+GPU_DEVICE void load_matrices(uint32_t (&to)[4], const void* row) {
+  if constexpr (kTransposed)
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
+                 : "r"(shared_address(row))
+                 : "memory");
+  else
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
+                 : "r"(shared_address(row))
+                 : "memory");
+}
+#else
+template <bool kTransposed>
+GPU_DEVICE void load_matrices(uint32_t (&)[4], const void*) {
+  __trap();
+}
 #endif
 
 constexpr int kWave = 32;
@@ -347,6 +397,9 @@ GPU_DEVICE void mma_s8(int32_t (&)[kSums], const uint32_t (&)[kA], const uint32_
 
 namespace potluck::gpu {
 
+// opaque(x) is x, of which the compiler knows nothing: what depends on it is not
+// computed ahead for all of a loop, where it would take registers.
+
 // One instruction moves them.
 struct alignas(16) Words4 {
   uint32_t word[4];
@@ -389,38 +442,7 @@ GPU_DEVICE Value shuffle_xor(Value value, int mask) {
 //   uint32_t pick_bytes(const uint32_t (&table)[4], uint32_t numbers)
 // is, for each byte of `numbers`, 0 … 15, the byte of the table with that number.
 
-// Products of matrices by the 32 lanes of a warp, which only cards that kHasMma may call (a call
-// compiles for all): c += a · b with a [16, depth],
-// b [depth, kMmaColumns] and c [16, kMmaColumns], where the depth is kMmaF16Depth or kMmaS8Depth.
-//   mma_f16(float (&c)[kMmaSums], const uint32_t (&a)[kMmaF16A], const uint32_t (&b)[kMmaF16B])
-//   mma_s8(int32_t (&c)[kMmaSums], const uint32_t (&a)[kMmaS8A], const uint32_t (&b)[kMmaS8B])
-// A word holds 2 values of f16, or 4 of int8, that follow each other in the depth; the functions
-// below say where a lane's words and sums lie, and are the same for both types. c is summed in f32
-// in an order that is the card's.
-constexpr int kMmaRows = 16;
-constexpr int kMmaSums = kMmaRows * kMmaColumns / 32;
-constexpr int kMmaF16A = kMmaMirrors ? 8 : 4, kMmaF16B = kMmaMirrors ? 8 : 2;
-constexpr int kMmaS8A = 4, kMmaS8B = kMmaMirrors ? 4 : 2;
-
-GPU_DEVICE int mma_a_row(int lane, int word) {
-  return kMmaMirrors ? lane % 16 : lane / 4 + word % 2 * 8;
-}
-// Counted in words.
-GPU_DEVICE int mma_a_depth(int lane, int word) {
-  return kMmaMirrors ? word : lane % 4 + word / 2 * 4;
-}
-GPU_DEVICE int mma_b_depth(int lane, int word) {
-  return kMmaMirrors ? word : lane % 4 + word * 4;
-}
-GPU_DEVICE int mma_b_column(int lane) {
-  return kMmaMirrors ? lane % 16 : lane / 4;
-}
-GPU_DEVICE int mma_c_row(int lane, int sum) {
-  return kMmaMirrors ? 2 * sum + lane / 16 : lane / 4 + sum / 2 * 8;
-}
-GPU_DEVICE int mma_c_column(int lane, int sum) {
-  return kMmaMirrors ? lane % 16 : lane % 4 * 2 + sum % 2;
-}
+// pack_f16(low, high) is a word of two values rounded to f16.
 
 // Asynchronous copies of 16 bytes from global to shared memory, both aligned to 16; zeros where
 // `inside` is false. A thread's copies since its last commit_copies() are a group, and
@@ -429,3 +451,5 @@ GPU_DEVICE int mma_c_column(int lane, int sum) {
 //   copy16(void* to, const void* from, bool inside = true)
 
 }  // namespace potluck::gpu
+
+#include "kernels/gpu/device/mma_layout.h"

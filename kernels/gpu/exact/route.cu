@@ -43,7 +43,7 @@ GPU_DEVICE void add_part(const Route& a, int64_t first, int expert, RouteTile& t
   float sums[kRouteRows] = {};
   for (int i = lane() * kRouteRun; i < kRoutePart; i += 32 * kRouteRun) {
     float w[kRouteRun];
-    open_run(a.projection.type, row, first + i, a.projection.columns, w);
+    open_run(a.projection.type, row, first + opaque(i), a.projection.columns, w);
     GPU_UNROLL
     for (int j = 0; j < kRouteRun; ++j) {
       GPU_UNROLL
