@@ -79,6 +79,7 @@ void GpuBackend::drain() {
 // Goes before the pass that is being listed, unless that uses the tensor: so a step's uploads do
 // not part its operations.
 void GpuBackend::send(const void* host, size_t bytes, Tensor to, size_t offset) {
+  forget_angles(to);
   if (list_->touches(to.data, to.bytes)) list_->run();
   const auto* from = static_cast<const std::byte*>(host);
   if (bytes > kPiece) return staging_->send(from, bytes, at<std::byte>(to, offset));
@@ -109,12 +110,14 @@ void GpuBackend::download(Tensor from, size_t bytes, void* host, size_t offset) 
 
 void GpuBackend::copy(Tensor from, size_t from_offset, Tensor to, size_t to_offset, size_t bytes) {
   CHECK(from_offset + bytes <= from.bytes && to_offset + bytes <= to.bytes, bytes);
+  forget_angles(to);
   list_->add(gpu::Copy{at<uint8_t>(from, from_offset), at<uint8_t>(to, to_offset), int64_t(bytes)},
              blocks_of(bytes, gpu::kCopyBytes));
 }
 
 void GpuBackend::fill(float value, size_t count, Tensor to, size_t offset) {
   CHECK(offset % sizeof(float) == 0 && offset + count * sizeof(float) <= to.bytes, offset, count);
+  forget_angles(to);
   fill_words(std::bit_cast<uint32_t>(value), count, at<std::byte>(to, offset));
 }
 

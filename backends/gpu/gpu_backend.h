@@ -18,7 +18,9 @@
 #include "backends/gpu/pinned_arena.h"
 #include "backends/gpu/staging.h"
 #include "kernels/gpu/device/stored.h"
+#include "kernels/gpu/exact/attention.h"
 #include "kernels/gpu/exact/group_rows.h"
+#include "kernels/gpu/exact/rope_angles.h"
 #include "kernels/gpu/exact/vocab_attention.h"
 
 namespace potluck {
@@ -80,6 +82,17 @@ class GpuBackend final : public Backend {
     gpu::Weights weights;
     bool has_panels = false;
   };
+  // The angles of a pass, for layers that turn alike.
+  struct Angles {
+    const StepParams* params = nullptr;
+    int rows = 0, head_dim = 0, pairs = 0;
+    float theta = 0;
+    Tensor table;
+
+    bool turn_like(const Angles& o) const {
+      return head_dim == o.head_dim && pairs == o.pairs && theta == o.theta;
+    }
+  };
   // Rows that launches may share, in steps of those that a block takes.
   struct Work {
     int64_t rows;
@@ -98,7 +111,9 @@ class GpuBackend final : public Backend {
   template <typename Each>
   void in_parts(const Work& work, const Each& each) const;
   void reserve_stage(const Limits& limits);
+  void reserve_angles(const Limits& limits);
   void reserve_rounded(const Limits& limits);
+  void reserve_spans(const Limits& limits);
   void reserve_head(const Limits& limits);
   void reserve(Tensor& scratch, size_t bytes);  // where it is smaller
   bool fast() const { return options_.precision == Precision::fast; }
@@ -113,6 +128,9 @@ class GpuBackend final : public Backend {
   gpu::RowTiles row_tiles() const { return {at<gpu::RowTile>(tiles_), i32(tile_count_)}; }
   int32_t expert_tile_rows(const Experts& op) const;
   int64_t expert_tiles(const Experts& op) const;
+  const gpu::RopeAngle* angles_of(const Qkv& op);
+  void forget_angles(Tensor of);  // these parameters, which may be others by now
+  void attend_by_spans(gpu::Attention a, int64_t rows, int canvas_spans);
   void gate_up_and_down(const Experts& op);
   void gate_up_in_f16(const Experts& op);
   void gate_up_in_int8(const Experts& op);
@@ -149,7 +167,9 @@ class GpuBackend final : public Backend {
   Tensor wire_;  // rows in their wire form
   // Fast products: rows in f16 or int8, their scales, and the experts' inner values in int8.
   Tensor rounded_, rounded_scale_, inner_q8_, inner_scale_;
-  Tensor staged_;  // an expert's blocks on their way into panels
+  Tensor staged_;     // an expert's blocks on their way into panels
+  Angles angles_[2];  // a model has two kinds of layers; the one used last is first
+  Tensor spans_;      // of fast attention: what each span of keys gives
 };
 
 template <typename Each>

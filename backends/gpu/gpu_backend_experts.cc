@@ -29,7 +29,10 @@ void GpuBackend::reserve_stage(const Limits& limits) {
   reserve(tile_count_, sizeof(int32_t));
   reserve(inner_, slots * spec.expert_intermediate * sizeof(float));
   reserve(outputs_, slots * spec.hidden * sizeof(float));
-  if (fast()) reserve_rounded(limits);
+  reserve_angles(limits);
+  if (!fast()) return;
+  reserve_rounded(limits);
+  reserve_spans(limits);
 }
 
 // Rows of the widest product and of the experts' inner values, in f16 or int8.

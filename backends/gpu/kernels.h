@@ -34,6 +34,7 @@ namespace potluck::gpu {
   X(add_norm, AddNorm, 256)                                       \
   X(attention, Attention, 256)                                    \
   X(attention_f16, AttentionF16, 128)                             \
+  X(attention_merge, AttentionMerge, 256)                         \
   X(canvas_input, CanvasInput, 256)                               \
   X(copy, Copy, 256)                                              \
   X(embed, Embed, 256)                                            \
@@ -75,6 +76,7 @@ namespace potluck::gpu {
   X(q8_rows, Q8Rows, 256)                                         \
   X(qkv, Qkv, 256)                                                \
   X(rms_norm, RmsNorm, 256)                                       \
+  X(rope_angles, RopeAngles, 128)                                 \
   X(route, Route, 256)                                            \
   X(soft_cap, SoftCap, 256)                                       \
   X(sum_slots, SumSlots, 256)                                     \

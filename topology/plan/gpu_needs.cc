@@ -36,6 +36,28 @@ uint64_t gpu_matrix_bytes(Precision precision, DType type, int64_t count, int64_
   return count * (((rows + 1) / 2 + 31) / 32 * 64) * (row + wide);
 }
 
+// The results of attention's spans of keys, of 256 rows and the layer that has most of them: of 512
+// keys, and without a window from position 2,048 on four for each power of two.
+uint64_t spans(const ModelSpec& spec, const ScratchShape& s) {
+  uint64_t most = 0;
+  for (const LayerSpec& layer : spec.layers) {
+    uint64_t cached = (spec.window + 64) / 512 + 2;
+    if (layer.full)
+      for (cached = 4; uint64_t{1024} << cached / 4 < s.keys; cached += 4) {
+      }
+    const uint64_t count = cached + s.rows / 512 + 1;
+    most = std::max(most, count * spec.heads * (layer.head_dim + 2));
+  }
+  return floats(std::min<uint64_t>(256, s.rows) * most);
+}
+
+// A sine and a cosine for each row and pair of a head, for both kinds of layers.
+uint64_t angles(const ModelSpec& spec, const ScratchShape& s) {
+  uint64_t pairs = 0;
+  for (const LayerSpec& layer : spec.layers) pairs = std::max<uint64_t>(pairs, layer.head_dim / 2);
+  return floats(2 * 2 * s.rows * pairs);
+}
+
 // The slots' grouping, in tiles of at least 24 rows of one expert, their inner values and outputs,
 // and an expert's two matrices on their way into panels, with 34 bytes for 32 values at most.
 uint64_t gpu_stage_scratch(const ModelSpec& spec, const ScratchShape& s) {
@@ -50,8 +72,8 @@ uint64_t gpu_stage_scratch(const ModelSpec& spec, const ScratchShape& s) {
   const uint64_t scales =
       floats(slots * (1 + 2 * (inner / 32 + 1)) + 2 * s.rows * (hidden / 32 + 1));
   const uint64_t staged = (inner + 1) * (hidden + 32) * 3 * 34 / 32;
-  return wire(spec, s) + grouping + floats(slots * (inner + hidden)) + rounded + scales +
-         slots * inner + staged;
+  return wire(spec, s) + angles(spec, s) + grouping + floats(slots * (inner + hidden)) + rounded +
+         scales + slots * inner + staged + (s.precision == Precision::fast ? spans(spec, s) : 0);
 }
 
 // The logits of a chunk of 8,192 ids, which of its 32 tiles weigh anything, and 36 bytes for each

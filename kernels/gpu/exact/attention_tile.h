@@ -6,8 +6,7 @@
 
 #include "kernels/gpu/device/math.h"
 #include "kernels/gpu/device/reduce.h"
-#include "kernels/gpu/device/segments.h"
-#include "kernels/gpu/exact/attention.h"
+#include "kernels/gpu/exact/attention_keys.h"
 
 namespace potluck::gpu::exact_attention {
 
@@ -23,16 +22,6 @@ struct Shared {
   float keep[kRows];  // the factor of what was summed before this tile
   int64_t at[kKeys];  // where the head of each key begins
   float masses[kRows];
-};
-
-struct Range {
-  int first, last;  // half-open
-};
-
-// Rows of K and V that are keys: key i lies in row begin + i mod capacity.
-struct Source {
-  KvRows rows;
-  int64_t begin, capacity;
 };
 
 // A thread's part of its block. A warp owns the softmax of kWarpRows rows, a thread kColumns
@@ -65,8 +54,8 @@ GPU_DEVICE int own_row(int r) {
 // Loads values [d0, d0 + kSlice) of the block's queries and of the keys of a tile that any row
 // sees; 0 stands for all others.
 template <typename Block>
-GPU_DEVICE void load_slice(const Attention& a, const Block& b, const Source& source, Range keys,
-                           int d0, Shared& s) {
+GPU_DEVICE void load_slice(const Attention& a, const Block& b, const KeySource& source,
+                           KeyRange keys, int d0, Shared& s) {
   for (int i = thread(); i < kRows * kSlice; i += Block::kThreads) {
     const int row = b.first_row + i / kSlice, d = d0 + i % kSlice;
     const bool real = row < a.params->rows && d < a.head_dim;
@@ -83,8 +72,8 @@ GPU_DEVICE void load_slice(const Attention& a, const Block& b, const Source& sou
 // scores[r][i] = q·k of the warp's row r and key lane() + 32·i of the tile; the sum is taken slice
 // by slice.
 template <typename Block>
-GPU_DEVICE void take_scores(const Attention& a, const Block& b, const Source& source, Range keys,
-                            Shared& s, float (&scores)[Block::kWarpRows][2]) {
+GPU_DEVICE void take_scores(const Attention& a, const Block& b, const KeySource& source,
+                            KeyRange keys, Shared& s, float (&scores)[Block::kWarpRows][2]) {
   for (int d0 = 0; d0 < a.head_dim; d0 += kSlice) {
     barrier();
     load_slice(a, b, source, keys, d0, s);
@@ -110,7 +99,7 @@ GPU_DEVICE void take_scores(const Attention& a, const Block& b, const Source& so
 // Turns the scores of row r into weights for its maximum so far, for the keys of the tile that it
 // sees.
 template <typename Block>
-GPU_DEVICE void weigh(Block& b, int r, Range sees, const float (&scores)[2], Shared& s) {
+GPU_DEVICE void weigh(Block& b, int r, KeyRange sees, const float (&scores)[2], Shared& s) {
   const bool sees0 = lane() >= sees.first && lane() < sees.last;
   const bool sees1 = lane() + 32 >= sees.first && lane() + 32 < sees.last;
   const float s0 = sees0 ? scores[0] : kLeast, s1 = sees1 ? scores[1] : kLeast;
@@ -127,8 +116,8 @@ GPU_DEVICE void weigh(Block& b, int r, Range sees, const float (&scores)[2], Sha
 
 // out = out · keep + Σ weight · v over the keys of the tile that any row sees.
 template <typename Block>
-GPU_DEVICE void add_values(const Attention& a, const Source& source, Range keys, const Shared& s,
-                           Block& b) {
+GPU_DEVICE void add_values(const Attention& a, const KeySource& source, KeyRange keys,
+                           const Shared& s, Block& b) {
   GPU_UNROLL
   for (int i = 0; i < Block::kColumns; ++i) {
     const int column = thread() + i * Block::kThreads;
@@ -144,18 +133,18 @@ GPU_DEVICE void add_values(const Attention& a, const Source& source, Range keys,
 }
 
 // Takes the part of a range that lies in the tile from `tile` on, counted from there.
-GPU_DEVICE Range within(Range keys, int tile) {
+GPU_DEVICE KeyRange within(KeyRange keys, int tile) {
   const int first = keys.first - tile, last = keys.last - tile;
   return {first > 0 ? first : 0, last < kKeys ? last : kKeys};
 }
 
 // Attends to keys [all.first, all.last); the warp's rows see those of sees[r].
 template <typename Block>
-GPU_DEVICE void attend(const Attention& a, const Source& source, Range all,
-                       const Range (&sees)[Block::kWarpRows], Shared& s, Block& b) {
+GPU_DEVICE void attend(const Attention& a, const KeySource& source, KeyRange all,
+                       const KeyRange (&sees)[Block::kWarpRows], Shared& s, Block& b) {
   const int kv_head = b.head / (a.heads / a.kv_heads);
   for (int tile = all.first / kKeys * kKeys; tile < all.last; tile += kKeys) {
-    const Range keys = within(all, tile);
+    const KeyRange keys = within(all, tile);
     barrier();
     if (thread() < kKeys)
       s.at[thread()] =
@@ -174,70 +163,38 @@ GPU_DEVICE void attend(const Attention& a, const Source& source, Range all,
 // session's ring, then to those of its canvas.
 template <typename Block>
 GPU_DEVICE void attend_segment(const Attention& a, const Segment& segment, int begin, int end,
-                               Shared& s, Block& b) {
-  const int sources = segment.mode == Mode::denoise ? 2 : 1;
-  for (int i = 0; i < sources; ++i) {
-    Range sees[Block::kWarpRows];
+                               KeyChoice choice, Shared& s, Block& b) {
+  for (int canvas = 0; canvas < 2; ++canvas) {
+    KeyRange sees[Block::kWarpRows];
     GPU_UNROLL
     for (int r = 0; r < Block::kWarpRows; ++r) {
       const int t = b.first_row + own_row<Block>(r) - segment.row_begin;
-      const CachedKeys keys = cached_keys(segment, t, a.window);
-      sees[r] = {i == 1 ? 0 : keys.first, i == 1 ? segment.rows : keys.last};
+      sees[r] = keys_of_row(a, segment, t, canvas);
       if (t < begin || t >= end) sees[r] = {0, 0};
     }
-    const Range cached = {cached_keys(segment, begin, a.window).first,
-                          cached_keys(segment, end - 1, a.window).last};
-    const Source source = {{i == 1 ? a.fresh.k : a.ring.k, i == 1 ? a.fresh.v : a.ring.v},
-                           i == 1 ? segment.row_begin : segment.slot * a.capacity,
-                           i == 1 ? segment.rows : a.capacity};
-    const Range all = {i == 1 ? 0 : cached.first, i == 1 ? segment.rows : cached.last};
-    attend(a, source, all, sees, s, b);
+    attend(a, key_source(a, segment, canvas), chosen_keys(a, segment, begin, end, canvas, choice),
+           sees, s, b);
   }
 }
 
-template <typename Block>
-GPU_DEVICE void store(const Attention& a, const Block& b, Shared& s) {
-  if (lane() == 0)
-    for (int r = 0; r < Block::kWarpRows; ++r) s.masses[own_row<Block>(r)] = b.mass[r];
-  barrier();
-  GPU_UNROLL
-  for (int r = 0; r < kRows; ++r) {
-    const int row = b.first_row + r;
-    if (row >= b.end_row) continue;
-    float* out = a.out + (int64_t{row} * a.heads + b.head) * a.head_dim;
-    // Adding 0 makes −0 0, which a key that the row does not see would have done too.
-    GPU_UNROLL
-    for (int i = 0; i < Block::kColumns; ++i) {
-      const int column = thread() + i * Block::kThreads;
-      if (column < a.head_dim) out[column] = b.out[i][r] / s.masses[r] + 0.0f;
-    }
-  }
-}
-
-// out = attention of rows [first_row, end_row) of the pass, kRows at most, for one query head. A
-// block of kThreads threads calls it.
+// Returns attention of rows [first_row, end_row) of the pass, kRows at most, for one query head,
+// with s.masses set. A block of kThreads threads calls it.
 template <Stored kType, int kThreads>
-GPU_DEVICE void attend_rows(const Attention& a, int first_row, int end_row, int head, Shared& s) {
+GPU_DEVICE Block<kType, kThreads> attend_rows(const Attention& a, int first_row, int end_row,
+                                              int head, KeyChoice choice, Shared& s) {
   Block<kType, kThreads> b = {first_row, end_row, head, {}, {}, {}};
   for (float& max : b.max) max = kLeast;
   for (int i = 0; i < a.params->segment_count; ++i) {
     const Segment& segment = a.params->segments[i];
     const int from = first_row - segment.row_begin, to = end_row - segment.row_begin;
     const int begin = from > 0 ? from : 0, end = to < segment.rows ? to : segment.rows;
-    if (begin < end) attend_segment(a, segment, begin, end, s, b);
+    if (begin < end) attend_segment(a, segment, begin, end, choice, s, b);
   }
-  store(a, b, s);
-}
-
-// The same for K and V as they are stored.
-template <int kThreads>
-GPU_DEVICE void attend_rows(const Attention& a, int first_row, int end_row, int head, Shared& s) {
-  if (a.type == Stored::f32)
-    attend_rows<Stored::f32, kThreads>(a, first_row, end_row, head, s);
-  else if (a.type == Stored::f16)
-    attend_rows<Stored::f16, kThreads>(a, first_row, end_row, head, s);
-  else
-    attend_rows<Stored::bf16, kThreads>(a, first_row, end_row, head, s);
+  if (lane() == 0)
+    for (int r = 0; r < kRows / (kThreads / 32); ++r)
+      s.masses[own_row<Block<kType, kThreads>>(r)] = b.mass[r];
+  barrier();
+  return b;
 }
 
 }  // namespace potluck::gpu::exact_attention

@@ -1,4 +1,4 @@
-// A block takes the sines and cosines of its row's position once; then each warp takes heads.
+// Each warp of a block takes heads of its row.
 #include "kernels/gpu/device/math.h"
 #include "kernels/gpu/device/reduce.h"
 #include "kernels/gpu/device/segments.h"
@@ -9,36 +9,19 @@ namespace potluck::gpu {
 
 constexpr int kQkvThreads = 256;
 
-// The sines and cosines of the pairs that turn.
-struct Rotation {
-  float sine[kQkvHeadMost / 2], cosine[kQkvHeadMost / 2];
-};
-
-// Angles are products in f32, their sines and cosines exact in f64 and rounded once.
-GPU_DEVICE void take_angles(const Qkv& a, int position, Rotation& turn) {
-  const double theta = a.rope_theta, log_theta = log(theta);
-  for (int j = thread(); j < a.rope_pairs; j += kQkvThreads) {
-    const float frequency = exp(-2.0 * j / a.head_dim * log_theta);
-    const float angle = position * frequency;
-    const SineCosine of = sine_cosine(angle);
-    turn.sine[j] = of.sine;
-    turn.cosine[j] = of.cosine;
-  }
-}
-
 // A head of a row, and where its values go, from value `at` of `to` on.
 struct Head {
   const float* x;
-  const float* norm;  // [head_dim], or nullptr
-  bool turns;
+  const float* norm;        // [head_dim], or nullptr
+  const RopeAngle* angles;  // [rope_pairs], or nullptr: it does not turn
   Stored type;
   void* to;
   int64_t at;
 };
 
 // A lane takes pairs. x may be what lies at `to`.
-GPU_DEVICE void run_head(const Qkv& a, const Head& head, const Rotation& turn) {
-  const int half = a.head_dim / 2, pairs = head.turns ? a.rope_pairs : 0;
+GPU_DEVICE void run_head(const Qkv& a, const Head& head) {
+  const int half = a.head_dim / 2, pairs = head.angles ? a.rope_pairs : 0;
   float squares = 0;
   for (int j = lane(); j < half; j += 32) {
     squares = fma(head.x[j], head.x[j], squares);
@@ -51,9 +34,9 @@ GPU_DEVICE void run_head(const Qkv& a, const Head& head, const Rotation& turn) {
       low *= head.norm[j];
       high *= head.norm[half + j];
     }
-    const float sine = j < pairs ? turn.sine[j] : 0.0f, cosine = j < pairs ? turn.cosine[j] : 1.0f;
-    store_value(head.type, low * cosine - high * sine, head.to, head.at + j);
-    store_value(head.type, high * cosine + low * sine, head.to, head.at + half + j);
+    const RopeAngle turn = j < pairs ? head.angles[j] : RopeAngle{0, 1};
+    store_value(head.type, low * turn.cosine - high * turn.sine, head.to, head.at + j);
+    store_value(head.type, high * turn.cosine + low * turn.sine, head.to, head.at + half + j);
   }
 }
 
@@ -65,12 +48,10 @@ GPU_DEVICE int64_t stored_row(const Qkv& a, const Segment& segment, int row) {
 }
 
 GPU_KERNEL(qkv, Qkv, kQkvThreads) {
-  GPU_SHARED(Rotation, turn, );
   const int row = block_x();
   const Segment* segment = segment_of(*a.params, row);
   if (!segment) return;
-  take_angles(a, segment->position + (row - segment->row_begin), turn);
-  barrier();
+  const RopeAngle* angles = a.angles + int64_t{row} * a.rope_pairs;
   const int q_heads = a.q ? a.heads : 0;
   const int64_t q_at = int64_t{row} * a.heads * a.head_dim;
   const int64_t kv_width = int64_t{a.kv_heads} * a.head_dim, kv_at = row * kv_width;
@@ -82,12 +63,12 @@ GPU_KERNEL(qkv, Qkv, kQkvThreads) {
     const int64_t at = int64_t{h - q_heads} % a.kv_heads * a.head_dim;
     if (h < q_heads) {
       const int64_t of_q = q_at + int64_t{h} * a.head_dim;
-      run_head(a, {a.q + of_q, a.q_norm, true, Stored::f32, a.q, of_q}, turn);
+      run_head(a, {a.q + of_q, a.q_norm, angles, Stored::f32, a.q, of_q});
     } else if (h < q_heads + a.kv_heads) {
-      run_head(a, {a.k + kv_at + at, a.k_norm, true, a.type, to_k, stored_at + at}, turn);
+      run_head(a, {a.k + kv_at + at, a.k_norm, angles, a.type, to_k, stored_at + at});
     } else {
       const float* v = a.v ? a.v : a.k;
-      run_head(a, {v + kv_at + at, nullptr, false, a.type, to_v, stored_at + at}, turn);
+      run_head(a, {v + kv_at + at, nullptr, nullptr, a.type, to_v, stored_at + at});
     }
   }
 }

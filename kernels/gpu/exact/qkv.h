@@ -4,11 +4,10 @@
 #include <cstdint>
 
 #include "kernels/gpu/device/stored.h"
+#include "kernels/gpu/exact/rope_angles.h"
 #include "topology/base/segment.h"
 
 namespace potluck::gpu {
-
-inline constexpr int kQkvHeadMost = 1024;  // values of a head
 
 // Rows [kv_heads · head_dim] of K and of V that are written.
 struct KvStore {
@@ -20,21 +19,21 @@ struct KvStore {
 // V[t,h,:] = rms₀(v[t,h,:]). K and V are rounded to `type`. An encoded row at position p is stored
 // in its session's slot of `ring` at p mod capacity, a canvas row t in `fresh` at t.
 //
-// The pairs (j, j + head_dim/2), j < rope_pairs, turn by position · theta^(−2j/head_dim). A block
-// takes a row; rows of no segment change nothing.
+// The pairs (j, j + head_dim/2), j < rope_pairs, turn by angles[t, j]. A block takes a row; rows of
+// no segment change nothing.
 struct Qkv {
   const StepParams* params;
   float* q;        // [rows, heads · head_dim], or nullptr: K and V alone
   const float* k;  // [rows, kv_heads · head_dim]
   const float* v;  // the same, or nullptr: V comes from the raw K
   const float* q_norm;
-  const float* k_norm;  // [head_dim]
-  KvStore ring;         // [slots · capacity, …]
-  KvStore fresh;        // [rows, …]
-  int64_t capacity;     // of a ring, in rows
+  const float* k_norm;      // [head_dim]
+  const RopeAngle* angles;  // [rows, rope_pairs]
+  KvStore ring;             // [slots · capacity, …]
+  KvStore fresh;            // [rows, …]
+  int64_t capacity;         // of a ring, in rows
   int32_t heads, kv_heads, head_dim;
   int32_t rope_pairs;
-  float rope_theta;
   float eps;
   Stored type;  // of K and V: f32, bf16 or f16
 };

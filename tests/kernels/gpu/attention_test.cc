@@ -18,21 +18,21 @@ using Bytes = std::vector<std::byte>;
 using emulator::Vendor;
 
 constexpr int kSlots = 4;
-constexpr int64_t kCapacity = 150;  // of a ring: no multiple of a tile of keys
 
 struct Case {
   int heads, kv_heads, head_dim, window;
   DType type;
+  int64_t capacity = 150;  // of a ring: no multiple of a tile of keys
 
   int64_t q_width() const { return heads * head_dim; }
   int64_t kv_width() const { return kv_heads * head_dim; }
   size_t kv_bytes(int64_t rows) const { return row_bytes(type, rows * kv_width()); }
 };
 
-constexpr Case kCases[] = {{4, 2, 16, 24, DType::f16},   {4, 1, 33, 0, DType::bf16},
-                           {2, 2, 6, 70, DType::f32},    {6, 2, 136, 33, DType::bf16},
-                           {2, 1, 256, 40, DType::f16},  {2, 1, 512, 0, DType::f16},
-                           {10, 1, 264, 90, DType::bf16}};
+constexpr Case kCases[] = {{4, 2, 16, 24, DType::f16},    {4, 1, 33, 0, DType::bf16},
+                           {2, 2, 6, 70, DType::f32},     {6, 2, 136, 33, DType::bf16},
+                           {2, 1, 256, 40, DType::f16},   {2, 1, 512, 0, DType::f16},
+                           {10, 1, 264, 90, DType::bf16}, {6, 2, 24, 0, DType::f16, 700}};
 
 gpu::Stored gpu_type(DType type) {
   return type == DType::f32   ? gpu::Stored::f32
@@ -62,9 +62,10 @@ Segment segment(Mode mode, int slot, int position, int rows) {
   return s;
 }
 
-// Canvas and encoded rows in turns. With a window some rings have been filled more than once.
+// Canvas and encoded rows in turns. With a window some rings have been filled more than once; some
+// rows' keys lie in more than one span.
 std::vector<Segment> sessions(const Case& c) {
-  const int laps = c.window ? 300 : 0;
+  const int laps = c.window ? 450 : static_cast<int>(c.capacity) - 150;
   return {segment(Mode::encode, 2, laps + 101, 21), segment(Mode::denoise, 0, 40, 13),
           segment(Mode::encode, 1, 0, 1), segment(Mode::denoise, 3, laps + 66, 5),
           segment(Mode::denoise, 1, 0, 3)};
@@ -95,8 +96,8 @@ struct World {
   explicit World(const Case& of)
       : c(of),
         q(random_floats(kRows * c.q_width(), 1, 4 / std::sqrt(float(c.head_dim)))),
-        ring_k(stored(c.type, random_floats(kSlots * kCapacity * c.kv_width(), 2, 2))),
-        ring_v(stored(c.type, random_floats(kSlots * kCapacity * c.kv_width(), 3, 2))),
+        ring_k(stored(c.type, random_floats(kSlots * c.capacity * c.kv_width(), 2, 2))),
+        ring_v(stored(c.type, random_floats(kSlots * c.capacity * c.kv_width(), 3, 2))),
         fresh_k(stored(c.type, random_floats(kRows * c.kv_width(), 4, 2))),
         fresh_v(stored(c.type, random_floats(kRows * c.kv_width(), 5, 2))) {
     cpu::round_to(DType::f16, q.data(), static_cast<int64_t>(q.size()));
@@ -117,6 +118,26 @@ std::vector<Piece> all_of(const std::vector<Segment>& segments) {
     rows += s.rows;
   }
   return pieces;
+}
+
+// Runs some rows at a time, so that blocks begin elsewhere than the pass does.
+void run_by_spans(Vendor vendor, gpu::Attention a) {
+  constexpr int kAtATime = 29;
+  const int rows = a.params->rows;
+  gpu::SpanResults spans{.cached = gpu::cached_spans(a), .canvas = gpu::canvas_spans(rows)};
+  const int count = spans.cached + spans.canvas;
+  for (; a.first_row < rows; a.first_row += kAtATime) {
+    spans.rows = std::min(kAtATime, rows - a.first_row);
+    const size_t heads = size_t{1} * count * spans.rows * a.heads;
+    Floats sums(heads * a.head_dim, NAN);
+    std::vector<gpu::SpanMass> masses(heads, {NAN, NAN});
+    spans.sums = sums.data();
+    spans.masses = masses.data();
+    emulator::run(vendor, {spans.rows / gpu::attention_f16_rows(a) + 1, a.kv_heads * count},
+                  gpu::AttentionF16{a, spans});
+    emulator::run(vendor, {spans.rows},
+                  gpu::AttentionMerge{a.params, spans, a.out, a.first_row, a.heads, a.head_dim});
+  }
 }
 
 // The rows' outputs by the kernel, one piece after another.
@@ -144,15 +165,14 @@ Floats by_kernel(const Kernel& kernel, const World& w, const std::vector<Piece>&
                          out.data(),
                          {w.ring_k.data(), w.ring_v.data()},
                          {k.data(), v.data()},
-                         kCapacity,
+                         c.capacity,
                          c.heads,
                          c.kv_heads,
                          c.head_dim,
                          c.window,
                          gpu_type(c.type)};
   if (kernel.f16)
-    emulator::run(kernel.vendor, {params.rows / gpu::attention_f16_rows(a) + 1, c.kv_heads},
-                  gpu::AttentionF16{a});
+    run_by_spans(kernel.vendor, a);
   else
     emulator::run(kernel.vendor, {params.rows / gpu::kAttentionRows + 1, c.heads}, a);
   EXPECT_EQ(out[q.size()], kUntouched);
@@ -163,16 +183,16 @@ Floats by_kernel(const Kernel& kernel, const World& w, const std::vector<Piece>&
 Floats by_reference(const World& w, const std::vector<Piece>& pieces) {
   const Case& c = w.c;
   const cpu::AttentionShape shape{c.heads, c.kv_heads, c.head_dim, c.window, c.type};
-  Floats out, scratch(cpu::attention_scratch(shape, kCapacity + kRows));
+  Floats out, scratch(cpu::attention_scratch(shape, c.capacity + kRows));
   cpu::ThreadPool pool(1);
   for (const auto& [s, first] : pieces) {
-    const size_t ring = c.kv_bytes(s.slot * kCapacity), fresh = c.kv_bytes(first);
+    const size_t ring = c.kv_bytes(s.slot * c.capacity), fresh = c.kv_bytes(first);
     Floats rows(s.rows * c.q_width());
     cpu::attention(shape,
                    {s.mode == Mode::denoise,
                     s.position,
                     s.rows,
-                    {w.ring_k.data() + ring, w.ring_v.data() + ring, kCapacity},
+                    {w.ring_k.data() + ring, w.ring_v.data() + ring, c.capacity},
                     {w.fresh_k.data() + fresh, w.fresh_v.data() + fresh, s.rows},
                     w.q.data() + first * c.q_width(),
                     rows.data()},
@@ -188,8 +208,8 @@ Floats by_reference(const World& w, const std::vector<Piece>& pieces) {
 // f16, of which q, K and V were from the start, is off by 2⁻¹¹ of itself or by 2⁻²⁵.
 double tolerance(const Kernel& kernel, const Case& c) {
   const double delta = c.head_dim * (kernel.f16 ? 0x1p-21 : 0x1p-23) * 8 * std::sqrt(c.head_dim);
-  const double weights = kernel.f16 ? 0x1p-11 + kCapacity * 0x1p-25 : 0;
-  return 2 * (std::expm1(2 * delta) + (kCapacity + 8) * 0x1p-23 + 2 * weights);
+  const double weights = kernel.f16 ? 0x1p-11 + c.capacity * 0x1p-25 : 0;
+  return 2 * (std::expm1(2 * delta) + (c.capacity + 8) * 0x1p-23 + 2 * weights);
 }
 
 class GpuAttention : public testing::TestWithParam<Kernel> {};
@@ -245,12 +265,12 @@ TEST_P(GpuAttention, TakesScoresFarBelowZero) {
   const Case c{2, 1, 16, 0, DType::f16};
   World w(c);
   std::fill(w.q.begin(), w.q.end(), -16.0f);
-  w.ring_k = stored(c.type, Floats(kSlots * kCapacity * c.kv_width(), 1));
+  w.ring_k = stored(c.type, Floats(kSlots * c.capacity * c.kv_width(), 1));
   w.fresh_k = stored(c.type, Floats(kRows * c.kv_width(), 1));
   const std::vector<Piece> pieces = all_of(sessions(c));
   const Floats expected = by_reference(w, pieces), actual = by_kernel(GetParam(), w, pieces);
   for (size_t i = 0; i < expected.size(); ++i)
-    ASSERT_NEAR(actual[i], expected[i], 2 * (kCapacity + 8) * 0x1p-23) << i / c.q_width();
+    ASSERT_NEAR(actual[i], expected[i], 2 * (c.capacity + 8) * 0x1p-23) << i / c.q_width();
 }
 
 // Each row sees two keys, and of q a value for each: so that what is rounded to f16 shows.
@@ -258,8 +278,8 @@ TEST(GpuAttentionF16, RoundsQueriesAndWeightsToTheNearest) {
   const Case c{1, 1, 8, 2, DType::f16};
   World w(c);
   w.q = random_floats(kRows * c.q_width(), 6, 1);
-  Floats keys(kSlots * kCapacity * c.kv_width());
-  for (int64_t p = 0; p < kSlots * kCapacity; ++p) keys[p * 8 + p % 2] = 1;
+  Floats keys(kSlots * c.capacity * c.kv_width());
+  for (int64_t p = 0; p < kSlots * c.capacity; ++p) keys[p * 8 + p % 2] = 1;
   w.ring_k = stored(c.type, keys);
   Floats values(keys.size());
   cpu::dequantize_row(c.type, w.ring_v.data(), values.data(), values.size());
@@ -276,6 +296,19 @@ TEST(GpuAttentionF16, RoundsQueriesAndWeightsToTheNearest) {
                   4 * 0x1p-23)
           << "row " << t;
   }
+}
+
+TEST(GpuAttentionSpans, FollowOneAnotherAndGrowWithoutAWindow) {
+  for (const bool window : {false, true})
+    for (int i = 0, end = 0; i < 28; ++i) {
+      const gpu::KeyRange span = gpu::key_span(i, window);
+      EXPECT_EQ(span.first, end);
+      EXPECT_EQ(span.last % 512, 0);
+      EXPECT_LE(span.last - span.first, std::max(512, window ? 0 : span.first / 4));
+      end = span.last;
+    }
+  EXPECT_EQ(gpu::key_span(27, false).last, 128 << 10);
+  EXPECT_EQ(gpu::cached_spans({.capacity = 128 << 10, .heads = 1, .kv_heads = 1}), 28);
 }
 
 INSTANTIATE_TEST_SUITE_P(Kernels, GpuAttention,
