@@ -86,6 +86,10 @@ class Backend {
   // Rows of `type` from x [rows, n]; `wire` in host memory is the Backend's until wait(), which
   // fills it.
   virtual void pack(Tensor x, DType type, int64_t rows, int64_t n, void* wire) = 0;
+  // The same with `wire` in memory of this Backend's device, which another may have allocated and
+  // which is this one's until wait().
+  virtual void unpack(Tensor wire, DType type, int64_t rows, int64_t n, Tensor x) = 0;
+  virtual void pack(Tensor x, DType type, int64_t rows, int64_t n, Tensor wire) = 0;
 
   // In all that follow `rows` repeats params.rows, as a launch bound.
 

@@ -265,6 +265,16 @@ void CpuBackend::pack(Tensor x, DType type, int64_t rows, int64_t n, void* wire)
   });
 }
 
+void CpuBackend::unpack(Tensor wire, DType type, int64_t rows, int64_t n, Tensor x) {
+  CHECK(rows * row_bytes(type, n) <= wire.bytes, rows, n);
+  unpack(wire.data, type, rows, n, x);
+}
+
+void CpuBackend::pack(Tensor x, DType type, int64_t rows, int64_t n, Tensor wire) {
+  CHECK(rows * row_bytes(type, n) <= wire.bytes, rows, n);
+  pack(x, type, rows, n, wire.data);
+}
+
 void CpuBackend::rms_norm(Tensor x, Tensor weight, float eps, int rows, int64_t n, Tensor out) {
   cpu::rms_norm({f32(x), f32(weight), eps}, rows, n, f32(out), pool_);
 }

@@ -8,11 +8,11 @@
 
 #include "backends/backend.h"
 #include "backends/product.h"
+#include "kernels/cpu/fast/peaks.h"
 #include "kernels/cpu/machine/isa.h"
 #include "kernels/cpu/machine/pages.h"
 #include "kernels/cpu/machine/thread_pool.h"
 #include "kernels/cpu/packed/choose.h"
-#include "kernels/cpu/fast/peaks.h"
 #include "kernels/cpu/reference/weight_view.h"
 
 namespace potluck {
@@ -48,6 +48,8 @@ class CpuBackend final : public Backend {
   void reserve(const Limits& limits) override;
   void unpack(const void* wire, DType type, int64_t rows, int64_t n, Tensor x) override;
   void pack(Tensor x, DType type, int64_t rows, int64_t n, void* wire) override;
+  void unpack(Tensor wire, DType type, int64_t rows, int64_t n, Tensor x) override;
+  void pack(Tensor x, DType type, int64_t rows, int64_t n, Tensor wire) override;
 
   void rms_norm(Tensor x, Tensor weight, float eps, int rows, int64_t n, Tensor out) override;
   void matmul(Tensor x, const Matrix& w, int rows, Tensor out) override;

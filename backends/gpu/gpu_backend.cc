@@ -180,6 +180,27 @@ void GpuBackend::pack(Tensor x, DType type, int64_t rows, int64_t n, void* wire)
   fetch(wire_.data, bytes, wire);
 }
 
+// Through wire_, so that the operands of a pass are the same wherever its rows come from.
+void GpuBackend::unpack(Tensor wire, DType type, int64_t rows, int64_t n, Tensor x) {
+  const size_t bytes = rows * row_bytes(type, n);
+  CHECK(bytes <= wire.bytes, bytes, wire.bytes);
+  reserve(wire_, bytes);
+  list_->run();
+  driver_->copy(wire.data, wire_.data, bytes, stream_);
+  list_->add(gpu::Unpack{at<uint8_t>(wire_), f32(x), rows * n, hop_type(type)},
+             blocks_of(rows * n, gpu::kUnpackValues));
+}
+
+void GpuBackend::pack(Tensor x, DType type, int64_t rows, int64_t n, Tensor wire) {
+  const size_t bytes = rows * row_bytes(type, n);
+  CHECK(bytes <= wire.bytes, bytes, wire.bytes);
+  reserve(wire_, bytes);
+  list_->add(gpu::Pack{f32(x), at<uint8_t>(wire_), rows * n, hop_type(type)},
+             blocks_of(rows * n, gpu::kPackValues));
+  list_->run();
+  driver_->copy(wire_.data, wire.data, bytes, stream_);
+}
+
 Tensor GpuBackend::load_vector(std::span<const float> values) {
   const Tensor tensor = allocate(values.size_bytes());
   upload(values.data(), values.size_bytes(), tensor, 0);

@@ -54,6 +54,8 @@ class GpuBackend final : public Backend {
   void reserve(const Limits& limits) override;
   void unpack(const void* wire, DType type, int64_t rows, int64_t n, Tensor x) override;
   void pack(Tensor x, DType type, int64_t rows, int64_t n, void* wire) override;
+  void unpack(Tensor wire, DType type, int64_t rows, int64_t n, Tensor x) override;
+  void pack(Tensor x, DType type, int64_t rows, int64_t n, Tensor wire) override;
 
   void rms_norm(Tensor x, Tensor weight, float eps, int rows, int64_t n, Tensor out) override;
   void matmul(Tensor x, const Matrix& w, int rows, Tensor out) override;

@@ -99,6 +99,16 @@ void ProfiledBackend::pack(Tensor x, DType type, int64_t rows, int64_t n, void* 
   of(Part::hop).cache_bytes += f32_bytes(rows, n) + (row_bytes(type, n) * rows);
 }
 
+void ProfiledBackend::unpack(Tensor wire, DType type, int64_t rows, int64_t n, Tensor x) {
+  timed(Part::hop, [&] { backend_.unpack(wire, type, rows, n, x); });
+  of(Part::hop).cache_bytes += f32_bytes(rows, n) + (row_bytes(type, n) * rows);
+}
+
+void ProfiledBackend::pack(Tensor x, DType type, int64_t rows, int64_t n, Tensor wire) {
+  timed(Part::hop, [&] { backend_.pack(x, type, rows, n, wire); });
+  of(Part::hop).cache_bytes += f32_bytes(rows, n) + (row_bytes(type, n) * rows);
+}
+
 void ProfiledBackend::rms_norm(Tensor x, Tensor weight, float eps, int rows, int64_t n,
                                Tensor out) {
   if (!timed(Part::norms, [&] { backend_.rms_norm(x, weight, eps, rows, n, out); })) return;

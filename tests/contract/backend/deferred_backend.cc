@@ -57,6 +57,14 @@ void DeferredBackend::pack(Tensor x, DType type, int64_t rows, int64_t n, void* 
   later_on_host([=, this] { below().pack(x, type, rows, n, wire); });
 }
 
+void DeferredBackend::unpack(Tensor wire, DType type, int64_t rows, int64_t n, Tensor x) {
+  later([=, this] { below().unpack(wire, type, rows, n, x); });
+}
+
+void DeferredBackend::pack(Tensor x, DType type, int64_t rows, int64_t n, Tensor wire) {
+  later([=, this] { below().pack(x, type, rows, n, wire); });
+}
+
 void DeferredBackend::rms_norm(Tensor x, Tensor weight, float eps, int rows, int64_t n,
                                Tensor out) {
   later([=, this] { below().rms_norm(x, weight, eps, rows, n, out); });

@@ -39,6 +39,12 @@ class ForwardingBackend : public Backend {
   void pack(Tensor x, DType type, int64_t rows, int64_t n, void* wire) override {
     below_->pack(x, type, rows, n, wire);
   }
+  void unpack(Tensor wire, DType type, int64_t rows, int64_t n, Tensor x) override {
+    below_->unpack(wire, type, rows, n, x);
+  }
+  void pack(Tensor x, DType type, int64_t rows, int64_t n, Tensor wire) override {
+    below_->pack(x, type, rows, n, wire);
+  }
   void rms_norm(Tensor x, Tensor weight, float eps, int rows, int64_t n, Tensor out) override {
     below_->rms_norm(x, weight, eps, rows, n, out);
   }

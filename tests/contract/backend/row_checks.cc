@@ -230,8 +230,15 @@ Findings packs_and_unpacks(const BackendKind& kind) {
       bench->wait();
       expect(findings, std::equal(wire.begin(), wire.end(), stored.blocks.get() + first * row),
              std::string("pack gives other bytes of ") + dtype_name(type));
+      const Tensor on_device = bench->allocate(wire.size()), again = bench.space(count * kN);
+      bench->pack(bench.put(rows_of(x, first, count, kN)), type, count, kN, on_device);
+      bench->unpack(on_device, type, count, kN, again);
+      expect(findings, bench.read<std::byte>(on_device, static_cast<int64_t>(wire.size())) == wire,
+             std::string("pack gives other bytes on the device of ") + dtype_name(type));
       const Tensor back = bench.space(count * kN);
       bench->unpack(wire.data(), type, count, kN, back);
+      expect(findings, bench.floats(again, count * kN) == bench.floats(back, count * kN),
+             std::string("unpack gives other values from the device of ") + dtype_name(type));
       return bench.floats(back, count * kN);
     };
     check_rows(findings,
