@@ -105,14 +105,17 @@ int CardDriver::attribute(int which) {
 
 GpuFacts CardDriver::facts() {
   const AttributeNumbers& numbers = vendor_->attributes();
-  char name[256] = {};
+  char name[256] = {}, address[256] = {};
+  const int room = sizeof(name) - 1;
   size_t free = 0, total = 0;
-  run(calls().card_name, name, static_cast<int>(sizeof(name)) - 1, card_);
+  run(calls().card_name, name, room, card_);
+  run(calls().address, address, room, card_);
   run(calls().memory, &free, &total);
   GpuFacts facts;
   facts.name = name;
   facts.architecture = vendor_->architecture(card_);
   facts.driver = vendor_->version();
+  facts.address = address;
   facts.units = attribute(numbers.units);
   facts.lanes = attribute(numbers.lanes);
   facts.bytes_total = total;
@@ -202,15 +205,24 @@ void CardDriver::wait(GpuEvent event) {
   wait(calls().ask_event, event.handle);
 }
 
+bool CardDriver::is_idle(GpuStream stream) {
+  check_hangs();
+  vendor_->enter(card_);
+  return has_ended(calls().ask_stream, stream.handle);
+}
+
+bool CardDriver::has_ended(const DriverCall<void*>& ask, void* handle) const {
+  const int error = ask.function(handle);
+  if (error != 0 && error != kNotReady) throw_error(*vendor_, card_, ask.name, error);
+  return error == 0;
+}
+
 // The driver's own waits have no end where a card hangs.
 void CardDriver::wait(const DriverCall<void*>& ask, void* handle) {
   check_hangs();
   vendor_->enter(card_);
   const Clock::time_point start = Clock::now();
-  for (;;) {
-    const int error = ask.function(handle);
-    if (error == 0) return;
-    if (error != kNotReady) throw_error(*vendor_, card_, ask.name, error);
+  while (!has_ended(ask, handle)) {
     const Clock::duration waited = Clock::now() - start;
     if (waited > patience_) *hangs_ = true;
     check_hangs();

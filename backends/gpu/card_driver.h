@@ -50,6 +50,7 @@ class CardDriver final : public GpuDriver {
   void record(GpuEvent event, GpuStream stream) override;
   void wait(GpuStream stream) override;
   void wait(GpuEvent event) override;
+  bool is_idle(GpuStream stream) override;
   void wait_for(GpuEvent event, GpuStream stream) override;
   float milliseconds(GpuEvent from, GpuEvent to) override;
 
@@ -69,6 +70,7 @@ class CardDriver final : public GpuDriver {
   void run_free(const DriverCall<Pointer>& what, Pointer handle) noexcept;
   int attribute(int which);
   void wait(const DriverCall<void*>& ask, void* handle);
+  bool has_ended(const DriverCall<void*>& ask, void* handle) const;
   void check_hangs() const;
   void abandon_capture() noexcept;
 

@@ -79,6 +79,7 @@ void Cuda::find_calls() {
   find("cuCtxSetCurrent", enter_context_);
   find("cuDeviceGetCount", calls_.count_cards);
   find("cuDeviceGetName", calls_.card_name);
+  find("cuDeviceGetPCIBusId", calls_.address);
   find("cuDeviceGetAttribute", calls_.attribute);
   find("cuMemGetInfo_v2", calls_.memory);
   find("cuMemAlloc_v2", calls_.allocate);

@@ -6,6 +6,9 @@
 // A host buffer of a copy comes from allocate_host() and is the driver's until the stream has been
 // waited for.
 //
+// Threads. One at a time uses a driver. A call makes the card the current one of its thread, for
+// libraries that go by that.
+//
 // Failures. Whatever finds no memory left throws Fault{memory}, all else Fault{world}, with the
 // driver's name for the error; both name the card. A call that frees never throws. A call that
 // fails while a stream is captured ends the capture. A wait has an end: a card that takes longer
@@ -25,6 +28,7 @@ struct GpuFacts {
   std::string name;          // "NVIDIA GeForce RTX 3060"
   std::string architecture;  // whose code it runs: "sm_86", "gfx1030"
   std::string driver;        // "CUDA 12.2", "HIP 6.1"
+  std::string address;       // of the card in this machine: "0000:01:00.0"
   int units = 1;             // multiprocessors, or compute units
   int lanes = 32;            // of a wavefront
   uint64_t bytes_total = 0;
@@ -79,6 +83,8 @@ class GpuDriver {
   // Returns when what was enqueued on the stream, or before the event was recorded, has run.
   virtual void wait(GpuStream stream) = 0;
   virtual void wait(GpuEvent event) = 0;
+  // Whether all that was enqueued on the stream has run.
+  virtual bool is_idle(GpuStream stream) = 0;
   // All that is enqueued on `stream` from now on runs after `event`.
   virtual void wait_for(GpuEvent event, GpuStream stream) = 0;
   // Between two events that have come to pass.

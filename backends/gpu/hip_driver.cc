@@ -84,6 +84,7 @@ void Hip::find_calls() {
   find("hipSetDevice", enter_);
   find("hipGetDeviceCount", calls_.count_cards);
   find("hipDeviceGetName", calls_.card_name);
+  find("hipDeviceGetPCIBusId", calls_.address);
   find("hipDeviceGetAttribute", calls_.attribute);
   find("hipMemGetInfo", calls_.memory);
   find("hipMalloc", calls_.allocate);

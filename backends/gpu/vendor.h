@@ -22,6 +22,7 @@ struct DriverCall {
 struct DriverCalls {
   DriverCall<int*> count_cards;
   DriverCall<char*, int, int> card_name;  // text, its room, card
+  DriverCall<char*, int, int> address;    // text, its room, card
   DriverCall<int*, int, int> attribute;   // value, which, card
   DriverCall<size_t*, size_t*> memory;    // free, total
 

@@ -2,11 +2,14 @@
 // written there too early or read too early is found out by wrong results.
 #include "tests/emulator/emulated_driver.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <thread>
 #include <utility>
 
 #include "topology/base/check.h"
@@ -16,8 +19,21 @@ namespace potluck {
 
 using Clock = std::chrono::steady_clock;
 
+namespace {
+
+thread_local std::string current_card;
+
+// A stream holds work, and gates: one lets nothing by until it opens.
+struct Entry {
+  std::function<void()> work;
+  std::function<bool()> gate;
+};
+
+}  // namespace
+
 struct EmulatedDriver::Stream {
-  std::vector<Work> work, captured;
+  std::deque<Entry> entries;
+  std::vector<Work> captured;
   bool captures = false;
 };
 
@@ -39,6 +55,7 @@ GpuFacts EmulatedDriver::facts() {
   facts.name = cuda ? "emulated CUDA card" : "emulated HIP card";
   facts.architecture = cuda ? "emulated_32" : "emulated_64";
   facts.driver = "emulator";
+  facts.address = books_->address;
   facts.units = 2;
   facts.lanes = cuda ? 32 : 64;
   facts.bytes_total = books_->bytes_total;
@@ -84,7 +101,12 @@ void EmulatedDriver::free_host(void* memory) noexcept {
   std::free(memory);
 }
 
+std::string EmulatedDriver::own_address() {
+  return "emulated card of process " + std::to_string(getpid());
+}
+
 GpuStream EmulatedDriver::make_stream() {
+  current_card = books_->address;
   ++books_->handles;
   return {new Stream};
 }
@@ -96,13 +118,30 @@ void EmulatedDriver::free_stream(GpuStream stream) noexcept {
 
 void EmulatedDriver::enqueue(GpuStream stream, Work work) {
   auto* s = static_cast<Stream*>(stream.handle);
-  (s->captures ? s->captured : s->work).push_back(std::move(work));
+  if (s->captures)
+    s->captured.push_back(std::move(work));
+  else
+    s->entries.push_back({std::move(work), {}});
 }
 
-void EmulatedDriver::run(Stream& stream) {
+// As far as the first gate that is closed; true if there is none.
+bool EmulatedDriver::run(Stream& stream) {
   CHECK(!stream.captures);
-  const std::vector<Work> work = std::exchange(stream.work, {});
-  for (const Work& each : work) each();
+  while (!stream.entries.empty()) {
+    if (const auto& gate = stream.entries.front().gate; gate && !gate()) return false;
+    const Entry entry = std::move(stream.entries.front());
+    stream.entries.pop_front();
+    if (entry.work) entry.work();
+  }
+  return true;
+}
+
+void EmulatedDriver::finish(Stream& stream) {
+  while (!run(stream)) std::this_thread::sleep_for(std::chrono::microseconds(20));
+}
+
+bool EmulatedDriver::is_idle(GpuStream stream) {
+  return run(*static_cast<Stream*>(stream.handle));
 }
 
 void EmulatedDriver::copy_in(const void* host, void* to, size_t bytes, GpuStream stream) {
@@ -142,18 +181,18 @@ void EmulatedDriver::record(GpuEvent event, GpuStream stream) {
 }
 
 void EmulatedDriver::wait(GpuStream stream) {
-  run(*static_cast<Stream*>(stream.handle));
+  finish(*static_cast<Stream*>(stream.handle));
 }
 
 void EmulatedDriver::wait(GpuEvent event) {
   auto* e = static_cast<Event*>(event.handle);
-  if (!e->passed) run(*e->stream);
+  if (!e->passed) finish(*e->stream);
 }
 
 void EmulatedDriver::wait_for(GpuEvent event, GpuStream stream) {
   auto* e = static_cast<Event*>(event.handle);
   enqueue(stream, [this, e] {
-    if (!e->passed) run(*e->stream);
+    if (!e->passed) finish(*e->stream);
     CHECK(e->passed);
   });
 }
@@ -202,4 +241,16 @@ void EmulatedDriver::free_graph(GpuGraph graph) noexcept {
   delete static_cast<std::vector<Work>*>(graph.handle);
 }
 
+void EmulatedDriver::close_gate(void* stream, std::function<bool()> is_open) {
+  static_cast<Stream*>(stream)->entries.push_back({{}, std::move(is_open)});
+}
+
 }  // namespace potluck
+
+void potluck_emulated_gate(void* stream, int (*is_open)(void*), void* what) {
+  potluck::EmulatedDriver::close_gate(stream, [is_open, what] { return is_open(what) == 1; });
+}
+
+const char* potluck_emulated_card() {
+  return potluck::current_card.c_str();
+}

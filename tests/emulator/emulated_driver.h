@@ -3,9 +3,11 @@
 // may be.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "backends/gpu/gpu_driver.h"
@@ -17,6 +19,7 @@ class EmulatedDriver final : public GpuDriver {
  public:
   // Drivers of one card share these with the test that made them.
   struct Books {
+    std::string address = own_address();
     uint64_t bytes_total = uint64_t{1} << 30;
     uint64_t bytes_used = 0;
     size_t blocks = 0;    // of memory, on the card and pinned
@@ -24,6 +27,13 @@ class EmulatedDriver final : public GpuDriver {
     size_t launches = 0;  // one by one
     size_t graph_launches = 0;
   };
+
+  // The card of this process.
+  static std::string own_address();
+
+  // Nothing that is enqueued on the stream with this handle from now on runs before is_open()
+  // holds.
+  static void close_gate(void* stream, std::function<bool()> is_open);
 
   EmulatedDriver(emulator::Vendor vendor, std::shared_ptr<Books> books);
   ~EmulatedDriver() override;
@@ -44,6 +54,7 @@ class EmulatedDriver final : public GpuDriver {
   void record(GpuEvent event, GpuStream stream) override;
   void wait(GpuStream stream) override;
   void wait(GpuEvent event) override;
+  bool is_idle(GpuStream stream) override;
   void wait_for(GpuEvent event, GpuStream stream) override;
   float milliseconds(GpuEvent from, GpuEvent to) override;
   void load(std::span<const std::byte> code) override;
@@ -59,7 +70,8 @@ class EmulatedDriver final : public GpuDriver {
   struct Event;
 
   void enqueue(GpuStream stream, Work work);
-  void run(Stream& stream);
+  bool run(Stream& stream);
+  void finish(Stream& stream);
 
   emulator::Vendor vendor_;
   std::shared_ptr<Books> books_;
@@ -67,3 +79,11 @@ class EmulatedDriver final : public GpuDriver {
 };
 
 }  // namespace potluck
+
+// For libraries that enqueue work of their own, as the stand-in of NCCL does.
+extern "C" {
+// Nothing that is enqueued on `stream` from now on runs before is_open(what) says 1.
+void potluck_emulated_gate(void* stream, int (*is_open)(void* what), void* what);
+// The address of the card whose stream this thread has made last; empty: of none.
+const char* potluck_emulated_card();
+}

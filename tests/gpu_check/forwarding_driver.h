@@ -37,6 +37,7 @@ class ForwardingDriver : public GpuDriver {
   void record(GpuEvent event, GpuStream stream) override { below_->record(event, stream); }
   void wait(GpuStream stream) override { below_->wait(stream); }
   void wait(GpuEvent event) override { below_->wait(event); }
+  bool is_idle(GpuStream stream) override { return below_->is_idle(stream); }
   void wait_for(GpuEvent event, GpuStream stream) override { below_->wait_for(event, stream); }
   float milliseconds(GpuEvent from, GpuEvent to) override { return below_->milliseconds(from, to); }
   void load(std::span<const std::byte> code) override { below_->load(code); }

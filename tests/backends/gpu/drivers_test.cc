@@ -149,6 +149,20 @@ TEST_P(Drivers, FactsAreTheCards) {
   EXPECT_EQ(facts.cache_bytes, is_cuda() ? 2359296 : 4194304);
   EXPECT_EQ(facts.shared_bytes, is_cuda() ? 101376 : 65536);
   EXPECT_EQ(facts.has_watchdog, is_cuda());
+  EXPECT_EQ(facts.address, "0000:01:00.0");
+}
+
+TEST_P(Drivers, TellABusyStreamFromABrokenOne) {
+  {
+    CardDriver card(load(library_), 0);
+    const GpuStream stream = card.make_stream();
+    EXPECT_FALSE(card.is_idle(stream));  // a stub is busy each time that it is asked anew
+    EXPECT_TRUE(card.is_idle(stream));
+    library_.books().failing_call = static_cast<int>(library_.books().calls.size()) + 2;
+    EXPECT_THROW(card.is_idle(stream), Fault);  // after the call that enters
+    card.free_stream(stream);
+  }
+  expect_clean_books();
 }
 
 // A fault is thrown unless the call frees; either way nothing is left, and the card can be used

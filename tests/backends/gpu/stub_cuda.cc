@@ -47,6 +47,9 @@ int cuGetErrorName(int error, const char** name) {
 int cuDeviceGetName(char* name, int room, int card) {
   return card_name(__func__, "NVIDIA Stub 3060", name, room, card);
 }
+int cuDeviceGetPCIBusId(char* text, int room, int card) {
+  return card_name(__func__, "0000:01:00.0", text, room, card);
+}
 int cuDeviceGetAttribute(int* value, int question, int card) {
   return attribute(__func__, answer(question), value, card);
 }

@@ -46,6 +46,9 @@ const char* hipGetErrorName(int error) {
 int hipDeviceGetName(char* name, int room, int card) {
   return card_name(__func__, "AMD Stub 6800", name, room, card);
 }
+int hipDeviceGetPCIBusId(char* text, int room, int card) {
+  return card_name(__func__, "0000:01:00.0", text, room, card);
+}
 int hipDeviceGetAttribute(int* value, int question, int card) {
   return attribute(__func__, answer(question), value, card);
 }
