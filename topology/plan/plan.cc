@@ -19,8 +19,25 @@ const WorkerPlan& Plan::worker(PeerId peer) const {
   return stages[peer - stage_peer(0)];
 }
 
+const WorkerPlan& Plan::next_of(PeerId peer) const {
+  if (peer == kHeadPeer) return stages.front();
+  return peer == stage_peer(stage_count() - 1) ? head : worker(peer + 1);
+}
+
+const WorkerPlan& Plan::previous_of(PeerId peer) const {
+  return peer == kHeadPeer ? stages.back() : worker(peer - 1);
+}
+
 std::string Plan::name_of(PeerId peer) const {
   return peer == kCoordinatorPeer ? "coordinator" : worker(peer).name;
+}
+
+// A program of the tests has "emulated:cuda" too.
+std::string card_vendor(const std::string& device) {
+  const size_t colon = device.find(':');
+  if (colon == std::string::npos) return "";
+  const std::string kind = device.substr(0, colon);
+  return kind == "emulated" ? device.substr(colon + 1) : kind;
 }
 
 Plan plan_local(const ModelSpec& spec, const std::vector<int>& layer_counts) {

@@ -41,6 +41,7 @@ struct WorkerPlan {
   int threads = 0;               // 0: the worker's own choice
   uint64_t memory_bytes = 0;     // 0: what the device has
   DType hop_type = DType::bf16;  // of rows that it sends on: the stream's, or q8_0 (lossy)
+  bool by_nccl = false;          // those rows go from its card to the next worker's by NCCL
   bool local = false;            // "start: here": the coordinator starts it itself, on its machine
 };
 
@@ -58,9 +59,14 @@ struct Plan {
   int slots = 4;        // unanswered messages of one request at most
 
   int stage_count() const { return stages.size(); }
-  const WorkerPlan& worker(PeerId peer) const;  // head or a stage; CHECKs
-  std::string name_of(PeerId peer) const;       // "coordinator", or the worker's
+  const WorkerPlan& worker(PeerId peer) const;       // head or a stage; CHECKs
+  const WorkerPlan& next_of(PeerId peer) const;      // that its rows go to
+  const WorkerPlan& previous_of(PeerId peer) const;  // that its rows come from
+  std::string name_of(PeerId peer) const;            // "coordinator", or the worker's
 };
+
+// Whose card a device is: "cuda" or "hip"; empty for a CPU.
+std::string card_vendor(const std::string& device);
 
 // A plan of local stages with so many layers each. Endpoints are left empty. Throws Fault{input}
 // if the counts do not add up to the model's layers.

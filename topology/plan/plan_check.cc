@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 
+#include "topology/base/endpoint.h"
 #include "topology/base/fault.h"
 
 namespace potluck {
@@ -71,6 +72,29 @@ void check_worker(const WorkerPlan& worker, DType stream, std::set<std::string>&
   check_within("the threads of worker \"" + worker.name + "\"", worker.threads, 0, kThreadsMax);
 }
 
+// Cards with a number are the same where the machine is.
+bool is_one_card(const WorkerPlan& a, const WorkerPlan& b) {
+  const auto host = [](const WorkerPlan& worker) {
+    const auto endpoint = parse_endpoint(worker.endpoint);
+    return worker.local || !endpoint || is_loopback(*endpoint) ? "" : endpoint->host;
+  };
+  return a.device == b.device && a.device.rfind(card_vendor(a.device), 0) == 0 &&
+         host(a) == host(b);
+}
+
+void check_link(const WorkerPlan& from, const WorkerPlan& to) {
+  if (!from.by_nccl) return;
+  const std::string what = "worker \"" + from.name + "\" has transport nccl, from " + from.device +
+                           " to " + to.device + " of \"" + to.name + "\"";
+  const std::string vendor = card_vendor(from.device);
+  if (vendor.empty() || vendor != card_vendor(to.device))
+    throw Fault(FaultKind::input, what,
+                Fix{"NCCL links cards of one vendor; leave its transport out"});
+  if (is_one_card(from, to))
+    throw Fault(FaultKind::input, what + ", which is the same card",
+                Fix{"NCCL links two cards; leave its transport out"});
+}
+
 }  // namespace
 
 void validate(const Plan& plan, const ModelSpec& spec) {
@@ -88,6 +112,8 @@ void validate(const Plan& plan, const ModelSpec& spec) {
   std::set<std::string> names, endpoints;
   check_worker(plan.head, plan.stream, names, endpoints);
   for (const WorkerPlan& stage : plan.stages) check_worker(stage, plan.stream, names, endpoints);
+  for (PeerId peer = kHeadPeer; peer < stage_peer(plan.stage_count()); ++peer)
+    check_link(plan.worker(peer), plan.next_of(peer));
   check_layers(plan, spec.layer_count());
 }
 

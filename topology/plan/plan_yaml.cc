@@ -28,9 +28,9 @@ constexpr char kVersion[] = "1";
 constexpr std::string_view kPlanKeys[] = {"version",  "stream", "kv",    "precision", "context",
                                           "sessions", "chunk",  "slots", "head",      "stages"};
 constexpr std::string_view kHeadKeys[] = {"name",    "endpoint", "start", "device",
-                                          "threads", "memory",   "hop"};
-constexpr std::string_view kStageKeys[] = {"name",    "endpoint", "start", "device",
-                                           "threads", "memory",   "hop",   "layers"};
+                                          "threads", "memory",   "hop",   "transport"};
+constexpr std::string_view kStageKeys[] = {"name",   "endpoint", "start",     "device", "threads",
+                                           "memory", "hop",      "transport", "layers"};
 
 // int8 in blocks of 32, as people call ggml's q8_0.
 std::string people_name(DType type) {
@@ -184,6 +184,13 @@ WorkerPlan read_worker(const Fields& fields, const std::string& default_name, DT
   worker.threads = fields.integer_or("threads", worker.threads);
   worker.memory_bytes = read_memory(fields);
   worker.hop_type = fields.dtype_or("hop", stream, {stream, DType::q8_0});
+  if (const YamlNode* transport = fields.find("transport")) {
+    worker.by_nccl = fields.word("transport", *transport) == "nccl";
+    if (!worker.by_nccl)
+      fields.refuse("\"transport\" is \"" + transport->scalar + "\"",
+                    "it can only be nccl (leave it out for what carries all other messages)",
+                    transport->line);
+  }
   return worker;
 }
 
@@ -251,6 +258,7 @@ void emit_worker(YAML::Emitter& out, const WorkerPlan& worker, DType stream, boo
   if (worker.threads) field("threads", worker.threads);
   if (worker.memory_bytes) field("memory", exact_bytes_text(worker.memory_bytes));
   if (worker.hop_type != stream) field("hop", people_name(worker.hop_type));
+  if (worker.by_nccl) field("transport", "nccl");
   if (stage)
     field("layers", std::to_string(worker.layers.begin) + ":" + std::to_string(worker.layers.end));
   out << YAML::EndMap;

@@ -15,6 +15,7 @@
 //     threads: 4
 //     memory: 6GiB                    # also GB, MiB, MB, bytes
 //     hop: int8                       # the stream's dtype (default), or int8 in blocks (lossy)
+//     transport: nccl                 # to the next worker's card, of the same vendor, by NCCL
 //   stages:
 //     - name: old-laptop
 //       endpoint: tcp://10.0.0.4:7000
@@ -28,7 +29,8 @@
 // and names default to "head" and "stage K". A worker that is not started here needs an endpoint;
 // one that is listens without it on a free port, of the address that the others reach us at. Each
 // worker is dialed by the one before it in the ring (head, stages, head again): a loopback
-// listener behind a worker on another machine is therefore refused.
+// listener behind a worker on another machine is therefore refused. "transport" is of the rows that
+// a worker sends to that next one; without it they go as all other messages do.
 #pragma once
 
 #include <string>

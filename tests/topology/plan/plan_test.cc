@@ -137,6 +137,37 @@ TEST_F(PlanTest, WhatAWorkerCannotBeIsNamed) {
   EXPECT_EQ(refusal(end), "nobody runs layers 5:6; add a stage, or let \"stage 2\" end at 6");
 }
 
+TEST_F(PlanTest, NcclLinksTwoCardsOfOneVendor) {
+  const auto with = [&](const char* from, const char* to) {
+    Plan plan = plan_;
+    plan.stages[1].by_nccl = true;
+    plan.stages[1].device = from;
+    plan.stages[2].device = to;
+    return refusal(plan);
+  };
+  EXPECT_EQ(with("cuda:0", "cuda:1"), "");
+  EXPECT_EQ(with("hip:1", "hip:0"), "");
+  EXPECT_EQ(with("emulated:hip", "emulated:hip"), "");  // of a process each
+  for (const auto& [from, to] : {std::pair{"cuda:0", "hip:0"}, {"cuda:0", "cpu"}, {"cpu", "cpu"}})
+    EXPECT_EQ(with(from, to), "worker \"stage 1\" has transport nccl, from " + std::string(from) +
+                                  " to " + to +
+                                  " of \"stage 2\"; NCCL links cards of one vendor; leave its "
+                                  "transport out");
+  EXPECT_EQ(with("cuda:0", "cuda:0"),
+            "worker \"stage 1\" has transport nccl, from cuda:0 to cuda:0 of \"stage 2\", which is "
+            "the same card; NCCL links two cards; leave its transport out");
+  Plan apart = plan_;
+  apart.stages[1].by_nccl = true;
+  apart.stages[1].device = apart.stages[2].device = "cuda:0";
+  apart.stages[2].local = false;
+  apart.stages[2].endpoint = "tcp://10.0.0.9:7000";
+  EXPECT_EQ(refusal(apart), "");
+  Plan last = plan_;
+  last.stages.back().by_nccl = true;
+  last.stages.back().device = "cuda:0";
+  EXPECT_NE(refusal(last).find("to cpu of \"head\""), std::string::npos);
+}
+
 // A ring that comes back to a machine before its end would have one worker listen for two.
 TEST_F(PlanTest, NoWorkerStandsInTheRingTwice) {
   Plan plan = plan_;

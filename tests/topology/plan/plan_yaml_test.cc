@@ -34,6 +34,7 @@ stages:
     start: here
     endpoint: tcp://10.0.0.2:7001
     memory: 500 MB
+    transport: nccl
     layers: 10:30
 )";
 
@@ -87,6 +88,8 @@ TEST(PlanYaml, EveryFieldArrives) {
   EXPECT_EQ(plan.stages[1].name, "beside: me");
   EXPECT_TRUE(plan.stages[1].local);
   EXPECT_EQ(plan.stages[1].memory_bytes, 500'000'000u);
+  EXPECT_TRUE(plan.stages[1].by_nccl);
+  EXPECT_FALSE(plan.stages[0].by_nccl);
 }
 
 TEST(PlanYaml, WhatIsLeftOutHasThePlansDefault) {
@@ -107,8 +110,9 @@ TEST(PlanYaml, WhatIsWrittenIsReadBack) {
     EXPECT_EQ(plan_yaml(parse_plan(once, "again.yaml")), once);
   }
   const std::string written = plan_yaml(parse_plan(kWhole, "plan.yaml"));
-  for (const char* part : {"hop: int8", "memory: 6GiB", "memory: 500MB", "\"beside: me\"",
-                           "layers: 10:30", "start: here", "device: cuda:1", "threads: 4"})
+  for (const char* part :
+       {"hop: int8", "memory: 6GiB", "memory: 500MB", "\"beside: me\"", "layers: 10:30",
+        "start: here", "device: cuda:1", "threads: 4", "transport: nccl"})
     EXPECT_NE(written.find(part), std::string::npos) << part << " in\n" << written;
   Plan odd = parse_plan(kLeast, "plan.yaml");
   odd.stages[0].name = "null";
@@ -141,6 +145,8 @@ TEST(PlanYaml, EachSlipIsOneLineWithPlaceAndFix) {
       {"stream: f32", "stream: f16",
        "plan.yaml:2: \"stream\" is \"f16\"; it can be one of bf16, f32"},
       {"hop: int8", "hop: q4_0", "plan.yaml:14: \"hop\" is \"q4_0\"; it can be one of f32, int8"},
+      {"transport: nccl", "transport: zmq",
+       "plan.yaml:23: \"transport\" is \"zmq\"; it can only be nccl"},
       {"layers: 0:10", "layers: 10", "plan.yaml:18: \"layers\" is \"10\"; it must be a half-open"},
       {"layers: 0:10", "layers: 0:x", "plan.yaml:18: \"layers\" is \"x\"; it must be a whole"},
       {"    layers: 0:10\n", "", "plan.yaml:16: stage 0 has no \"layers\"; give its half-open"},
