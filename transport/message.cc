@@ -46,6 +46,10 @@ void check(const Ready& ready) {
   check_length("ready.contents", ready.contents.size(), kLayersMax);
 }
 
+void check(const CardLink& link) {
+  check_text("cardLink.card", link.card);
+}
+
 }  // namespace
 
 const char* message_kind_name(MessageKind kind) {
@@ -76,6 +80,8 @@ const char* message_kind_name(MessageKind kind) {
       return "shutdown";
     case MessageKind::goodbye:
       return "goodbye";
+    case MessageKind::card_link:
+      return "card_link";
     case MessageKind::encode:
       return "encode";
     case MessageKind::encode_done:
@@ -130,6 +136,7 @@ void check_limits(const Message& message) {
   if (message.hello) check(*message.hello);
   if (message.load) check(*message.load);
   if (message.ready) check(*message.ready);
+  if (message.card_link) check(*message.card_link);
   check_length("payload", message.payload.bytes, kPayloadBytesMax);
 }
 

@@ -26,16 +26,17 @@ enum class MessageKind : uint16_t {
   load = 2,   // a plan, and which of its workers you are
   ready = 3,  // loaded; what it took
   // These three go to the head and ride round the ring in order with the data.
-  open = 4,       // a session (optionally a fork of another)
-  close = 5,      // forget a session
-  truncate = 6,   // reserved: keep kv_length_before tokens of a session; nobody sends it yet
-  cancel = 7,     // drop what is queued for a session
-  fault = 8,      // either way; ends what it names
-  heartbeat = 9,  // sent and consumed by transports, as goodbye; never seen by state machines
-  shutdown = 10,  // worker: leave the ring and wait for the next coordinator, or exit if local
-  goodbye = 11,   // the last message each way on a link; its fault says why
-  join = 12,      // every worker is loaded: connect to the next
-  joined = 13,    // the next is connected
+  open = 4,        // a session (optionally a fork of another)
+  close = 5,       // forget a session
+  truncate = 6,    // reserved: keep kv_length_before tokens of a session; nobody sends it yet
+  cancel = 7,      // drop what is queued for a session
+  fault = 8,       // either way; ends what it names
+  heartbeat = 9,   // sent and consumed by transports, as goodbye; never seen by state machines
+  shutdown = 10,   // worker: leave the ring and wait for the next coordinator, or exit if local
+  goodbye = 11,    // the last message each way on a link; its fault says why
+  card_link = 14,  // sent and consumed by transport/nccl, but for a worker's wish for such a link
+  join = 12,       // every worker is loaded: connect to the next
+  joined = 13,     // the next is connected
   // Data: round the ring.
   encode = 20,       // coordinator → head: ids; head → … → last stage: activations
   encode_done = 21,  // last stage → coordinator
@@ -44,15 +45,14 @@ enum class MessageKind : uint16_t {
 };
 const char* message_kind_name(MessageKind kind);
 
-// Where a payload lies. Devices and queues are for GPU transports; host is all there is today.
-enum class MemoryKind : uint8_t { host = 0, cuda = 1, hip = 2 };
+// Where a payload lies. What is on a card, is on the card of the worker that sends or receives it.
+enum class MemoryKind : uint8_t { host, card };
 
+// Whoever makes a payload has written it when it is sent: nothing is still enqueued that does.
 struct Payload {
   const std::byte* data = nullptr;
   size_t bytes = 0;
   MemoryKind memory = MemoryKind::host;
-  int device = 0;
-  void* queue = nullptr;
   std::shared_ptr<const void> owner;  // keeps data alive; a transport hands out its frame this way
 };
 Payload copy_payload(const void* data, size_t bytes);
@@ -102,6 +102,24 @@ struct Heartbeat {
   uint64_t taken = 0;  // messages of the link that the sender's owner has taken so far
 };
 
+// The two ends of a link say this of payloads that go from card to card (transport/nccl).
+struct CardLink {
+  enum class Step : uint8_t {
+    offer,      // the payload is NCCL's unique id; without one it is a worker's wish for the link
+    accept,     // the receiver makes the communicator too
+    refuse,     // there can be none, and `reason` says why
+    payload,    // of a data message: its payload of payload_bytes is the number-th that NCCL brings
+    taken,      // the receiver has this number and all before it
+    stopped,    // the receiver gives NCCL up
+    withdrawn,  // the sender gives NCCL up
+    again       // the payload is the number-th, which NCCL has not brought
+  };
+  Step step = Step::offer;
+  uint64_t number = 0, payload_bytes = 0;
+  std::string card;    // offer: whose card it is, and which of all
+  std::string reason;  // refuse, stopped, withdrawn
+};
+
 struct Header {
   MessageKind kind = MessageKind::heartbeat;
   uint16_t protocol = kProtocolVersion;
@@ -142,6 +160,7 @@ struct Message {
   std::optional<Ready> ready;
   std::optional<FaultReport> fault;
   std::optional<Heartbeat> heartbeat;
+  std::optional<CardLink> card_link;
   Payload payload;
   uint32_t wire_header_bytes = 0;  // set by the receiving transport
 };

@@ -99,6 +99,7 @@ WorkerPlan read(wire::WorkerPlan::Reader in) {
   worker.threads = within("plan.threads", in.getThreads(), 0, kThreadsMax);
   worker.hop_type = dtype("plan.hop", in.getHop());
   worker.memory_bytes = in.getMemoryBytes();
+  worker.by_nccl = in.getByNccl();
   return worker;
 }
 
@@ -144,6 +145,18 @@ FaultReport read(wire::FaultReport::Reader in) {
   if (in.getSetting() <= static_cast<uint8_t>(kLastSetting))
     fault.fix.setting = static_cast<Setting>(in.getSetting());
   return fault;
+}
+
+CardLink read(wire::CardLink::Reader in) {
+  const uint8_t most = static_cast<uint8_t>(CardLink::Step::again);
+  CardLink link;
+  link.step = static_cast<CardLink::Step>(within<uint8_t>("cardLink.step", in.getStep(), 0, most));
+  link.number = in.getNumber();
+  link.payload_bytes =
+      within<uint64_t>("cardLink.payloadBytes", in.getPayloadBytes(), 0, kPayloadBytesMax);
+  link.card = text("cardLink.card", in.getCard());
+  link.reason = text("cardLink.reason", in.getReason());
+  return link;
 }
 
 std::vector<Hop> read_hops(wire::Message::Reader in) {
@@ -205,6 +218,8 @@ std::optional<Body::Which> body_of(MessageKind kind) {
       return Body::FAULT;
     case MessageKind::heartbeat:
       return Body::HEARTBEAT;
+    case MessageKind::card_link:
+      return Body::CARD_LINK;
     case MessageKind::open:
     case MessageKind::close:
     case MessageKind::truncate:
@@ -221,17 +236,22 @@ std::optional<Body::Which> body_of(MessageKind kind) {
   return std::nullopt;
 }
 
+bool may_come_by_card(MessageKind kind) {
+  return kind == MessageKind::encode || kind == MessageKind::denoise;
+}
+
 void read_body(Body::Reader in, Message& out) {
   const MessageKind kind = out.header.kind;
   const std::optional<Body::Which> expected = body_of(kind);
   if (!expected) refuse("kind " + std::to_string(static_cast<int>(kind)) + " is unknown");
-  if (in.which() != *expected)
+  if (in.which() != *expected && !(in.isCardLink() && may_come_by_card(kind)))
     refuse(std::string(message_kind_name(kind)) + " has body " + std::to_string(in.which()) +
            ", not " + std::to_string(*expected));
   if (in.isHello()) out.hello = read(in.getHello());
   if (in.isLoad()) out.load = read(in.getLoad());
   if (in.isReady()) out.ready = read(in.getReady());
   if (in.isFault()) out.fault = read(in.getFault());
+  if (in.isCardLink()) out.card_link = read(in.getCardLink());
   if (in.isHeartbeat()) out.heartbeat = Heartbeat{in.getHeartbeat().getTaken()};
 }
 

@@ -41,6 +41,7 @@ void put(wire::WorkerPlan::Builder out, const WorkerPlan& worker) {
   out.setThreads(worker.threads);
   out.setHop(static_cast<uint8_t>(worker.hop_type));
   out.setMemoryBytes(worker.memory_bytes);
+  out.setByNccl(worker.by_nccl);
 }
 
 void put(wire::Plan::Builder out, const Plan& plan) {
@@ -80,6 +81,14 @@ void put(wire::FaultReport::Builder out, const FaultReport& fault) {
   out.setWhere(one_line(fault.where.substr(0, kTextBytesMax)));
   out.setFix(one_line(fault.fix.text.substr(0, kTextBytesMax)));
   out.setSetting(static_cast<uint8_t>(fault.fix.setting));
+}
+
+void put(wire::CardLink::Builder out, const CardLink& link) {
+  out.setStep(static_cast<uint8_t>(link.step));
+  out.setNumber(link.number);
+  out.setPayloadBytes(link.payload_bytes);
+  out.setCard(one_line(link.card));
+  out.setReason(one_line(link.reason.substr(0, kTextBytesMax)));
 }
 
 void put_hops(wire::Message::Builder out, const std::vector<Hop>& hops) {
@@ -125,6 +134,7 @@ void put_body(wire::Message::Body::Builder out, const Message& message) {
   if (message.ready) put(out.initReady(), *message.ready);
   if (message.fault) put(out.initFault(), *message.fault);
   if (message.heartbeat) out.initHeartbeat().setTaken(message.heartbeat->taken);
+  if (message.card_link) put(out.initCardLink(), *message.card_link);
 }
 
 }  // namespace

@@ -29,10 +29,12 @@ struct Message {
   kind @1 :UInt16;
   # Decides which body there must be (none where none is named):
   #   links    1 hello (hello) · 9 heartbeat (heartbeat) · 11 goodbye (fault: its text is the reason)
+  #            14 card_link (cardLink)
   #   control  2 load (load) · 3 ready (ready) · 4 open · 5 close · 6 truncate · 7 cancel
   #            8 fault (fault) · 10 shutdown · 12 join · 13 joined
   #   data     20 encode · 21 encode_done · 22 denoise · 23 candidates
-  # Nobody sends truncate yet. A denoise from the coordinator holds ids, another activations.
+  # Nobody sends truncate yet. A denoise from the coordinator holds ids, another activations. An
+  # encode or denoise whose payload goes from card to card has cardLink as its body.
 
   source @2 :UInt16;
   destination @3 :UInt16;
@@ -88,6 +90,7 @@ struct Message {
     ready @27 :Ready;
     fault @28 :FaultReport;
     heartbeat @29 :Heartbeat;
+    cardLink @30 :CardLink;
   }
 }
 
@@ -153,6 +156,8 @@ struct WorkerPlan {
   threads @5 :Int32;
   hop @6 :UInt8;
   memoryBytes @7 :UInt64;
+  byNccl @8 :Bool;
+  # What it sends on goes from card to card.
 }
 
 struct Ready {
@@ -183,4 +188,23 @@ struct Heartbeat {
   taken @0 :UInt64;
   # Messages of this link, links' own apart, that the sender's owner has taken so far. Whoever sends
   # keeps at most kLinkQueueMax ahead of it.
+}
+
+struct CardLink {
+  # Payloads of one direction of a link may go from card to card by NCCL, if both sides agree:
+  # whoever sends them offers, whoever receives accepts, and both make the communicator. Payloads
+  # are numbered from 0. What the receiver has not said to have taken, the sender can send again as
+  # the payload of a message; each side gives NCCL up as soon as the other says so.
+  step @0 :UInt8;
+  # Of who sends payloads: 0 offer (frame 2 is NCCL's unique id) · 3 payload (of this message, which
+  # NCCL brings) · 6 withdrawn (NCCL is given up) · 7 again (frame 2 is a payload that NCCL has not
+  # brought). Of who receives them: 1 accept · 2 refuse · 4 taken (this number and all before it) ·
+  # 5 stopped (NCCL is given up).
+  number @1 :UInt64;
+  payloadBytes @2 :UInt64;
+  # Of payload: its number, and how long it is.
+  card @3 :Text;
+  # offer: whose card it is, and which of all: "cuda card 0000:01:00.0 of machine …".
+  reason @4 :Text;
+  # refuse, stopped, withdrawn: why.
 }

@@ -28,7 +28,8 @@ Plan sample_plan(int stages) {
                            {i, i + 1},
                            i,
                            1ull << 30,
-                           i % 2 ? DType::q8_0 : DType::f32});
+                           i % 2 ? DType::q8_0 : DType::f32,
+                           i % 2 == 1});
   }
   plan.stream = plan.kv = DType::f32;
   plan.ctx_size = 4096;
@@ -74,6 +75,8 @@ Message sample_message(MessageKind kind) {
     message.fault = FaultReport{
         FaultKind::memory, "needs 9 GiB, has 8", "stage 1", {"give it less", Setting::context}};
   if (kind == MessageKind::heartbeat) message.heartbeat = Heartbeat{99};
+  if (kind == MessageKind::card_link)
+    message.card_link = CardLink{CardLink::Step::stopped, 17, 1441792, "cuda card 1", "it hangs"};
   return message;
 }
 

@@ -58,6 +58,11 @@ wire::FaultReport::Builder fault_in(wire::Message::Builder m) {
   return m.getBody().initFault();
 }
 
+wire::CardLink::Builder card_link_in(wire::Message::Builder m) {
+  m.setKind(static_cast<uint16_t>(MessageKind::denoise));
+  return m.getBody().initCardLink();
+}
+
 void expect_same(const WorkerPlan& a, const WorkerPlan& b) {
   EXPECT_EQ(a.name, b.name);
   EXPECT_EQ(a.endpoint, b.endpoint);
@@ -66,6 +71,7 @@ void expect_same(const WorkerPlan& a, const WorkerPlan& b) {
   EXPECT_EQ(a.threads, b.threads);
   EXPECT_EQ(a.memory_bytes, b.memory_bytes);
   EXPECT_EQ(a.hop_type, b.hop_type);
+  EXPECT_EQ(a.by_nccl, b.by_nccl);
 }
 
 TEST(Wire, CarriesEveryNumberOfEveryKind) {
@@ -145,6 +151,19 @@ TEST(Wire, CarriesReadyFaultAndHeartbeat) {
   EXPECT_EQ(fault.fix.text, "give it less");
   EXPECT_EQ(fault.fix.setting, Setting::context);
   EXPECT_EQ(back(sample_message(MessageKind::heartbeat)).heartbeat->taken, 99u);
+}
+
+TEST(Wire, CarriesWhatCardsSay) {
+  for (const MessageKind kind : {MessageKind::card_link, MessageKind::denoise}) {
+    Message sent = sample_message(MessageKind::card_link);
+    sent.header.kind = kind;
+    const CardLink link = back(sent).card_link.value();
+    EXPECT_EQ(link.step, CardLink::Step::stopped);
+    EXPECT_EQ(link.number, 17u);
+    EXPECT_EQ(link.payload_bytes, 1441792u);
+    EXPECT_EQ(link.card, "cuda card 1");
+    EXPECT_EQ(link.reason, "it hangs");
+  }
 }
 
 TEST(Wire, ADataHeaderIsSmall) {
@@ -238,7 +257,7 @@ TEST(Wire, RefusesWhatPassesALimitOrMakesNoSense) {
   const std::string long_text(kTextBytesMax + 1, 'x');
   const std::vector<std::pair<const char*, std::function<void(M)>>> cases = {
       {"kind 0 is unknown", [](M m) { m.setKind(0); }},
-      {"kind 14 is unknown", [](M m) { m.setKind(14); }},
+      {"kind 15 is unknown", [](M m) { m.setKind(15); }},
       {"kind 65535 is unknown", [](M m) { m.setKind(65535); }},
       {"source is peer 258", [](M m) { m.setSource(258); }},
       {"destination is peer 65534", [](M m) { m.setDestination(65534); }},
@@ -277,6 +296,12 @@ TEST(Wire, RefusesWhatPassesALimitOrMakesNoSense) {
       {"fault.what holds the control character 10", [](M m) { fault_in(m).setWhat("a\nb"); }},
       {"fault.where has length", [&](M m) { fault_in(m).setWhere(long_text); }},
       {"fault.fix has length", [&](M m) { fault_in(m).setFix(long_text); }},
+      {"open has body 6, not 0", [](M m) { m.getBody().initCardLink(); }},
+      {"cardLink.step is 8", [](M m) { card_link_in(m).setStep(8); }},
+      {"cardLink.payloadBytes is 268435457",
+       [](M m) { card_link_in(m).setPayloadBytes(kPayloadBytesMax + 1); }},
+      {"cardLink.card has length", [&](M m) { card_link_in(m).setCard(long_text); }},
+      {"cardLink.reason has length", [&](M m) { card_link_in(m).setReason(long_text); }},
   };
   for (const auto& [why, make] : cases) EXPECT_THAT(refusal(make), HasSubstr(why));
   EXPECT_EQ(refusal([](M) {}), "accepted");
