@@ -21,6 +21,10 @@ struct TransportKind {
   std::function<std::function<std::unique_ptr<Transport>()>()> make_net;
   std::function<std::string()> fresh_endpoint;  // to listen at; listen() returns the one to dial
   bool real_time = true;  // wait() lets the clock's time pass, not time that is made up
+  // Where payloads lie, and what the ends of a pair need before they carry such ones.
+  std::function<Payload(std::vector<std::byte>)> payload = own_payload;
+  std::function<void(Transport& a, PeerId a_is, Transport& b, PeerId b_is)> link =
+      [](Transport&, PeerId, Transport&, PeerId) {};
 };
 
 // For a readable list of tests.
@@ -81,7 +85,7 @@ class TransportContract : public testing::TestWithParam<TransportKind> {
     m.header.kind = MessageKind::denoise;
     m.header.destination = to;
     m.header.session = number;
-    m.payload = own_payload(std::move(payload));
+    m.payload = GetParam().payload(std::move(payload));
     return m;
   }
 
@@ -102,6 +106,7 @@ class TransportContract : public testing::TestWithParam<TransportKind> {
     pair.stage->connect(kHeadPeer, pair.endpoint);
     expect_up(*pair.head, stage_peer(0));
     expect_up(*pair.stage, kHeadPeer);
+    GetParam().link(*pair.head, kHeadPeer, *pair.stage, stage_peer(0));
     return pair;
   }
 

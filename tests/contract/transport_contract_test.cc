@@ -67,7 +67,8 @@ TEST_P(TransportContract, DeliversPayloadsOfEverySizeBothWays) {
     ASSERT_EQ(got.payload.bytes, size);
     EXPECT_TRUE(std::equal(sent.begin(), sent.end(), got.payload.data));
     EXPECT_EQ(reinterpret_cast<uintptr_t>(got.payload.data) % 8, 0u);
-    EXPECT_EQ(got.header.digest, digest_bytes(sent.data(), size));
+    const bool on_host = got.payload.memory == MemoryKind::host;
+    EXPECT_EQ(got.header.digest, on_host ? digest_bytes(sent.data(), size) : 0);
     got.header.destination = kStage;
     pair.head->send(std::move(got));
     EXPECT_EQ(expect_message(*pair.stage, kHead).payload.bytes, size);

@@ -9,6 +9,12 @@ namespace {
 // A taken message frees a place in its sender's queue: say so before that queue runs full.
 constexpr uint64_t kTellTakenEvery = kLinkQueueMax / 4;
 
+// A transport around this one has said a word of its own, whose place its peer's owner wants back.
+bool is_word(const Message& message) {
+  return message.header.kind == MessageKind::card_link && message.card_link &&
+         message.card_link->step != CardLink::Step::taken;
+}
+
 class LinkTransport final : public Transport {
  public:
   explicit LinkTransport(std::unique_ptr<LinkHost> host)
@@ -52,7 +58,8 @@ class LinkTransport final : public Transport {
   std::optional<Event> wait(Time deadline) override {
     std::optional<Mailbox::Delivery> delivery = mailbox_.wait(deadline);
     if (!delivery) return std::nullopt;
-    if (delivery->event.kind == Event::Kind::message && delivery->end->taken % kTellTakenEvery == 0)
+    if (delivery->event.kind == Event::Kind::message &&
+        (delivery->end->taken % kTellTakenEvery == 0 || is_word(delivery->event.message)))
       host_->order([host = host_.get(), end = delivery->end](Links& links) {
         links.tell_taken(host->time(), end);
       });

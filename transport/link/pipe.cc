@@ -3,8 +3,6 @@
 // stopped process does.
 #include "transport/link/pipe.h"
 
-#include <signal.h>
-
 #include <future>
 #include <mutex>
 #include <thread>
@@ -12,23 +10,13 @@
 
 #include "transport/link/link_host.h"
 #include "transport/link/link_transport.h"
+#include "transport/quiet_thread.h"
 #include "transport/wire/wire.h"
 
 namespace potluck {
 namespace {
 
 constexpr double kLoopSeconds = 0.02;  // between looks at the clock
-
-// Signals are for the owner's threads.
-template <typename Body>
-std::thread start_without_signals(Body body) {
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  std::thread thread(std::move(body));
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return thread;
-}
 
 void check_digest(const Message& message) {
   const Header& h = message.header;
