@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include "shard/card_port.h"
+
 namespace potluck {
 
 void refuse(const Header& header, const std::string& why) {
@@ -58,15 +60,40 @@ Segment segment_of(const Header& header, int slot) {
   return s;
 }
 
-Message activations(const Header& header, Backend& backend, Tensor x, int hidden, DType hop) {
+HopOut hop_out(const Plan& plan, PeerId self) {
+  const WorkerPlan& me = plan.worker(self);
+  HopOut hop{me.hop_type, nullptr};
+  if (me.by_nccl) hop.memory = std::make_shared<CardMemory>(open_card_port(me.device));
+  return hop;
+}
+
+Message activations(const Header& header, Backend& backend, Tensor x, int hidden,
+                    const HopOut& hop) {
   Message out;
   out.header = header;
-  out.header.dtype = hop;
-  std::vector<std::byte> wire(row_bytes(hop, hidden) * header.rows);
-  backend.pack(x, hop, header.rows, hidden, wire.data());
+  out.header.dtype = hop.type;
+  const size_t bytes = row_bytes(hop.type, hidden) * header.rows;
+  if (hop.memory) {
+    const std::shared_ptr<std::byte> piece = hop.memory->take(bytes);
+    backend.pack(x, hop.type, header.rows, hidden, Tensor{piece.get(), bytes});
+    backend.wait();
+    out.payload = card_payload(piece, bytes);
+    return out;
+  }
+  std::vector<std::byte> wire(bytes);
+  backend.pack(x, hop.type, header.rows, hidden, wire.data());
   backend.wait();
   out.payload = own_payload(std::move(wire));
   return out;
+}
+
+void unpack(const Message& message, Backend& backend, int hidden, Tensor x) {
+  const Header& h = message.header;
+  const Payload& payload = message.payload;
+  if (payload.memory == MemoryKind::host)
+    return backend.unpack(payload.data, h.dtype, h.rows, hidden, x);
+  const Tensor wire{const_cast<std::byte*>(payload.data), payload.bytes};  // it is read alone
+  backend.unpack(wire, h.dtype, h.rows, hidden, x);
 }
 
 }  // namespace potluck

@@ -2,12 +2,14 @@
 // is touched, and how one that goes out is made.
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "backends/backend.h"
 #include "topology/model/model_spec.h"
 #include "topology/plan/plan.h"
 #include "transport/message.h"
+#include "transport/nccl/card_memory.h"
 
 namespace potluck {
 
@@ -24,7 +26,18 @@ void check_length(const Header& header, int kv_length);
 
 Segment segment_of(const Header& header, int slot);
 
-// The message that carries x on, in the dtype of the hop.
-Message activations(const Header& header, Backend& backend, Tensor x, int hidden, DType hop);
+// How a worker's rows go on.
+struct HopOut {
+  DType type = DType::bf16;
+  std::shared_ptr<CardMemory> memory;  // they stay on the card, in a piece of it; none: on the host
+};
+// As the plan says of worker `self`. Throws Fault{input | world} where its card cannot be reached.
+HopOut hop_out(const Plan& plan, PeerId self);
+
+// The message that carries x on.
+Message activations(const Header& header, Backend& backend, Tensor x, int hidden,
+                    const HopOut& hop);
+// x [rows, hidden] from the payload, wherever it lies; the message must live until wait().
+void unpack(const Message& message, Backend& backend, int hidden, Tensor x);
 
 }  // namespace potluck

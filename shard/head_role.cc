@@ -20,7 +20,11 @@ bool follows(const std::optional<StepKey>& last, StepKey next) {
 }  // namespace
 
 HeadRole::HeadRole(const ModelSource& source, const Plan& plan, Backend& backend)
-    : spec_(source.spec()), plan_(plan), backend_(backend), head_(source, plan, backend) {
+    : spec_(source.spec()),
+      plan_(plan),
+      backend_(backend),
+      hop_(hop_out(plan, kHeadPeer)),
+      head_(source, plan, backend) {
   for (int i = 0; i < plan.sessions; ++i)
     free_soft_.push_back({head_.new_soft(), head_.new_soft()});
 }
@@ -64,6 +68,7 @@ Message HeadRole::run(const Message& message) {
 }
 
 std::vector<int32_t> HeadRole::ids_of(const Message& message) const {
+  if (message.payload.memory != MemoryKind::host) refuse(message.header, "its ids lie on a card");
   std::vector<int32_t> ids(message.header.rows);
   std::memcpy(ids.data(), message.payload.data, ids.size() * sizeof(int32_t));
   for (int32_t id : ids)
@@ -95,8 +100,7 @@ Message HeadRole::denoise(const Message& message, Session& session) {
 Message HeadRole::embed(const Header& header, const std::vector<int32_t>& ids, Tensor soft) {
   const Segment segment = segment_of(header, 0);
   head_.embed(std::span(&segment, 1), ids, std::span(&soft, 1));
-  Message out =
-      activations(header, backend_, head_.workspace().x, spec_.hidden, plan_.head.hop_type);
+  Message out = activations(header, backend_, head_.workspace().x, spec_.hidden, hop_);
   out.header.destination = next();
   return out;
 }
@@ -110,7 +114,7 @@ Message HeadRole::answer(const Message& message, Session& session) {
     refuse(h, "step " + std::to_string(h.key.step) + " of canvas " + std::to_string(h.key.canvas) +
                   " is back, but it is not the one on its way");
   const Segment segment = segment_of(h, 0);
-  backend_.unpack(message.payload.data, h.dtype, h.rows, spec_.hidden, head_.workspace().x);
+  unpack(message, backend_, spec_.hidden, head_.workspace().x);
   session.candidates = head_.answer(std::span(&segment, 1), std::span(&session.soft[1], 1)).front();
   std::swap(session.soft[0], session.soft[1]);
   session.finished = std::exchange(session.sent, std::nullopt);

@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "shard/data_message.h"
 #include "shard/head.h"
 #include "shard/ring_role.h"
 #include "transport/candidates.h"
@@ -43,6 +44,7 @@ class HeadRole final : public RingRole {
   const ModelSpec& spec_;
   const Plan plan_;
   Backend& backend_;
+  const HopOut hop_;
   Head head_;
   std::map<uint64_t, Session> sessions_;
   std::vector<std::array<Tensor, 2>> free_soft_;

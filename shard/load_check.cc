@@ -7,6 +7,7 @@
 
 #include "topology/plan/cost_model.h"
 #include "topology/plan/plan_check.h"
+#include "transport/nccl/nccl_library.h"
 
 namespace potluck {
 namespace {
@@ -32,6 +33,12 @@ Plan with_threads_of(const Machine& machine, Plan plan, PeerId you) {
   else if (!me.threads)
     me.threads = machine.info.units;
   return plan;
+}
+
+// Whoever sends or receives by NCCL has it.
+void check_link(const Load& order) {
+  const WorkerPlan& me = order.plan.worker(order.you);
+  if (me.by_nccl || order.plan.previous_of(order.you).by_nccl) open_nccl(card_vendor(me.device));
 }
 
 // theirs: 0 if the coordinator has not read its copy.
@@ -76,6 +83,7 @@ void check_load(const Load& order, const ModelSource& source, const Machine& mac
   validate(order.plan, source.spec());
   check_part(order);
   check_device(order.plan.worker(order.you), machine);
+  check_link(order);
   check_memory(order, source, machine);
   check_contents(order, source);
 }

@@ -10,6 +10,7 @@ StageRole::StageRole(const ModelSource& source, const Plan& plan, int index, Bac
       plan_(plan),
       index_(index),
       backend_(backend),
+      hop_(hop_out(plan, stage_peer(index))),
       stage_(source, plan, plan.stages[index].layers, backend) {}
 
 PeerId StageRole::next() const {
@@ -35,12 +36,11 @@ Message StageRole::run(const Message& message) {
   const bool encode = h.kind == MessageKind::encode;
   check_length(h, stage_.kv().length(h.session));
   const Segment segment = segment_of(h, stage_.kv().slot(h.session));
-  backend_.unpack(message.payload.data, h.dtype, h.rows, spec_.hidden, stage_.workspace().x);
+  unpack(message, backend_, spec_.hidden, stage_.workspace().x);
   stage_.forward(std::span(&segment, 1));
   if (encode) stage_.kv().advance(h.session, h.rows);
   if (encode && last()) return encode_done(h);
-  Message out =
-      activations(h, backend_, stage_.workspace().x, spec_.hidden, plan_.stages[index_].hop_type);
+  Message out = activations(h, backend_, stage_.workspace().x, spec_.hidden, hop_);
   out.header.destination = next();
   return out;
 }

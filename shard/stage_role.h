@@ -2,6 +2,7 @@
 // sessions.
 #pragma once
 
+#include "shard/data_message.h"
 #include "shard/ring_role.h"
 #include "shard/stage.h"
 
@@ -27,6 +28,7 @@ class StageRole final : public RingRole {
   const Plan plan_;
   const int index_;
   Backend& backend_;
+  const HopOut hop_;
   Stage stage_;
 };
 

@@ -291,6 +291,11 @@ void Worker::report_joined(Outbox& out) {
     throw Fault(FaultKind::refused, name_of(loaded_->plan, link->first) + " is in another ring",
                 Fix{"see whether its endpoint is right"}, where());
   loaded_->joined = true;
+  if (loaded_->plan.worker(loaded_->self).by_nccl) {
+    Message wish = to_coordinator(MessageKind::card_link, loaded_->ring);
+    wish.header.destination = link->first;
+    out.messages.push_back(std::move(wish));
+  }
   out.messages.push_back(to_coordinator(MessageKind::joined, loaded_->ring));
 }
 

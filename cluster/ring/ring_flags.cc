@@ -137,7 +137,8 @@ void add_plan_flags(CLI::App* command, RingFlags& flags) {
                    ->delimiter(','),
                "N,N", 1, kMostInt);
   file_name(command->add_option("--plan", flags.plan,
-                                "a file that says which worker runs which layers, and where"));
+                                "a file that says which worker runs which layers, where, and "
+                                "which links go from card to card by NCCL"));
   command
       ->add_option("--device", flags.options.devices,
                    "what computes: cpu (default), cuda:N, hip:N (potluck devices lists them), or "

@@ -11,6 +11,7 @@
 #include "cluster/cli/interrupt.h"
 #include "cluster/cli/log.h"
 #include "cluster/ring/mpi_ranks.h"
+#include "shard/card_port.h"
 #include "shard/worker.h"
 #include "topology/base/byte_size.h"
 #include "topology/model/locator.h"
@@ -58,7 +59,8 @@ int run(const Flags& flags, const ModelPlaces& places) {
   set_up_log(flags.log);
   Worker worker(open_model(flags.model, places), worker_options(flags));
   const std::unique_ptr<Transport> transport =
-      make_transport(flags.transport, {nullptr, flags.insecure_plaintext});
+      with_card_links(make_transport(flags.transport, {nullptr, flags.insecure_plaintext}),
+                      flags.device, [](const std::string& line) { spdlog::info(line); });
   transport->set_identity(worker.identity());
   const std::string endpoint = transport->listen(flags.listen);
   if (!flags.local) catch_interrupts();

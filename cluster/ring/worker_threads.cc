@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "shard/card_port.h"
 #include "shard/worker.h"
 
 namespace potluck {
@@ -22,7 +23,8 @@ void WorkerThreads::start(const WorkerOrder& order) {
   options.ranges = order.ranges;
   options.exit_on_shutdown = true;
   auto worker = std::make_unique<Worker>(source_, std::move(options));
-  std::shared_ptr<Transport> transport = new_transport_();
+  std::shared_ptr<Transport> transport =
+      with_card_links(new_transport_(), order.device, [](const std::string&) {});
   transport->set_identity(worker->identity());
   endpoints_[order.name] = transport->listen(order.listen);
   transports_.push_back(transport);
