@@ -19,7 +19,8 @@ namespace {
 
 // As much may be on its way before the host waits for it to arrive.
 constexpr size_t kPinnedMost = 64 << 20;
-constexpr size_t kPiece = 4 << 20;        // of a longer transfer
+constexpr size_t kPiece = 4 << 20;        // of a longer download
+constexpr size_t kArenaMost = 1 << 20;    // longer uploads take turns in two buffers
 constexpr size_t kFillBytes = 256 << 20;  // at once: 16 ms where memory is slowest (16 GB/s)
 
 }  // namespace
@@ -82,7 +83,7 @@ void GpuBackend::send(const void* host, size_t bytes, Tensor to, size_t offset) 
   forget_angles(to);
   if (list_->touches(to.data, to.bytes)) list_->run();
   const auto* from = static_cast<const std::byte*>(host);
-  if (bytes > kPiece) return staging_->send(from, bytes, at<std::byte>(to, offset));
+  if (bytes > kArenaMost) return staging_->send(from, bytes, at<std::byte>(to, offset));
   std::byte* pinned = take_pinned(bytes);
   std::memcpy(pinned, from, bytes);
   driver_->copy_in(pinned, at<std::byte>(to, offset), bytes, stream_);

@@ -32,7 +32,7 @@ Matrix GpuBackend::load_matrix(std::shared_ptr<const std::byte> source, DType ty
   const int64_t bytes = row_bytes(kept, columns);
   const Tensor memory = allocate(count * rows * bytes);
   if (own)
-    send(source.get(), memory.bytes, memory);
+    staging_->send(source.get(), memory.bytes, at<std::byte>(memory));
   else
     send_dequantized(source.get(), type, count * rows * columns, memory);
   matrices_.push_back({{.blocks = at<uint8_t>(memory),

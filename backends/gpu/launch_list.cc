@@ -9,9 +9,9 @@
 namespace potluck {
 namespace {
 
-// Passes of as many shapes are kept: encoding and denoising, of some numbers of rows, with each
-// session's own addresses.
-constexpr size_t kPassesKept = 32;
+// So many passes are kept. A stage has one for canvases, and one for each number of rows that it
+// has encoded of late; a head has four for each session, whose two soft embeddings take turns.
+constexpr size_t kPassesKept = 128;
 constexpr int64_t kGridMost = INT32_MAX, kGridYMost = 65535;
 
 // Operands take a multiple of eight bytes in a pass.
