@@ -23,7 +23,8 @@ class LaunchList final {
 
   // Adds kKernelOf<Operands> over grid_x · grid_y blocks.
   template <typename Operands>
-  void add(const Operands& operands, int64_t grid_x, int64_t grid_y = 1) {
+  void add(Operands operands, int64_t grid_x, int64_t grid_y = 1) {
+    clear_padding(operands);
     add(gpu::kKernelOf<Operands>, grid_x, grid_y, &operands);
   }
   // Whether an address within this memory is among the operands that were added since.
@@ -42,6 +43,15 @@ class LaunchList final {
     std::vector<std::byte> pass;
     GpuGraph graph;  // empty: it ran once
   };
+
+  // The bytes between fields and behind the last become zeros, so that the same operands make the
+  // same pass. A compiler that cannot do it leaves passes that are captured more than once.
+  template <typename Operands>
+  static void clear_padding([[maybe_unused]] Operands& operands) {
+#if __has_builtin(__builtin_clear_padding)
+    __builtin_clear_padding(&operands);
+#endif
+  }
 
   void add(gpu::Kernel kernel, int64_t grid_x, int64_t grid_y, const void* operands);
   void enqueue() const;

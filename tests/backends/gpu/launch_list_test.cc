@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
+#include <cstring>
+
 #include "tests/emulator/emulated_driver.h"
 
 namespace potluck {
@@ -53,6 +56,25 @@ TEST(LaunchList, APassThatDiffersInOneOperandIsAnother) {
   }
   EXPECT_EQ(card.books->launches, 2u);
   EXPECT_EQ(card.books->graph_launches, 1u);
+}
+
+// A struct's padding holds what lay there before.
+TEST(LaunchList, APassIsKnownAgainWhateverLiesBetweenItsOperands) {
+  Card card;
+  LaunchList list(card.driver, card.stream, true);
+  for (const int rest : {0x00, 0xff, 0x5a}) {
+    gpu::RmsNorm norm;
+    static_assert(sizeof(norm) > offsetof(gpu::RmsNorm, eps) + sizeof(norm.eps));
+    std::memset(&norm, rest, sizeof(norm));
+    norm.x = norm.out = card.x;
+    norm.weight = nullptr;
+    norm.n = 4;
+    norm.eps = 0;
+    list.add(norm, 1);
+    list.run();
+  }
+  EXPECT_EQ(card.books->launches, 1u);
+  EXPECT_EQ(card.books->graph_launches, 2u);
 }
 
 TEST(LaunchList, KeepsSomePassesAndFreesTheirGraphs) {
