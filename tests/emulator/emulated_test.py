@@ -160,16 +160,18 @@ class Benches(unittest.TestCase):
                 self.assertAlmostEqual(sum(times.values()) + found["rest_ms"], found["profiled_step_ms"], places=6)
                 self.assertGreater(found["to_card_gb_per_s"], 0)
                 self.assertGreater(found["memory_copy_gb_per_s"], 0)
-                limit = found["parts"]["experts"]["limit_ms"]
-                self.assertGreater(limit, 0)
-                self.assertEqual(found["parts"]["experts"]["limited_by"], "memory")
+                self.assertRegex(found["peaks"], r"\Af16 \S+ GFLOP/s, int8 \S+ GFLOP/s, memory read \S+ GB/s, memory copied \S+ GB/s\Z")
+                for part in ("experts", "dense", "norms"):
+                    self.assertGreater(found["parts"][part]["limit_ms"], 0)
+                self.assertIn(found["parts"]["experts"]["limited_by"], ("int8", "memory"))
+                self.assertEqual(found["parts"]["norms"]["limited_by"], "memory copy")
                 said_of_cpu, = json.loads(run("bench", "step", "-m", NANO, "-p", "9", "-r", "1", "-o", "json").stdout)
                 for part in times:
                     self.assertEqual(found["parts"][part]["gflop"], said_of_cpu["parts"][part]["gflop"], part)
 
     def test_a_step_is_told_in_every_format(self):
         words = ("bench", "step", "-m", NANO, "-r", "1", "--device", "emulated:cuda")
-        self.assertIn("Peaks of emulated:cuda (emulated CUDA card, emulated_32), in this run: memory copied ", run(*words).stdout)
+        self.assertIn("Peaks of emulated:cuda (emulated CUDA card, emulated_32), in this run: f16 ", run(*words).stdout)
         header, row = run(*words, "-o", "csv").stdout.splitlines()
         self.assertIn("profiled_step_ms", header.split(","))
         self.assertIn("emulated:cuda", row)

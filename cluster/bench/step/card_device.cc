@@ -1,73 +1,43 @@
-// Measures a card's copies through its driver.
+// Sets the parts of a step beside the card's peaks.
 #include "cluster/bench/step/card_device.h"
 
 #include <algorithm>
-#include <functional>
 
 #include "backends/gpu/open_card.h"
 #include "backends/profiled/card_stopwatch.h"
+#include "cluster/bench/step/card_peaks.h"
 
 namespace potluck {
 namespace {
 
-constexpr uint64_t kCopyBytes = uint64_t{512} << 20;  // more than the largest caches hold
-constexpr uint64_t kPinnedBytes = uint64_t{64} << 20;
-constexpr int kCopies = 6;  // of which the fastest counts
+constexpr char kF16[] = "f16", kInt8[] = "int8";
 
-// The least seconds that the card takes for what is enqueued, of kCopies times.
-double least_seconds(GpuDriver& driver, const std::function<void(GpuStream)>& enqueue) {
-  const GpuStream stream = driver.make_stream();
-  const GpuEvent begin = driver.make_event(), end = driver.make_event();
-  float least_ms = 0;
-  for (int i = 0; i < kCopies; ++i) {
-    driver.record(begin, stream);
-    enqueue(stream);
-    driver.record(end, stream);
-    driver.wait(stream);
-    const float ms = driver.milliseconds(begin, end);
-    least_ms = i ? std::min(least_ms, ms) : ms;
-  }
-  driver.free_event(begin);
-  driver.free_event(end);
-  driver.free_stream(stream);
-  return least_ms * 1e-3;
+// The unit that could multiply fastest: int8 for experts, f16 for all else that is fast. Products
+// in f32 have no peak here.
+const char* unit_of(const Product& product) {
+  if (product.kind == Product::Kind::router || product.care == Care::finest) return nullptr;
+  return product.kind == Product::Kind::experts ? kInt8 : kF16;
 }
 
-uint64_t within_free(GpuBackend& backend, uint64_t bytes) {
-  return std::min(bytes, backend.info().bytes_free / 4);
+void raise(PartFigures& figures, double ms, const char* bound) {
+  if (ms > figures.limit_ms) figures.bound = bound;
+  figures.limit_ms = std::max(figures.limit_ms, ms);
 }
 
-// Bytes a second, read and written ones added, of copying within the card's memory.
-double copy_rate(GpuBackend& backend) {
-  const uint64_t bytes = within_free(backend, kCopyBytes);
-  const Tensor from = backend.allocate(bytes), to = backend.allocate(bytes);
-  backend.wait();
-  const double taken = least_seconds(backend.driver(), [&](GpuStream stream) {
-    backend.driver().copy(from.data, to.data, bytes, stream);
-  });
-  return 2 * bytes / taken;
-}
-
-// Bytes a second from pinned host memory to the card.
-double copy_in_rate(GpuBackend& backend) {
-  const uint64_t bytes = within_free(backend, kPinnedBytes);
-  const Tensor to = backend.allocate(bytes);
-  backend.wait();
-  void* const host = backend.driver().allocate_host(bytes);
-  const double taken = least_seconds(backend.driver(), [&](GpuStream stream) {
-    backend.driver().copy_in(host, to.data, bytes, stream);
-  });
-  backend.driver().free_host(host);
-  return bytes / taken;
-}
-
-PartFigures figures(const PartWork& work, double copied_a_second) {
+PartFigures figures(const PartWork& work, const CardPeaks& peaks, bool fast) {
   PartFigures f;
   f.ms = work.seconds * 1e3;
-  for (const auto& [product, operations] : work.operations) f.operations += operations;
   f.bytes = work.stored_bytes + work.memory_bytes + work.cache_bytes;
-  f.limit_ms = (work.stored_bytes + work.memory_bytes) / copied_a_second * 1e3;
-  if (f.limit_ms > 0) f.bound = "memory";
+  double f16 = 0, s8 = 0;
+  for (const auto& [product, operations] : work.operations) {
+    f.operations += operations;
+    const char* unit = fast ? unit_of(product) : nullptr;
+    if (unit) (unit == kInt8 ? s8 : f16) += operations;
+  }
+  raise(f, f16 / peaks.f16 * 1e3, kF16);
+  raise(f, s8 / peaks.s8 * 1e3, kInt8);
+  raise(f, work.stored_bytes / peaks.read * 1e3, "memory");
+  raise(f, work.memory_bytes / peaks.copy * 1e3, "memory copy");
   return f;
 }
 
@@ -75,8 +45,8 @@ PartFigures figures(const PartWork& work, double copied_a_second) {
 
 CardDevice::CardDevice(const StepBenchOptions& options)
     : backend_(open_card(options.device),
-               {.name = options.device, .precision = options.precision, .ranges = options.ranges}) {
-}
+               {.name = options.device, .precision = options.precision, .ranges = options.ranges}),
+      fast_(options.precision == Precision::fast) {}
 
 std::unique_ptr<Stopwatch> CardDevice::new_stopwatch() {
   return std::make_unique<CardStopwatch>(backend_);
@@ -95,11 +65,13 @@ LoadRates CardDevice::load_rates(const ModelSource& source, bool cold) {
 }
 
 void CardDevice::judge(const std::vector<StepWork>& steps, StepBench& bench) {
-  const double copied_a_second = copy_rate(backend_);
+  const CardPeaks peaks = card_peaks(backend_);
   for (size_t i = 0; i < steps.size(); ++i)
     std::transform(steps[i].begin(), steps[i].end(), bench.runs[i].parts.begin(),
-                   [&](const PartWork& work) { return figures(work, copied_a_second); });
-  bench.memory_copy_gb_per_s = copied_a_second * 1e-9;
+                   [&](const PartWork& work) { return figures(work, peaks, fast_); });
+  bench.peaks = {{kF16, peaks.f16 * 1e-9}, {kInt8, peaks.s8 * 1e-9}};
+  bench.read_gb_per_s = peaks.read * 1e-9;
+  bench.memory_copy_gb_per_s = peaks.copy * 1e-9;
 }
 
 }  // namespace potluck

@@ -1,6 +1,7 @@
 // The card of a step bench. Its parts are timed by events on the card, and a step is timed without
-// them too, as the one graph that it is outside benches. A part's limit is that of its bytes alone,
-// at the rate at which the card copies memory: what its products could reach is not measured.
+// them too, as the one graph that it is outside benches. A part's limit is that of its memory bytes
+// and of its fast products; what goes through caches and what is multiplied in f32 has no peak
+// here.
 #pragma once
 
 #include "backends/gpu/gpu_backend.h"
@@ -22,6 +23,7 @@ class CardDevice final : public BenchDevice {
 
  private:
   GpuBackend backend_;
+  bool fast_;
 };
 
 }  // namespace potluck
