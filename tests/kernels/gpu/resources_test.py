@@ -12,7 +12,7 @@ from code_objects import Resources
 
 # The kernels that a pass spends its time in keep every value in registers, whatever resources.txt says.
 PANEL_TYPES = ("q8_0", "q4_0", "q5_0", "q5_1", "iq4_nl", "q4_k", "q5_k", "q6_k")
-NEVER_SPILL = ("attention", "attention_f16", "expert_down", "expert_down_f16", "expert_gate_up", "expert_gate_up_f16", "matmul",
+NEVER_SPILL = ("attention_f16", "expert_down", "expert_down_f16", "expert_gate_up", "expert_gate_up_f16", "matmul",
                "matmul_f16", "vocab_sum", "vocab_sum_f16", *(f"expert_{half}_{kind}" for half in ("down", "gate_up") for kind in PANEL_TYPES))
 REGISTER_UNIT = 8  # cards hand registers out in such units, so a count within one costs nothing
 
