@@ -21,7 +21,7 @@ struct Shape {
 
 constexpr int kExperts = 6, kUsed = 3, kRows = 37;
 
-// Expert 0 serves every row, and so fills more than one tile; the last serves none.
+// Expert 0 serves every row, and so fills more than one tile; the next serves none.
 struct Layer {
   Shape shape;
   TestWeights gate_up{shape.gate_up, kExperts, 2 * shape.inner, shape.hidden, 11};
@@ -32,7 +32,7 @@ struct Layer {
 
   explicit Layer(const Shape& s) : shape(s) {
     for (int t = 0; t < kRows; ++t)
-      for (int k = 0; k < kUsed; ++k) expert.push_back(k == 1 ? 0 : 1 + (t + k) % (kExperts - 2));
+      for (int k = 0; k < kUsed; ++k) expert.push_back(k == 1 ? 0 : 2 + (t + k) % (kExperts - 2));
   }
   std::vector<float> expected() const {
     cpu::ThreadPool pool(1);

@@ -26,22 +26,21 @@ struct alignas(16) Word {
 };
 
 TEST_P(Peaks, ReadingTakesEachSliceAsOftenAsItsBlocksComeToIt) {
-  constexpr int kSlices = 3, kBlocks = 2, kPasses = 4, kStep = 2;
-  std::vector<Word> memory(kSlices * gpu::kPeakWords);
+  constexpr int kSlices = 3, kBlocks = 2, kPasses = 4, kStep = 2, kWords = 2 * gpu::kPeakWords;
+  std::vector<Word> memory(kSlices * kWords);
   for (size_t i = 0; i < memory.size(); ++i)
     memory[i] = {{uint32_t(i), uint32_t(i * 7), uint32_t(i * 31), uint32_t(i / 3)}};
   std::vector<uint32_t> out(kBlocks * gpu::kPeakThreads);
   emulator::run(GetParam(), {kBlocks},
-                gpu::PeakRead{reinterpret_cast<const uint8_t*>(memory.data()), gpu::kPeakWords,
-                              kSlices, kStep, kPasses, out.data()});
+                gpu::PeakRead{reinterpret_cast<const uint8_t*>(memory.data()), kWords, kSlices,
+                              kStep, kPasses, out.data()});
   for (int b = 0; b < kBlocks; ++b)
     for (int t = 0; t < gpu::kPeakThreads; ++t) {
       uint32_t expected = 0;
       for (int pass = 0; pass < kPasses; ++pass)
-        for (int part = 0; part < 4; ++part) {
+        for (int part = 0; part < kWords / gpu::kPeakThreads; ++part) {
           const int slice = (b + pass * kStep) % kSlices;
-          for (const uint32_t w :
-               memory[slice * gpu::kPeakWords + part * gpu::kPeakThreads + t].word)
+          for (const uint32_t w : memory[slice * kWords + part * gpu::kPeakThreads + t].word)
             expected ^= w;
         }
       ASSERT_EQ(out[b * gpu::kPeakThreads + t], expected) << b << ", " << t;
@@ -73,6 +72,51 @@ TEST_P(Peaks, ProductsAreCounted) {
   EXPECT_NE(wholes[0], 0);
 }
 
+// All words of lane l are 0x3c003800 + l % 16 in f16 and 0x01020304 + l % 16 in int8. Eight words
+// make the depth, or four where lanes mirror each other in int8; the lane that holds one follows
+// from the layouts of PTX and of RDNA3 (tests/emulator/mma.cc).
+template <typename Value>
+Value dot_of_lanes(bool mirrors, int row, int column, int words, Value (*dot)(int, int)) {
+  Value sum = 0;
+  for (int w = 0; w < words; ++w)
+    sum += mirrors ? dot(row, column) : dot((row % 8 * 4 + w % 4) % 16, (column * 4 + w % 4) % 16);
+  return sum;
+}
+
+double dot_f16(int a, int b) {
+  const auto low = [](int lane) { return f32_from_f16(static_cast<uint16_t>(0x3800 + lane)); };
+  return static_cast<double>(low(a)) * low(b) + 1;
+}
+
+int dot_s8(int a, int b) {
+  return (4 + a) * (4 + b) + 3 * 3 + 2 * 2 + 1;
+}
+
+// Eight products at once, whose sums begin with 0, 1, 2, ….
+TEST_P(Peaks, SumsAreThoseOfTheProducts) {
+  constexpr int kRounds = 3, kBlocks = 2;
+  const bool mirrors = GetParam() == emulator::Vendor::hip;
+  std::vector<float> sums(kBlocks * gpu::kPeakThreads);
+  std::vector<int32_t> wholes(kBlocks * gpu::kPeakThreads);
+  int64_t f16 = 0, s8 = 0;
+  emulator::run(GetParam(), {kBlocks}, gpu::PeakF16{sums.data(), &f16, kRounds});
+  emulator::run(GetParam(), {kBlocks}, gpu::PeakS8{wholes.data(), &s8, kRounds});
+  const int of_lane = mirrors ? 8 : 4;
+  for (int t = 0; t < kBlocks * gpu::kPeakThreads; ++t) {
+    const int lane = t % 32, start = 8 * of_lane * (8 * of_lane - 1) / 2;
+    double half = start;
+    int whole = start;
+    for (int i = 0; i < of_lane; ++i) {
+      const int row = mirrors ? 2 * i + lane / 16 : lane / 4 + i / 2 * 8;
+      const int column = mirrors ? lane % 16 : lane % 4 * 2 + i % 2;
+      half += 8 * kRounds * dot_of_lanes(mirrors, row, column, 8, dot_f16);
+      whole += 8 * kRounds * dot_of_lanes(mirrors, row, column, mirrors ? 4 : 8, dot_s8);
+    }
+    ASSERT_NEAR(sums[t], half, half * 0x1p-20) << t;
+    ASSERT_EQ(wholes[t], whole) << t;
+  }
+}
+
 template <typename Sum>
 std::vector<Sum> products_of(const std::vector<int>& a, const std::vector<int>& b, int depth,
                              int columns) {
@@ -96,6 +140,7 @@ std::vector<int> wholes(size_t count, int factor) {
 
 TEST_P(Peaks, SingleProductsAreThoseOfMatrices) {
   const gpu::MmaShapeOf s = shape();
+  EXPECT_EQ(s.has_mma, 1);
   constexpr int kProducts = 4;
   {
     const auto a = wholes(kProducts * 16 * s.f16_depth, 7);

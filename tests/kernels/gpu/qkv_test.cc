@@ -16,7 +16,7 @@ namespace {
 
 constexpr emulator::Vendor kVendors[] = {emulator::Vendor::cuda, emulator::Vendor::hip};
 constexpr float kEps = 1e-6f, kTheta = 1e4f;
-constexpr int kRows = 6, kHeads = 4, kKvHeads = 2, kSlots = 3, kCapacity = 5;
+constexpr int kRows = 6, kHeads = 10, kKvHeads = 2, kSlots = 3, kCapacity = 5;
 
 struct Shape {
   int head_dim, pairs;
