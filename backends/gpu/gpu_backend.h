@@ -126,6 +126,7 @@ class GpuBackend final : public Backend {
   void fill_words(uint32_t word, int64_t count, void* to);
   void send_dequantized(const std::byte* source, DType type, int64_t values, Tensor to);
   void multiply(const float* x, const gpu::Weights& w, int rows, float* out, bool in_f16);
+  void multiply_rounded(const gpu::Weights& w, int rows, float* out);
   void mix(const Experts& op);
   gpu::RowTiles row_tiles() const { return {at<gpu::RowTile>(tiles_), i32(tile_count_)}; }
   int32_t expert_tile_rows(const Experts& op) const;

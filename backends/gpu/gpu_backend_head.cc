@@ -111,10 +111,15 @@ void GpuBackend::vocab_attention(const VocabAttention& op) {
   const gpu::Weights table = stored(op.table).weights;
   const bool counts = !op.ids_summed.empty();
   if (counts) fill_words(0, 1, counted_.data);
+  if (fast()) round_rows(f32(op.h), op.rows, table.columns);
   for (int64_t first = 0; first < table.rows; first += options_.chunk_ids) {
     const int64_t ids = std::min(options_.chunk_ids, table.rows - first);
     const gpu::VocabChunk chunk{first, static_cast<int32_t>(ids)};
-    multiply(f32(op.h), slice(table, first, ids), op.rows, f32(logits_), fast());
+    const gpu::Weights some = slice(table, first, ids);
+    if (fast())
+      multiply_rounded(some, op.rows, f32(logits_));
+    else
+      multiply(f32(op.h), some, op.rows, f32(logits_), false);
     const int64_t values = op.rows * ids;
     list_->add(gpu::SoftCap{f32(logits_), values, op.softcap},
                blocks_of(values, gpu::kSoftCapValues));

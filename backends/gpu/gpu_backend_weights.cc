@@ -89,17 +89,22 @@ void GpuBackend::round_rows(const float* x, int64_t rows, int64_t n) {
 
 void GpuBackend::multiply(const float* x, const gpu::Weights& w, int rows, float* out,
                           bool in_f16) {
-  Work work{rows, 2.0 * w.rows * w.columns, gpu::kMatmulRows};
-  if (!in_f16) {
-    in_parts(work, [&](int64_t first, int32_t some) {
-      list_->add(gpu::Matmul{x + first * w.columns, w, out + first * w.rows, some},
-                 blocks_of(w.rows, gpu::kMatmulOutputs), blocks_of(some, gpu::kMatmulRows));
-    });
+  if (in_f16) {
+    round_rows(x, rows, w.columns);
+    multiply_rounded(w, rows, out);
     return;
   }
-  round_rows(x, rows, w.columns);
+  const Work work{rows, 2.0 * w.rows * w.columns, gpu::kMatmulRows};
+  in_parts(work, [&](int64_t first, int32_t some) {
+    list_->add(gpu::Matmul{x + first * w.columns, w, out + first * w.rows, some},
+               blocks_of(w.rows, gpu::kMatmulOutputs), blocks_of(some, gpu::kMatmulRows));
+  });
+}
+
+// The product of the rows in `rounded_`.
+void GpuBackend::multiply_rounded(const gpu::Weights& w, int rows, float* out) {
   const int64_t stride = gpu::f16_stride(w.columns);
-  work.step = gpu::kMatmulF16Rows;
+  const Work work{rows, 2.0 * w.rows * w.columns, gpu::kMatmulF16Rows};
   in_parts(work, [&](int64_t first, int32_t some) {
     list_->add(gpu::MatmulF16{at<uint16_t>(rounded_) + first * stride, f32(rounded_scale_) + first,
                               w, out + first * w.rows, some},
