@@ -55,7 +55,7 @@ AnswerView::AnswerView(const Tokenizer& tokenizer, const Display& display, const
       canvases_((request.max_tokens + canvas - 1) / canvas),
       end_ids_(request.generation.eos_ids),
       view_(tokenizer, display.color, display.stderr_terminal),
-      reader_(tokenizer),
+      reader_(tokenizer, request.prompt),
       thoughts_(stderr, thought_style(display)),
       answers_(stdout, answer_style(display)) {}
 

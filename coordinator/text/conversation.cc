@@ -2,6 +2,7 @@
 #include "coordinator/text/conversation.h"
 
 #include "coordinator/canvas.h"
+#include "coordinator/text/answer_text.h"
 #include "topology/base/check.h"
 
 namespace potluck {
@@ -18,7 +19,7 @@ void Conversation::ask(const std::string& text) {
 
 void Conversation::answer(std::span<const int32_t> ids, std::span<const int32_t> end_ids) {
   CHECK(!rounds_.empty() && rounds_.back().answer.empty());
-  std::vector<int32_t> kept = without_thoughts(without_end(ids, end_ids));
+  std::vector<int32_t> kept = spoken_ids(tokenizer_, without_end(ids, end_ids));
   const std::vector<int32_t> end = chat_turn_end(tokenizer_);
   kept.insert(kept.end(), end.begin(), end.end());
   rounds_.back().answer = std::move(kept);
@@ -48,19 +49,6 @@ size_t Conversation::least() const {
   const size_t last =
       rounds_.empty() ? 0 : rounds_.back().question.size() + rounds_.back().answer.size();
   return opening_.size() + last;
-}
-
-// A thought that nothing closes runs to the end.
-std::vector<int32_t> Conversation::without_thoughts(std::span<const int32_t> ids) const {
-  const int32_t open = tokenizer_.id_of("<|channel>"), close = tokenizer_.id_of("<channel|>");
-  std::vector<int32_t> kept;
-  bool thinking = false;
-  for (int32_t id : ids) {
-    if (id == open) thinking = true;
-    if (!thinking) kept.push_back(id);
-    if (id == close) thinking = false;
-  }
-  return kept;
 }
 
 }  // namespace potluck

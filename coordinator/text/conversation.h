@@ -41,8 +41,6 @@ class Conversation final {
   struct Round {
     std::vector<int32_t> question, answer;
   };
-  std::vector<int32_t> without_thoughts(std::span<const int32_t> ids) const;
-
   const Tokenizer& tokenizer_;
   const ChatOptions options_;
   const std::vector<int32_t> opening_;

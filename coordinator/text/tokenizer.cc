@@ -200,7 +200,7 @@ std::vector<int32_t> Tokenizer::encode(std::string_view text, bool parse_special
   return out;
 }
 
-std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_specials) const {
+std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_controls) const {
   const Tables& t = *tables_;
   std::string out, bytes;
   const auto flush = [&] {
@@ -220,7 +220,7 @@ std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_specials) 
     }
     flush();
     if (is_special(id)) {
-      if (!skip_specials) out += t.tokens[id];
+      if (!skip_controls || t.types[id] != TokenType::control) out += t.tokens[id];
       continue;
     }
     const std::string& token = t.tokens[id];
@@ -256,8 +256,8 @@ std::vector<int32_t> Tokenizer::stop_ids(const std::vector<int32_t>& listed) con
   return ids;
 }
 
-StreamDecoder::StreamDecoder(const Tokenizer& tokenizer, bool skip_specials)
-    : tokenizer_(tokenizer), skip_specials_(skip_specials) {}
+StreamDecoder::StreamDecoder(const Tokenizer& tokenizer, bool skip_controls)
+    : tokenizer_(tokenizer), skip_controls_(skip_controls) {}
 
 // Byte tokens are held back until something else ends their run: only then is it known whether the
 // run is valid as a whole.
@@ -268,7 +268,7 @@ std::string StreamDecoder::push(int32_t id) {
 }
 
 std::string StreamDecoder::finish() {
-  const std::string text = tokenizer_.decode(held_, skip_specials_);
+  const std::string text = tokenizer_.decode(held_, skip_controls_);
   held_.clear();
   return text;
 }

@@ -24,13 +24,14 @@ class Tokenizer final {
   // No BOS is added. parse_specials false: text that looks like a special token is ordinary text
   // (what a user typed must not open a turn).
   std::vector<int32_t> encode(std::string_view text, bool parse_specials = true) const;
-  // Special tokens kept (`<turn|>` prints as itself) unless skip_specials.
-  std::string decode(std::span<const int32_t> ids, bool skip_specials = false) const;
+  // Special tokens print as themselves; with skip_controls those that steer alone (`<turn|>`) do
+  // not, and those that carry meaning (`<|tool_call>`, `<|"|>`) still do.
+  std::string decode(std::span<const int32_t> ids, bool skip_controls = false) const;
 
   int size() const;
   // The id of a token by its exact text; −1 if there is none.
   int32_t id_of(std::string_view token) const;
-  bool is_special(int32_t id) const;
+  bool is_special(int32_t id) const;  // a control or a user-defined token, as the file says
   bool is_byte(int32_t id) const;
 
   // EOS set: the model's list, plus <turn|> and <|tool_response> by name where the vocabulary has
@@ -46,13 +47,13 @@ class Tokenizer final {
 // of byte tokens are held back until complete or impossible.
 class StreamDecoder final {
  public:
-  explicit StreamDecoder(const Tokenizer& tokenizer, bool skip_specials = true);
+  explicit StreamDecoder(const Tokenizer& tokenizer, bool skip_controls = true);
   std::string push(int32_t id);
   std::string finish();
 
  private:
   const Tokenizer& tokenizer_;
-  bool skip_specials_;
+  bool skip_controls_;
   std::vector<int32_t> held_;
 };
 

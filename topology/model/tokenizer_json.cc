@@ -1,7 +1,10 @@
 // Reads tokens, their types and merges from tokenizer.json.
 #include "topology/model/tokenizer_json.h"
 
+#include <algorithm>
 #include <cctype>
+#include <iterator>
+#include <string_view>
 
 #include "topology/model/json_text.h"
 
@@ -13,6 +16,15 @@ using nlohmann::json;
 bool is_byte_token(const std::string& t) {
   return t.size() == 6 && t.rfind("<0x", 0) == 0 && isxdigit(static_cast<unsigned char>(t[3])) &&
          isxdigit(static_cast<unsigned char>(t[4])) && t[5] == '>';
+}
+
+// The published tokenizer.json of Gemma 4 calls every added token special. These carry what an
+// answer says, and the tools that make a GGUF of it type them as user-defined.
+bool carries_meaning(const std::string& token) {
+  constexpr std::string_view kTokens[] = {"<|channel>",   "<channel|>",       "<|tool_call>",
+                                          "<tool_call|>", "<|tool_response>", "<tool_response|>",
+                                          "<|\"|>"};
+  return std::find(std::begin(kTokens), std::end(kTokens), token) != std::end(kTokens);
 }
 
 // ["left", "right"], or "left right" in older files.
@@ -56,9 +68,10 @@ class Reader {
       root_.refuse("\"added_tokens\" is " + json_excerpt(added), "it must be a list");
     for (const json& entry : added) {
       const JsonFields token(entry, root_.file());
+      const std::string text = token.text("content");
       const bool special = token.has("special") && token.at("special") == true;
-      place(token.integer("id"), token.text("content"),
-            special ? TokenType::control : TokenType::user_defined);
+      place(token.integer("id"), text,
+            special && !carries_meaning(text) ? TokenType::control : TokenType::user_defined);
     }
   }
 
