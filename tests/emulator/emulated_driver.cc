@@ -50,14 +50,13 @@ EmulatedDriver::EmulatedDriver(emulator::Vendor vendor, std::shared_ptr<Books> b
 EmulatedDriver::~EmulatedDriver() = default;
 
 GpuFacts EmulatedDriver::facts() {
-  const bool cuda = vendor_ == emulator::Vendor::cuda;
   GpuFacts facts;
-  facts.name = cuda ? "emulated CUDA card" : "emulated HIP card";
-  facts.architecture = cuda ? "emulated_32" : "emulated_64";
+  facts.name = std::string("emulated ") + emulator::name_of(vendor_) + " card";
+  facts.architecture = std::string("emulated_") + emulator::name_of(vendor_);
   facts.driver = "emulator";
   facts.address = books_->address;
   facts.units = 2;
-  facts.lanes = cuda ? 32 : 64;
+  facts.lanes = vendor_ == emulator::Vendor::hip ? 64 : 32;
   facts.bytes_total = books_->bytes_total;
   facts.bytes_free = books_->bytes_total - books_->bytes_used;
   facts.cache_bytes = 4 << 20;

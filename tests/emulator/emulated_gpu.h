@@ -1,5 +1,6 @@
 // The emulator's side of kernels/gpu/device/gpu.h: what a kernel calls when g++ compiles it for the
-// CPU. GPU_WAVE is 32 or 64; kernels are compiled once for each, under names of their own.
+// CPU. Kernels are compiled for each of vendor.h's vendors, which GPU_VENDOR names, under names of
+// their own.
 #pragma once
 
 #include <bit>
@@ -8,20 +9,19 @@
 
 #include "tests/emulator/copies.h"
 #include "tests/emulator/mma.h"
+#include "tests/emulator/vendor.h"
 #include "tests/emulator/warp.h"
 #include "topology/base/dtype.h"
 
 #define GPU_DEVICE [[maybe_unused]] static inline
 #define GPU_UNROLL
 #define GPU_ROLLED
-#ifndef GPU_WAVE  // a test calls functions of kernels itself
-#define GPU_WAVE 32
+#ifndef GPU_VENDOR  // a test calls functions of kernels itself
+#define GPU_VENDOR cuda
 #endif
-#if GPU_WAVE == 64
-#define GPU_EMULATED(name) emulated_hip_##name
-#else
-#define GPU_EMULATED(name) emulated_cuda_##name
-#endif
+#define GPU_JOINED(vendor, name) emulated_##vendor##_##name
+#define GPU_EMULATED_FOR(vendor, name) GPU_JOINED(vendor, name)
+#define GPU_EMULATED(name) GPU_EMULATED_FOR(GPU_VENDOR, name)
 #define GPU_KERNEL(name, Args, threads)                      \
   static void name##_thread(const Args& a);                  \
   extern "C" void GPU_EMULATED(name)(const void* operands) { \
@@ -67,6 +67,7 @@ inline int32_t atomic_add(int32_t* to, int32_t value) {
   return emulator::atomic_add(to, value);
 }
 
+inline void keep_order() {}
 inline int32_t uniform(int32_t value, emulator::Site site = emulator::Site::current()) {
   return emulator::uniform(value, site);
 }
@@ -82,7 +83,8 @@ inline uint32_t pick_bytes(const uint32_t (&table)[4], uint32_t numbers) {
   }
   return picked;
 }
-inline int opaque(int x) {
+template <typename Value>
+inline Value opaque(Value x) {
   return x;
 }
 inline int dot4(int a, int b, int sum) {
@@ -111,6 +113,25 @@ inline uint16_t float_to_f16(float x) {
 inline uint32_t pack_f16(float low, float high) {
   return float_to_f16(low) | uint32_t{float_to_f16(high)} << 16;
 }
+// f32 has more than twice the bits of f16, so rounding by way of it is rounding once.
+template <typename Operation>
+inline uint32_t of_halves(uint32_t a, uint32_t b, Operation operation) {
+  uint32_t word = 0;
+  for (int shift = 0; shift < 32; shift += 16)
+    word |= uint32_t{f16_from_f32(operation(f16_to_float(a >> shift), f16_to_float(b >> shift)))}
+            << shift;
+  return word;
+}
+inline uint32_t subtract_f16x2(uint32_t a, uint32_t b) {
+  return of_halves(a, b, [](float x, float y) { return x - y; });
+}
+inline uint32_t multiply_f16x2(uint32_t a, uint32_t b) {
+  return of_halves(a, b, [](float x, float y) { return x * y; });
+}
+inline uint32_t bytes_to_f16x2(uint32_t bytes, int pair) {
+  const uint32_t both = bytes >> (16 * pair);
+  return (both & 255) | (both >> 8 & 255) << 16 | 0x64006400u;
+}
 inline float fma(float a, float b, float c) {
   return std::fma(a, b, c);
 }
@@ -136,26 +157,25 @@ inline void wait_copies() {
   emulator::wait_copies(kPending);
 }
 
-constexpr int kWave = GPU_WAVE;
+constexpr auto kVendor = emulator::Vendor::GPU_VENDOR;
+constexpr int kWave = kVendor == emulator::Vendor::hip ? 64 : 32;
+constexpr bool kHasMma = emulator::has_matrix_units(kVendor);
 // The layouts of PTX, or of RDNA3.
-constexpr bool kHasMma = true;
-#if GPU_WAVE == 64
-constexpr bool kMmaMirrors = true;
-#else
-constexpr bool kMmaMirrors = false;
-#endif
+constexpr bool kMmaMirrors = kVendor == emulator::Vendor::hip || kVendor == emulator::Vendor::rdna;
 constexpr int kMmaColumns = kMmaMirrors ? 16 : 8;
 constexpr int kMmaF16Depth = 16, kMmaS8Depth = kMmaMirrors ? 16 : 32;
 template <int kSums, int kA, int kB>
 inline void mma_f16(float (&c)[kSums], const uint32_t (&a)[kA], const uint32_t (&b)[kB],
                     emulator::Site site = emulator::Site::current()) {
   static_assert(kMmaMirrors ? kSums == 8 && kA == 8 && kB == 8 : kSums == 4 && kA == 4 && kB == 2);
+  emulator::check_matrix_units(kHasMma, site);
   (kMmaMirrors ? emulator::wmma_f16 : emulator::mma_f16)(c, a, b, site);
 }
 template <int kSums, int kA, int kB>
 inline void mma_s8(int32_t (&c)[kSums], const uint32_t (&a)[kA], const uint32_t (&b)[kB],
                    emulator::Site site = emulator::Site::current()) {
   static_assert(kMmaMirrors ? kSums == 8 && kA == 4 && kB == 4 : kSums == 4 && kA == 4 && kB == 2);
+  emulator::check_matrix_units(kHasMma, site);
   (kMmaMirrors ? emulator::wmma_s8 : emulator::mma_s8)(c, a, b, site);
 }
 
@@ -163,7 +183,8 @@ inline void mma_s8(int32_t (&c)[kSums], const uint32_t (&a)[kA], const uint32_t 
 template <bool kTransposed>
 inline void load_matrices(uint32_t (&to)[4], const void* row,
                           emulator::Site site = emulator::Site::current()) {
-  emulator::check_matrix_row(row, !kMmaMirrors, site);
+  emulator::check_matrix_units(kHasMma && !kMmaMirrors, site);
+  emulator::check_matrix_row(row, site);
   uint16_t values[8];
   for (int i = 0; i < 8; ++i) values[i] = static_cast<const uint16_t*>(row)[i];
   emulator::exchange_matrices(values, kTransposed, to, site);

@@ -57,7 +57,7 @@ class Traces(unittest.TestCase):
                     self.assertLessEqual(found["ids"]["differ"], 0.01 * found["ids"]["chosen"])
 
     def test_fast_products_lose_near_what_bf16_loses(self):
-        for card in CARDS:
+        for card in (*CARDS, "emulated:rdna", "emulated:pascal"):
             for model, trace in ((NANO, "nano/trace.json"), (KQUANT, "kquant/trace-Q4_K_M.json"),
                                  (DEMO, "demo/trace-0.json")):  # fmt: skip
                 with self.subTest(card=card, trace=trace):
@@ -171,7 +171,7 @@ class Benches(unittest.TestCase):
 
     def test_a_step_is_told_in_every_format(self):
         words = ("bench", "step", "-m", NANO, "-r", "1", "--device", "emulated:cuda")
-        self.assertIn("Peaks of emulated:cuda (emulated CUDA card, emulated_32), in this run: f16 ", run(*words).stdout)
+        self.assertIn("Peaks of emulated:cuda (emulated cuda card, emulated_cuda), in this run: f16 ", run(*words).stdout)
         header, row = run(*words, "-o", "csv").stdout.splitlines()
         self.assertIn("profiled_step_ms", header.split(","))
         self.assertIn("emulated:cuda", row)

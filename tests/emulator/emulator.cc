@@ -1,4 +1,4 @@
-// The list of all kernels, for waves of 32 and of 64.
+// The list of all kernels, for each vendor.
 #include "tests/emulator/emulator.h"
 
 #include <algorithm>
@@ -10,7 +10,9 @@
 
 #define X(kernel, Operands, threads)                   \
   extern "C" void emulated_cuda_##kernel(const void*); \
-  extern "C" void emulated_hip_##kernel(const void*);
+  extern "C" void emulated_hip_##kernel(const void*);  \
+  extern "C" void emulated_rdna_##kernel(const void*); \
+  extern "C" void emulated_pascal_##kernel(const void*);
 POTLUCK_GPU_KERNELS(X)
 #undef X
 
@@ -19,23 +21,23 @@ namespace {
 
 using Body = void (*)(const void*);
 
-constexpr Body kBodies[2][std::size(gpu::kKernels)] = {{
-#define X(kernel, Operands, threads) emulated_cuda_##kernel,
-                                                           POTLUCK_GPU_KERNELS(X)
+struct Bodies {
+  Body of[kVendorCount];  // by vendor
+};
+constexpr Bodies kBodies[] = {
+#define X(kernel, Operands, threads)                                       \
+  {{emulated_cuda_##kernel, emulated_hip_##kernel, emulated_rdna_##kernel, \
+    emulated_pascal_##kernel}},
+    POTLUCK_GPU_KERNELS(X)
 #undef X
-                                                       },
-                                                       {
-#define X(kernel, Operands, threads) emulated_hip_##kernel,
-                                                           POTLUCK_GPU_KERNELS(X)
-#undef X
-                                                       }};
+};
 
 }  // namespace
 
 Program program_of(Vendor vendor, gpu::Kernel kernel) {
   const auto index = static_cast<size_t>(kernel);
   const gpu::KernelFacts& facts = gpu::kKernels[index];
-  return {facts.name, kBodies[static_cast<size_t>(vendor)][index], facts.threads,
+  return {facts.name, kBodies[index].of[static_cast<size_t>(vendor)], facts.threads,
           static_cast<size_t>(facts.operand_bytes)};
 }
 

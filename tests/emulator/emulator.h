@@ -14,15 +14,13 @@
 #include <span>
 
 #include "backends/gpu/kernels.h"
+#include "tests/emulator/vendor.h"
 
 namespace potluck::emulator {
 
 struct Grid {
   int x = 1, y = 1;
 };
-
-// Wavefronts of 32 lanes as CUDA has them, or of 64 as some AMD chips have.
-enum class Vendor : uint8_t { cuda, hip };
 
 // The same seed gives the same run.
 struct Options {

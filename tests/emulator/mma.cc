@@ -96,6 +96,10 @@ void wmma(typename Type::Result* c, const uint32_t* a, const uint32_t* b, Site s
   }
 }
 
+[[noreturn]] void throw_at(const std::string& wrong, Site site) {
+  throw std::logic_error(wrong + " (" + site.file_name() + ":" + std::to_string(site.line()) + ")");
+}
+
 }  // namespace
 
 void mma_f16(float* c, const uint32_t* a, const uint32_t* b, Site site) {
@@ -114,17 +118,15 @@ void wmma_s8(int32_t* c, const uint32_t* a, const uint32_t* b, Site site) {
   wmma<S8>(c, a, b, site);
 }
 
-void check_matrix_row(const void* row, bool can_load, Site site) {
-  const char* wrong = nullptr;
-  if (!can_load)
-    wrong = "this card loads no matrices from shared memory";
-  else if (reinterpret_cast<uintptr_t>(row) % 16 != 0)
-    wrong = "a row of a matrix is not aligned to 16 bytes";
-  else if (!machine().block().shared().holds(row, 16))
-    wrong = "a row of a matrix does not lie in a shared array of its block";
-  if (wrong)
-    throw std::logic_error(wrong + (" (" + std::string(site.file_name())) + ":" +
-                           std::to_string(site.line()) + ")");
+void check_matrix_units(bool has, Site site) {
+  if (!has) throw_at("this card has no such matrix units", site);
+}
+
+void check_matrix_row(const void* row, Site site) {
+  if (reinterpret_cast<uintptr_t>(row) % 16 != 0)
+    throw_at("a row of a matrix is not aligned to 16 bytes", site);
+  if (!machine().block().shared().holds(row, 16))
+    throw_at("a row of a matrix does not lie in a shared array of its block", site);
 }
 
 // PTX ("Warp-level matrix load instruction: ldmatrix"): row r of matrix m comes from lane 8·m + r.

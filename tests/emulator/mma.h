@@ -10,6 +10,9 @@
 
 namespace potluck::emulator {
 
+// Throws std::logic_error if the card does not have what is called.
+void check_matrix_units(bool has, Site site);
+
 void mma_f16(float* c, const uint32_t* a, const uint32_t* b, Site site);
 void mma_s8(int32_t* c, const uint32_t* a, const uint32_t* b, Site site);
 
@@ -18,9 +21,9 @@ void wmma_f16(float* c, const uint32_t* a, const uint32_t* b, Site site);
 void wmma_s8(int32_t* c, const uint32_t* a, const uint32_t* b, Site site);
 
 // ldmatrix of four matrices: first each lane's row is checked, then the lanes exchange the values
-// of their rows. Throws std::logic_error if the card has no such instruction, or the row is not
-// aligned to 16 bytes or not in a shared array of the block.
-void check_matrix_row(const void* row, bool can_load, Site site);
+// of their rows. Throws std::logic_error if the row is not aligned to 16 bytes or not in a shared
+// array of the block.
+void check_matrix_row(const void* row, Site site);
 void exchange_matrices(const uint16_t (&row)[8], bool transposed, uint32_t (&to)[4], Site site);
 
 }  // namespace potluck::emulator

@@ -27,11 +27,14 @@ std::unique_ptr<GpuDriver> new_card(emulator::Vendor vendor) {
 }  // namespace
 
 std::unique_ptr<GpuDriver> open_card(const std::string& device) {
-  if (device == "emulated:cuda") return new_card(emulator::Vendor::cuda);
-  if (device == "emulated:hip") return new_card(emulator::Vendor::hip);
-  throw Fault(FaultKind::input, "device \"" + device +
-                                    "\" is not in this build, which has: cpu, emulated:cuda, "
-                                    "emulated:hip");
+  std::string known = "cpu";
+  for (const emulator::Vendor vendor : emulator::kVendors) {
+    const std::string name = std::string("emulated:") + emulator::name_of(vendor);
+    if (device == name) return new_card(vendor);
+    known += ", " + name;
+  }
+  throw Fault(FaultKind::input,
+              "device \"" + device + "\" is not in this build, which has: " + known);
 }
 
 std::vector<Card> list_cards() {

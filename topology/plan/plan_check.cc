@@ -37,14 +37,14 @@ void check_layers(const Plan& plan, int layers) {
                     std::to_string(layers)});
 }
 
-// "cpu", "cuda:N" or "hip:N"; or "emulated:cuda" or "emulated:hip", which a program of the tests
-// has.
+// "cpu", "cuda:N" or "hip:N"; or one of the emulated cards, which a program of the tests has.
 bool is_device(const std::string& device) {
   const size_t colon = device.find(':');
   const std::string kind = device.substr(0, colon);
   if (colon == std::string::npos) return kind == "cpu";
   const std::string index = device.substr(colon + 1);
-  if (kind == "emulated") return index == "cuda" || index == "hip";
+  if (kind == "emulated")
+    return index == "cuda" || index == "hip" || index == "rdna" || index == "pascal";
   const bool number = !index.empty() && index.size() <= 3 &&
                       index.find_first_not_of("0123456789") == std::string::npos;
   return number && (kind == "cuda" || kind == "hip");

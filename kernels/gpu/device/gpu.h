@@ -46,9 +46,13 @@ GPU_DEVICE void warp_sync() {
   __builtin_amdgcn_fence(__ATOMIC_ACQUIRE, "wavefront");
 }
 
-GPU_DEVICE int opaque(int x) {
+template <typename Value>
+GPU_DEVICE Value opaque(Value x) {
   asm volatile("" : "+v"(x));
   return x;
+}
+GPU_DEVICE void keep_order() {
+  __builtin_amdgcn_sched_barrier(0);
 }
 GPU_DEVICE int lane_of_wave() {
   return __builtin_amdgcn_mbcnt_hi(~0u, __builtin_amdgcn_mbcnt_lo(~0u, 0));
@@ -118,6 +122,18 @@ GPU_DEVICE uint16_t float_to_f16(float x) {
 GPU_DEVICE uint32_t pack_f16(float low, float high) {
   return float_to_f16(low) | uint32_t{float_to_f16(high)} << 16;
 }
+using HalfPair = __attribute__((ext_vector_type(2))) _Float16;
+GPU_DEVICE uint32_t subtract_f16x2(uint32_t a, uint32_t b) {
+  return __builtin_bit_cast(uint32_t,
+                            __builtin_bit_cast(HalfPair, a) - __builtin_bit_cast(HalfPair, b));
+}
+GPU_DEVICE uint32_t multiply_f16x2(uint32_t a, uint32_t b) {
+  return __builtin_bit_cast(uint32_t,
+                            __builtin_bit_cast(HalfPair, a) * __builtin_bit_cast(HalfPair, b));
+}
+GPU_DEVICE uint32_t bytes_to_f16x2(uint32_t bytes, int pair) {
+  return __builtin_amdgcn_perm(0x64646464u, bytes, pair ? 0x04030402u : 0x04010400u);
+}
 GPU_DEVICE float fma(float a, float b, float c) {
   return __builtin_fmaf(a, b, c);
 }
@@ -158,6 +174,8 @@ GPU_DEVICE void mma_f16(float (&c)[8], const uint32_t (&a)[8], const uint32_t (&
   __builtin_memcpy(&sums, c, sizeof(c));
   sums = __builtin_amdgcn_wmma_f32_16x16x16_f16_w32(__builtin_bit_cast(Halves, a),
                                                     __builtin_bit_cast(Halves, b), sums);
+  // The product stays here, or else its operands would be held until the sums are read.
+  asm volatile("" : "+v"(sums));
   __builtin_memcpy(c, &sums, sizeof(c));
 }
 GPU_DEVICE void mma_s8(int32_t (&c)[8], const uint32_t (&a)[4], const uint32_t (&b)[4]) {
@@ -216,6 +234,11 @@ GPU_DEVICE int opaque(int x) {
   asm volatile("" : "+r"(x));
   return x;
 }
+GPU_DEVICE int64_t opaque(int64_t x) {
+  asm volatile("" : "+l"(x));
+  return x;
+}
+GPU_DEVICE void keep_order() {}
 GPU_DEVICE int shuffle(int value, int from) {
   return __shfl_sync(~0u, value, from);
 }
@@ -275,6 +298,19 @@ GPU_DEVICE uint32_t pack_f16(float low, float high) {
 #else
   return float_to_f16(low) | uint32_t{float_to_f16(high)} << 16;
 #endif
+}
+GPU_DEVICE uint32_t subtract_f16x2(uint32_t a, uint32_t b) {
+  uint32_t c;
+  asm("sub.f16x2 %0, %1, %2;" : "=r"(c) : "r"(a), "r"(b));
+  return c;
+}
+GPU_DEVICE uint32_t multiply_f16x2(uint32_t a, uint32_t b) {
+  uint32_t c;
+  asm("mul.f16x2 %0, %1, %2;" : "=r"(c) : "r"(a), "r"(b));
+  return c;
+}
+GPU_DEVICE uint32_t bytes_to_f16x2(uint32_t bytes, int pair) {
+  return __byte_perm(bytes, 0x64646464u, pair ? 0x4342 : 0x4140);
 }
 GPU_DEVICE float fma(float a, float b, float c) {
   return __fmaf_rn(a, b, c);
@@ -397,7 +433,7 @@ GPU_DEVICE void mma_s8(int32_t (&)[kSums], const uint32_t (&)[kA], const uint32_
 
 namespace potluck::gpu {
 
-// opaque(x) is x, of which the compiler knows nothing: what depends on it is not
+// opaque(x) is x, an int or int64_t, of which the compiler knows nothing: what depends on it is not
 // computed ahead for all of a loop, where it would take registers.
 
 // One instruction moves them.
@@ -434,6 +470,9 @@ GPU_DEVICE Value shuffle_xor(Value value, int mask) {
   return shuffle(value, lane() ^ mask);
 }
 
+// keep_order() keeps the compiler of AMD's cards from bringing what follows in front of it, where
+// values that are loaded early would take more registers than there are.
+//
 // kWave is 32 or 64.
 //   int32_t uniform(int32_t value)      a value that is the same in all lanes of a wave
 //   Value load_uniform<Value>(const void* p)
@@ -442,7 +481,9 @@ GPU_DEVICE Value shuffle_xor(Value value, int mask) {
 //   uint32_t pick_bytes(const uint32_t (&table)[4], uint32_t numbers)
 // is, for each byte of `numbers`, 0 … 15, the byte of the table with that number.
 
-// pack_f16(low, high) is a word of two values rounded to f16.
+// pack_f16(low, high) is a word of two values rounded to f16, subtract_f16x2(a, b) and
+// multiply_f16x2(a, b) are the differences and products of such words, rounded once, and
+// bytes_to_f16x2(bytes, pair) is 1,024 + byte 2·pair and 1,024 + byte 2·pair + 1.
 
 // Asynchronous copies of 16 bytes from global to shared memory, both aligned to 16; zeros where
 // `inside` is false. A thread's copies since its last commit_copies() are a group, and

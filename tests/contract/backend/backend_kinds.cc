@@ -46,12 +46,11 @@ std::vector<BackendKind> backend_kinds() {
                      return std::make_unique<OwnedProfiledBackend>(
                          std::make_unique<DeferredBackend>(exact()));
                    }});
-  const std::pair<const char*, emulator::Vendor> vendors[] = {{"Cuda", emulator::Vendor::cuda},
-                                                              {"Hip", emulator::Vendor::hip}};
-  for (const auto& [name, vendor] : vendors)
+  for (const emulator::Vendor vendor : emulator::kVendors)
     for (const Precision precision : {Precision::exact, Precision::fast})
-      kinds.push_back({std::string(precision == Precision::exact ? "Exact" : "Fast") + name,
-                       [=, vendor = vendor] { return on_card(vendor, precision); }, false});
+      kinds.push_back({std::string(precision == Precision::exact ? "Exact_" : "Fast_") +
+                           emulator::name_of(vendor),
+                       [=] { return on_card(vendor, precision); }, false});
   return kinds;
 }
 

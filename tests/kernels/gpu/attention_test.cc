@@ -312,12 +312,17 @@ TEST(GpuAttentionSpans, FollowOneAnotherAndGrowWithoutAWindow) {
   EXPECT_EQ(gpu::cached_spans({.capacity = 128 << 10, .heads = 1, .kv_heads = 1}), 28);
 }
 
-INSTANTIATE_TEST_SUITE_P(Kernels, GpuAttention,
-                         testing::Values(Kernel{Vendor::cuda, false}, Kernel{Vendor::hip, false},
-                                         Kernel{Vendor::cuda, true}, Kernel{Vendor::hip, true}),
+std::vector<Kernel> all_kernels() {
+  std::vector<Kernel> kernels;
+  for (const Vendor vendor : emulator::kVendors)
+    for (const bool f16 : {false, true}) kernels.push_back({vendor, f16});
+  return kernels;
+}
+
+INSTANTIATE_TEST_SUITE_P(Kernels, GpuAttention, testing::ValuesIn(all_kernels()),
                          [](const auto& kernel) {
-                           return std::string(kernel.param.f16 ? "F16" : "Exact") +
-                                  (kernel.param.vendor == Vendor::cuda ? "Cuda" : "Hip");
+                           return std::string(kernel.param.f16 ? "F16_" : "Exact_") +
+                                  name_of(kernel.param.vendor);
                          });
 
 }  // namespace

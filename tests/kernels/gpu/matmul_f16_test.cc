@@ -12,8 +12,6 @@
 namespace potluck {
 namespace {
 
-constexpr emulator::Vendor kVendors[] = {emulator::Vendor::cuda, emulator::Vendor::hip};
-
 std::vector<float> multiply(emulator::Vendor vendor, const float* x, int64_t rows,
                             const gpu::Weights& w) {
   const F16Operand operand(vendor, x, rows, w.columns);
@@ -26,7 +24,7 @@ std::vector<float> multiply(emulator::Vendor vendor, const float* x, int64_t row
 
 TEST(GpuF16Rows, KeepElevenBitsOfEachRowsValues) {
   const std::vector<float> sizes = {1, 3e30f, 2e-20f, 0};
-  for (const auto vendor : kVendors)
+  for (const auto vendor : emulator::kVendors)
     for (const int64_t n : {1, 67, 301}) {
       std::vector<float> x = random_values(sizes.size() * n, 3);
       for (size_t i = 0; i < x.size(); ++i) x[i] *= sizes[i / n];
@@ -79,7 +77,7 @@ void expect_reference(emulator::Vendor vendor, const Shape& shape) {
 }
 
 TEST(GpuMatmulF16, IsTheReferenceForEveryTypeAndAnyShape) {
-  for (const auto vendor : kVendors) {
+  for (const auto vendor : emulator::kVendors) {
     for (const DType type : kStoredTypes) expect_reference(vendor, {type, 1, 3, 256});
     expect_reference(vendor, {DType::f32, 66, 130, 33});
     expect_reference(vendor, {DType::bf16, 3, 5, 67});
@@ -89,23 +87,25 @@ TEST(GpuMatmulF16, IsTheReferenceForEveryTypeAndAnyShape) {
 
 // Rows of the identity multiply by 1 and add zeros, so that what is rounded shows.
 TEST(GpuMatmulF16, RoundsTheStoredMatrixToTheNearest) {
-  constexpr int64_t kColumns = 32, kOutputs = 9;
+  constexpr int64_t kOutputs = 20, kColumns = 64;
   std::vector<float> identity(kColumns * kColumns);
   for (int64_t i = 0; i < kColumns; ++i) identity[i * kColumns + i] = 1;
-  const TestWeights w(DType::f32, 1, kOutputs, kColumns, 5);
-  for (const auto vendor : kVendors) {
-    const std::vector<float> out = multiply(vendor, identity.data(), kColumns, w.gpu());
-    for (int64_t i = 0; i < kColumns; ++i)
+  for (const auto vendor : emulator::kVendors)
+    for (const DType type : {DType::f32, DType::q8_0, DType::q4_0, DType::q5_1}) {
+      const TestWeights w(type, 1, kOutputs, kColumns, 11);
+      const std::vector<float> out = multiply(vendor, identity.data(), kColumns, w.gpu());
       for (int64_t o = 0; o < kOutputs; ++o)
-        ASSERT_EQ(out[i * kOutputs + o], f32_from_f16(f16_from_f32(w.row(o)[i]))) << i;
-  }
+        for (int64_t i = 0; i < kColumns; ++i)
+          ASSERT_EQ(out[i * kOutputs + o], f32_from_f16(f16_from_f32(w.row(o)[i])))
+              << dtype_name(type) << " output " << o << " column " << i;
+    }
 }
 
 TEST(GpuMatmulF16, ARowAloneIsTheRowAmongOthers) {
   constexpr int64_t kRows = 67, kOutputs = 9, kColumns = 96;
   const TestWeights w(DType::q5_0, 1, kOutputs, kColumns, 8);
   const std::vector<float> x = random_values(kRows * kColumns, 9);
-  for (const auto vendor : kVendors) {
+  for (const auto vendor : emulator::kVendors) {
     const std::vector<float> all = multiply(vendor, x.data(), kRows, w.gpu());
     for (const int64_t t : {0, 5, 66}) {
       const std::vector<float> alone = multiply(vendor, x.data() + t * kColumns, 1, w.gpu());

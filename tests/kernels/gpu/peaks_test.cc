@@ -57,7 +57,8 @@ TEST_P(Peaks, CopyingCopiesAllWords) {
     for (int w = 0; w < 4; ++w) ASSERT_EQ(to[i].word[w], from[i].word[w]) << i;
 }
 
-// A warp has eight products of its own in each round.
+// A warp has eight products of its own in each round; without matrix units each lane has eight
+// sums, to which it adds a product in f16 or four in int8.
 TEST_P(Peaks, ProductsAreCounted) {
   constexpr int kRounds = 3, kWarps = gpu::kPeakThreads / 32;
   std::vector<float> sums(gpu::kPeakThreads);
@@ -66,8 +67,9 @@ TEST_P(Peaks, ProductsAreCounted) {
   emulator::run(GetParam(), {1}, gpu::PeakF16{sums.data(), &f16, kRounds});
   emulator::run(GetParam(), {1}, gpu::PeakS8{wholes.data(), &s8, kRounds});
   const gpu::MmaShapeOf s = shape();
-  EXPECT_EQ(f16, int64_t{2} * 16 * s.columns * s.f16_depth * 8 * kWarps * kRounds);
-  EXPECT_EQ(s8, int64_t{2} * 16 * s.columns * s.s8_depth * 8 * kWarps * kRounds);
+  const bool units = has_matrix_units(GetParam());
+  EXPECT_EQ(f16, int64_t{2} * (units ? 16 * s.columns * s.f16_depth : 32) * 8 * kWarps * kRounds);
+  EXPECT_EQ(s8, int64_t{2} * (units ? 16 * s.columns * s.s8_depth : 4 * 32) * 8 * kWarps * kRounds);
   EXPECT_GT(sums[0], 0);
   EXPECT_NE(wholes[0], 0);
 }
@@ -93,9 +95,10 @@ int dot_s8(int a, int b) {
 }
 
 // Eight products at once, whose sums begin with 0, 1, 2, ….
-TEST_P(Peaks, SumsAreThoseOfTheProducts) {
+TEST_P(Peaks, SumsOfMatrixUnitsAreThoseOfTheProducts) {
+  if (!has_matrix_units(GetParam())) return;
   constexpr int kRounds = 3, kBlocks = 2;
-  const bool mirrors = GetParam() == emulator::Vendor::hip;
+  const bool mirrors = GetParam() == emulator::Vendor::rdna;
   std::vector<float> sums(kBlocks * gpu::kPeakThreads);
   std::vector<int32_t> wholes(kBlocks * gpu::kPeakThreads);
   int64_t f16 = 0, s8 = 0;
@@ -111,6 +114,36 @@ TEST_P(Peaks, SumsAreThoseOfTheProducts) {
       const int column = mirrors ? lane % 16 : lane % 4 * 2 + i % 2;
       half += 8 * kRounds * dot_of_lanes(mirrors, row, column, 8, dot_f16);
       whole += 8 * kRounds * dot_of_lanes(mirrors, row, column, mirrors ? 4 : 8, dot_s8);
+    }
+    ASSERT_NEAR(sums[t], half, half * 0x1p-20) << t;
+    ASSERT_EQ(wholes[t], whole) << t;
+  }
+}
+
+// Sums that begin with 0, 1, …, 7 and take part in what is added to them.
+TEST_P(Peaks, SumsOfLanesAreThoseOfTheProducts) {
+  if (has_matrix_units(GetParam())) return;
+  constexpr int kRounds = 3, kBlocks = 2;
+  std::vector<float> sums(kBlocks * gpu::kPeakThreads);
+  std::vector<int32_t> wholes(kBlocks * gpu::kPeakThreads);
+  int64_t f16 = 0, s8 = 0;
+  emulator::run(GetParam(), {kBlocks}, gpu::PeakF16{sums.data(), &f16, kRounds});
+  emulator::run(GetParam(), {kBlocks}, gpu::PeakS8{wholes.data(), &s8, kRounds});
+  for (int t = 0; t < kBlocks * gpu::kPeakThreads; ++t) {
+    const double x = f32_from_f16(static_cast<uint16_t>(0x3800 + t % 16));
+    const int bytes[] = {4 + t % 16, 3, 2, 1};
+    double half = 0;
+    int whole = 0;
+    for (int s = 0; s < 8; ++s) {
+      double sum = s;
+      int small = s;
+      for (int round = 0; round < kRounds; ++round) {
+        sum = sum * x + x;
+        const int before = small;
+        for (int i = 0; i < 4; ++i) small += bytes[i] * static_cast<int8_t>(before >> (8 * i));
+      }
+      half += sum;
+      whole += small;
     }
     ASSERT_NEAR(sums[t], half, half * 0x1p-20) << t;
     ASSERT_EQ(wholes[t], whole) << t;
@@ -140,7 +173,7 @@ std::vector<int> wholes(size_t count, int factor) {
 
 TEST_P(Peaks, SingleProductsAreThoseOfMatrices) {
   const gpu::MmaShapeOf s = shape();
-  EXPECT_EQ(s.has_mma, 1);
+  EXPECT_EQ(s.has_mma, has_matrix_units(GetParam()));
   constexpr int kProducts = 4;
   {
     const auto a = wholes(kProducts * 16 * s.f16_depth, 7);
@@ -162,8 +195,8 @@ TEST_P(Peaks, SingleProductsAreThoseOfMatrices) {
   EXPECT_EQ(c, (products_of<int32_t>(a, b, s.s8_depth, s.columns)));
 }
 
-INSTANTIATE_TEST_SUITE_P(Vendors, Peaks,
-                         testing::Values(emulator::Vendor::cuda, emulator::Vendor::hip));
+INSTANTIATE_TEST_SUITE_P(Vendors, Peaks, testing::ValuesIn(emulator::kVendors),
+                         [](const auto& vendor) { return name_of(vendor.param); });
 
 }  // namespace
 }  // namespace potluck

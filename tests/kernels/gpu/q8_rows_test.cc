@@ -18,7 +18,7 @@ TEST(GpuQ8Rows, ScalesHaveTwelveBitsAndThoseOfNothingAreZero) {
   constexpr int64_t kBlocks = 9, kN = kBlocks * 32;
   std::vector<float> x = random_values(2 * kN, 22);
   std::fill_n(x.begin() + kN + 64, 32, 0.0f);
-  for (const auto vendor : {emulator::Vendor::cuda, emulator::Vendor::hip}) {
+  for (const auto vendor : emulator::kVendors) {
     std::vector<int8_t> q(2 * kN, 77);
     std::vector<gpu::Q8Scale> scales(2 * kBlocks);
     emulator::run(vendor, {2}, gpu::Q8Rows{x.data(), q.data(), scales.data(), kN});

@@ -270,12 +270,17 @@ TEST_P(GpuVocab, CapsSoftly) {
   EXPECT_EQ(x[kValues], expected[kValues]);
 }
 
-INSTANTIATE_TEST_SUITE_P(Kernels, GpuVocab,
-                         testing::Values(Kernels{Vendor::cuda, false}, Kernels{Vendor::hip, false},
-                                         Kernels{Vendor::cuda, true}, Kernels{Vendor::hip, true}),
+std::vector<Kernels> all_kernels() {
+  std::vector<Kernels> kernels;
+  for (const Vendor vendor : emulator::kVendors)
+    for (const bool f16 : {false, true}) kernels.push_back({vendor, f16});
+  return kernels;
+}
+
+INSTANTIATE_TEST_SUITE_P(Kernels, GpuVocab, testing::ValuesIn(all_kernels()),
                          [](const auto& kernels) {
-                           return std::string(kernels.param.f16 ? "F16" : "Exact") +
-                                  (kernels.param.vendor == Vendor::cuda ? "Cuda" : "Hip");
+                           return std::string(kernels.param.f16 ? "F16_" : "Exact_") +
+                                  name_of(kernels.param.vendor);
                          });
 
 }  // namespace
