@@ -2,8 +2,8 @@
 // through shared memory a step of columns at a time, by 8 warps of 32 outputs by half of the rows.
 #pragma once
 
-#include "kernels/gpu/device/dequantize.h"
 #include "kernels/gpu/device/gpu.h"
+#include "kernels/gpu/device/open_f16.h"
 
 namespace potluck::gpu {
 
@@ -26,17 +26,32 @@ struct F16Tile {
   const uint8_t* w_row[kF16TileOutputs];
 };
 
-// The sums of a thread, [2][kRows / 16][4]: sum [m][n][c] is that of output f16_output(m, c) and of
-// row f16_row<kRows>(n, c) of the tile.
+// The chunk of 8 columns in which chunk c of a row lies: eight rows that follow one another, or
+// that lanes of a matrix unit read together, are in as many banks as they can be.
+GPU_DEVICE int f16_chunk(int row, int c) {
+  return c ^ (row / 2 ^ row / 4) % 4;
+}
+
+// Fragments of w for matrix units that mirror have their rows in the order of wmma_row(), so that
+// sums [m][n][c] and [m][n][c + 2] are of outputs that are 8 apart, as they are for all others.
+constexpr bool kF16Wmma = kHasMma && kMmaMirrors;
+GPU_DEVICE int wmma_row(int row) {
+  return (row & 3) + (row & 4) * 2 + (row & 8) / 2;
+}
+
+// The sums of a thread, [2][kRows / 16][4]: sum [m][n][c] is that of output f16_output(m, n, c) and
+// of row f16_row<kRows>(n, c) of the tile.
 template <int kRows>
 using F16Sums = float[2][kRows / 16][4];
 
-GPU_DEVICE int f16_output(int m, int c) {
-  return warp() % 4 * 32 + m * 16 + lane() / 4 + c / 2 * 8;
+GPU_DEVICE int f16_output(int m, int n, int c) {
+  const int within = kF16Wmma ? n % 2 * 4 + c % 2 * 2 + lane() / 16 : lane() / 4;
+  return warp() % 4 * 32 + m * 16 + c / 2 * 8 + within;
 }
 template <int kRows>
 GPU_DEVICE int f16_row(int n, int c) {
-  return warp() / 4 * (kRows / 2) + n * 8 + lane() % 4 * 2 + c % 2;
+  const int within = kF16Wmma ? n / 2 * 16 + lane() % 16 : n * 8 + lane() % 4 * 2 + c % 2;
+  return warp() / 4 * (kRows / 2) + within;
 }
 
 template <int kRows>
@@ -54,12 +69,7 @@ GPU_DEVICE F16Load load_step(Stored type, int64_t first, int64_t columns,
                              const F16Tile<kRows>& tile) {
   F16Load load = {};
   const uint8_t* w = tile.w_row[thread() / 2];
-  float values[16] = {};
-  if (w) open_run(type, w, first + thread() % 2 * 16, columns, values);
-  GPU_UNROLL
-  for (int i = 0; i < 8; ++i)
-    load.w[i / 4].word[i % 4] =
-        float_to_f16(values[2 * i]) | uint32_t{float_to_f16(values[2 * i + 1])} << 16;
+  if (w) open_f16_run(type, w, first + thread() % 2 * 16, columns, load.w);
   if (brings_x<kRows>()) {
     const uint16_t* x = tile.x_row[thread() / 4];
     if (x) load.x = as<const Words4>(x + first)[thread() % 4];
@@ -69,10 +79,20 @@ GPU_DEVICE F16Load load_step(Stored type, int64_t first, int64_t columns,
 
 template <int kRows>
 GPU_DEVICE void store_step(const F16Load& load, int buffer, F16Tile<kRows>& tile) {
-  Words4* w = &tile.w[buffer][thread() / 2][thread() % 2 * 2];
-  w[0] = load.w[0];
-  w[1] = load.w[1];
-  if (brings_x<kRows>()) tile.x[buffer][thread() / 4][thread() % 4] = load.x;
+  const int output = thread() / 2, row = thread() / 4;
+  GPU_UNROLL
+  for (int i = 0; i < 2; ++i)
+    tile.w[buffer][output][f16_chunk(output, thread() % 2 * 2 + i)] = load.w[i];
+  if (brings_x<kRows>()) tile.x[buffer][row][f16_chunk(row, thread() % 4)] = load.x;
+}
+
+template <int kRows>
+GPU_DEVICE Words4 w_at(const F16Tile<kRows>& tile, int buffer, int output, int chunk) {
+  return tile.w[buffer][output][f16_chunk(output, chunk)];
+}
+template <int kRows>
+GPU_DEVICE Words4 x_at(const F16Tile<kRows>& tile, int buffer, int row, int chunk) {
+  return tile.x[buffer][row][f16_chunk(row, chunk)];
 }
 
 // This takes the layout of matrix units whose lanes do not mirror each other.
@@ -84,10 +104,10 @@ GPU_DEVICE void add_step_by_mma(const F16Tile<kRows>& tile, int buffer, F16Sums<
   const int part = lane() % 4;
   Words4 w[4];
   GPU_UNROLL
-  for (int i = 0; i < 4; ++i) w[i] = tile.w[buffer][f16_output(i / 2, i % 2 * 2)][part];
+  for (int i = 0; i < 4; ++i) w[i] = w_at(tile, buffer, f16_output(i / 2, 0, i % 2 * 2), part);
   GPU_UNROLL
   for (int n = 0; n < kRows / 16; ++n) {
-    const Words4 x = tile.x[buffer][warp() / 4 * (kRows / 2) + n * 8 + lane() / 4][part];
+    const Words4 x = x_at(tile, buffer, warp() / 4 * (kRows / 2) + n * 8 + lane() / 4, part);
     GPU_UNROLL
     for (int i = 0; i < 4; ++i) {
       const int m = i / 2, k = i % 2 * 2;
@@ -96,6 +116,31 @@ GPU_DEVICE void add_step_by_mma(const F16Tile<kRows>& tile, int buffer, F16Sums<
           {w[2 * m].word[k], w[2 * m + 1].word[k], w[2 * m].word[k + 1], w[2 * m + 1].word[k + 1]},
           {x.word[k], x.word[k + 1]});
     }
+  }
+}
+
+// This takes that of RDNA3's, which mirror: w's rows are those of a product, x's its columns, and a
+// lane has 16 columns of the step in a row.
+template <int kRows>
+GPU_DEVICE void add_step_by_wmma(const F16Tile<kRows>& tile, int buffer, F16Sums<kRows>& sums) {
+  const int own = lane() % 16, output = warp() % 4 * 32 + wmma_row(own);
+  const int row = warp() / 4 * (kRows / 2) + own;
+  GPU_UNROLL
+  for (int half = 0; half < 2; ++half) {
+    uint32_t w[2][8], x[kRows / 32][8];
+    GPU_UNROLL
+    for (int i = 0; i < 16; ++i) {
+      const int m = i / 8, chunk = half * 2 + i / 4 % 2;
+      w[m][i % 8] = w_at(tile, buffer, output + m * 16, chunk).word[i % 4];
+    }
+    GPU_UNROLL
+    for (int i = 0; i < kRows / 4; ++i) {
+      const int n = i / 8, chunk = half * 2 + i / 4 % 2;
+      x[n][i % 8] = x_at(tile, buffer, row + n * 16, chunk).word[i % 4];
+    }
+    GPU_UNROLL
+    for (int i = 0; i < kRows / 16; ++i)
+      mma_f16(*as<float[8]>(sums[i % 2][i / 2 * 2]), w[i % 2], x[i / 2]);
   }
 }
 
@@ -112,11 +157,11 @@ GPU_DEVICE void add_step_by_fma(const F16Tile<kRows>& tile, int buffer, F16Sums<
   for (int part = 0; part < kF16TileStep / 8; ++part) {
     Words4 w[4];
     GPU_UNROLL
-    for (int i = 0; i < 4; ++i) w[i] = tile.w[buffer][f16_output(i / 2, i % 2 * 2)][part];
+    for (int i = 0; i < 4; ++i) w[i] = w_at(tile, buffer, f16_output(i / 2, 0, i % 2 * 2), part);
     GPU_UNROLL
     for (int s = 0; s < kRows / 8; ++s) {
       const int n = s / 2, odd = s % 2;
-      const Words4 x = tile.x[buffer][f16_row<kRows>(n, odd)][part];
+      const Words4 x = x_at(tile, buffer, f16_row<kRows>(n, odd), part);
       GPU_UNROLL
       for (int i = 0; i < 4; ++i) {
         float& sum = sums[i / 2][n][i % 2 * 2 + odd];
@@ -137,11 +182,14 @@ GPU_DEVICE void f16_tile_product(Stored type, int64_t columns, F16Tile<kRows>& t
   int buffer = 0;
   for (int64_t first = 0; first < columns; first += kF16TileStep) {
     barrier();
-    const bool more = first + kF16TileStep < columns;
+    const int64_t after = opaque(first + kF16TileStep);
+    const bool more = after < columns;
     F16Load next;
-    if (more) next = load_step(type, first + kF16TileStep, columns, tile);
+    if (more) next = load_step(type, after, columns, tile);
     if constexpr (kHasMma && !kMmaMirrors)
       add_step_by_mma(tile, buffer, sums);
+    else if constexpr (kF16Wmma)
+      add_step_by_wmma(tile, buffer, sums);
     else
       add_step_by_fma(tile, buffer, sums);
     buffer ^= 1;

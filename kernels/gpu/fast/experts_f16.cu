@@ -31,7 +31,7 @@ GPU_KERNEL(expert_gate_up_f16, ExpertGateUpF16, kF16TileThreads) {
   GPU_UNROLL
   for (int s = 0; s < kExpertF16Rows / 4; ++s) {
     const int m = s / 4, n = s / 2 % 2, c = s % 2;
-    const int row = f16_row<kExpertF16Rows>(n, c), output = f16_output(m, c);
+    const int row = f16_row<kExpertF16Rows>(n, c), output = f16_output(m, n, c);
     const int64_t at = work.first + row;
     const int64_t i = first_output + output / 16 * 8 + output % 8;
     const float gate = sums[m][n][c] * scale[row], up = sums[m][n][c + 2] * scale[row];
@@ -60,7 +60,7 @@ GPU_KERNEL(expert_down_f16, ExpertDownF16, kF16TileThreads) {
   for (int s = 0; s < kExpertF16Rows / 2; ++s) {
     const int m = s / 8, n = s / 4 % 2, c = s % 4;
     const int64_t at = work.first + f16_row<kExpertF16Rows>(n, c);
-    const int64_t o = first_output + f16_output(m, c);
+    const int64_t o = first_output + f16_output(m, n, c);
     if (at < work.end && o < hidden) a.out[at * hidden + o] = sums[m][n][c] * a.scale[at];
   }
 }

@@ -23,7 +23,7 @@ GPU_KERNEL(matmul_f16, MatmulF16, kF16TileThreads) {
   for (int s = 0; s < kMatmulF16Rows / 2; ++s) {
     const int m = s / 16, n = s / 4 % 4, c = s % 4;
     const int64_t row = first_row + f16_row<kMatmulF16Rows>(n, c);
-    const int64_t output = first_output + f16_output(m, c);
+    const int64_t output = first_output + f16_output(m, n, c);
     if (row < a.rows && output < a.w.rows)
       a.out[row * a.w.rows + output] = sums[m][n][c] * a.scale[row];
   }

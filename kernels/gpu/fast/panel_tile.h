@@ -1,9 +1,9 @@
 // A panel by up to 24 rows of x in int8: a quarter of the columns each, straight from memory, by
-// four warps, which meet in shared memory. By matrix units of PTX's layout a warp has the sums of
-// all rows and outputs in its lanes; without such units a lane has one or
-// two rows of the panel, and what is read of x is the same for all of a wave.
+// four warps, which meet in shared memory. By matrix units, of PTX's layout or of RDNA3's, a warp
+// has the sums of all rows and outputs in its lanes; without such units a lane has one or two rows
+// of the panel, and what is read of x is the same for all of a wave.
 //
-// A sum of levels is the same whole number by either, and enters sums in f32 in the order of the
+// A sum of levels is the same whole number by each, and enters sums in f32 in the order of the
 // columns: so a product has the same bits on all cards.
 #pragma once
 
@@ -92,7 +92,7 @@ GPU_DEVICE MmaRows load_mma_rows(const Q8Operand& x, const PanelTile& tile, int 
 }
 
 // Adds 16 rows of a panel by 8 rows of x. It is a template because matrix units whose lanes mirror
-// each other cannot compile it.
+// each other cannot compile it, as others cannot add_by_wmma().
 template <Stored kType, typename Words>
 GPU_DEVICE void add_by_mma(const Words& w, const RowScale (&scale)[2], const MmaRows& x,
                            float (&sums)[4]) {
@@ -154,6 +154,81 @@ GPU_DEVICE void multiply_by_mma(const PanelProduct& a, PanelTile& tile) {
     const int m = s / (kTiles * 4), n = s / 4 % kTiles, c = s % 4;
     tile.part[warp()][n * 8 + lane() % 4 * 2 + c % 2][m * 16 + c / 2 * 8 + lane() / 4] =
         sums[m][n][c] * kLevelUnit<kType>;
+  }
+}
+
+// 16 rows of x in a block of columns, for matrix units whose lanes mirror: a lane has a row.
+struct WmmaRows {
+  Words4 b[2];
+  Q8Scale scale;
+  float offset;
+};
+GPU_DEVICE int wmma_x_row(int n) {
+  return n * 16 + lane() % 16;
+}
+GPU_DEVICE WmmaRows load_wmma_rows(const Q8Operand& x, const PanelTile& tile, int n, int block) {
+  const int row = wmma_x_row(n) < kPanelTileRows ? wmma_x_row(n) : 0;
+  const int64_t at = tile.x_block[row] + block;
+  const Words4* b = as<const Words4>(x.q + at * kPanelColumns);
+  const Q8Scale scale = x.scale[at];
+  return {{b[0], b[1]}, scale, -kMagic * scale.scale};
+}
+
+// Adds 16 rows of a panel by 16 rows of x; a lane has the sums of every other row of the panel.
+template <Stored kType, typename Words>
+GPU_DEVICE void add_by_wmma(const Words (&w)[2], const RowScale (&scale)[8], const WmmaRows& x,
+                            float (&sums)[8]) {
+  constexpr int kGroups = kPanelGroups<kType>;
+  GPU_UNROLL
+  for (int group = 0; group < kGroups; ++group) {
+    int whole[8] = {kMagicBits, kMagicBits, kMagicBits, kMagicBits,
+                    kMagicBits, kMagicBits, kMagicBits, kMagicBits};
+    GPU_UNROLL
+    for (int half = group; half < (kGroups == 1 ? 2 : group + 1); ++half)
+      mma_s8(whole, w[half], x.b[half].word);
+    GPU_UNROLL
+    for (int i = 0; i < 8; ++i)
+      sums[i] = add_whole(whole[i], group ? scale[i].second : scale[i].first, x.scale.scale,
+                          x.offset, sums[i]);
+  }
+  if constexpr (kHasMins<kType>) {
+    GPU_UNROLL
+    for (int i = 0; i < 8; ++i) sums[i] = fma(x.scale.sum, scale[i].second, sums[i]);
+  }
+}
+
+// kTiles · 16 rows of x.
+template <Stored kType, int kTiles>
+GPU_DEVICE void multiply_by_wmma(const PanelProduct& a, PanelTile& tile) {
+  const Blocks blocks = quarter_of(a, warp());
+  const int odd = lane() / 16;
+  float sums[4][kTiles][8] = {};
+  for (int block = blocks.first; block < blocks.end; ++block) {
+    const uint8_t* part = part_of<kType>(a, block);
+    WmmaRows x[kTiles];
+    GPU_UNROLL
+    for (int n = 0; n < kTiles; ++n) x[n] = load_wmma_rows(a.x, tile, n, block);
+    GPU_UNROLL
+    for (int m = 0; m < 4; ++m) {
+      const PanelQuad<kType> quad = load_quad<kType>(part, m * 16 + lane() % 16);
+      uint32_t w[2][4];
+      GPU_UNROLL
+      for (int k = 0; k < 8; ++k) w[k / 4][k % 4] = open_levels<kType>(quad, k / 2, k % 2);
+      const BundleScales<kType> bundle = load_scales<kType>(part, 2 * m + odd);
+      const auto supers = load_supers<kType>(super_of<kType>(a, block), 2 * m + odd);
+      RowScale scale[8];
+      GPU_UNROLL
+      for (int i = 0; i < 8; ++i) scale[i] = open_scale<kType>(bundle, supers, i);
+      GPU_UNROLL
+      for (int n = 0; n < kTiles; ++n) add_by_wmma<kType>(w, scale, x[n], sums[m][n]);
+      keep_order();
+    }
+  }
+  GPU_UNROLL
+  for (int s = 0; s < kTiles * 32; ++s) {
+    const int m = s / (kTiles * 8), n = s / 8 % kTiles, i = s % 8;
+    if (wmma_x_row(n) < kPanelTileRows)
+      tile.part[warp()][wmma_x_row(n)][m * 16 + 2 * i + odd] = sums[m][n][i] * kLevelUnit<kType>;
   }
 }
 
@@ -225,6 +300,8 @@ template <Stored kType, int kTiles>
 GPU_DEVICE void multiply_panel(const PanelProduct& a, PanelTile& tile) {
   if constexpr (kPtxLanes)
     multiply_by_mma<kType, kTiles>(a, tile);
+  else if constexpr (kHasMma)
+    multiply_by_wmma<kType, (kTiles + 1) / 2>(a, tile);
   else
     multiply_by_dot4<kType, kTiles * 8>(a, tile);
 }
