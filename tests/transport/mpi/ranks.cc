@@ -1,6 +1,7 @@
 // The socket's two ends: what rank 0 asks, and what a rank does.
 #include "tests/transport/mpi/ranks.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -181,6 +182,16 @@ void obey(Order order, Parcels& parcels, std::unique_ptr<Transport>& party,
   }
 }
 
+// A rank between two parties has no thread that looks after MPI; without looks, what others still
+// send to it never leaves them.
+void take_what_comes_until_ordered(const MpiWorld& world, int socket) {
+  pollfd order{socket, POLLIN, 0};
+  while (poll(&order, 1, 1) == 0) {
+    int found = 0;
+    MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, world.comm(), &found, MPI_STATUS_IGNORE);
+  }
+}
+
 Ranks* ranks_of_program = nullptr;
 
 }  // namespace
@@ -328,7 +339,12 @@ void serve_rank(const std::shared_ptr<MpiJob>& job) {
   parcels.put_number(job->rank());
   parcels.put_number(getpid());
   std::unique_ptr<Transport> party;
-  for (Order order; parcels.get(&order, sizeof(order));) obey(order, parcels, party, job);
+  for (;;) {
+    if (!party) take_what_comes_until_ordered(static_cast<const MpiWorld&>(*job), socket);
+    Order order;
+    if (!parcels.get(&order, sizeof(order))) break;
+    obey(order, parcels, party, job);
+  }
   close(socket);
 }
 
