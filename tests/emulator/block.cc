@@ -48,6 +48,7 @@ void Block::grow(int count, void (*body)()) {
 std::string Block::begin(int threads, Place place, uint64_t seed, Random& random) {
   count_ = threads;
   at_barrier_ = ended_ = 0;
+  ++number_;
   groups_.resize((threads + kLanes - 1) / kLanes);
   ready_groups_ = ~0u >> (32 - groups_.size());
   for (size_t g = 0; g < groups_.size(); ++g) {

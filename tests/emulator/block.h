@@ -73,6 +73,10 @@ class Block final {
   std::string describe() const;
   // TSan is told to order by this address: by the barrier, or the group's, that is to come.
   void* order_of(const Thread& thread, Wait wait);
+  // Blocks follow one another here, in the same shared memory: what a block's threads release when
+  // they end, the next one's acquire when they begin.
+  void* order_after() { return &order_of_blocks_[number_ % 2]; }
+  void* order_before() { return &order_of_blocks_[1 - number_ % 2]; }
 
  private:
   void leave(Thread& thread);
@@ -87,7 +91,8 @@ class Block final {
   int first_at_barrier_ = 0;
   int turn_ = 0;
   uint32_t ready_groups_ = 0;
-  char order_[2] = {};
+  char order_[2] = {}, order_of_blocks_[2] = {};
+  unsigned number_ = 0;  // of the blocks that began here
 };
 
 }  // namespace potluck::emulator

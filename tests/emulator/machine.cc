@@ -149,12 +149,14 @@ void Machine::run_threads() {
 void Machine::run_thread() {
   Thread& me = *thread_;
   sanitizers::acquire(&begun_);
+  sanitizers::acquire(block_->order_before());
   try {
     program_.body(operands_.data());
     if (!me.copies.empty()) throw std::logic_error("it ends with copies that it did not wait for");
   } catch (...) {
     failure_ = std::current_exception();
   }
+  sanitizers::release(block_->order_after());
   sanitizers::release(&left_);
   tell_arrival(me);
   block_->end(me);
