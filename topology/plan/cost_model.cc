@@ -7,6 +7,7 @@
 
 #include "topology/base/text.h"
 #include "topology/model/tensor_table.h"
+#include "topology/plan/gpu_needs.h"
 #include "topology/plan/needs.h"
 
 namespace potluck {
@@ -69,6 +70,11 @@ uint64_t wire_bytes(const ModelSpec& spec, const Plan& plan) {
          hop_bytes(spec, plan.stream, pass_rows(spec, plan));
 }
 
+// NCCL takes so much of a worker's card.
+uint64_t link_bytes(const Plan& plan, PeerId peer) {
+  return nccl_bytes(plan.worker(peer).by_nccl, plan.previous_of(peer).by_nccl);
+}
+
 }  // namespace
 
 std::vector<uint64_t> layer_bytes(const ModelSource& source) {
@@ -114,7 +120,7 @@ MemoryNeed stage_need(const ModelSource& source, const Plan& plan, int stage) {
   const uint64_t fresh = 2 * row_bytes(plan.kv, rows * kv);
   need.workspace = rows * width * sizeof(float) + fresh + kSmallBytes +
                    device.stage_scratch(spec, scratch_of(spec, plan, worker)) +
-                   wire_bytes(spec, plan);
+                   wire_bytes(spec, plan) + link_bytes(plan, stage_peer(stage));
   return need;
 }
 
@@ -131,7 +137,7 @@ MemoryNeed head_need(const ModelSource& source, const Plan& plan) {
   const uint64_t soft = 2 * static_cast<uint64_t>(plan.sessions * spec.canvas) * hidden;
   need.workspace = (pass + soft) * sizeof(float) + kSmallBytes +
                    device.head_scratch(spec, scratch_of(spec, plan, plan.head)) +
-                   wire_bytes(spec, plan);
+                   wire_bytes(spec, plan) + link_bytes(plan, kHeadPeer);
   return need;
 }
 

@@ -15,7 +15,7 @@ namespace potluck {
 struct MemoryNeed {  // bytes on one worker
   uint64_t weights = 0;
   uint64_t kv = 0;
-  uint64_t workspace = 0;  // activations, queues, and what the wire holds
+  uint64_t workspace = 0;  // activations, queues, and what the wire and links by NCCL hold
   uint64_t total() const { return weights + kv + workspace; }
 };
 

@@ -85,4 +85,10 @@ uint64_t gpu_head_scratch(const ModelSpec& spec, const ScratchShape& s) {
   return wire(spec, s) + s.rows * (floats(ids) + 32 + 40 + sizeof(float)) + sizeof(float) + rounded;
 }
 
+// A link has a communicator for each direction in which it is used.
+uint64_t nccl_bytes(bool sends, bool receives) {
+  return (sends ? kNcclOwnBytes + kNcclSendBytes : 0) +
+         (receives ? kNcclOwnBytes + kNcclReceiveBytes : 0);
+}
+
 }  // namespace potluck

@@ -10,6 +10,7 @@
 #include "topology/model/model_source.h"
 #include "topology/plan/cost_model.h"
 #include "topology/plan/even_partitioner.h"
+#include "topology/plan/gpu_needs.h"
 #include "topology/plan/plan_check.h"
 
 namespace potluck {
@@ -166,6 +167,29 @@ TEST_F(PlanTest, NcclLinksTwoCardsOfOneVendor) {
   last.stages.back().by_nccl = true;
   last.stages.back().device = "cuda:0";
   EXPECT_NE(refusal(last).find("to cpu of \"head\""), std::string::npos);
+}
+
+TEST_F(PlanTest, NcclTakesMemoryAtBothEndsOfItsLinks) {
+  const auto workspace = [&](int sender) {
+    Plan plan = plan_;
+    for (WorkerPlan& stage : plan.stages) stage.device = "cuda:0";
+    plan.head.device = "cuda:0";
+    if (sender >= 0) plan.stages[sender].by_nccl = true;
+    return std::vector{head_need(*source_, plan).workspace, stage_need(*source_, plan, 0).workspace,
+                       stage_need(*source_, plan, 1).workspace,
+                       stage_need(*source_, plan, 2).workspace};
+  };
+  const auto taken = [&](int sender) {
+    std::vector<uint64_t> bytes = workspace(sender), without = workspace(-1);
+    for (size_t i = 0; i < bytes.size(); ++i) bytes[i] -= without[i];
+    return bytes;
+  };
+  const uint64_t sends = nccl_bytes(true, false), receives = nccl_bytes(false, true);
+  EXPECT_GT(sends, 100u << 20);
+  EXPECT_GT(receives, sends);
+  EXPECT_EQ(nccl_bytes(true, true), sends + receives);
+  EXPECT_EQ(taken(0), (std::vector<uint64_t>{0, sends, receives, 0}));
+  EXPECT_EQ(taken(2), (std::vector<uint64_t>{receives, 0, 0, sends}));
 }
 
 // A ring that comes back to a machine before its end would have one worker listen for two.
