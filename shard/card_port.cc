@@ -10,7 +10,6 @@
 #include "backends/gpu/open_card.h"
 #include "backends/gpu/pinned_arena.h"
 #include "topology/plan/plan.h"
-#include "transport/nccl/nccl.h"
 
 namespace potluck {
 namespace {
@@ -86,16 +85,6 @@ std::shared_ptr<CardPort> make_card_port(std::unique_ptr<GpuDriver> driver, std:
 
 std::shared_ptr<CardPort> open_card_port(const std::string& device) {
   return make_card_port(open_card(device), card_vendor(device));
-}
-
-std::unique_ptr<Transport> with_card_links(std::unique_ptr<Transport> transport,
-                                           const std::string& device,
-                                           std::function<void(const std::string& line)> log) {
-  if (card_vendor(device).empty()) return transport;
-  NcclOptions options;
-  options.open_port = [device] { return open_card_port(device); };
-  options.log = std::move(log);
-  return make_nccl_transport(std::move(transport), std::move(options));
 }
 
 }  // namespace potluck

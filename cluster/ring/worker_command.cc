@@ -11,7 +11,7 @@
 #include "cluster/cli/interrupt.h"
 #include "cluster/cli/log.h"
 #include "cluster/ring/mpi_ranks.h"
-#include "shard/card_port.h"
+#include "shard/card_links.h"
 #include "shard/worker.h"
 #include "topology/base/byte_size.h"
 #include "topology/model/locator.h"

@@ -3,7 +3,7 @@
 
 #include <utility>
 
-#include "shard/card_port.h"
+#include "shard/card_links.h"
 #include "shard/worker.h"
 
 namespace potluck {
