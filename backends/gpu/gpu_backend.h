@@ -7,6 +7,7 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -25,6 +26,11 @@
 
 namespace potluck {
 
+// Puts `bytes` of a matrix's blocks at `to`, on the stream, without reading them; false: it does
+// not know these, and they are copied.
+using PutBlocks =
+    std::function<bool(const std::byte* blocks, size_t bytes, std::byte* to, GpuStream stream)>;
+
 struct GpuOptions {
   std::string name;  // "cuda:0"
   Precision precision = Precision::exact;
@@ -33,6 +39,7 @@ struct GpuOptions {
   bool int8_experts = true;  // where products are fast; else f16
   double flops_at_once = 0;  // of a launch at most; 0: as many as the card's display allows
   bool ranges = false;       // for a profiler (ranges.h)
+  PutBlocks put_blocks;      // for checks that make weights on the card
 };
 
 class GpuBackend final : public Backend {
@@ -147,6 +154,7 @@ class GpuBackend final : public Backend {
   void show(const LogitTap& tap, const gpu::VocabChunk& chunk, int rows);
   std::byte* take_pinned(size_t bytes);
   void send(const void* host, size_t bytes, Tensor to, size_t offset = 0);
+  void send_blocks(const std::byte* blocks, size_t bytes, Tensor to);
   void fetch(const void* from, size_t bytes, void* host);
   void drain();  // runs what was enqueued and ends the downloads
 

@@ -32,7 +32,7 @@ Matrix GpuBackend::load_matrix(std::shared_ptr<const std::byte> source, DType ty
   const int64_t bytes = row_bytes(kept, columns);
   const Tensor memory = allocate(count * rows * bytes);
   if (own)
-    staging_->send(source.get(), memory.bytes, at<std::byte>(memory));
+    send_blocks(source.get(), memory.bytes, memory);
   else
     send_dequantized(source.get(), type, count * rows * columns, memory);
   matrices_.push_back({{.blocks = at<uint8_t>(memory),
@@ -41,6 +41,12 @@ Matrix GpuBackend::load_matrix(std::shared_ptr<const std::byte> source, DType ty
                         .row_bytes = bytes,
                         .type = own.value_or(gpu::Stored::f32)}});
   return {static_cast<int>(matrices_.size()) - 1, type, count, rows, columns, care};
+}
+
+void GpuBackend::send_blocks(const std::byte* blocks, size_t bytes, Tensor to) {
+  if (list_->touches(to.data, to.bytes)) list_->run();
+  if (options_.put_blocks && options_.put_blocks(blocks, bytes, at<std::byte>(to), stream_)) return;
+  staging_->send(blocks, bytes, at<std::byte>(to));
 }
 
 // Experts go to the card one by one, each to the same place and from there into its panels.
@@ -55,7 +61,7 @@ void GpuBackend::load_panels(const std::byte* source, DType type, int64_t count,
   const size_t expert = rows * row;
   reserve(staged_, expert);
   for (int64_t e = 0; e < count; ++e) {
-    send(source + e * expert, expert, staged_);
+    send_blocks(source + e * expert, expert, staged_);
     list_->add(gpu::Panels{{.blocks = at<uint8_t>(staged_),
                             .rows = rows,
                             .columns = columns,

@@ -37,6 +37,7 @@ namespace potluck::gpu {
   X(attention_merge, AttentionMerge, 256)                         \
   X(canvas_input, CanvasInput, 256)                               \
   X(copy, Copy, 256)                                              \
+  X(draw, Draw, 256)                                              \
   X(embed, Embed, 256)                                            \
   X(expert_down, ExpertDown, 256)                                 \
   X(expert_down_f16, ExpertDownF16, 256)                          \
@@ -64,6 +65,7 @@ namespace potluck::gpu {
   X(group_rows, GroupRows, 256)                                   \
   X(matmul, Matmul, 256)                                          \
   X(matmul_f16, MatmulF16, 256)                                   \
+  X(matrix_loads, MatrixLoads, 64)                                \
   X(mma_f16_products, MmaF16Products, 64)                         \
   X(mma_s8_products, MmaS8Products, 64)                           \
   X(mma_shape, MmaShape, 64)                                      \
@@ -78,6 +80,7 @@ namespace potluck::gpu {
   X(rms_norm, RmsNorm, 256)                                       \
   X(rope_angles, RopeAngles, 128)                                 \
   X(route, Route, 256)                                            \
+  X(shared_copies, SharedCopies, 64)                              \
   X(soft_cap, SoftCap, 256)                                       \
   X(sum_slots, SumSlots, 256)                                     \
   X(unpack, Unpack, 256)                                          \

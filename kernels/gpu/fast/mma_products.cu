@@ -1,5 +1,6 @@
 // A warp multiplies: it gathers its words from memory by the functions that say where a lane's
-// values belong, and stores its sums by them.
+// values belong, and stores its sums by them. What was copied to shared memory is read by another
+// thread than the one that copied it.
 #include "kernels/gpu/device/gpu.h"
 #include "kernels/gpu/fast/mma_products.h"
 
@@ -91,6 +92,47 @@ GPU_KERNEL(mma_s8_products, MmaS8Products, kMmaProductsThreads) {
       out[i] = sum;
     }
   }
+}
+
+template <bool kTransposed>
+GPU_DEVICE void store_matrices(const Words4* rows, uint32_t* out) {
+  uint32_t words[4];
+  load_matrices<kTransposed>(words, &rows[lane()]);
+  GPU_UNROLL
+  for (int m = 0; m < 4; ++m)
+    if (warp() == 0) out[lane() * 4 + m] = words[m];
+}
+
+GPU_KERNEL(matrix_loads, MatrixLoads, kMmaProductsThreads) {
+  GPU_SHARED(Words4, rows, [32]);
+  if constexpr (kHasMma && !kMmaMirrors) {
+    if (warp() == 0)
+      for (int i = 0; i < 8; ++i) as<uint16_t>(&rows[lane()])[i] = lane() * 8 + i;
+    barrier();
+    store_matrices<false>(rows, a.words);
+    store_matrices<true>(rows, a.words + 32 * 4);
+  }
+}
+
+// Groups up to `group` have landed.
+template <int kGroup>
+GPU_DEVICE void store_copies(const Words4* words, Words4* to) {
+  wait_copies<kCopyGroups - 1 - kGroup>();
+  barrier();
+  const int other = kGroup * kSharedCopyThreads + kSharedCopyThreads - 1 - thread();
+  to[other] = words[other];
+}
+
+GPU_KERNEL(shared_copies, SharedCopies, kMmaProductsThreads) {
+  GPU_SHARED(Words4, words, [kCopyGroups * kSharedCopyThreads]);
+  for (int group = 0; group < kCopyGroups; ++group) {
+    const int i = group * kSharedCopyThreads + thread();
+    copy16(&words[i], as<const Words4>(a.from) + i, is_copied(group, thread()));
+    commit_copies();
+  }
+  store_copies<0>(words, as<Words4>(a.to));
+  store_copies<1>(words, as<Words4>(a.to));
+  store_copies<2>(words, as<Words4>(a.to));
 }
 
 }  // namespace potluck::gpu

@@ -1,5 +1,6 @@
-// Single products of the matrix units, by which a test finds out whether a card holds a warp's
-// values where device/gpu.h says. Cards without such units multiply in the same layout of memory.
+// Single products of the matrix units, and single loads and copies of shared memory, by which a
+// test finds out whether a card holds a warp's values where device/gpu.h says. Cards without such
+// units multiply in the same layout of memory.
 #pragma once
 
 #include <cstdint>
@@ -31,6 +32,26 @@ struct MmaF16Products {
 struct MmaS8Products {
   const int8_t *a, *b;
   int32_t* c;
+};
+
+// load_matrices brings words to the lanes of a warp out of four matrices [4, 8, 8] whose values are
+// their own numbers, 0 … 255: words [2, 32, 4], as the matrices lie and transposed. One block; only
+// for cards that load matrices.
+struct MatrixLoads {
+  uint32_t* words;
+};
+
+inline constexpr int kCopyGroups = 3, kSharedCopyThreads = 64;
+// Whether thread t has anything to bring in a group.
+constexpr bool is_copied(int group, int t) {
+  return (t + group) % 5 != 0;
+}
+
+// A thread brings a word of 16 bytes by copy16 in each of kCopyGroups groups, or zeros, and waits
+// for one group more before each of `to`: from and to [groups, kSharedCopyThreads]. One block.
+struct SharedCopies {
+  const uint8_t* from;
+  uint8_t* to;
 };
 
 }  // namespace potluck::gpu

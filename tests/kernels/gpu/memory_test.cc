@@ -1,11 +1,16 @@
-// The GPU's fill and copy on the emulator.
+// The GPU's fill, copy and draws on the emulator.
 #include "kernels/gpu/exact/memory.h"
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <numeric>
+#include <set>
+#include <utility>
+#include <vector>
 
 #include "tests/emulator/emulator.h"
+#include "topology/base/dtype.h"
 
 namespace potluck {
 namespace {
@@ -35,6 +40,77 @@ TEST(GpuMemory, CopyTakesItsBytesAndNoOther) {
         std::copy_n(from.begin() + at, count, expected.begin() + 4);
         ASSERT_EQ(to, expected) << count << " from " << at;
       }
+}
+
+std::vector<uint8_t> drawn(emulator::Vendor vendor, gpu::Draw draw, int64_t first, int64_t count) {
+  std::vector<uint8_t> bytes(count + 4, 0x77);
+  draw.to = bytes.data() + 2;
+  draw.first = first;
+  draw.count = count;
+  const int words = (first % gpu::kDrawBytes + count + gpu::kDrawBytes - 1) / gpu::kDrawBytes;
+  emulator::run(vendor, {(words + gpu::kDrawThreads - 1) / gpu::kDrawThreads}, draw);
+  for (const int64_t i : {int64_t{0}, int64_t{1}, count + 2, count + 3}) EXPECT_EQ(bytes[i], 0x77);
+  return {bytes.begin() + 2, bytes.end() - 2};
+}
+
+constexpr gpu::Draw kBlocks = {.to = nullptr,
+                               .first = 0,
+                               .count = 0,
+                               .key = 7,
+                               .scale = 0.25f,
+                               .as = gpu::DrawnAs::blocks,
+                               .block_bytes = 34,
+                               .scale_at = {0, 6}};
+
+TEST(GpuMemory, WhatIsDrawnIsTheSameOnEveryCardAndInAnyPieces) {
+  const int64_t bytes = 300 * kBlocks.block_bytes;
+  const auto whole = drawn(emulator::Vendor::cuda, kBlocks, 0, bytes);
+  for (const auto vendor : emulator::kVendors) {
+    EXPECT_EQ(drawn(vendor, kBlocks, 0, bytes), whole);
+    for (const auto& [first, count] :
+         {std::pair<int64_t, int64_t>{0, 2}, {14, 4}, {34, 6000}, {4110, 4098}})
+      EXPECT_EQ(drawn(vendor, kBlocks, first, count),
+                std::vector(whole.begin() + first, whole.begin() + first + count))
+          << first;
+  }
+  gpu::Draw other = kBlocks;
+  other.key = 8;
+  EXPECT_NE(drawn(emulator::Vendor::cuda, other, 0, bytes), whole);
+}
+
+float half_at(const std::vector<uint8_t>& bytes, int64_t at) {
+  return f32_from_f16(static_cast<uint16_t>(bytes[at] | bytes[at + 1] << 8));
+}
+
+TEST(GpuMemory, DrawnBlocksHaveScalesOfTheAskedSizeAndAllLevels) {
+  const auto bytes = drawn(emulator::Vendor::hip, kBlocks, 0, 300 * kBlocks.block_bytes);
+  std::set<int> levels;
+  for (int64_t block = 0; block < std::ssize(bytes); block += kBlocks.block_bytes) {
+    for (const int at : kBlocks.scale_at) {
+      EXPECT_GE(half_at(bytes, block + at), kBlocks.scale / 2);
+      EXPECT_LE(half_at(bytes, block + at), kBlocks.scale);
+    }
+    for (int i = 8; i < kBlocks.block_bytes; ++i) levels.insert(bytes[block + i]);
+  }
+  EXPECT_EQ(levels.size(), 256u);
+}
+
+TEST(GpuMemory, DrawnValuesAreUniformWithinTheirScale) {
+  gpu::Draw halves = kBlocks, brains = kBlocks;
+  halves.as = gpu::DrawnAs::f16;
+  brains.as = gpu::DrawnAs::bf16;
+  const int64_t count = 4000;
+  const auto f16 = drawn(emulator::Vendor::cuda, halves, 0, 2 * count);
+  const auto bf16 = drawn(emulator::Vendor::cuda, brains, 0, 2 * count);
+  double squares = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    const float value = half_at(f16, 2 * i);
+    const float same = f32_from_bf16(static_cast<uint16_t>(bf16[2 * i] | bf16[2 * i + 1] << 8));
+    EXPECT_LE(std::fabs(value), halves.scale);
+    EXPECT_NEAR(same, value, halves.scale * 0x1p-7);
+    squares += value * value;
+  }
+  EXPECT_NEAR(squares / count, halves.scale * halves.scale / 3, 0.002);
 }
 
 }  // namespace
