@@ -31,7 +31,13 @@ set(CMAKE_SYSTEM_PROCESSOR any)
 add_subdirectory(${root}/kernels kernels)
 add_subdirectory(${root}/backends backends)
 
-set(shard_sources block.cc head.cc kv_cache.cc stage.cc step_params.cc weights.cc workspace.cc)
+# Of the transports NCCL's own side, without links and messages.
+set(nccl_sources communicator.cc nccl_library.cc nccl_names.cc self_check.cc)
+list(TRANSFORM nccl_sources PREPEND ${root}/transport/nccl/)
+add_library(transport_nccl STATIC ${nccl_sources})
+target_link_libraries(transport_nccl PUBLIC topology Threads::Threads)
+
+set(shard_sources block.cc card_port.cc head.cc kv_cache.cc stage.cc step_params.cc weights.cc workspace.cc)
 list(TRANSFORM shard_sources PREPEND ${root}/shard/)
 add_library(shard STATIC ${shard_sources})
-target_link_libraries(shard PUBLIC backends topology)
+target_link_libraries(shard PUBLIC backends topology transport_nccl)

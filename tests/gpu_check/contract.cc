@@ -2,15 +2,18 @@
 #include "backends/gpu/gpu_backend.h"
 #include "tests/contract/backend/backend_contract.h"
 #include "tests/gpu_check/check.h"
+#include "tests/gpu_check/drawn_weights.h"
 #include "tests/gpu_check/forwarding_driver.h"
 
 namespace potluck {
 
 std::unique_ptr<Backend> make_card_backend(const Check& check, Precision precision,
                                            bool use_graphs) {
-  return std::make_unique<GpuBackend>(
-      std::make_unique<ForwardingDriver>(check.driver),
-      GpuOptions{.name = check.device, .precision = precision, .use_graphs = use_graphs});
+  return std::make_unique<GpuBackend>(std::make_unique<ForwardingDriver>(check.driver),
+                                      GpuOptions{.name = check.device,
+                                                 .precision = precision,
+                                                 .use_graphs = use_graphs,
+                                                 .put_blocks = put_drawn(check.driver)});
 }
 
 void check_contract(Check& check) {

@@ -1,5 +1,7 @@
 // One value of A and one of B at a time, at every place of both: the product has one value, or none
-// where the two do not meet. Then matrices of whole numbers, whose products are exact.
+// where the two do not meet. Then matrices of whole numbers, whose products are exact; and each
+// value that a load or a copy brings, which says where it comes from. What is wrong is named by the
+// lane and the word that hold it.
 #include <random>
 #include <string>
 
@@ -10,11 +12,17 @@
 namespace potluck {
 namespace {
 
+constexpr int kRows = 16;                // of A
+constexpr int kNamed = 6;                // wrong values of a check that are named
+constexpr int kWarp = 32;                // lanes
+constexpr int kMatrices = 4, kSide = 8;  // that one instruction loads
+
 struct F16 {
   using Value = uint16_t;
   using Sum = float;
   using Products = gpu::MmaF16Products;
   static constexpr const char* kName = "f16";
+  static constexpr int kPerWord = 2;
   static int depth(const gpu::MmaShapeOf& shape) { return shape.f16_depth; }
   static Value value(int whole) { return f16_from_f32(static_cast<float>(whole)); }
 };
@@ -24,11 +32,64 @@ struct S8 {
   using Sum = int32_t;
   using Products = gpu::MmaS8Products;
   static constexpr const char* kName = "int8";
+  static constexpr int kPerWord = 4;
   static int depth(const gpu::MmaShapeOf& shape) { return shape.s8_depth; }
   static Value value(int whole) { return static_cast<int8_t>(whole); }
 };
 
-constexpr int kRows = 16;  // of A
+std::string place_text(int row, int column) {
+  return "(" + std::to_string(row) + ", " + std::to_string(column) + ")";
+}
+
+// Where the vendors' documents have the values of A, B and C: PTX ("Matrix fragments for
+// mma.m16n8k16" and "… m16n8k32"), and RDNA3 (7.9), where columns are 16.
+struct Places {
+  bool has_units, mirrors;
+  int per_word;
+
+  std::string a(int row, int k) const {
+    const int word = k / per_word;
+    return "A " + place_text(row, k) +
+           (mirrors ? at(row, word, k) : at(row % 8 * 4 + word % 4, row / 8 + word / 4 * 2, k));
+  }
+  std::string b(int k, int column) const {
+    const int word = k / per_word;
+    return "B " + place_text(k, column) +
+           (mirrors ? at(column, word, k) : at(column * 4 + word % 4, word / 4, k));
+  }
+  std::string c(int row, int column) const {
+    const int lane = mirrors ? column + row % 2 * 16 : row % 8 * 4 + column / 2;
+    const int sum = mirrors ? row / 2 : row / 8 * 2 + column % 2;
+    return "C " + place_text(row, column) +
+           (has_units ? " in lane " + std::to_string(lane) + ", sum " + std::to_string(sum) : "");
+  }
+
+ private:
+  std::string at(int lane, int word, int k) const {
+    if (!has_units) return "";
+    return " in lane " + std::to_string(lane) + ", word " + std::to_string(word) + ", value " +
+           std::to_string(k % per_word);
+  }
+};
+
+// Wrong values of one check, of which the first are named.
+class Wrongs final {
+ public:
+  Wrongs(Check& check, std::string name) : check_(check), name_(std::move(name)) {}
+
+  void add(const std::string& what) {
+    if (count_++ < kNamed) check_.report.fail("fragments", name_ + ": " + what);
+  }
+  void report(Values values) {
+    values.push_back({"wrong_values", double(count_)});
+    check_.report.add("fragments", name_, values);
+  }
+
+ private:
+  Check& check_;
+  const std::string name_;
+  int count_ = 0;
+};
 
 // Products of whole numbers, one after another.
 template <typename Type>
@@ -47,6 +108,7 @@ struct Batch {
       }
   }
   int products() const { return static_cast<int>(c.size()) / (kRows * columns); }
+  int one_hot() const { return kRows * depth * columns; }
 };
 
 // Row and depth of A's value run over all places; B's column does, and its depth is A's or the
@@ -83,8 +145,19 @@ std::vector<typename Type::Value> values_of(const std::vector<int>& whole) {
   return values;
 }
 
+// The product's operands where it is one-hot.
+template <typename Type>
+std::string operands_of(const Batch<Type>& batch, const Places& places, int product) {
+  if (product >= batch.one_hot()) return "drawn values";
+  const int place = product / batch.columns, column = product % batch.columns;
+  const int k = place % batch.depth;
+  return "3 at " + places.a(place / batch.depth, k) + ", 5 at " + places.b(k, column);
+}
+
 template <typename Type>
 void check_type(Check& check, RawCard& card, const gpu::MmaShapeOf& shape) {
+  const bool mirrors = shape.columns == kRows;
+  const Places places{shape.has_mma != 0, mirrors, Type::kPerWord};
   Batch<Type> batch{Type::depth(shape), shape.columns, {}, {}, {}};
   add_one_hot(batch);
   add_drawn(batch, check.options.seed);
@@ -94,21 +167,68 @@ void check_type(Check& check, RawCard& card, const gpu::MmaShapeOf& shape) {
               batch.products() / gpu::kMmaProductsOfBlock);
   const auto found = card.get(c, batch.c.size());
   const int each = kRows * shape.columns;
-  int wrong = 0;
-  for (int i = 0; i < std::ssize(batch.c); ++i) {
-    if (found[i] == static_cast<typename Type::Sum>(batch.c[i])) continue;
-    if (wrong++ == 0)
-      check.report.fail("fragments", std::string(Type::kName) + ": product " +
-                                         std::to_string(i / each) + " has " +
-                                         std::to_string(found[i]) + " in row " +
-                                         std::to_string(i % each / shape.columns) + ", column " +
-                                         std::to_string(i % shape.columns) + " instead of " +
-                                         std::to_string(batch.c[i]));
+  const std::string unit = !shape.has_mma ? "product, " : mirrors ? "wmma, " : "mma.sync, ";
+  Wrongs wrongs(check, unit + Type::kName);
+  for (int i = 0; i < std::ssize(batch.c); ++i)
+    if (const int expected = batch.c[i]; found[i] != expected)
+      wrongs.add(places.c(i % each / shape.columns, i % shape.columns) + " holds " +
+                 std::to_string(found[i]) + ", expected " + std::to_string(expected) + "; " +
+                 operands_of(batch, places, i / each));
+  wrongs.report(
+      {{"matrix_units", shape.has_mma ? "yes" : "no"}, {"products", double(batch.products())}});
+}
+
+// A value is the number of its place in four matrices of 8 × 8, of which a word has two.
+std::string number_text(uint32_t value) {
+  if (value >= kMatrices * kSide * kSide) return std::to_string(value);
+  return place_text(value % (kSide * kSide) / kSide, value % kSide) + " of matrix " +
+         std::to_string(value / (kSide * kSide));
+}
+
+// PTX ("Warp-level matrix load instruction: ldmatrix"): lane l has of each matrix the values
+// (l / 4, 2·(l % 4)) and the next, or those of its transpose.
+void check_loads(Check& check, RawCard& card) {
+  constexpr int kWords = kWarp * kMatrices;
+  auto* on_card = card.make<uint32_t>(2 * kWords);
+  card.launch(gpu::MatrixLoads{on_card}, 1);
+  const std::vector<uint32_t> words = card.get(on_card, 2 * kWords);
+  for (const bool transposed : {false, true}) {
+    Wrongs wrongs(check, transposed ? "ldmatrix.x4.trans" : "ldmatrix.x4");
+    for (int i = 0; i < 2 * kWords; ++i) {
+      const int lane = i / (2 * kMatrices), m = i / 2 % kMatrices, half = i % 2;
+      const uint32_t value = words[transposed * kWords + i / 2] >> (16 * half) & 0xffff;
+      const int row = lane / 4, column = lane % 4 * 2 + half;
+      const uint32_t expected =
+          m * kSide * kSide + (transposed ? column * kSide + row : row * kSide + column);
+      if (value != expected)
+        wrongs.add("lane " + std::to_string(lane) + ", word " + std::to_string(m) + ", value " +
+                   std::to_string(half) + " holds " + number_text(value) + ", expected " +
+                   number_text(expected));
+    }
+    wrongs.report({{"values", double(2 * kWords)}});
   }
-  check.report.add("fragments", Type::kName,
-                   {{"matrix_units", shape.has_mma ? "yes" : "no"},
-                    {"products", double(batch.products())},
-                    {"wrong_values", double(wrong)}});
+}
+
+void check_copies(Check& check, RawCard& card) {
+  constexpr int kCount = gpu::kCopyGroups * gpu::kSharedCopyThreads * 16;
+  std::vector<uint8_t> from(kCount), expected(kCount);
+  std::mt19937 random(check.options.seed);
+  for (int i = 0; i < kCount; ++i) {
+    from[i] = 1 + random() % 255;
+    const int word = i / 16, threads = gpu::kSharedCopyThreads;
+    expected[i] = gpu::is_copied(word / threads, word % threads) ? from[i] : 0;
+  }
+  auto* to = card.make<uint8_t>(kCount);
+  card.launch(gpu::SharedCopies{card.put(std::span<const uint8_t>(from)), to}, 1);
+  const std::vector<uint8_t> found = card.get(to, kCount);
+  Wrongs wrongs(check, "copy16");
+  for (int i = 0; i < kCount; ++i)
+    if (found[i] != expected[i])
+      wrongs.add("group " + std::to_string(i / 16 / gpu::kSharedCopyThreads) + ", thread " +
+                 std::to_string(i / 16 % gpu::kSharedCopyThreads) + ", byte " +
+                 std::to_string(i % 16) + " is " + std::to_string(found[i]) + ", expected " +
+                 std::to_string(expected[i]));
+  wrongs.report({{"bytes", double(kCount)}});
 }
 
 }  // namespace
@@ -120,6 +240,8 @@ void check_fragments(Check& check) {
   const gpu::MmaShapeOf shape = card.get(shape_on_card, 1).front();
   check_type<F16>(check, card, shape);
   check_type<S8>(check, card, shape);
+  if (shape.has_mma && shape.columns != kRows) check_loads(check, card);
+  check_copies(check, card);
 }
 
 }  // namespace potluck

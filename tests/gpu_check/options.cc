@@ -67,11 +67,11 @@ CheckOptions read_options(int count, char** words) {
 const char* usage() {
   return R"(potluck-gpu-check: does this card compute what it should, and how fast?
 
-  --device D    cuda:0, hip:1, or all (default)
+  --device D    cuda:0, hip:1, several with commas between them, or all (default)
   --quick       small shapes and few repeats
-  --only PARTS  of peaks,fragments,contract,shapes,golden,kernels,steps,variants
+  --only PARTS  of peaks,fragments,weights,contract,shapes,golden,nccl,kernels,steps,variants
   --json FILE   write all of it as JSON, for sending in
-  --seconds N   begin no further part after N seconds (default: 480)
+  --seconds N   begin nothing further after N seconds (default: 480)
   --seed N      of the values that are drawn anew (default: another each time)
   --golden DIR  the recorded traces (default: golden, beside the program)
 

@@ -7,12 +7,12 @@
 namespace potluck {
 
 struct CheckOptions {
-  std::string device = "all";  // "cuda:0", "hip:1", "emulated:cuda", "all"
+  std::string device = "all";  // "cuda:0", "cuda:0,hip:1", "emulated:cuda", "all"
   std::string only;            // parts, with commas between them; empty: all
   std::string json;            // the file to write; empty: none
   std::string golden;          // the folder of the recorded traces
   bool quick = false;
-  double seconds = 480;  // after which no further part begins
+  double seconds = 480;  // after which nothing further begins
   uint32_t seed = 0;     // of fresh draws
   bool help = false;
 };

@@ -10,8 +10,8 @@
 
 #include "backends/cpu/cpu_backend.h"
 #include "tests/contract/backend/backend_bench.h"
-#include "tests/gpu_check/card_model.h"
 #include "tests/gpu_check/check.h"
+#include "tests/gpu_check/drawn_weights.h"
 
 namespace potluck {
 namespace {
@@ -318,6 +318,7 @@ void check_case(Check& check, const Case& each, BackendBench& cpu) {
 void check_shapes(Check& check) {
   Draws draws(check.options.seed, check.tiny());
   for (const Case& each : draw_cases(draws, check.options.quick || check.tiny())) {
+    if (!check.has_time("shapes", each.name)) return;
     BackendBench cpu({"cpu", [] { return std::make_unique<CpuBackend>(0); }});
     check_case(check, each, cpu);
   }

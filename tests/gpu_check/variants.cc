@@ -9,6 +9,7 @@
 #include "backends/gpu/gpu_backend.h"
 #include "tests/contract/backend/backend_bench.h"
 #include "tests/gpu_check/check.h"
+#include "tests/gpu_check/drawn_weights.h"
 #include "tests/gpu_check/step.h"
 #include "tests/gpu_check/timed_driver.h"
 
@@ -24,10 +25,19 @@ class OperationBench final {
         bench_({"card", [&] {
                   options.name = check.device;
                   options.use_graphs = false;
+                  options.put_blocks = put_drawn(check.driver);
                   return std::make_unique<GpuBackend>(std::unique_ptr<GpuDriver>(driver_), options);
                 }}) {}
 
   BackendBench& bench() { return bench_; }
+
+  void draw(const Drawn& what, Tensor to) {
+    bench_->wait();
+    const GpuStream stream = check_.driver->make_stream();
+    draw_on_card(*check_.driver, stream, what, 0, to.bytes, to.data);
+    check_.driver->wait(stream);
+    check_.driver->free_stream(stream);
+  }
 
   // The mean of some runs after one that is not counted.
   double seconds_of(const std::function<void()>& operation) {
@@ -77,7 +87,7 @@ ModelSpec real_spec(const Check& check) {
 
 Matrix put_drawn(BackendBench& bench, DType type, int64_t count, int64_t rows, int64_t columns) {
   const uint64_t bytes = row_bytes(type, columns) * static_cast<uint64_t>(count * rows);
-  return bench->load_matrix(drawn_blocks(type, bytes, columns, 5), type, count, rows, columns,
+  return bench->load_matrix(drawn_on_card({type, columns, 5}, bytes), type, count, rows, columns,
                             Care::usual);
 }
 
@@ -167,9 +177,8 @@ void time_attention(Check& check, bool full, int tokens) {
   const AttentionLayer layer{spec.heads, kv_heads, head_dim, window, head_dim / 2, 1e4f, 1e-6f};
   const int64_t kv = layer.kv_width(), capacity = std::max(tokens, 1), rows = spec.canvas;
   const auto drawn = [&](int64_t count) {
-    const uint64_t bytes = row_bytes(DType::f16, count * kv);
-    const Tensor tensor = bench->allocate(bytes);
-    bench->upload(drawn_blocks(DType::f16, bytes, 3, 5).get(), bytes, tensor, 0);
+    const Tensor tensor = bench->allocate(row_bytes(DType::f16, count * kv));
+    own.draw({DType::f16, 3, 5}, tensor);
     return tensor;
   };
   bench->reserve({.spec = &spec, .rows = spec.canvas, .keys = capacity + rows});
@@ -192,25 +201,32 @@ void time_attention(Check& check, bool full, int tokens) {
 
 }  // namespace
 
+// Those that decide what comes next are first.
 void bench_variants(Check& check) {
   const bool few = check.options.quick || check.tiny();
+  const auto in_time = [&](const char* what) { return check.has_time("variants", what); };
   const ExpertTypes types[] = {
       {DType::q8_0, DType::q8_0}, {DType::q4_k, DType::q5_0}, {DType::q4_k, DType::q8_0}};
   for (const ExpertTypes& each : types)
     for (const ExpertWay& way : kExpertWays) {
+      if (!in_time("experts")) return;
       time_experts(check, each, way, Routing::uniform);
       if (!few) time_experts(check, each, way, Routing::zipf);
     }
   for (const DType type : {DType::q8_0, DType::q4_k, DType::q6_k, DType::f16})
-    for (const Precision precision : {Precision::fast, Precision::exact})
+    for (const Precision precision : {Precision::fast, Precision::exact}) {
+      if (!in_time("dense products")) return;
       time_dense(check, type, precision);
+    }
   for (const int64_t chunk : {4096, 8192, 16384}) {
+    if (!in_time("the vocabulary")) return;
     time_vocabulary(check, DType::q8_0, chunk);
     if (!few) time_vocabulary(check, DType::q6_k, chunk);
   }
   for (const bool full : {false, true})
     for (const int tokens : {0, 2048, 32768}) {
       if (few && tokens > 2048) continue;
+      if (!in_time("attention")) return;
       time_attention(check, full, check.tiny() ? tokens / 64 : tokens);
     }
 }

@@ -25,7 +25,7 @@ struct OneRank {
 }  // namespace
 
 std::string copy_by_nccl(const std::shared_ptr<CardPort>& port, const void* from, void* to,
-                         size_t bytes) {
+                         size_t bytes, const std::function<void()>& arrived) {
   const std::shared_ptr<const NcclLibrary> nccl = open_nccl(port->vendor());
   const NcclCalls& calls = nccl->calls();
   OneRank rank{*nccl, *port};
@@ -41,6 +41,7 @@ std::string copy_by_nccl(const std::shared_ptr<CardPort>& port, const void* from
     if (now() >= deadline) throw Fault(FaultKind::world, "NCCL does not reach its own card");
     std::this_thread::sleep_for(std::chrono::microseconds(50));
   }
+  arrived();
   return nccl->version();
 }
 
