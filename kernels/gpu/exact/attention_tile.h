@@ -56,13 +56,13 @@ GPU_DEVICE int own_row(int r) {
 template <typename Block>
 GPU_DEVICE void load_slice(const Attention& a, const Block& b, const KeySource& source,
                            KeyRange keys, int d0, Shared& s) {
-  for (int i = thread(); i < kRows * kSlice; i += Block::kThreads) {
+  for (int i = opaque(thread()); i < kRows * kSlice; i += Block::kThreads) {
     const int row = b.first_row + i / kSlice, d = d0 + i % kSlice;
     const bool real = row < a.params->rows && d < a.head_dim;
     s.q[i / kSlice][i % kSlice] =
         real ? a.q[(int64_t{row} * a.heads + b.head) * a.head_dim + d] : 0.0f;
   }
-  for (int i = thread(); i < kKeys * kSlice; i += Block::kThreads) {
+  for (int i = opaque(thread()); i < kKeys * kSlice; i += Block::kThreads) {
     const int key = i / kSlice, d = d0 + i % kSlice;
     const bool real = key >= keys.first && key < keys.last && d < a.head_dim;
     s.k[key][i % kSlice] = real ? load<Block::kType>(source.rows.k, s.at[key] + d) : 0.0f;

@@ -92,7 +92,7 @@ GPU_KERNEL(group_rows, GroupRows, kGroupThreads) {
     const int done = i * a.tile_rows, left = count - done;
     a.tiles[first_tile + i] = {e, begin + done, left < a.tile_rows ? left : a.tile_rows};
   }
-  barrier();
+  // sum_before() has barriers behind which all places are written.
   each_slot<true>(a, state.at[warp()]);
 }
 

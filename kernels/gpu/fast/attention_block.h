@@ -76,7 +76,8 @@ GPU_DEVICE Words4 bf16_to_f16(Words4 values) {
   return values;
 }
 
-// Loads the block's queries as fragments. Halves that mirror read the same four words.
+// Loads the block's queries as fragments, which attend() reads behind a barrier of its own. Halves
+// that mirror read the same four words.
 GPU_DEVICE void load_queries(const Attention& a, const Place& place, Shared& s) {
   const int steps = slices_of(place) * (kSlice / 16);
   for (int i = thread(); i < kQueryWords; i += kThreads) {
@@ -91,7 +92,6 @@ GPU_DEVICE void load_queries(const Attention& a, const Place& place, Shared& s) 
     s.q[i / 4].word[word] = pack_f16(real && column < a.head_dim ? q[column] : 0.0f,
                                      real && column + 1 < a.head_dim ? q[column + 1] : 0.0f);
   }
-  barrier();
 }
 
 GPU_DEVICE Keys keys_to_copy(const Attention& a, const Place& place, const KeySource& source,

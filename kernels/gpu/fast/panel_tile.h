@@ -80,7 +80,7 @@ struct MmaRows {
   float offset[2];
 };
 GPU_DEVICE MmaRows load_mma_rows(const Q8Operand& x, const PanelTile& tile, int n, int block) {
-  const int64_t at = tile.x_block[n * 8 + lane() / 4] + block;
+  const int64_t at = tile.x_block[n * 8 + opaque(lane()) / 4] + block;
   const auto b = as<const PanelWords<2>>(x.q + at * kPanelColumns)[lane() % 4];
   MmaRows rows = {{b.word[0], b.word[1]}, {}, {}};
   GPU_UNROLL
@@ -139,7 +139,7 @@ GPU_DEVICE void multiply_by_mma(const PanelProduct& a, PanelTile& tile) {
   if (blocks.first < blocks.end) next = load_mma_part<kType>(part_of<kType>(a, blocks.first));
   for (int block = blocks.first; block < blocks.end; ++block) {
     const MmaPart<kType> part = next;
-    if (block + 1 < blocks.end) next = load_mma_part<kType>(part_of<kType>(a, block + 1));
+    if (block + 1 < blocks.end) next = load_mma_part<kType>(part_of<kType>(a, opaque(block + 1)));
     if constexpr (kHasSuperScales<kType>) {
       if (block == blocks.first || block % 8 == 0)
         supers = load_supers<kType>(super_of<kType>(a, block), lane() / 4);
@@ -275,12 +275,13 @@ GPU_DEVICE void multiply_by_dot4(const PanelProduct& a, PanelTile& tile) {
     for (int n = 0; n < kRows; ++n) x_block[n] = tile.x_block[n];
     float sums[kRows][kOwn] = {};
     for (int block = blocks.first; block < blocks.end; ++block) {
+      const int here = opaque(block);
       DotRow rows[kOwn];
       GPU_UNROLL
       for (int r = 0; r < kOwn; ++r) rows[r] = load_dot_row<kType>(a, block, r * kWave + own);
       GPU_UNROLL
       for (int n = 0; n < kRows; ++n) {
-        const int64_t at = uniform(x_block[n] + block);
+        const int64_t at = uniform(x_block[n] + here);
         const int8_t* q = a.x.q + at * kPanelColumns;
         const Words4 x[2] = {load_uniform<Words4>(q), load_uniform<Words4>(q + 16)};
         const Q8Scale dx = load_uniform<Q8Scale>(a.x.scale + at);

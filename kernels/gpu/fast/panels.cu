@@ -59,32 +59,46 @@ GPU_DEVICE const uint8_t* source_of(const Panels& a, const PanelPart& at, int ro
   return a.w.blocks + source * a.w.row_bytes + block * (a.w.row_bytes / blocks);
 }
 
+// Levels 4·half … 4·half + 3 of a cell, a byte each; zeros for a row that is missing.
+GPU_DEVICE uint32_t levels_of(const Panels& a, const PanelPart& at, PanelCell cell, int half) {
+  const uint8_t* b = source_of(a, at, cell.row);
+  if (!b) return 0;
+  const PanelFormat format = at.format;
+  const uint32_t middle = format.is_signed && format.bits < 8 ? 1u << (format.bits - 1) : 0;
+  uint32_t levels = 0;
+  GPU_ROLLED
+  for (int c = 0; c < 4; ++c) {
+    const int column = cell.columns * 8 + 4 * half + c;
+    const uint32_t level = panel_super_bytes(format)
+                               ? level_of_256(a.w.type, b, at.block % 8 * 32 + column)
+                               : level_of_32(a.w.type, b, column);
+    levels |= (level ^ middle) << (8 * c);
+  }
+  return levels;
+}
+
 GPU_DEVICE void write_levels(const Panels& a, const PanelPart& at, int quad) {
   const int bits = at.format.bits, more = bits - 4;
-  uint32_t words[8] = {};
-  for (int c = 0; c < 32; ++c) {
-    const int i = c / 8, half = c / 4 % 2, k = 2 * i + half, byte = c % 4 * 8;
-    const PanelCell cell = panel_cell(quad, i);
-    const uint8_t* b = source_of(a, at, cell.row);
-    if (!b) continue;
-    const int column = cell.columns * 8 + c % 8;
-    uint32_t level = panel_super_bytes(at.format)
-                         ? level_of_256(a.w.type, b, at.block % 8 * 32 + column)
-                         : level_of_32(a.w.type, b, column);
-    if (bits == 8) {
-      words[k] |= level << byte;
-      continue;
-    }
-    if (at.format.is_signed) level ^= 1u << (bits - 1);
-    words[i] |= (level & 15) << (byte + 4 * half);
-    words[4 + k * more / 8] |= level >> 4 << (byte + k * more % 8);
-  }
   uint32_t* low = as<uint32_t>(at.part) + quad * 4;
   uint32_t* high = as<uint32_t>(at.part + 1024) + quad * more;
-  GPU_UNROLL
-  for (int w = 0; w < 4; ++w) {
-    low[w] = words[w];
-    if (w < more) high[w] = words[4 + w];
+  uint32_t nibbles = 0, above = 0;
+  GPU_ROLLED
+  for (int k = 0; k < 8; ++k) {
+    const uint32_t levels = levels_of(a, at, panel_cell(quad, k / 2), k % 2);
+    if (bits == 8) {
+      (k < 4 ? low : high)[k % 4] = levels;
+      continue;
+    }
+    nibbles |= (levels & 0x0f0f0f0fu) << (4 * (k % 2));
+    above |= (levels >> 4 & 0x0f0f0f0fu) << (k * more % 8);
+    if (k % 2) {
+      low[k / 2] = nibbles;
+      nibbles = 0;
+    }
+    if (more && (k + 1) * more % 8 == 0) {
+      high[k * more / 8] = above;
+      above = 0;
+    }
   }
 }
 
@@ -118,7 +132,7 @@ GPU_DEVICE void write_scales(const Panels& a, const PanelPart& at, int row) {
   }
 }
 
-GPU_KERNEL(panels, Panels, kPanelsThreads) {
+GPU_KERNEL_OF_BLOCKS(panels, Panels, kPanelsThreads, 16) {
   const PanelFormat format = panel_format(a.w.type);
   uint8_t* panel = a.panels + block_y() * panel_bytes(format, a.w.columns);
   uint8_t* parts = panel + a.w.columns / 256 * panel_super_bytes(format);

@@ -28,11 +28,17 @@ GPU_KERNEL(peak_read, PeakRead, kPeakThreads) {
   a.out[place_of_thread()] = sum;
 }
 
+// Words that are read one by one stay in registers.
+GPU_DEVICE Words4 load_words(const Words4& from) {
+  return {from.word[0], from.word[1], from.word[2], from.word[3]};
+}
+
 GPU_KERNEL(peak_copy, PeakCopy, kPeakThreads) {
   const int64_t first = int64_t{block_x()} * kPeakWords + thread();
   Words4 words[4];
   GPU_UNROLL
-  for (int i = 0; i < 4; ++i) words[i] = as<const Words4>(a.from)[first + i * kPeakThreads];
+  for (int i = 0; i < 4; ++i)
+    words[i] = load_words(as<const Words4>(a.from)[first + i * kPeakThreads]);
   GPU_UNROLL
   for (int i = 0; i < 4; ++i) as<Words4>(a.to)[first + i * kPeakThreads] = words[i];
 }
