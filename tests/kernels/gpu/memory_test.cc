@@ -102,14 +102,16 @@ TEST(GpuMemory, DrawnValuesAreUniformWithinTheirScale) {
   const int64_t count = 4000;
   const auto f16 = drawn(emulator::Vendor::cuda, halves, 0, 2 * count);
   const auto bf16 = drawn(emulator::Vendor::cuda, brains, 0, 2 * count);
-  double squares = 0;
+  double sum = 0, squares = 0;
   for (int64_t i = 0; i < count; ++i) {
     const float value = half_at(f16, 2 * i);
     const float same = f32_from_bf16(static_cast<uint16_t>(bf16[2 * i] | bf16[2 * i + 1] << 8));
     EXPECT_LE(std::fabs(value), halves.scale);
     EXPECT_NEAR(same, value, halves.scale * 0x1p-7);
+    sum += value;
     squares += value * value;
   }
+  EXPECT_NEAR(sum / count, 0, halves.scale / 20);
   EXPECT_NEAR(squares / count, halves.scale * halves.scale / 3, 0.002);
 }
 
