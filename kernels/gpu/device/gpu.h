@@ -164,6 +164,7 @@ GPU_DEVICE void load_matrices(uint32_t (&)[4], const void*) {
 
 constexpr bool kMmaMirrors = true;
 constexpr int kMmaColumns = 16, kMmaF16Depth = 16, kMmaS8Depth = 16;
+// RDNA3 alone: the lanes of RDNA4 hold other parts of a matrix, and its cards do without.
 #if defined(__gfx1100__) || defined(__gfx1101__) || defined(__gfx1102__) || \
     defined(__gfx1103__) || defined(__gfx1150__) || defined(__gfx1151__)
 constexpr bool kHasMma = true;

@@ -2,10 +2,8 @@
 // columns. While warps multiply, the next span is under way in registers. It reads no span that
 // weighs nothing in all of its rows.
 //
-// A lane finds what it needs for two products in 16 consecutive bytes: of the weights the fragments
-// of 16 rows and 16 ids; of E a column's 16 words, of two ids each that follow one another, in the
-// order in which four lanes take them. Fragments are those that do not mirror (gpu.h); cards with
-// others or without matrix units sum in f32 (vocab_sum_tile.h).
+// A lane finds what it needs for two products in 16 consecutive bytes. Cards without matrix units
+// sum in f32 (vocab_sum_tile.h).
 #include "kernels/gpu/exact/vocab_sum_tile.h"
 
 namespace potluck::gpu::mma_vocab_sum {
@@ -18,10 +16,6 @@ constexpr int kWords = kRows * kVocabSpan / 2;  // of a span's weights, and of i
 // Weights are 1 at most: so scaled, few of those that count are too small for f16.
 constexpr float kScale = 0x1p14f;
 
-struct alignas(16) Words4 {
-  uint32_t word[4];
-};
-
 struct Shared {
   alignas(16) uint32_t weights[2][kWords];
   alignas(16) uint32_t e[2][kWords];
@@ -33,11 +27,7 @@ struct Span {
   uint32_t weights[8], e[8];
 };
 
-using Sums = float[kWarpRows / 16][kWarpColumns / 8][4];
-
-GPU_DEVICE uint32_t pack(float low, float high) {
-  return float_to_f16(low) | uint32_t{float_to_f16(high)} << 16;
-}
+using Sums = float[kWarpRows / kMmaRows][kWarpColumns / kMmaColumns][kMmaSums];
 
 GPU_DEVICE float weight_at(const VocabSum& a, int row, int id) {
   if (row >= a.rows || id >= a.chunk.ids) return 0;
@@ -62,25 +52,44 @@ GPU_DEVICE Span fetch(const VocabSum& a, int first) {
   Span span;
   GPU_UNROLL
   for (int i = 0; i < 8; ++i)
-    span.weights[i] = pack(weight_at(a, row + i * 16, id), weight_at(a, row + i * 16, id + 1));
+    span.weights[i] = pack_f16(weight_at(a, row + i * 16, id), weight_at(a, row + i * 16, id + 1));
   const int64_t column = int64_t{block_x()} * kColumns + thread() / 16 * 8;
   float even[8], odd[8];
   open(a, id, column, even);
   open(a, id + 1, column, odd);
   GPU_UNROLL
-  for (int i = 0; i < 8; ++i) span.e[i] = pack(even[i], odd[i]);
+  for (int i = 0; i < 8; ++i) span.e[i] = pack_f16(even[i], odd[i]);
   return span;
 }
 
-// Pair 8·step + 4·half + t of 16 rows lies in fragment `step`, with lanes 4·g + t; row g + 8 comes
-// behind row g. Of E's column, pair 4·i + t is word 4·t + i.
+// Where the word of a row, or of a column of E, and of a pair of ids lies where lanes mirror: 16
+// words of a row follow one another, four in a lane's order. Rows and chunks change places so that
+// the lanes that store or load together reach as many banks as there can be.
+GPU_DEVICE int mirrored_chunk(int row, int chunk) {
+  return (row ^ row / 8 % 2) * 4 + (chunk ^ row / 2 % 4);
+}
+GPU_DEVICE int mirrored_word(int row, int pair) {
+  return mirrored_chunk(row, pair / 4) * 4 + pair % 4;
+}
+
+// Where it lies elsewhere. Pair 8·step + 4·half + t of 16 rows is in fragment `step`, with lanes
+// 4·g + t; row g + 8 comes behind row g. Of E's column, pair 4·i + t is word 4·t + i.
+GPU_DEVICE int weight_word(int row, int pair) {
+  if (kMmaMirrors) return mirrored_word(row, pair);
+  const int lane_word = (row % 8 * 4 + pair % 4) * 4 + pair / 4 % 2 * 2 + row / 8 % 2;
+  return (row / 16 * 2 + pair / 8) * 128 + lane_word;
+}
+GPU_DEVICE int e_word(int column, int pair) {
+  if (kMmaMirrors) return mirrored_word(column, pair);
+  return column * 16 + pair % 4 * 4 + pair / 4;
+}
+
 GPU_DEVICE void put(const Span& span, uint32_t* weights, uint32_t* e) {
-  const int pair = own_pair(), g = thread() / 16 % 8, behind = thread() / 16 / 8;
-  const int lane_word = (g * 4 + pair % 4) * 4 + pair / 4 % 2 * 2 + behind;
+  const int pair = own_pair(), own = thread() / 16;
   GPU_UNROLL
   for (int i = 0; i < 8; ++i) {
-    weights[(i * 2 + pair / 8) * 128 + lane_word] = span.weights[i];
-    e[(thread() / 16 * 8 + i) * 16 + pair % 4 * 4 + pair / 4] = span.e[i];
+    weights[weight_word(own + i * 16, pair)] = span.weights[i];
+    e[e_word(own * 8 + i, pair)] = span.e[i];
   }
 }
 
@@ -89,7 +98,7 @@ GPU_DEVICE Words4 words_at(const uint32_t* words) {
 }
 
 template <typename OfSums>
-GPU_DEVICE void add_span(const uint32_t* weights, const uint32_t* e, OfSums& sums) {
+GPU_DEVICE void add_by_mma(const uint32_t* weights, const uint32_t* e, OfSums& sums) {
   const int sixteen = warp() / 2 * 2, eight = warp() % 2 * 8;
   Words4 a[2][2];
   GPU_UNROLL
@@ -106,14 +115,42 @@ GPU_DEVICE void add_span(const uint32_t* weights, const uint32_t* e, OfSums& sum
   }
 }
 
-GPU_DEVICE void store(const VocabSum& a, const Sums& sums) {
+// The 16 ids from 16·half on, of this lane's row of the 16 from `first` on.
+GPU_DEVICE void load_mirrored(const uint32_t* words, int first, int half, uint32_t (&to)[8]) {
+  const int row = first + lane() % 16;
   GPU_UNROLL
-  for (int m = 0; m < kWarpRows / 16; ++m) GPU_UNROLL
-  for (int i = 0; i < kWarpColumns / 2; ++i) {
-    const int n = i / 4, at = i % 4;
-    const int row = block_y() * kRows + warp() / 2 * kWarpRows + m * 16 + at / 2 * 8 + lane() / 4;
-    const int64_t column =
-        int64_t{block_x()} * kColumns + warp() % 2 * kWarpColumns + n * 8 + lane() % 4 * 2 + at % 2;
+  for (int i = 0; i < 2; ++i) {
+    const Words4 chunk = words_at(words + mirrored_chunk(row, half * 2 + i) * 4);
+    GPU_UNROLL
+    for (int w = 0; w < 4; ++w) to[i * 4 + w] = chunk.word[w];
+  }
+}
+
+template <typename OfSums>
+GPU_DEVICE void add_by_wmma(const uint32_t* weights, const uint32_t* e, OfSums& sums) {
+  GPU_UNROLL
+  for (int half = 0; half < 2; ++half) {
+    uint32_t a[2][8];
+    GPU_UNROLL
+    for (int m = 0; m < 2; ++m) load_mirrored(weights, warp() / 2 * kWarpRows + m * 16, half, a[m]);
+    GPU_UNROLL
+    for (int n = 0; n < kWarpColumns / 16; ++n) {
+      uint32_t b[8];
+      load_mirrored(e, warp() % 2 * kWarpColumns + n * 16, half, b);
+      GPU_UNROLL
+      for (int m = 0; m < 2; ++m) mma_f16(sums[m][n], a[m], b);
+    }
+  }
+}
+
+GPU_DEVICE void store(const VocabSum& a, const Sums& sums) {
+  constexpr int kOfRow = kWarpColumns / kMmaColumns * kMmaSums;
+  GPU_UNROLL
+  for (int s = 0; s < kWarpRows / kMmaRows * kOfRow; ++s) {
+    const int m = s / kOfRow, n = s / kMmaSums % (kWarpColumns / kMmaColumns), at = s % kMmaSums;
+    const int row = block_y() * kRows + warp() / 2 * kWarpRows + m * 16 + mma_c_row(lane(), at);
+    const int64_t column = int64_t{block_x()} * kColumns + warp() % 2 * kWarpColumns +
+                           n * kMmaColumns + mma_c_column(lane(), at);
     if (row >= a.rows || column >= a.table.columns) continue;
     float& soft = a.soft[row * a.table.columns + column];
     soft = (a.chunk.first_id > 0 ? soft * a.keep[row] : 0.0f) + sums[m][n][at] / kScale;
@@ -139,7 +176,7 @@ GPU_DEVICE int next_used(const VocabSum& a, const Shared& s, int first) {
   return first;
 }
 
-template <bool kMma>
+template <bool kMma, bool kMirrors>
 GPU_DEVICE void run(const VocabSum& a) {
   if constexpr (kMma) {
     GPU_SHARED(Shared, s, );
@@ -153,7 +190,10 @@ GPU_DEVICE void run(const VocabSum& a) {
       barrier();
       first = next_used(a, s, first + kVocabSpan);
       if (first < a.chunk.ids) next = fetch(a, first);
-      add_span(s.weights[buffer], s.e[buffer], sums);
+      if constexpr (kMirrors)
+        add_by_wmma(s.weights[buffer], s.e[buffer], sums);
+      else
+        add_by_mma(s.weights[buffer], s.e[buffer], sums);
     }
     store(a, sums);
   } else {
@@ -168,7 +208,7 @@ GPU_DEVICE void run(const VocabSum& a) {
 }
 
 GPU_KERNEL(vocab_sum_f16, VocabSumF16, kThreads) {
-  run<kHasMma && !kMmaMirrors>(a);
+  run<kHasMma, kMmaMirrors>(a);
 }
 
 }  // namespace potluck::gpu::mma_vocab_sum

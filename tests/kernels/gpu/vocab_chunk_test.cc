@@ -189,11 +189,14 @@ TEST(GpuVocabSumF16, RoundsToTheNearest) {
     sum.set(row, row, row < 20 ? 1 : std::fabs(weights[row]));
     if (row >= 20) std::fill_n(sum.table.begin() + row * 70, 70, 1.0f);
   }
-  const Floats out = sum.run(emulator::Vendor::cuda, true);
-  for (int i = 0; i < 40 * 70; ++i) {
-    const int row = i / 70;
-    const float expected = row < 20 ? sum.table[i] : std::fabs(weights[row]);
-    ASSERT_EQ(out[i], std::ldexp(f32_from_f16(f16_from_f32(std::ldexp(expected, 14))), -14)) << row;
+  for (const auto vendor : {emulator::Vendor::cuda, emulator::Vendor::rdna}) {
+    const Floats out = sum.run(vendor, true);
+    for (int i = 0; i < 40 * 70; ++i) {
+      const int row = i / 70;
+      const float expected = row < 20 ? sum.table[i] : std::fabs(weights[row]);
+      ASSERT_EQ(out[i], std::ldexp(f32_from_f16(f16_from_f32(std::ldexp(expected, 14))), -14))
+          << row;
+    }
   }
 }
 
