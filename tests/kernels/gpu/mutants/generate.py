@@ -45,29 +45,31 @@ def find_kernels(sources):
                 visible(included, seen)
         return seen
 
-    def called(source, name):
-        for path in [source.path, *sorted(visible(source.path, set()))]:
-            found = [(path, f) for f in sources[path].functions if f.name == name]
+    def called(unit, path, name):
+        """Those of the nearest files that have the name: of what a template calls there may be several, and files that
+        include its own have them."""
+        for files in ([path], sorted(visible(path, set())), sorted(visible(unit, set()))):
+            found = [(home, f) for home in files for f in sources[home].functions if f.name == name]
             if found:
                 return found
         return []
 
-    def visit(path, function, kernel):
+    def visit(unit, path, function, kernel):
         if kernel in reached[path, function.first]:
             return
         reached[path, function.first].add(kernel)
         for name in set(sources[path].code.calls(function)):
-            for home, other in called(sources[path], name):
-                visit(home, other, kernel)
+            for home, other in called(unit, path, name):
+                visit(unit, home, other, kernel)
 
     for path, source in sources.items():
         for function in source.functions:
             if function.is_kernel:
-                visit(path, function, function.name)
+                visit(path, path, function, function.name)
         for kernel, names in source.code.kernels_of_macros():
             for name in names:
-                for home, function in called(source, name):
-                    visit(home, function, kernel)
+                for home, function in called(path, path, name):
+                    visit(path, home, function, kernel)
     return reached
 
 

@@ -69,6 +69,24 @@ class Mutants(unittest.TestCase):
         moved = KERNEL.replace("GPU_KERNEL", "GPU_DEVICE int three() {\n  return 1 + 2;\n}\n\nGPU_KERNEL")
         self.assertLess(set(names(KERNEL)), set(names(moved)))
 
+    def test_what_a_template_calls_is_found_in_every_file_that_its_kernel_includes(self):
+        includes = '#include "kernels/gpu/fast/around.h"\n'
+        files = {"around.h": "template <typename Value>\nGPU_DEVICE int around(Value x) {\n  return inner(x) + 1;\n}\n",
+                 "one.h": includes + "GPU_DEVICE int inner(int x) {\n  return x + 1;\n}\n",
+                 "two.h": includes + "GPU_DEVICE int inner(float x) {\n  return x * 2;\n}\n",
+                 "both.cu": '#include "kernels/gpu/fast/one.h"\n#include "kernels/gpu/fast/two.h"\n'
+                            "GPU_KERNEL(both, Both, 64) {\n  a.out[0] = around(1) + around(1.0f);\n}\n"}  # fmt: skip
+        with tempfile.TemporaryDirectory() as folder:
+            root, sources = pathlib.Path(folder), {}
+            for name, text in files.items():
+                path = f"kernels/gpu/fast/{name}"
+                generate.write(root / path, text)
+                sources[path] = generate.Source(root, path)
+            reached = generate.find_kernels(sources)
+        for name in files:
+            path = f"kernels/gpu/fast/{name}"
+            self.assertEqual([reached[path, each.first] for each in sources[path].functions], [{"both"}], name)
+
 
 if __name__ == "__main__":
     unittest.main()
