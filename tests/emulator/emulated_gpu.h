@@ -19,14 +19,23 @@
 #ifndef GPU_VENDOR  // a test calls functions of kernels itself
 #define GPU_VENDOR cuda
 #endif
-#define GPU_JOINED(vendor, name) emulated_##vendor##_##name
-#define GPU_EMULATED_FOR(vendor, name) GPU_JOINED(vendor, name)
-#define GPU_EMULATED(name) GPU_EMULATED_FOR(GPU_VENDOR, name)
-#define GPU_KERNEL(name, Args, threads)                      \
-  static void name##_thread(const Args& a);                  \
-  extern "C" void GPU_EMULATED(name)(const void* operands) { \
-    name##_thread(*static_cast<const Args*>(operands));      \
-  }                                                          \
+#define GPU_EMULATED(vendor, name, Args)                             \
+  extern "C" void emulated_##vendor##_##name(const void* operands) { \
+    name##_thread(*static_cast<const Args*>(operands));              \
+  }
+#define GPU_EMULATED_BY(vendor, name, Args) GPU_EMULATED(vendor, name, Args)
+// Kernels that know no matrix units are the same for all cards with warps of 32.
+#ifdef GPU_ALL_OF_32
+#define GPU_NAMES(name, Args)    \
+  GPU_EMULATED(cuda, name, Args) \
+  GPU_EMULATED(rdna, name, Args) \
+  GPU_EMULATED(pascal, name, Args)
+#else
+#define GPU_NAMES(name, Args) GPU_EMULATED_BY(GPU_VENDOR, name, Args)
+#endif
+#define GPU_KERNEL(name, Args, threads)     \
+  static void name##_thread(const Args& a); \
+  GPU_NAMES(name, Args)                     \
   static void name##_thread([[maybe_unused]] const Args& a)
 #define GPU_KERNEL_OF_BLOCKS(name, Args, threads, blocks) GPU_KERNEL(name, Args, threads)
 // Shared memory of this place in the code, one for each block.

@@ -11,6 +11,8 @@ namespace potluck::emulator {
 enum class Vendor : uint8_t { cuda, hip, rdna, pascal };
 
 inline constexpr Vendor kVendors[] = {Vendor::cuda, Vendor::hip, Vendor::rdna, Vendor::pascal};
+// One for each size of warps: what knows no matrix units is the same on all cards of one size.
+inline constexpr Vendor kWarpSizes[] = {Vendor::cuda, Vendor::hip};
 inline constexpr int kVendorCount = sizeof(kVendors);
 
 constexpr const char* name_of(Vendor vendor) {

@@ -46,11 +46,12 @@ std::vector<BackendKind> backend_kinds() {
                      return std::make_unique<OwnedProfiledBackend>(
                          std::make_unique<DeferredBackend>(exact()));
                    }});
-  for (const emulator::Vendor vendor : emulator::kVendors)
-    for (const Precision precision : {Precision::exact, Precision::fast})
-      kinds.push_back({std::string(precision == Precision::exact ? "Exact_" : "Fast_") +
-                           emulator::name_of(vendor),
-                       [=] { return on_card(vendor, precision); }, false});
+  const auto add = [&](const char* prefix, emulator::Vendor vendor, Precision precision) {
+    kinds.push_back({std::string(prefix) + emulator::name_of(vendor),
+                     [=] { return on_card(vendor, precision); }, false});
+  };
+  for (const auto vendor : emulator::kWarpSizes) add("Exact_", vendor, Precision::exact);
+  for (const auto vendor : emulator::kVendors) add("Fast_", vendor, Precision::fast);
   return kinds;
 }
 

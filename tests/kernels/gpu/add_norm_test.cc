@@ -109,7 +109,7 @@ std::vector<double> tolerance(const Operands& o) {
 }
 
 TEST(GpuAddNorm, IsTheReferenceAndLeavesRowsOfNoSegment) {
-  for (const auto vendor : emulator::kVendors)
+  for (const auto vendor : emulator::kWarpSizes)
     for (const int64_t n : {1, 67, 300})
       for (const Case with : {Case{}, Case{.norms = true}, Case{.second = true, .scale = true},
                               Case{.second = true, .norms = true, .scale = true}}) {
@@ -123,7 +123,7 @@ TEST(GpuAddNorm, IsTheReferenceAndLeavesRowsOfNoSegment) {
 
 TEST(GpuAddNorm, RoundsToTheStream) {
   const Operands o(67, {.second = true, .norms = true, .scale = true});
-  for (const auto vendor : emulator::kVendors)
+  for (const auto vendor : emulator::kWarpSizes)
     for (const DType type : {DType::bf16, DType::f16}) {
       std::vector<float> expected = run(vendor, o, gpu::Stored::f32);
       cpu::round_to(type, expected.data(), 67 * (kRows - 1));
@@ -134,7 +134,7 @@ TEST(GpuAddNorm, RoundsToTheStream) {
 
 TEST(GpuAddNorm, ARowAloneIsTheRowAmongOthers) {
   const Operands o(67, {.second = true, .norms = true, .scale = true});
-  for (const auto vendor : emulator::kVendors) {
+  for (const auto vendor : emulator::kWarpSizes) {
     const std::vector<float> all = run(vendor, o, gpu::Stored::bf16);
     for (int t = 1; t < kRows - 1; ++t) {
       Operands alone(67, o.with);

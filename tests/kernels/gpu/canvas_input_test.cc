@@ -32,7 +32,7 @@ std::vector<float> run(emulator::Vendor vendor, const StepParams& params, std::v
 
 TEST(GpuCanvasInput, IsTheReferenceAndLeavesRowsOfNoSegment) {
   const StepParams params = two_segments();
-  for (const auto vendor : emulator::kVendors)
+  for (const auto vendor : emulator::kWarpSizes)
     for (const int64_t n : {1, 67, 300})
       for (const bool with_s : {false, true}) {
         const std::vector<float> x = random_values(kRows * n, 1),
@@ -55,7 +55,7 @@ TEST(GpuCanvasInput, RoundsToTheStreamAndARowAloneIsTheRowAmongOthers) {
   StepParams one{.segment_count = 1, .rows = 1};
   one.segments[0] = {.mode = Mode::denoise, .rows = 1};
   const std::vector<float> x = random_values(kRows * 67, 1), s = random_values(kRows * 67, 2, 3);
-  for (const auto vendor : emulator::kVendors)
+  for (const auto vendor : emulator::kWarpSizes)
     for (const DType type : {DType::bf16, DType::f16}) {
       std::vector<float> expected = run(vendor, params, x, s.data(), 67, gpu::Stored::f32);
       cpu::round_to(type, expected.data(), 67 * (kRows - 1));

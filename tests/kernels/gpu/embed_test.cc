@@ -14,7 +14,7 @@ namespace {
 TEST(GpuEmbed, TakesRowsOfAnyStoredTypeToTheBit) {
   constexpr int kRows = 4;
   constexpr int32_t ids[kRows] = {3, 0, 6, 3};
-  for (const auto vendor : emulator::kVendors)
+  for (const auto vendor : emulator::kWarpSizes)
     for (const DType type : kStoredTypes)
       for (const int64_t columns : {65, 67, 512, 2304}) {
         if (columns % block_shape(type).values) continue;

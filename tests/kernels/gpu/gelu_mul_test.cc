@@ -13,7 +13,7 @@ namespace {
 // gelu() is off by 5 · 2⁻²⁴ of |gate| (kernels/gpu/device/math.h), the reference by 6 · 2⁻²⁴: three
 // of 1 + tanh and three products. Another product follows.
 TEST(GpuGeluMul, IsTheReferenceInPlaceAndApart) {
-  for (const auto vendor : emulator::kVendors)
+  for (const auto vendor : emulator::kWarpSizes)
     for (const int64_t count : {1, 255, 256, 600}) {
       std::vector<float> gate = random_values(count, 1, 6);
       const std::vector<float> up = random_values(count, 2), before = gate;

@@ -63,7 +63,7 @@ void expect_tiles(const Grouped& out, int experts, int tile_rows) {
 
 TEST(GpuGroupRows, IsTheReferenceForAnyShape) {
   std::mt19937 random(1);
-  for (const auto vendor : emulator::kVendors)
+  for (const auto vendor : emulator::kWarpSizes)
     for (const int slots : {1, 8, 31, 256, 257, 2056})
       for (const int experts : {1, 9, 128, 256}) {
         std::vector<int32_t> expert(slots);
@@ -78,7 +78,7 @@ TEST(GpuGroupRows, TakesTheLongestPass) {
   std::mt19937 random(2);
   std::vector<int32_t> expert(2048 * 8);
   for (int32_t& e : expert) e = random() % 128 * (random() % 128) / 128;  // the first are busy
-  for (const auto vendor : emulator::kVendors) {
+  for (const auto vendor : emulator::kWarpSizes) {
     const Grouped out = group(vendor, expert, 128, 24);
     EXPECT_EQ(out.groups, reference(expert, 128));
     expect_tiles(out, 128, 24);
@@ -87,7 +87,7 @@ TEST(GpuGroupRows, TakesTheLongestPass) {
 
 TEST(GpuGroupRows, TakesOneExpertForAll) {
   const std::vector<int32_t> expert(300, 255);
-  for (const auto vendor : emulator::kVendors) {
+  for (const auto vendor : emulator::kWarpSizes) {
     const Grouped out = group(vendor, expert, 256, 64);
     EXPECT_EQ(out.groups, reference(expert, 256));
     expect_tiles(out, 256, 64);

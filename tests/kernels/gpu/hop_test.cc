@@ -35,7 +35,7 @@ std::vector<uint8_t> pack(emulator::Vendor vendor, DType type, const std::vector
 }
 
 TEST(GpuHop, PacksToTheReferencesBits) {
-  for (const auto vendor : emulator::kVendors)
+  for (const auto vendor : emulator::kWarpSizes)
     for (const DType type : kWireTypes)
       for (const int64_t count : {32, 67, 96, 256, 544}) {
         if (count % block_shape(type).values) continue;
@@ -58,13 +58,13 @@ TEST(GpuHop, PacksOddValuesToTheReferencesBits) {
   x[101] = -infinity;
   x[128] = x[135] = std::nanf("");
   x[136] = 100;
-  for (const auto vendor : emulator::kVendors)
+  for (const auto vendor : emulator::kWarpSizes)
     for (const DType type : kWireTypes)
       EXPECT_EQ(pack(vendor, type, x), reference(type, x)) << dtype_name(type);
 }
 
 TEST(GpuHop, UnpacksToTheReferencesBits) {
-  for (const auto vendor : emulator::kVendors)
+  for (const auto vendor : emulator::kWarpSizes)
     for (const DType type : kWireTypes)
       for (const int64_t count : {32, 67, 2048, 2080}) {
         if (count % block_shape(type).values) continue;

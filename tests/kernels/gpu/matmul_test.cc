@@ -40,7 +40,7 @@ struct Shape {
 
 TEST(GpuMatmul, IsTheReferenceForAnyShape) {
   cpu::ThreadPool pool(1);
-  for (const auto vendor : emulator::kVendors)
+  for (const auto vendor : emulator::kWarpSizes)
     for (const auto [type, rows, outputs, columns] :
          {Shape{DType::f32, 1, 1, 1}, Shape{DType::f32, 3, 67, 301}, Shape{DType::bf16, 65, 65, 67},
           Shape{DType::q8_0, 70, 33, 288}, Shape{DType::q4_k, 2, 130, 256}}) {
@@ -62,7 +62,7 @@ TEST(GpuMatmul, ARowAloneIsTheRowAmongOthers) {
   constexpr int64_t kRows = 67, kOutputs = 9, kColumns = 96;
   const TestWeights w(DType::q5_0, 1, kOutputs, kColumns, 8);
   const std::vector<float> x = random_values(kRows * kColumns, 9);
-  for (const auto vendor : emulator::kVendors) {
+  for (const auto vendor : emulator::kWarpSizes) {
     const std::vector<float> all = multiply(vendor, x.data(), kRows, w.gpu());
     for (const int64_t t : {0, 5, 66}) {
       const std::vector<float> alone = multiply(vendor, x.data() + t * kColumns, 1, w.gpu());

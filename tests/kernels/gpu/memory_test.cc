@@ -16,7 +16,7 @@ namespace potluck {
 namespace {
 
 TEST(GpuMemory, FillSetsItsWordsAndNoOther) {
-  for (const auto vendor : emulator::kVendors)
+  for (const auto vendor : emulator::kWarpSizes)
     for (const int64_t count : {1, 256, 300}) {
       std::vector<uint32_t> words(count + 2, 7);
       const int blocks = count / gpu::kFillWords + 1;
@@ -30,7 +30,7 @@ TEST(GpuMemory, FillSetsItsWordsAndNoOther) {
 TEST(GpuMemory, CopyTakesItsBytesAndNoOther) {
   std::vector<uint8_t> from(2 * gpu::kCopyBytes + 16);
   for (size_t i = 0; i < from.size(); ++i) from[i] = 1 + i % 251;
-  for (const auto vendor : emulator::kVendors)
+  for (const auto vendor : emulator::kWarpSizes)
     for (const int64_t count : {1, 7, 1024, gpu::kCopyBytes, gpu::kCopyBytes + 3})
       for (const int at : {0, 1, 2, 4}) {
         std::vector<uint8_t> to(from.size());

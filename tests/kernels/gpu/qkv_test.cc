@@ -137,7 +137,7 @@ void expect_near(const std::vector<float>& actual, const std::vector<float>& exp
 }
 
 TEST(GpuQkv, IsTheReferenceAndWritesNothingElse) {
-  for (const auto vendor : emulator::kVendors)
+  for (const auto vendor : emulator::kWarpSizes)
     for (const Shape shape : {Shape{8, 4, true}, Shape{66, 33, true}, Shape{96, 12, false},
                               Shape{80, 0, true}, Shape{1024, 512, true}}) {
       Pass pass(shape, two_segments(), kRows, DType::f32);
@@ -153,7 +153,7 @@ TEST(GpuQkv, IsTheReferenceAndWritesNothingElse) {
 
 TEST(GpuQkv, RoundsKAndVToTheCachesType) {
   const Shape shape{8, 2, false};
-  for (const auto vendor : emulator::kVendors)
+  for (const auto vendor : emulator::kWarpSizes)
     for (const DType type : {DType::bf16, DType::f16}) {
       Pass wide(shape, two_segments(), kRows, DType::f32),
           narrow(shape, two_segments(), kRows, type);
@@ -178,7 +178,7 @@ TEST(GpuQkv, RoundsKAndVToTheCachesType) {
 
 TEST(GpuQkv, WithoutQItStoresTheSameKAndV) {
   const Shape shape{66, 33, true};
-  for (const auto vendor : emulator::kVendors) {
+  for (const auto vendor : emulator::kWarpSizes) {
     Pass with(shape, two_segments(), kRows, DType::bf16), without = with;
     with.run(vendor, DType::bf16);
     const std::vector<gpu::RopeAngle> angles = without.angles_by(vendor);
@@ -209,7 +209,7 @@ TEST(GpuQkv, WithoutQItStoresTheSameKAndV) {
 TEST(GpuQkv, ARowAloneIsTheRowAmongOthers) {
   const Shape shape{66, 20, true};
   const int64_t width = kKvHeads * shape.head_dim, q_width = kHeads * shape.head_dim;
-  for (const auto vendor : emulator::kVendors) {
+  for (const auto vendor : emulator::kWarpSizes) {
     Pass all(shape, two_segments(), kRows, DType::bf16);
     StepParams one{.segment_count = 1, .rows = 1};
     one.segments[0] = {.mode = Mode::denoise, .position = 250002, .row_begin = 0, .rows = 1};

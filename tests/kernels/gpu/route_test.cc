@@ -71,7 +71,7 @@ struct Shape {
 // A weight is the quotient of exponentials, each off by the logits' tolerance of itself, and of a
 // few roundings. (That no two experts lie closer than this is so for these seeds.)
 TEST(GpuRoute, IsTheReference) {
-  for (const auto vendor : emulator::kVendors)
+  for (const auto vendor : emulator::kWarpSizes)
     for (const Shape shape : {Shape{DType::f32, 1, 1, 1, 1}, Shape{DType::f32, 5, 67, 9, 3},
                               Shape{DType::bf16, 4, 1100, 33, 8}, Shape{DType::f16, 3, 40, 256, 8},
                               Shape{DType::q8_0, 2, 2080, 40, 32}}) {
@@ -97,7 +97,7 @@ TEST(GpuRoute, OfEqualExpertsTheLowerIndexWins) {
   std::vector<float> w(kExperts * 3, 0.25f);
   for (const int e : {69, 37, 5}) w[e * 3 + 2] = 4;  // the best, all the same
   const auto* blocks = reinterpret_cast<const uint8_t*>(w.data());
-  for (const auto vendor : emulator::kVendors) {
+  for (const auto vendor : emulator::kWarpSizes) {
     const Choices out =
         router.run(vendor, x.data(), 1, {blocks, kExperts, 3, 12, gpu::Stored::f32});
     EXPECT_EQ(out.expert, (std::vector<int32_t>{5, 37, 69, 0, 1, 2, 3, 4}));
@@ -108,7 +108,7 @@ TEST(GpuRoute, ARowAloneIsTheRowAmongOthers) {
   const Router router(96, 20, 4);
   const TestWeights w(DType::q8_0, 1, 20, 96, 6);
   const std::vector<float> x = random_values(7 * 96, 7);
-  for (const auto vendor : emulator::kVendors) {
+  for (const auto vendor : emulator::kWarpSizes) {
     const Choices all = router.run(vendor, x.data(), 7, w.gpu());
     for (const int t : {0, 3, 6}) {
       const Choices alone = router.run(vendor, x.data() + t * 96, 1, w.gpu());
@@ -125,7 +125,7 @@ TEST(GpuRoute, ARowThatIsNoNumberHasExpertsAndNoWeights) {
   const TestWeights w(DType::f32, 1, 20, 33, 6);
   std::vector<float> x = random_values(33, 7);
   x[20] = std::nanf("");
-  for (const auto vendor : emulator::kVendors) {
+  for (const auto vendor : emulator::kWarpSizes) {
     const Choices out = router.run(vendor, x.data(), 1, w.gpu());
     EXPECT_EQ(out.expert, router.reference(x.data(), 1, w.view()).expert);
     for (const float weight : out.weight) EXPECT_TRUE(std::isnan(weight));

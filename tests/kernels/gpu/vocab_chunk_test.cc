@@ -28,7 +28,7 @@ TEST(GpuVocabFold, FoldsChunksOfManyTiles) {
       moment += (static_cast<double>(x) - 5) * std::exp(static_cast<double>(x) - 5);
     }
   for (const float x : z) before += std::exp(static_cast<double>(x) - most);
-  for (const auto vendor : emulator::kVendors) {
+  for (const auto vendor : emulator::kWarpSizes) {
     Floats weights = z, more = rest;
     gpu::VocabPartial partial;
     float keep;
@@ -59,7 +59,7 @@ TEST(GpuVocabFold, MergesATileWhoseMassIsOne) {
   StepParams params{.segment_count = 1, .rows = 1};
   params.segments[0] = {.mode = Mode::denoise, .rows = 1};
   const double share = std::exp(-0.5), mass = 1 + share;
-  for (const auto vendor : emulator::kVendors) {
+  for (const auto vendor : emulator::kWarpSizes) {
     Floats z(kChunk.ids, -200);
     z[5] = 20;
     z[300] = 20.5;
@@ -90,7 +90,7 @@ TEST(GpuVocabCount, AddsTheIdsOfSpansThatAnyRowUses) {
     expected += std::min(kMany - first, gpu::kVocabSpan);
   }
   used.resize((kRows + 1) * tiles, 0xff);
-  for (const auto vendor : emulator::kVendors) {
+  for (const auto vendor : emulator::kWarpSizes) {
     int32_t sum = -7;
     emulator::run(vendor, {}, gpu::VocabCount{used.data(), &sum, kFirst, kRows});
     EXPECT_EQ(sum, expected);
@@ -205,7 +205,7 @@ TEST(GpuVocabFinish, FinishesLongRows) {
   const gpu::VocabPartial partial[] = {{.mass = 4, .moment = -2, .argmax = 17, .sample = 19},
                                        {.mass = 1, .moment = 0.001f, .argmax = 3, .sample = 3}};
   const Floats soft = random_values(2 * kHidden, 6);
-  for (const auto vendor : emulator::kVendors) {
+  for (const auto vendor : emulator::kWarpSizes) {
     Floats out = soft;
     gpu::VocabCandidate candidates[2] = {};
     emulator::run(vendor, {2}, gpu::VocabFinish{partial, candidates, out.data(), kHidden, 53});
