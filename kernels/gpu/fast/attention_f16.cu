@@ -70,7 +70,7 @@ GPU_DEVICE void run(const AttentionF16& a, const Place& place) {
   }
 }
 
-GPU_KERNEL(attention_f16, AttentionF16, kThreads) {
+GPU_KERNEL_OF_BLOCKS(attention_f16, AttentionF16, kThreads, 2) {
   const int rows = attention_f16_rows(a);
   const KeyChoice choice = {block_y() / a.kv_heads, a.spans.cached};
   const Place place = {a.first_row + block_x() * rows, rows,   block_y() % a.kv_heads,
