@@ -59,7 +59,23 @@ GPU_DEVICE bool brings_x() {
   return kRows * 4 == kF16TileThreads || thread() < kRows * 4;
 }
 
-// A thread brings half a step of a row of w into a buffer, and 8 columns of a row of x.
+// In every step a thread stores two chunks of a row of w and one of x, and the lanes of matrix
+// units that do not mirror load matrices: each at these chunks of a buffer, or near them.
+struct F16Own {
+  int w_to, x_to, w_from, x_from;
+};
+
+template <int kRows>
+GPU_DEVICE F16Own f16_own() {
+  const int output = thread() / 2, row = thread() / 4;
+  const int w_first = warp() % 4 * 32 + lane() % 16,
+            x_first = warp() / 4 * (kRows / 2) + lane() % 8;
+  return {opaque(output * 4 + f16_chunk(output, thread() % 2 * 2)),
+          opaque(row * 4 + f16_chunk(row, thread() % 4)),
+          opaque(w_first * 4 + f16_chunk(w_first, lane() / 16)),
+          opaque(x_first * 4 + f16_chunk(x_first, lane() / 8))};
+}
+
 struct F16Load {
   Words4 w[2], x;
 };
@@ -78,12 +94,12 @@ GPU_DEVICE F16Load load_step(Stored type, int64_t first, int64_t columns,
 }
 
 template <int kRows>
-GPU_DEVICE void store_step(const F16Load& load, int buffer, F16Tile<kRows>& tile) {
-  const int output = thread() / 2, row = thread() / 4;
-  GPU_UNROLL
-  for (int i = 0; i < 2; ++i)
-    tile.w[buffer][output][f16_chunk(output, thread() % 2 * 2 + i)] = load.w[i];
-  if (brings_x<kRows>()) tile.x[buffer][row][f16_chunk(row, thread() % 4)] = load.x;
+GPU_DEVICE void store_step(const F16Load& load, const F16Own& own, int buffer,
+                           F16Tile<kRows>& tile) {
+  Words4* w = tile.w[buffer][0];
+  w[own.w_to] = load.w[0];
+  w[own.w_to ^ 1] = load.w[1];
+  if (brings_x<kRows>()) tile.x[buffer][0][own.x_to] = load.x;
 }
 
 template <int kRows>
@@ -95,26 +111,24 @@ GPU_DEVICE Words4 x_at(const F16Tile<kRows>& tile, int buffer, int row, int chun
   return tile.x[buffer][row][f16_chunk(row, chunk)];
 }
 
-// This takes the layout of matrix units whose lanes do not mirror each other.
-//
-// Of a step a lane holds the 8 columns from 8 · (lane % 4) on: what the matrix unit takes for
-// columns 2t, 2t + 1, 2t + 8 and 2t + 9 are four of them, for w and x alike.
+// This takes the layout of matrix units whose lanes do not mirror each other. A chunk two
+// further, and the same chunk of a row eight further, are where bit 1 of the place is the other.
 template <int kRows>
-GPU_DEVICE void add_step_by_mma(const F16Tile<kRows>& tile, int buffer, F16Sums<kRows>& sums) {
-  const int part = lane() % 4;
-  Words4 w[4];
+GPU_DEVICE void add_step_by_mma(const F16Tile<kRows>& tile, const F16Own& own, int buffer,
+                                F16Sums<kRows>& sums) {
+  const Words4 *of_w = tile.w[buffer][0], *of_x = tile.x[buffer][0];
+  uint32_t w[2][2][4];
   GPU_UNROLL
-  for (int i = 0; i < 4; ++i) w[i] = w_at(tile, buffer, f16_output(i / 2, 0, i % 2 * 2), part);
+  for (int i = 0; i < 4; ++i)
+    load_matrices<false>(w[i / 2][i % 2], of_w + (own.w_from ^ i % 2 * 2) + i / 2 * 64);
   GPU_UNROLL
   for (int n = 0; n < kRows / 16; ++n) {
-    const Words4 x = x_at(tile, buffer, warp() / 4 * (kRows / 2) + n * 8 + lane() / 4, part);
+    uint32_t x[4];
+    load_matrices<false>(x, of_x + (own.x_from ^ n % 2 * 2) + n * 32);
     GPU_UNROLL
     for (int i = 0; i < 4; ++i) {
-      const int m = i / 2, k = i % 2 * 2;
-      mma_f16(
-          sums[m][n],
-          {w[2 * m].word[k], w[2 * m + 1].word[k], w[2 * m].word[k + 1], w[2 * m + 1].word[k + 1]},
-          {x.word[k], x.word[k + 1]});
+      const int m = i % 2, half = i / 2;
+      mma_f16(sums[m][n], w[m][half], {x[half * 2], x[half * 2 + 1]});
     }
   }
 }
@@ -178,7 +192,8 @@ GPU_DEVICE void f16_tile_product(Stored type, int64_t columns, F16Tile<kRows>& t
                                  F16Sums<kRows>& sums) {
   GPU_UNROLL
   for (int s = 0; s < kRows / 2; ++s) sums[s / (kRows / 4)][s / 4 % (kRows / 16)][s % 4] = 0;
-  store_step(load_step(type, 0, columns, tile), 0, tile);
+  const F16Own own = f16_own<kRows>();
+  store_step(load_step(type, 0, columns, tile), own, 0, tile);
   int buffer = 0;
   for (int64_t first = 0; first < columns; first += kF16TileStep) {
     barrier();
@@ -187,13 +202,13 @@ GPU_DEVICE void f16_tile_product(Stored type, int64_t columns, F16Tile<kRows>& t
     F16Load next;
     if (more) next = load_step(type, after, columns, tile);
     if constexpr (kHasMma && !kMmaMirrors)
-      add_step_by_mma(tile, buffer, sums);
+      add_step_by_mma(tile, own, buffer, sums);
     else if constexpr (kF16Wmma)
       add_step_by_wmma(tile, buffer, sums);
     else
       add_step_by_fma(tile, buffer, sums);
     buffer ^= 1;
-    if (more) store_step(next, buffer, tile);
+    if (more) store_step(next, own, buffer, tile);
   }
 }
 

@@ -18,13 +18,18 @@ GPU_DEVICE void put_scaled(uint32_t scales, uint32_t bytes, uint32_t offsets, in
         multiply_f16x2(scales, subtract_f16x2(bytes_to_f16x2(bytes, pair), offsets));
 }
 
+// The block of 32 columns, `bytes` long, that has value `first`; a row is shorter than 2³² bytes.
+GPU_DEVICE const uint8_t* block_of(const uint8_t* row, uint32_t first, int bytes) {
+  return row + first / 32 * bytes;
+}
+
 GPU_DEVICE uint32_t load_f16x2(const uint8_t* p) {
   return *as<const uint16_t>(p) * 0x10001u;
 }
 
 // Bytes are those of int8 + 128.
-GPU_DEVICE void open_f16_q8_0(const uint8_t* row, int64_t first, F16Run (&runs)[2]) {
-  const uint8_t* b = row + first / 32 * 34;
+GPU_DEVICE void open_f16_q8_0(const uint8_t* row, uint32_t first, F16Run (&runs)[2]) {
+  const uint8_t* b = block_of(row, first, 34);
   uint32_t q[4];
   load_bytes<16, 2>(b + 2 + first % 32, q);
   GPU_UNROLL
@@ -32,8 +37,8 @@ GPU_DEVICE void open_f16_q8_0(const uint8_t* row, int64_t first, F16Run (&runs)[
     put_scaled(load_f16x2(b), q[i] ^ 0x80808080u, 0x64806480u, i % 2, runs[i / 2]);
 }
 
-GPU_DEVICE void open_f16_q4_0(const uint8_t* row, int64_t first, F16Run (&runs)[2]) {
-  const uint8_t* b = row + first / 32 * 18;
+GPU_DEVICE void open_f16_q4_0(const uint8_t* row, uint32_t first, F16Run (&runs)[2]) {
+  const uint8_t* b = block_of(row, first, 18);
   const int shift = first % 32 / 16 * 4;
   uint32_t q[4];
   load_bytes<16, 2>(b + 2, q);
@@ -42,14 +47,13 @@ GPU_DEVICE void open_f16_q4_0(const uint8_t* row, int64_t first, F16Run (&runs)[
     put_scaled(load_f16x2(b), q[i] >> shift & 0x0f0f0f0fu, 0x64086408u, i % 2, runs[i / 2]);
 }
 
-// 16 values from a multiple of 16 on, as open_run() opens them.
+// 16 values from a multiple of 16 on, as open_run() opens them. Rows of blocks end with one, so
+// `first` lies before their end.
 GPU_DEVICE void open_f16_run(Stored type, const uint8_t* row, int64_t first, int64_t columns,
                              F16Run (&runs)[2]) {
   const bool whole = type == Stored::q8_0 || type == Stored::q4_0;
   if (kHasMma && whole) {
-    if (first >= columns)
-      runs[0] = runs[1] = {};
-    else if (type == Stored::q8_0)
+    if (type == Stored::q8_0)
       open_f16_q8_0(row, first, runs);
     else
       open_f16_q4_0(row, first, runs);

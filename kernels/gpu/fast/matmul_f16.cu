@@ -4,7 +4,7 @@
 
 namespace potluck::gpu {
 
-GPU_KERNEL(matmul_f16, MatmulF16, kF16TileThreads) {
+GPU_KERNEL_OF_BLOCKS(matmul_f16, MatmulF16, kF16TileThreads, 2) {
   GPU_SHARED(F16Tile<kMatmulF16Rows>, tile, );
   const int64_t first_output = int64_t{block_x()} * kMatmulF16Outputs;
   const int64_t first_row = int64_t{block_y()} * kMatmulF16Rows;
