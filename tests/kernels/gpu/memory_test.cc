@@ -4,11 +4,13 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstring>
 #include <numeric>
 #include <set>
 #include <utility>
 #include <vector>
 
+#include "kernels/noise/philox.h"
 #include "tests/emulator/emulator.h"
 #include "topology/base/dtype.h"
 
@@ -62,13 +64,17 @@ constexpr gpu::Draw kBlocks = {.to = nullptr,
                                .block_bytes = 34,
                                .scale_at = {0, 6}};
 
+// A piece that a block of threads draws without one to spare, some way into the whole.
+constexpr std::pair<int64_t, int64_t> kOneBlock = {17 * gpu::kDrawBytes,
+                                                   gpu::kDrawThreads * gpu::kDrawBytes};
+
 TEST(GpuMemory, WhatIsDrawnIsTheSameOnEveryCardAndInAnyPieces) {
   const int64_t bytes = 300 * kBlocks.block_bytes;
   const auto whole = drawn(emulator::Vendor::cuda, kBlocks, 0, bytes);
   for (const auto vendor : emulator::kVendors) {
     EXPECT_EQ(drawn(vendor, kBlocks, 0, bytes), whole);
     for (const auto& [first, count] :
-         {std::pair<int64_t, int64_t>{0, 2}, {14, 4}, {34, 6000}, {4110, 4098}})
+         {std::pair<int64_t, int64_t>{0, 2}, {14, 4}, {34, 6000}, {4110, 4098}, kOneBlock})
       EXPECT_EQ(drawn(vendor, kBlocks, first, count),
                 std::vector(whole.begin() + first, whole.begin() + first + count))
           << first;
@@ -76,6 +82,13 @@ TEST(GpuMemory, WhatIsDrawnIsTheSameOnEveryCardAndInAnyPieces) {
   gpu::Draw other = kBlocks;
   other.key = 8;
   EXPECT_NE(drawn(emulator::Vendor::cuda, other, 0, bytes), whole);
+}
+
+TEST(GpuMemory, WhatIsDrawnIsPhilox) {
+  const auto bytes = drawn(emulator::Vendor::cuda, kBlocks, 0, 2 * gpu::kDrawBytes);
+  const noise::Words words = noise::philox4x32({1, 0, 0, 0}, kBlocks.key);
+  const uint32_t expected[] = {words.a, words.b, words.c, words.d};
+  EXPECT_EQ(std::memcmp(bytes.data() + gpu::kDrawBytes, expected, sizeof(expected)), 0);
 }
 
 float half_at(const std::vector<uint8_t>& bytes, int64_t at) {

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <vector>
 
 #include "kernels/gpu/fast/mma_products.h"
@@ -193,6 +194,30 @@ TEST_P(Peaks, SingleProductsAreThoseOfMatrices) {
   emulator::run(GetParam(), {kProducts / gpu::kMmaProductsOfBlock},
                 gpu::MmaS8Products{small_a.data(), small_b.data(), c.data()});
   EXPECT_EQ(c, (products_of<int32_t>(a, b, s.s8_depth, s.columns)));
+}
+
+// PTX: word m of a lane holds two neighbours of row lane / 4 of matrix m, or of that column where
+// matrices are transposed.
+TEST(MatrixLoads, BringEachLaneItsWordsOfFourMatrices) {
+  std::vector<uint32_t> words(2 * 32 * 4);
+  emulator::run(emulator::Vendor::cuda, {1}, gpu::MatrixLoads{words.data()});
+  for (uint32_t i = 0; i < words.size(); ++i)
+    for (uint32_t half = 0; half < 2; ++half) {
+      const bool transposed = i >= 128;
+      const uint32_t matrix = i % 4, row = i / 4 % 32 / 4, column = i / 4 % 4 * 2 + half;
+      EXPECT_EQ(words[i] >> 16 * half & 0xffff,
+                matrix * 64 + (transposed ? column * 8 + row : row * 8 + column))
+          << i;
+    }
+}
+
+TEST_P(Peaks, CopiesToSharedMemoryBringWordsOrZeros) {
+  constexpr int kThreads = gpu::kSharedCopyThreads, kBytes = gpu::kCopyGroups * kThreads * 16;
+  alignas(16) std::array<uint8_t, kBytes> from, to = {};
+  for (int i = 0; i < kBytes; ++i) from[i] = static_cast<uint8_t>(1 + i % 251);
+  emulator::run(GetParam(), {1}, gpu::SharedCopies{from.data(), to.data()});
+  for (int i = 0; i < kBytes; ++i)
+    EXPECT_EQ(to[i], gpu::is_copied(i / 16 / kThreads, i / 16 % kThreads) ? from[i] : 0) << i;
 }
 
 INSTANTIATE_TEST_SUITE_P(Vendors, Peaks, testing::ValuesIn(emulator::kVendors),
