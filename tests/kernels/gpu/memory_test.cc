@@ -66,7 +66,7 @@ constexpr gpu::Draw kBlocks = {.to = nullptr,
 
 // A piece that a block of threads draws without one to spare, some way into the whole.
 constexpr std::pair<int64_t, int64_t> kOneBlock = {17 * gpu::kDrawBytes,
-                                                   gpu::kDrawThreads * gpu::kDrawBytes};
+                                                   gpu::kDrawThreads* gpu::kDrawBytes};
 
 TEST(GpuMemory, WhatIsDrawnIsTheSameOnEveryCardAndInAnyPieces) {
   const int64_t bytes = 300 * kBlocks.block_bytes;
