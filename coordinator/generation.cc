@@ -24,8 +24,11 @@ void check_candidates(const Candidates& candidates, const std::vector<Hop>& hops
   for (float entropy : candidates.entropy)
     if (!std::isfinite(entropy))
       throw Fault(FaultKind::refused, "candidates hold an entropy that is not finite");
+  if (hops.size() > static_cast<size_t>(plan.stage_count()) + 2)
+    throw Fault(FaultKind::refused, "candidates passed " + std::to_string(hops.size()) +
+                                        " workers, more than the plan has");
   for (const Hop& hop : hops)
-    if (hop.peer < kHeadPeer || hop.peer >= stage_peer(plan.stage_count()))
+    if (!plan.has_worker(hop.peer))
       throw Fault(FaultKind::refused, "candidates passed peer " + std::to_string(hop.peer) +
                                           ", which the plan does not have");
 }

@@ -34,7 +34,6 @@ struct Pipeline::State {
       : spec(model_spec),
         events(std::move(listeners)),
         options(wishes),
-        spec_digest(model.spec),
         ring(std::move(model), wishes.load_timeout_seconds, events.start) {
     plan.epoch = 0;  // every plan's is greater
   }
@@ -42,7 +41,6 @@ struct Pipeline::State {
   const ModelSpec& spec;
   const PipelineEvents events;
   const PipelineOptions options;
-  const Digest spec_digest;
   RingStart ring;
   Plan plan;
   Phase phase = Phase::idle;
@@ -63,6 +61,7 @@ struct Pipeline::State {
   void event(Time now, const Event& event, Outbox& out);
   void down(const Event& event);
   void message(Time now, const Event& event, Outbox& out);
+  void check_sender(const Event& event, PeerId worker) const;
   void reply(Time now, const Message& message);
   void fault(const Message& message, Outbox& out);
   void fail_ring(const Fault& fault, Outbox& out);
@@ -87,7 +86,7 @@ Identity Pipeline::State::identity() const {
   me.epoch = plan.epoch;
   me.hello.software = kSoftware;
   me.hello.name = "coordinator";
-  me.hello.model.spec = spec_digest;
+  me.callers.emplace();  // nobody: a coordinator dials
   return me;
 }
 
@@ -160,11 +159,23 @@ void Pipeline::State::message(Time now, const Event& event, Outbox& out) {
     case MessageKind::fault:
       return fault(event.message, out);
     case MessageKind::encode_done:
+      check_sender(event, stage_peer(plan.stage_count() - 1));
+      return reply(now, event.message);
     case MessageKind::candidates:
+      check_sender(event, kHeadPeer);
       return reply(now, event.message);
     default:
       return;  // workers send nothing else
   }
+}
+
+void Pipeline::State::check_sender(const Event& event, PeerId worker) const {
+  const std::optional<PeerId> from = ring.worker_on(event.peer);
+  if (from == worker) return;
+  const char* kind = message_kind_name(event.message.header.kind);
+  throw Fault(FaultKind::refused,
+              std::string("it sent ") + kind + ", which " + plan.worker(worker).name + " sends",
+              from ? plan.worker(*from).name : "peer " + std::to_string(event.peer));
 }
 
 // Finds the request that a reply is about. A fault of opening a session names the session alone.

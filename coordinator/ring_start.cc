@@ -74,16 +74,9 @@ void RingStart::handle(Time now, const Event& event, Outbox& out) {
 }
 
 void RingStart::up(Time now, PeerId worker, const Event& event, Outbox& out) {
-  const std::string& name = plan_.worker(worker).name;
-  if (!event.message.hello) throw Fault(FaultKind::refused, "it did not say who it is", name);
-  const Digest theirs = event.message.hello->model.spec;
-  if (theirs != model_.spec)
-    throw Fault(FaultKind::refused,
-                "its model's fingerprint is " + digest_text(theirs) + ", mine is " +
-                    digest_text(model_.spec),
-                Fix{"give every machine the same file"}, name);
+  if (!event.message.hello)
+    throw Fault(FaultKind::refused, "it did not say who it is", plan_.worker(worker).name);
   links_[event.peer].up = true;
-  if (events_.connected) events_.connected(worker, *event.message.hello);
   if (phase_ == Phase::connecting) load_all(now, out);
 }
 

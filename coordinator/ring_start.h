@@ -23,7 +23,6 @@
 namespace potluck {
 
 struct RingStartEvents {
-  std::function<void(PeerId worker, const Hello&)> connected;
   std::function<void(PeerId worker, const Ready&)> ready;  // loaded
   std::function<void()> loaded;                            // all of them, and joined
 };

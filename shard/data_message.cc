@@ -14,9 +14,26 @@ void refuse(const Header& header, const std::string& why) {
                                       std::to_string(header.session) + ": " + why);
 }
 
+namespace {
+
+// At most all workers of the plan, before the head makes candidates of it.
+void check_hops(const Header& h, const Plan& plan) {
+  const size_t hops_max = plan.stage_count() + 1;
+  if (h.hops.size() > hops_max)
+    refuse(h, "it has passed " + std::to_string(h.hops.size()) + " workers; the plan has " +
+                  std::to_string(hops_max));
+  for (const Hop& hop : h.hops)
+    if (!plan.has_worker(hop.peer))
+      refuse(h,
+             "it has passed peer " + std::to_string(hop.peer) + ", which the plan does not have");
+}
+
+}  // namespace
+
 void check_shape(const Message& message, const ModelSpec& spec, const Plan& plan,
                  size_t row_bytes) {
   const Header& h = message.header;
+  check_hops(h, plan);
   const bool encode = h.kind == MessageKind::encode;
   const int rows_max = encode ? plan.chunk : spec.canvas;
   if (h.rows < 1 || h.rows > rows_max)

@@ -16,8 +16,8 @@ namespace potluck {
 // Throws Fault{refused} naming the message's kind and session.
 [[noreturn]] void refuse(const Header& header, const std::string& why);
 
-// Throws Fault{refused} unless rows, positions, temperature and payload bytes fit the model and the
-// plan. row_bytes: of one row of the payload.
+// Throws Fault{refused} unless rows, positions, temperature, payload bytes and the workers that it
+// has passed fit the model and the plan. row_bytes: of one row of the payload.
 void check_shape(const Message& message, const ModelSpec& spec, const Plan& plan, size_t row_bytes);
 // As check_shape, of activations that the plan lets travel in `hop`.
 void check_activations(const Message& message, const ModelSpec& spec, const Plan& plan, DType hop);

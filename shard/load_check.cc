@@ -13,7 +13,7 @@ namespace potluck {
 namespace {
 
 void check_part(const Load& order) {
-  if (order.you < kHeadPeer || order.you >= stage_peer(order.plan.stage_count()))
+  if (!order.plan.has_worker(order.you))
     throw Fault(FaultKind::refused, "a plan of " + std::to_string(order.plan.stage_count()) +
                                         " stages has no worker " + std::to_string(order.you));
 }
@@ -39,6 +39,15 @@ Plan with_threads_of(const Machine& machine, Plan plan, PeerId you) {
 void check_link(const Load& order) {
   const WorkerPlan& me = order.plan.worker(order.you);
   if (me.by_nccl || order.plan.previous_of(order.you).by_nccl) open_nccl(card_vendor(me.device));
+}
+
+void check_model(const Load& order, const ModelSource& source) {
+  const Digest ours = spec_digest(source), theirs = order.model.spec;
+  if (theirs == ours) return;
+  throw Fault(FaultKind::refused,
+              "my model (" + source.description() + ", fingerprint " + digest_text(ours) +
+                  ") is not that of the coordinator (fingerprint " + digest_text(theirs) + ")",
+              Fix{"start this worker with the same model file", Setting::model});
 }
 
 // theirs: 0 if the coordinator has not read its copy.
@@ -80,6 +89,7 @@ void check_memory(const Load& order, const ModelSource& source, const Machine& m
 }
 
 void check_load(const Load& order, const ModelSource& source, const Machine& machine) {
+  check_model(order, source);
   validate(order.plan, source.spec());
   check_part(order);
   check_device(order.plan.worker(order.you), machine);

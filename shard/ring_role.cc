@@ -10,7 +10,7 @@ namespace potluck {
 std::unique_ptr<RingRole> make_ring_role(const ModelSource& source, const Plan& plan, PeerId you,
                                          Backend& backend) {
   if (you == kHeadPeer) return std::make_unique<HeadRole>(source, plan, backend);
-  CHECK(you >= stage_peer(0) && you < stage_peer(plan.stage_count()), you);
+  CHECK(plan.has_worker(you), you);
   return std::make_unique<StageRole>(source, plan, you - stage_peer(0), backend);
 }
 

@@ -2,10 +2,12 @@
 #include "shard/worker.h"
 
 #include <algorithm>
+#include <new>
 #include <string>
 #include <utility>
 
 #include "backends/make_backend.h"
+#include "shard/workspace.h"
 #include "topology/base/text.h"
 #include "topology/base/version.h"
 #include "topology/plan/cost_model.h"
@@ -13,8 +15,16 @@
 namespace potluck {
 namespace {
 
+constexpr double kPlaceSeconds = 10;              // a coordinator's without a load
+constexpr uint64_t kWordsBytesMax = 1024 * 1024;  // of messages without a payload that wait
+
 uint32_t microseconds(Duration duration) {
   return std::chrono::duration_cast<std::chrono::microseconds>(duration).count();
+}
+
+// Data messages that may wait at a worker: one may come twice, and be of a request that is over.
+int64_t data_max(const Plan& plan) {
+  return int64_t{4} * plan.sessions * plan.slots;
 }
 
 bool is_data(MessageKind kind) {
@@ -28,16 +38,13 @@ bool is_session(MessageKind kind) {
 }
 
 std::string name_of(const Plan& plan, PeerId peer) {
-  const bool known = peer >= kHeadPeer && peer < stage_peer(plan.stage_count());
-  return known ? plan.worker(peer).name : "peer " + std::to_string(peer);
+  return plan.has_worker(peer) ? plan.worker(peer).name : "peer " + std::to_string(peer);
 }
 
 }  // namespace
 
 Worker::Worker(std::shared_ptr<const ModelSource> source, WorkerOptions options)
-    : source_(std::move(source)),
-      options_(std::move(options)),
-      spec_digest_(spec_digest(*source_)) {
+    : source_(std::move(source)), options_(std::move(options)) {
   machine_ = {options_.device, options_.threads, options_.memory_bytes,
               new_backend({}, kUnassignedPeer)->info()};
 }
@@ -57,67 +64,125 @@ std::unique_ptr<Backend> Worker::new_backend(const Plan& plan, PeerId self) cons
 
 Identity Worker::identity() const {
   Identity identity;
-  identity.self = loaded_ ? loaded_->self : kUnassignedPeer;
-  identity.incarnation = newest_.incarnation;
-  identity.epoch = loaded_ ? loaded_->ring.epoch : 0;
+  identity.self = kUnassignedPeer;
   identity.hello.software = kSoftware;
   identity.hello.name = options_.name;
-  identity.hello.model.spec = spec_digest_;
-  identity.hello.device = machine_.info.name;
-  identity.hello.bytes_free =
-      options_.memory_bytes ? options_.memory_bytes : machine_.info.bytes_free;
-  identity.hello.threads = options_.threads;
+  identity.callers = {kCoordinatorPeer};
+  identity.unread_bytes_max = kWordsBytesMax;
+  if (!loaded_) return identity;
+  identity.unread_bytes_max += data_max(loaded_->plan) * payload_bytes_max();
+  identity.self = loaded_->self;
+  identity.incarnation = loaded_->ring.incarnation;
+  identity.epoch = loaded_->ring.epoch;
+  identity.hello.name = loaded_->plan.worker(loaded_->self).name;
+  if (!is_dialed(previous())) identity.callers->push_back(previous());
   return identity;
 }
 
 std::string Worker::where() const {
+  if (loaded_) return loaded_->plan.worker(loaded_->self).name;
   return options_.name.empty() ? "worker" : options_.name;
 }
 
 Outbox Worker::handle(Time now, Event event) {
   Outbox out;
-  const bool of_coordinator = event.peer == kCoordinatorPeer;
-  try {
-    switch (event.kind) {
-      case Event::Kind::woken:
-        break;
-      case Event::Kind::up:
-        of_coordinator ? coordinator_up(event.message, out) : peer_up(event, out);
-        break;
-      case Event::Kind::down:
-        of_coordinator ? coordinator_down(event, out) : peer_down(event);
-        break;
-      case Event::Kind::message:
-        message(now, event, out);
-    }
-  } catch (const Fault& fault) {
-    fail(fault, event.message.header, out);
-  }
+  const Header about = event.message.header;
+  attempt(about, out, [&] { take(now, event, out); });
+  check_place(now, out);
   return out;
+}
+
+// Whatever a message causes, the worker goes on: the coordinator is told.
+void Worker::attempt(const Header& about, Outbox& out, const std::function<void()>& work) {
+  try {
+    work();
+  } catch (const Fault& fault) {
+    fail(fault, about, out);
+  } catch (const std::bad_alloc&) {
+    fail(Fault(FaultKind::memory, "no memory is left", where()), about, out);
+  } catch (const std::exception& error) {
+    fail(Fault(FaultKind::world, error.what(), where()), about, out);
+  }
+}
+
+void Worker::take(Time now, Event& event, Outbox& out) {
+  const bool of_coordinator = event.peer == kCoordinatorPeer;
+  switch (event.kind) {
+    case Event::Kind::woken:
+      return;
+    case Event::Kind::up:
+      return of_coordinator ? coordinator_up(now, event.message, out) : peer_up(event, out);
+    case Event::Kind::down:
+      return of_coordinator ? coordinator_down(event, out) : peer_down(event);
+    case Event::Kind::message:
+      return message(now, event, out);
+  }
 }
 
 // Data and sessions of an older epoch, of another coordinator, or from before we were loaded are
 // stale.
 void Worker::message(Time now, Event& event, Outbox& out) {
   const Header& h = event.message.header;
-  if (is_data(h.kind) || is_session(h.kind)) {
-    if (loaded_ && loaded_->ring == ring_of(h)) queue_.push_back({std::move(event.message), now});
-  } else if (event.peer == kCoordinatorPeer) {
-    control(event.message, out);
+  if (!is_data(h.kind) && !is_session(h.kind)) {
+    if (event.peer == kCoordinatorPeer) control(event.message, out);
+    return;
   }
+  if (!loaded_ || loaded_->ring != ring_of(h)) return;
+  if (!may_send(event.peer, h.kind))
+    return end_link(event.peer, std::string("it sent ") + message_kind_name(h.kind), out);
+  if (event.message.payload.bytes > payload_bytes_max())
+    return end_link(event.peer, "it sent a payload that no worker of the plan sends", out);
+  if (is_full(h.kind)) return end_link(event.peer, "it sent more than the plan lets it", out);
+  queue_.push_back({std::move(event.message), now});
 }
 
-Outbox Worker::tick(Time) {
+// The coordinator gives ids and sessions to the head; what rides round the ring comes from the
+// worker before, and to the head no more than a canvas.
+bool Worker::may_send(PeerId from, MessageKind kind) const {
+  const bool head = loaded_->self == kHeadPeer;
+  if (head && from == kCoordinatorPeer) return true;
+  return from == previous() && (!head || kind == MessageKind::denoise);
+}
+
+PeerId Worker::previous() const {
+  return loaded_->self == kHeadPeer ? stage_peer(loaded_->plan.stage_count() - 1)
+                                    : loaded_->self - 1;
+}
+
+uint64_t Worker::payload_bytes_max() const {
+  const ModelSpec& spec = source_->spec();
+  return row_bytes(DType::f32, spec.hidden) * pass_rows_max(spec, loaded_->plan);
+}
+
+// Those of sessions are small, and a busy worker may see many.
+bool Worker::is_full(MessageKind kind) const {
+  const int64_t most = is_data(kind) ? data_max(loaded_->plan) : kLinkQueueMax;
+  return most <= std::count_if(queue_.begin(), queue_.end(), [&](const Queued& q) {
+           return is_data(q.message.header.kind) == is_data(kind);
+         });
+}
+
+// A fault of a link ends that link.
+void Worker::end_link(PeerId peer, const std::string& reason, Outbox& out) {
+  options_.log("ended the link with peer " + std::to_string(peer) + ": " + reason);
+  out.drops.push_back(peer);
+  Event down;
+  down.kind = Event::Kind::down;
+  down.peer = peer;
+  down.reason = reason;
+  peer == kCoordinatorPeer ? coordinator_down(down, out) : peer_down(down);
+}
+
+Outbox Worker::tick(Time now) {
   Outbox out;
+  check_place(now, out);
   if (queue_.empty()) return out;
   Queued work = std::move(queue_.front());
   queue_.pop_front();
   const Header about = work.message.header;
-  try {
+  attempt(about, out, [&] {
     is_data(about.kind) ? run(std::move(work), out) : apply_session(work.message, out);
-  } catch (const Fault& fault) {
-    fail(fault, about, out);
-  }
+  });
   return out;
 }
 
@@ -148,58 +213,63 @@ void Worker::apply_session(Message message, Outbox& out) {
   out.messages.push_back(std::move(message));
 }
 
-void Worker::coordinator_up(const Message& message, Outbox& out) {
-  leave({}, out);
+void Worker::coordinator_up(Time now, const Message& message, Outbox& out) {
+  leave(out);
   coordinated_ = true;
+  idle_since_ = now;
   newest_ = {message.header.incarnation, 0};
   out.identity = identity();
   if (!message.hello)
     throw Fault(FaultKind::refused, "the coordinator did not say who it is", where());
   options_.log("coordinator connected: " + message.hello->software);
-  check_model(*message.hello, "the coordinator");
 }
 
 void Worker::coordinator_down(const Event& event, Outbox& out) {
   options_.log("coordinator gone: " + event.reason);
-  leave({}, out);
+  leave(out);
   coordinated_ = false;
   newest_ = {};
   out.identity = identity();
   out.finished = options_.exit_on_shutdown;
 }
 
-// Whoever dials knows which ring the link is for; the one dialed may not have heard of it yet.
+// Whoever has nothing loaded for so long leaves the worker to others.
+void Worker::check_place(Time now, Outbox& out) {
+  if (!coordinated_ || loaded_) {
+    idle_since_.reset();
+  } else if (!idle_since_) {
+    idle_since_ = now;
+  } else if (now - *idle_since_ > from_seconds(kPlaceSeconds)) {
+    end_link(kCoordinatorPeer, "it has had nothing loaded for 10 s", out);
+  }
+}
+
+// The worker before dials for a ring, which may be an earlier one. A link that was dialed from here
+// is for the ring that it was dialed for.
 void Worker::peer_up(const Event& event, Outbox& out) {
-  const RingId ring = ring_of(event.message.header);
-  links_[event.peer] = ring;
-  if (ring.incarnation != newest_.incarnation) return;
-  const std::string who = "peer " + std::to_string(event.peer);
-  if (!event.message.hello)
-    throw Fault(FaultKind::refused, who + " did not say who it is", where());
-  const Hello& hello = *event.message.hello;
-  check_model(hello, hello.name.empty() ? who : hello.name);
+  if (!loaded_) return;
+  if (is_dialed(event.peer))
+    loaded_->next_up = loaded_->joining;
+  else if (event.peer == previous() && ring_of(event.message.header) == loaded_->ring)
+    loaded_->previous_up = true;
   report_joined(out);
 }
 
-void Worker::check_model(const Hello& hello, const std::string& who) const {
-  if (hello.model.spec == spec_digest_) return;
-  throw Fault(FaultKind::refused,
-              "my model (" + source_->description() + ", fingerprint " + digest_text(spec_digest_) +
-                  ") is not that of " + who + " (fingerprint " + digest_text(hello.model.spec) +
-                  ")",
-              Fix{"start this worker with the same model file", Setting::model}, where());
-}
-
-// A neighbour's link that goes down, or that does not come up, is the end of the ring.
+// A neighbour's link that goes down, or that does not come up, is the end of the ring. Why one does
+// not come up is for this machine to know: a plan is no means to look around from here.
 void Worker::peer_down(const Event& event) {
-  const auto link = links_.find(event.peer);
-  const bool dialed =
-      loaded_ && loaded_->joining && dials_next() && event.peer == loaded_->role->next();
-  const bool ours = loaded_ && link != links_.end() && link->second == loaded_->ring;
-  if (link != links_.end()) links_.erase(link);
-  if (ours || (dialed && !loaded_->joined))
-    throw Fault(FaultKind::lost, "lost " + name_of(loaded_->plan, event.peer) + ": " + event.reason,
+  if (!loaded_) return;
+  const bool dialed = is_dialed(event.peer) && loaded_->joining;
+  if (!dialed && !(event.peer == previous() && loaded_->previous_up)) return;
+  const WorkerPlan& peer = loaded_->plan.worker(event.peer);
+  if (dialed && !loaded_->next_up) {
+    options_.log(peer.name + " was not reached: " + event.reason);
+    throw Fault(FaultKind::lost, peer.name + " was not reached at " + peer.endpoint,
+                Fix{"see whether its worker runs there, and whether this machine may call it"},
                 where());
+  }
+  (dialed ? loaded_->next_up : loaded_->previous_up) = false;
+  throw Fault(FaultKind::lost, "lost " + peer.name + ": " + event.reason, where());
 }
 
 void Worker::control(const Message& message, Outbox& out) {
@@ -215,7 +285,7 @@ void Worker::control(const Message& message, Outbox& out) {
       return cancel(h.session);
     case MessageKind::shutdown:
       options_.log("the coordinator is done");
-      leave({}, out);
+      leave(out);
       out.identity = identity();
       out.finished = options_.exit_on_shutdown;
       return;
@@ -237,8 +307,11 @@ void Worker::load(const Message& message, Outbox& out) {
   newest_ = ring;
   if (!message.load) throw Fault(FaultKind::refused, "a load without a plan", where());
   const Load& order = *message.load;
-  options_.name = name_of(order.plan, order.you);
-  check_load(order, *source_, machine_);
+  try {
+    check_load(order, *source_, machine_);
+  } catch (const Fault& fault) {
+    throw fault.at(name_of(order.plan, order.you));
+  }
   auto next = std::make_unique<Loaded>();
   next->ring = ring;
   next->plan = order.plan;
@@ -250,14 +323,20 @@ void Worker::load(const Message& message, Outbox& out) {
 // From here on nothing is left of the old part, whatever happens to the new one.
 void Worker::build(std::unique_ptr<Loaded> next, Outbox& out) {
   const Time start = now();
-  leave(next->ring, out);
+  const WorkerPlan& me = next->plan.worker(next->self);
+  leave(out);
   out.identity = identity();
-  check_memory_now(*next);
-  next->role = make_ring_role(*source_, next->plan, next->self, *next->backend);
+  try {
+    check_memory_now(*next);
+    next->role = make_ring_role(*source_, next->plan, next->self, *next->backend);
+  } catch (const Fault& fault) {
+    throw fault.at(me.name);
+  }
   next->ready = next->role->sizes();
   next->ready.load_seconds = seconds(now() - start);
+  next->ready.device = machine_.info.name;
+  next->ready.bytes_free = options_.memory_bytes ? options_.memory_bytes : machine_.info.bytes_free;
   loaded_ = std::move(next);
-  const WorkerPlan& me = loaded_->plan.worker(loaded_->self);
   options_.log("loaded " + me.name +
                (loaded_->self == kHeadPeer ? "" : ", layers " + range_text(me.layers)) + ": " +
                bytes_text(loaded_->ready.weight_bytes) + " of weights");
@@ -273,27 +352,25 @@ void Worker::build(std::unique_ptr<Loaded> next, Outbox& out) {
 void Worker::join(Outbox& out) {
   if (std::exchange(loaded_->joining, true)) return;
   const PeerId next = loaded_->role->next();
-  if (dials_next()) out.connects.push_back({next, loaded_->plan.worker(next).endpoint});
+  if (is_dialed(next)) out.connects.push_back({next, loaded_->plan.worker(next).endpoint});
   report_joined(out);
 }
 
-// A link serves both ways: head and a lone stage need one, which the head makes.
-bool Worker::dials_next() const {
-  return loaded_->self == kHeadPeer || loaded_->role->next() != kHeadPeer ||
-         loaded_->plan.stage_count() > 1;
+// Each worker dials the next. A link serves both ways: head and a lone stage need one, which the
+// head makes.
+bool Worker::is_dialed(PeerId peer) const {
+  const bool lone_stage = loaded_->self != kHeadPeer && loaded_->plan.stage_count() == 1;
+  return peer == loaded_->role->next() && !lone_stage;
 }
 
 void Worker::report_joined(Outbox& out) {
-  if (!loaded_ || !loaded_->joining || loaded_->joined) return;
-  const auto link = links_.find(loaded_->role->next());
-  if (link == links_.end()) return;
-  if (link->second != loaded_->ring)
-    throw Fault(FaultKind::refused, name_of(loaded_->plan, link->first) + " is in another ring",
-                Fix{"see whether its endpoint is right"}, where());
+  const PeerId next = loaded_->role->next();
+  const bool is_up = is_dialed(next) ? loaded_->next_up : loaded_->previous_up;
+  if (!loaded_->joining || loaded_->joined || !is_up) return;
   loaded_->joined = true;
   if (loaded_->plan.worker(loaded_->self).by_nccl) {
     Message wish = to_coordinator(MessageKind::card_link, loaded_->ring);
-    wish.header.destination = link->first;
+    wish.header.destination = next;
     out.messages.push_back(std::move(wish));
   }
   out.messages.push_back(to_coordinator(MessageKind::joined, loaded_->ring));
@@ -328,15 +405,13 @@ void Worker::fail(const Fault& fault, const Header& about, Outbox& out) {
   out.messages.push_back(std::move(message));
 }
 
-// Gives up the part, if there is one, and every link but those of the ring that comes next.
-void Worker::leave(RingId next, Outbox& out) {
-  if (loaded_ && loaded_->joining) links_.emplace(loaded_->role->next(), loaded_->ring);  // dialed
-  std::erase_if(links_, [&](const auto& link) {
-    if (link.second == next) return false;
-    out.drops.push_back(link.first);
-    return true;
-  });
+// Gives up the part, if there is one, and the links with its neighbours.
+void Worker::leave(Outbox& out) {
   queue_.clear();
+  if (!loaded_) return;
+  if (loaded_->previous_up) out.drops.push_back(previous());
+  if (loaded_->joining && is_dialed(loaded_->role->next()))
+    out.drops.push_back(loaded_->role->next());
   loaded_.reset();
 }
 

@@ -7,12 +7,15 @@
 // built, but not before everything has been checked that can be (load_check.h). A Load that fails
 // such a check leaves the old part at work; one that fails later leaves the worker empty, as it
 // was before its first Load.
+//
+// It takes calls from one coordinator, and once it is loaded, from the worker before it in the same
+// ring; it dials the next itself. Whoever says what is not for it to say loses its link.
 #pragma once
 
 #include <deque>
 #include <functional>
-#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "shard/load_check.h"
@@ -61,38 +64,45 @@ class Worker final : public StateMachine {
     std::unique_ptr<RingRole> role;  // lives on the backend
     Ready ready;
     bool joining = false, joined = false;
+    bool previous_up = false, next_up = false;  // links with the neighbours, in this ring
   };
 
+  void attempt(const Header& about, Outbox& out, const std::function<void()>& work);
+  void take(Time now, Event& event, Outbox& out);
   void message(Time now, Event& event, Outbox& out);
-  void coordinator_up(const Message& message, Outbox& out);
+  bool may_send(PeerId from, MessageKind kind) const;
+  uint64_t payload_bytes_max() const;
+  bool is_full(MessageKind kind) const;
+  PeerId previous() const;
+  void end_link(PeerId peer, const std::string& reason, Outbox& out);
+  void coordinator_up(Time now, const Message& message, Outbox& out);
   void coordinator_down(const Event& event, Outbox& out);
   void peer_up(const Event& event, Outbox& out);
   void peer_down(const Event& event);
-  void check_model(const Hello& hello, const std::string& who) const;
+  void check_place(Time now, Outbox& out);
   void control(const Message& message, Outbox& out);
   void load(const Message& message, Outbox& out);
   void build(std::unique_ptr<Loaded> next, Outbox& out);
   void check_memory_now(const Loaded& next) const;
   void join(Outbox& out);
-  bool dials_next() const;
+  bool is_dialed(PeerId peer) const;
   void report_joined(Outbox& out);
   void cancel(uint64_t session);
   void run(Queued work, Outbox& out);
   void apply_session(Message message, Outbox& out);
   void fail(const Fault& fault, const Header& about, Outbox& out);
   std::unique_ptr<Backend> new_backend(const Plan& plan, PeerId self) const;
-  void leave(RingId next, Outbox& out);
+  void leave(Outbox& out);
   Message to_coordinator(MessageKind kind, RingId ring) const;
   std::string where() const;
 
   const std::shared_ptr<const ModelSource> source_;
-  WorkerOptions options_;
-  const Digest spec_digest_;
+  const WorkerOptions options_;
   Machine machine_;
   bool coordinated_ = false;
+  std::optional<Time> idle_since_;  // a coordinator is there, and nothing is loaded
   RingId newest_;                   // of the Loads that this coordinator has sent
   std::unique_ptr<Loaded> loaded_;  // none: not loaded
-  std::map<PeerId, RingId> links_;  // to peers that are up, and the ring that each belongs to
   std::deque<Queued> queue_;
 };
 

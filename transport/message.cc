@@ -24,8 +24,6 @@ void check(const Fingerprint& model) {
 void check(const Hello& hello) {
   check_text("hello.software", hello.software);
   check_text("hello.name", hello.name);
-  check_text("hello.device", hello.device);
-  check(hello.model);
 }
 
 void check(const WorkerPlan& worker) {
@@ -43,6 +41,7 @@ void check(const Load& load) {
 
 void check(const Ready& ready) {
   check_text("ready.endpoint", ready.endpoint);
+  check_text("ready.device", ready.device);
   check_length("ready.contents", ready.contents.size(), kLayersMax);
 }
 

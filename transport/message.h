@@ -67,13 +67,10 @@ struct Hop {
   uint32_t header_bytes = 0;   // everything else of it in application bytes
 };
 
+// A hello is read by whoever is at the other end: it says nothing of the machine or the model.
 struct Hello {
   std::string software;  // "potluck 0.1.0"
   std::string name;      // the sender's
-  Fingerprint model;     // spec always; contents as far as the sender has computed them
-  std::string device;    // of a worker
-  uint64_t bytes_free = 0;
-  int32_t threads = 0;
 };
 
 struct Load {
@@ -89,6 +86,8 @@ struct Ready {
   // one), and where its data link listens.
   std::vector<Digest> contents;
   std::string endpoint;
+  std::string device;       // what computes, as people call it
+  uint64_t bytes_free = 0;  // of it when the worker started, or what the worker was allowed
 };
 
 struct FaultReport {
@@ -165,12 +164,17 @@ struct Message {
   uint32_t wire_header_bytes = 0;  // set by the receiving transport
 };
 
-// Who a party is: what it says of itself on every link, and on every message that it begins.
+// Who a party is: what it says of itself on every link, and on every message that it begins; and
+// whom it takes calls from.
 struct Identity {
   PeerId self = kCoordinatorPeer;
   uint64_t incarnation = 0;
   uint32_t epoch = 0;
   Hello hello;
+  // Peers that may call, each but the coordinator for this ring alone; none given: any, for any.
+  std::optional<std::vector<PeerId>> callers;
+  // How much may have come from a caller that was not read yet; 0: whatever links hold.
+  uint64_t unread_bytes_max = 0;
 };
 // A ring's stamp, and the source.
 void stamp(Header& header, const Identity& from);

@@ -6,15 +6,15 @@
 // reports `up` with the other side's Hello. A listener knows the peer by the id in its Hello, a
 // dialer by the id that it gave to connect(); what comes on a link has that id as its source. A
 // second claim to a peer id that is up is refused: the first holder wins until its link is down.
+// Whoever may not call (Identity::callers) is refused before anything of it is looked at.
 // Between two peers there is one link: when both dial, one call serves both, and connect() to a
 // peer that has called already reports `up` (again) for its link. After `down` nothing queued for
 // that link is ever delivered, and a new connect() starts afresh.
 //
 // send() never waits for a peer: each link's queue, from send() on one side to wait() on the other,
-// holds kLinkQueueMax messages, and sending past it is a Fault. Messages are delivered whole and in
-// order per link, or not at all. A payload lies at a multiple of 8.
-// One thread owns a Transport's methods; wake() alone may be called from any thread or signal
-// handler.
+// holds kLinkQueueMax messages and kLinkBytesMax, and sending past it is a Fault. Messages are
+// delivered whole and in order per link, or not at all. A payload lies at a multiple of 8. One
+// thread owns a Transport's methods; wake() alone may be called from any thread or signal handler.
 #pragma once
 
 #include <memory>
@@ -26,7 +26,10 @@
 
 namespace potluck {
 
-inline constexpr int kLinkQueueMax = 1024;        // far more than a request's plan.slots
+inline constexpr int kLinkQueueMax = 1024;  // far more than a request's plan.slots
+// What may wait on a link, and at a party in all: hundreds of canvases of the released model.
+inline constexpr uint64_t kLinkBytesMax = uint64_t{2} * kPayloadBytesMax;
+inline constexpr uint64_t kAllLinksBytesMax = 2 * kLinkBytesMax;
 inline constexpr double kHeartbeatSeconds = 0.5;  // sent by the I/O thread, not the compute thread
 inline constexpr double kSilenceSeconds = 2.0;    // a link silent for so long is down
 inline constexpr double kConnectSeconds = 10.0;   // a connect() that has no Hello by then is down
@@ -43,7 +46,8 @@ class Transport {
  public:
   virtual ~Transport() = default;
   // Who we are on links made from now on (a worker learns its peer id from Load, after its control
-  // link is up; until then it is kUnassignedPeer).
+  // link is up; until then it is kUnassignedPeer), and who may call. Links of callers that may not
+  // any more go down.
   virtual void set_identity(Identity identity) = 0;
   // Starts listening and returns the endpoint with its real port. Throws Fault{world} naming the
   // endpoint (port in use, no such interface).

@@ -6,7 +6,9 @@
 #include <utility>
 
 #include "cluster/ring/ring_plan.h"
+#include "shard/data_message.h"
 #include "topology/base/version.h"
+#include "transport/state_machine.h"
 
 namespace potluck {
 namespace {
@@ -21,15 +23,16 @@ Plan with_head_elsewhere(Plan plan) {
   return plan;
 }
 
-Identity identity_of(PeerId self, const Plan& plan, uint64_t incarnation,
-                     const ModelSource& source) {
+Identity identity_of(PeerId self, const Plan& plan, uint64_t incarnation) {
   Identity me;
   me.self = self;
   me.incarnation = incarnation;
   me.epoch = plan.epoch;
   me.hello.software = kSoftware;
   me.hello.name = "verify";
-  me.hello.model.spec = spec_digest(source);
+  me.callers.emplace();
+  if (self == kHeadPeer && plan.stage_count() > 1)
+    me.callers->push_back(stage_peer(plan.stage_count() - 1));
   return me;
 }
 
@@ -37,35 +40,40 @@ Identity identity_of(PeerId self, const Plan& plan, uint64_t incarnation,
 
 RemoteStages::RemoteStages(std::shared_ptr<const ModelSource> source, Plan plan,
                            const HostSetup& setup)
-    : plan_(with_head_elsewhere(std::move(plan))),
+    : source_(std::move(source)),
+      plan_(with_head_elsewhere(std::move(plan))),
       incarnation_(std::random_device{}() | 1u),
-      hosts_(source, plan_, setup),
+      hosts_(source_, plan_, setup),
       coordinator_(hosts_.transport()),
       head_(hosts_.transport()) {
-  coordinator_->set_identity(identity_of(kCoordinatorPeer, plan_, incarnation_, *source));
-  head_->set_identity(identity_of(kHeadPeer, plan_, incarnation_, *source));
+  coordinator_->set_identity(identity_of(kCoordinatorPeer, plan_, incarnation_));
+  head_->set_identity(identity_of(kHeadPeer, plan_, incarnation_));
   plan_.head.endpoint = head_->listen(hosts_.free_endpoint(plan_.head.name));
-  load(*source);
+  load();
 }
 
+// A stage that takes no message any more is not told: its host ends it.
 RemoteStages::~RemoteStages() {
-  for (int i = 0; i < plan_.stage_count(); ++i)
-    coordinator_->send(message(MessageKind::shutdown, stage_peer(i)));
+  for (int i = 0; i < plan_.stage_count(); ++i) {
+    Outbox last;
+    last.messages.push_back(message(MessageKind::shutdown, stage_peer(i)));
+    apply(std::move(last), *coordinator_);
+  }
 }
 
-void RemoteStages::load(const ModelSource& source) {
-  const Fingerprint model = fingerprint_of(source);
+void RemoteStages::load() {
+  const Fingerprint model = fingerprint_of(*source_);
   for (int i = 0; i < plan_.stage_count(); ++i)
     coordinator_->connect(stage_peer(i), plan_.worker(stage_peer(i)).endpoint);
   for (int i = 0; i < plan_.stage_count(); ++i) await(MessageKind::hello);
-  head_->connect(stage_peer(0), plan_.stages[0].endpoint);
-  await(MessageKind::hello);
   for (int i = 0; i < plan_.stage_count(); ++i) {
     Message order = message(MessageKind::load, stage_peer(i));
     order.load = Load{plan_, stage_peer(i), model};
     coordinator_->send(std::move(order));
   }
   for (int i = 0; i < plan_.stage_count(); ++i) await(MessageKind::ready);
+  head_->connect(stage_peer(0), plan_.stages[0].endpoint);
+  await(MessageKind::hello);
   for (int i = 0; i < plan_.stage_count(); ++i)
     coordinator_->send(message(MessageKind::join, stage_peer(i)));
   for (int i = 0; i < plan_.stage_count(); ++i) await(MessageKind::joined);
@@ -89,7 +97,10 @@ Message RemoteStages::through(const Segment& segment, DType hop, Payload payload
   m.header.dtype = hop;
   m.payload = std::move(payload);
   head_->send(std::move(m));
-  return await(encode ? MessageKind::encode_done : MessageKind::denoise);
+  if (encode) return await(MessageKind::encode_done);
+  Message back = await(MessageKind::denoise);
+  check_activations(back, source_->spec(), plan_, plan_.stages.back().hop_type);
+  return back;
 }
 
 Message RemoteStages::await(MessageKind kind) {
@@ -109,7 +120,7 @@ Message RemoteStages::await(MessageKind kind) {
 std::optional<Message> RemoteStages::take(Transport& transport, MessageKind kind) {
   std::optional<Event> event = transport.wait(now() + from_seconds(kTurnSeconds));
   if (!event) return std::nullopt;
-  if (event->kind == Event::Kind::down)
+  if (event->kind == Event::Kind::down && plan_.has_worker(event->peer))
     throw hosts_.with_last_words(
         Fault(FaultKind::lost,
               "lost worker " + plan_.worker(event->peer).name + ": " + event->reason),

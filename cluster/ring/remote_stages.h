@@ -23,11 +23,12 @@ class RemoteStages final {
   Message through(const Segment& segment, DType hop, Payload payload);
 
  private:
-  void load(const ModelSource& source);
+  void load();
   Message message(MessageKind kind, PeerId to) const;
   Message await(MessageKind kind);
   std::optional<Message> take(Transport& transport, MessageKind kind);
 
+  const std::shared_ptr<const ModelSource> source_;
   Plan plan_;
   uint64_t incarnation_;
   HostedWorkers hosts_;

@@ -41,7 +41,11 @@ Ring::Ring(std::shared_ptr<const ModelSource> source, Plan plan, RingSetup setup
 
 Ring::~Ring() {
   pipeline_->shut_down();
-  run_until([] { return false; });
+  try {
+    run_until([] { return false; });
+  } catch (const std::exception& error) {
+    setup_.log(std::string("the workers were not told that the ring ends: ") + error.what());
+  }
   transport_.reset();
   hosts_.stop();
   if (setup_.verbose) setup_.log(hosts_.logs());
@@ -49,10 +53,9 @@ Ring::~Ring() {
 
 PipelineEvents Ring::pipeline_events() {
   PipelineEvents events;
-  events.start.connected = [this](PeerId worker, const Hello& hello) {
-    say_connected(worker, hello);
-  };
   events.start.ready = [this](PeerId worker, const Ready& ready) {
+    setup_.log(need_text(*source_, plan_, worker) + " of " + bytes_text(ready.bytes_free) +
+               " free on " + ready.device);
     if (!setup_.verbose) return;
     setup_.log(plan_.worker(worker).name + " is ready: " + bytes_text(ready.weight_bytes) +
                " of weights, " + bytes_text(ready.kv_bytes) + " of KV");
@@ -71,11 +74,6 @@ PipelineEvents Ring::pipeline_events() {
   events.requests.failed = [this](uint64_t, const Fault& fault) { request_fault_ = fault; };
   events.ring_failed = [this](const Fault& fault) { ring_fault_ = fault; };
   return events;
-}
-
-void Ring::say_connected(PeerId worker, const Hello& hello) const {
-  setup_.log(need_text(*source_, plan_, worker) + " of " + bytes_text(hello.bytes_free) +
-             " free on " + hello.device);
 }
 
 void Ring::run_until(const std::function<bool()>& done) {

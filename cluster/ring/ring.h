@@ -38,7 +38,6 @@ class Ring final {
 
  private:
   PipelineEvents pipeline_events();
-  void say_connected(PeerId worker, const Hello& hello) const;
   void run_until(const std::function<bool()>& done);
 
   std::shared_ptr<const ModelSource> source_;

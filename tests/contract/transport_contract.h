@@ -46,7 +46,6 @@ class TransportContract : public testing::TestWithParam<TransportKind> {
     identity.epoch = 3;
     identity.hello.software = "potluck test";
     identity.hello.name = name;
-    identity.hello.model.spec = 0xABCDEF;
     transport->set_identity(identity);
     return transport;
   }

@@ -76,7 +76,7 @@ class PipelineTest : public testing::Test {
     Event event;
     event.kind = Event::Kind::up;
     event.peer = link;
-    event.message.hello.emplace().model.spec = model_.spec;
+    event.message.hello.emplace();
     take(pipeline_->handle(now_, event));
   }
 
@@ -306,6 +306,7 @@ TEST_F(PipelineTest, WrongRepliesFailTheirRequestAlone) {
       [](Message& m) { m.payload.bytes -= 4; },
       [](Message& m) { m.payload = {}; },
       [](Message& m) { m.header.hops.push_back({77}); },
+      [](Message& m) { m.header.hops.resize(5, Hop{kHeadPeer}); },
       [](Message& m) { m.header.hops.push_back({kCoordinatorPeer}); },
       [](Message& m) {
         Candidates c{std::vector<int32_t>(8, 320), std::vector<int32_t>(8, 1),
@@ -350,6 +351,17 @@ TEST_F(PipelineTest, AnEncodeAnsweredWronglyFailsItsRequest) {
     EXPECT_EQ(failed_.at(id).kind(), FaultKind::refused);
     tick();
   }
+}
+
+TEST_F(PipelineTest, AnAnswerFromAnotherWorkerEndsTheRingByName) {
+  start_two_stages();
+  uint64_t id = 0;
+  give(2, candidates(step_of(id)));
+  ASSERT_TRUE(ring_fault_);
+  EXPECT_EQ(ring_fault_->kind(), FaultKind::refused);
+  EXPECT_EQ(ring_fault_->where(), "stage 0");
+  EXPECT_EQ(ring_fault_->text(), "it sent candidates, which head sends");
+  EXPECT_EQ(failed_.count(id), 1u);
 }
 
 TEST_F(PipelineTest, AHelloWithoutANameAndAnEmptyReadyAreRefused) {

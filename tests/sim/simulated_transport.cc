@@ -39,10 +39,12 @@ class SimulatedHost final : public LinkHost, private LinkActions {
                       Links& links) { links.arrived(this_network->now(), to, message); });
   }
   void hang_up(ConnectionId connection, double) override { network_.hang_up(connection); }
+  void limit_unread(uint64_t) override {}
   bool is_receiving(ConnectionId) override { return false; }
   void report(std::shared_ptr<LinkEnd> end, Event event) override {
     mailbox_.post(std::move(end), std::move(event));
   }
+  uint64_t waiting_bytes() override { return mailbox_.waiting_bytes(); }
   void log(const std::string&) override {}
 
   SimulatedNetwork& network_;

@@ -13,6 +13,10 @@ std::string range_text(LayerRange range) {
   return std::to_string(range.begin) + ":" + std::to_string(range.end);
 }
 
+bool Plan::has_worker(PeerId peer) const {
+  return peer >= kHeadPeer && peer < stage_peer(stage_count());
+}
+
 const WorkerPlan& Plan::worker(PeerId peer) const {
   if (peer == kHeadPeer) return head;
   CHECK(peer >= stage_peer(0) && peer < stage_peer(stage_count()), peer);

@@ -31,6 +31,7 @@ inline constexpr PeerId stage_peer(int stage) {
 inline constexpr int kMaxStages = 256;
 inline constexpr int kThreadsMax = 1024;      // of a worker
 inline constexpr int kContextDefault = 8192;  // where the model allows it
+inline constexpr int kChunkDefault = 256;
 
 // One worker, the head or a stage. Several may share a process, each with its own thread.
 struct WorkerPlan {
@@ -53,12 +54,13 @@ struct Plan {
   DType kv = DType::f16;  // K and V, rounded before any attention reads them. Both are RMS-normed,
                           // so f16's range holds them, at 8 times bf16's precision
   Precision precision = Precision::fast;
-  int ctx_size = 8192;  // tokens a session may hold, prompt and answers, the canvas included
-  int sessions = 1;     // KV is reserved for so many
-  int chunk = 256;      // rows of one encode message at most
-  int slots = 4;        // unanswered messages of one request at most
+  int ctx_size = 8192;        // tokens a session may hold, prompt and answers, the canvas included
+  int sessions = 1;           // KV is reserved for so many
+  int chunk = kChunkDefault;  // rows of one encode message at most: the context's, or 256
+  int slots = 4;              // unanswered messages of one request at most
 
   int stage_count() const { return stages.size(); }
+  bool has_worker(PeerId peer) const;                // the head or one of the stages
   const WorkerPlan& worker(PeerId peer) const;       // head or a stage; CHECKs
   const WorkerPlan& next_of(PeerId peer) const;      // that its rows go to
   const WorkerPlan& previous_of(PeerId peer) const;  // that its rows come from

@@ -100,7 +100,7 @@ void check_link(const WorkerPlan& from, const WorkerPlan& to) {
 void validate(const Plan& plan, const ModelSpec& spec) {
   check_within("the number of stages", plan.stage_count(), 1, kMaxStages);
   check_within("context", plan.ctx_size, 1, std::min(kContextMax, spec.context_max));
-  check_within("chunk", plan.chunk, 1, kContextMax);
+  check_within("chunk", plan.chunk, 1, std::max(plan.ctx_size, kChunkDefault));
   check_within("sessions", plan.sessions, 1, kSessionsMax);
   check_within("slots", plan.slots, 1, kSlotsMax);
   if (plan.stream != DType::bf16 && plan.stream != DType::f32)

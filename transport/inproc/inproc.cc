@@ -127,11 +127,13 @@ class InprocHost final : public LinkHost, private LinkActions {
     });
   }
 
+  void limit_unread(uint64_t) override {}                    // what is sent is read
   bool is_receiving(ConnectionId) override { return true; }  // nobody here falls silent
 
   void report(std::shared_ptr<LinkEnd> end, Event event) override {
     mailbox_.post(std::move(end), std::move(event));
   }
+  uint64_t waiting_bytes() override { return mailbox_.waiting_bytes(); }
 
   void log(const std::string&) override {}  // who is turned away is in this process, and is told
 

@@ -24,7 +24,9 @@ class LinkTransport final : public Transport {
     Message hello;  // too long a name is found here, not when it is sent
     hello.hello = identity.hello;
     check_limits(hello);
-    host_->order([identity = std::move(identity)](Links& links) { links.set_identity(identity); });
+    host_->order([host = host_.get(), identity = std::move(identity)](Links& links) {
+      links.set_identity(host->time(), identity);
+    });
   }
 
   std::string listen(const std::string& endpoint) override { return host_->listen(endpoint); }
@@ -44,7 +46,7 @@ class LinkTransport final : public Transport {
     message.header.digest = digest_bytes(payload.data, payload.bytes);
     if (!payload.owner) payload = copy_payload(payload.data, payload.bytes);
     Parcel parcel = host_->pack(std::move(message));
-    count_sent(*end);
+    count_sent(*end, parcel.header.size() + bytes_of(parcel.message));
     host_->order([end, parcel = std::move(parcel)](Links& links) mutable {
       links.send(end, std::move(parcel));
     });

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <utility>
 
+#include "topology/base/text.h"
 #include "topology/base/version.h"
 
 namespace potluck {
@@ -32,6 +33,18 @@ std::string named(MessageKind kind) {
 }  // namespace
 
 // Orders.
+
+void Links::set_identity(Time now, Identity identity) {
+  identity_ = std::move(identity);
+  actions_.limit_unread(identity_.unread_bytes_max);
+  for (const auto& link : links_) {
+    if (!link->called || !link->is_live()) continue;
+    const std::string why = objection(link->hello);
+    if (why.empty()) continue;
+    report_down(*link, why);
+    leave(now, *link);
+  }
+}
 
 void Links::connect(Time now, std::shared_ptr<LinkEnd> end, const std::string& endpoint) {
   if (Link* existing = live(end->peer)) {
@@ -181,28 +194,42 @@ void Links::meet(Time now, ConnectionId connection, Message hello) {
   try {
     if (hello.header.kind != MessageKind::hello)
       refuse_message("it begins with " + named(hello.header.kind) + ", not a hello");
-    check_claim(hello);
+    check_claim(now, hello);
     welcome(now, connection, std::move(hello));
   } catch (const Fault& fault) {
     turn_away(connection, address, fault.what());
   }
 }
 
-// The first holder of a peer id keeps it.
-void Links::check_claim(const Message& hello) {
+// Why a caller may not be who its hello says; empty if it may.
+std::string Links::objection(const Message& hello) const {
   const PeerId claimed = hello.header.source;
-  const std::string& me = identity_.hello.name;
   const std::string who = hello.hello->name + " says it is peer " + std::to_string(claimed);
-  if (stop_at_) refuse_message(me + " is leaving");
-  if (claimed == identity_.self) refuse_message(who + ", which is " + me + " itself");
+  if (stop_at_) return "no calls are taken any more";
+  if (claimed == identity_.self) return who + ", and calls itself";
+  if (!identity_.callers) return "";
+  if (std::count(identity_.callers->begin(), identity_.callers->end(), claimed) == 0)
+    return who + ", from which no call is taken";
+  const RingId ours{identity_.incarnation, identity_.epoch};
+  if (claimed != kCoordinatorPeer && ring_of(hello.header) != ours)
+    return who + ", but of another ring";
+  return "";
+}
+
+// The first holder of a peer id keeps it. Whoever is turned away changes nothing, and is told
+// nothing of the ring.
+void Links::check_claim(Time now, const Message& hello) {
+  if (const std::string why = objection(hello); !why.empty()) refuse_message(why);
+  const PeerId claimed = hello.header.source;
   Link* holder = live(claimed);
   if (!holder || holder->state != Link::State::up) return;
   if (holder->gone) return close(*holder, kClosedByPeer);
   if (claimed == kCoordinatorPeer)
-    refuse_message(me +
-                   " works for another coordinator; wait for that to end, or start another worker");
-  refuse_message(who + ", but " + me + " has a link with that peer already (" +
-                 holder->hello.hello->name + ")");
+    refuse_message("it has worked for another coordinator for " +
+                   seconds_text("%.0f s", seconds(now - holder->up_at)) +
+                   "; wait for that to end, or start another worker");
+  refuse_message(hello.hello->name + " says it is peer " + std::to_string(claimed) +
+                 ", but there is a link with that peer already");
 }
 
 // When two peers dial each other at the same time, the call of the lower id stands, and both sides
@@ -213,6 +240,7 @@ void Links::welcome(Time now, ConnectionId connection, Message hello) {
   if (!link) link = &add_link(std::make_shared<LinkEnd>(hello.header.source));
   if (link->connection) actions_.hang_up(link->connection, 0);
   link->connection = connection;
+  link->called = true;
   link->gone = false;
   say_hello(*link);
   come_up(now, *link, std::move(hello));
@@ -220,7 +248,9 @@ void Links::welcome(Time now, ConnectionId connection, Message hello) {
 
 void Links::turn_away(ConnectionId connection, const std::string& address, const std::string& why) {
   actions_.log("potluck: turned away a connection from " + address + ": " + why);
-  actions_.send(connection, {goodbye(kUnassignedPeer, why), {}});
+  Identity nobody;
+  nobody.self = kUnassignedPeer;
+  actions_.send(connection, {goodbye(nobody, kUnassignedPeer, why), {}});
   actions_.hang_up(connection, kFlushSeconds);
 }
 
@@ -274,10 +304,19 @@ void Links::take_heartbeat(Link& link, const Heartbeat& heartbeat) {
   link.end->taken_by_peer = heartbeat.taken;
 }
 
+void Links::check_room(const Link& link, uint64_t bytes) const {
+  if (link.end->waiting_bytes + bytes > kLinkBytesMax)
+    refuse_message("more than " + bytes_text(kLinkBytesMax) + " came that were not taken yet");
+  if (actions_.waiting_bytes() + bytes > kAllLinksBytesMax)
+    refuse_message("more than " + bytes_text(kAllLinksBytesMax) +
+                   " came by all links that were not taken yet");
+}
+
 void Links::deliver(Link& link, Message message) {
   if (link.received - link.end->taken >= kLinkQueueMax)
     refuse_message("more than " + std::to_string(kLinkQueueMax) +
                    " messages came that were not taken yet");
+  check_room(link, bytes_of(message));
   ++link.received;
   Event event;
   event.peer = link.end->peer;
@@ -298,7 +337,7 @@ void Links::tick_link(Time now, Link& link) {
 
 void Links::come_up(Time now, Link& link, Message hello) {
   link.state = Link::State::up;
-  link.heard_at = link.beat_at = now;
+  link.up_at = link.heard_at = link.beat_at = now;
   link.hello = std::move(hello);
   link.hello.header.source = link.end->peer;
   if (!link.dropped) report_up(link);
@@ -340,22 +379,25 @@ void Links::say(Link& link, Message message) {
   if (!link.gone) actions_.send(link.connection, {std::move(message), {}});
 }
 
+// A dialer's names the ring that the link is for; an answer has nobody to convince.
 void Links::say_hello(Link& link) {
   Message message = message_from(identity_, MessageKind::hello, link.end->peer);
+  if (link.called) stamp(message.header, RingId{});
   message.hello = identity_.hello;
   say(link, std::move(message));
 }
 
-Message Links::goodbye(PeerId to, const std::string& reason) const {
-  Message message = message_from(identity_, MessageKind::goodbye, to);
-  const std::string me = identity_.hello.name + " (" + kSoftware + ")";
-  message.fault = FaultReport{FaultKind::lost, reason, me};
+Message Links::goodbye(const Identity& from, PeerId to, const std::string& reason) const {
+  Message message = message_from(from, MessageKind::goodbye, to);
+  const std::string& name = from.hello.name;
+  message.fault = FaultReport{FaultKind::lost, reason,
+                              name.empty() ? kSoftware : name + " (" + kSoftware + ")"};
   return message;
 }
 
 void Links::say_goodbye(Link& link, const std::string& reason) {
   link.said_goodbye = true;
-  say(link, goodbye(link.end->peer, reason));
+  say(link, goodbye(identity_, link.end->peer, reason));
 }
 
 void Links::beat(Time now, Link& link) {

@@ -43,10 +43,15 @@ class LinkActions {
   // Nothing more is sent, and nothing more of the connection is to be reported. What was sent
   // before may still take flush_seconds to leave.
   virtual void hang_up(ConnectionId connection, double flush_seconds) = 0;
+  // From now on a caller's connection ends that has brought more than this and it was not read yet,
+  // finished message or not. 0: there is no such limit.
+  virtual void limit_unread(uint64_t bytes) = 0;
   // Whether bytes of an unfinished message arrived within the last kSilenceSeconds.
   virtual bool is_receiving(ConnectionId connection) = 0;
   // Gives the owner an event, and the log a line.
   virtual void report(std::shared_ptr<LinkEnd> end, Event event) = 0;
+  // The bytes of all messages that the owner was given and has not taken yet.
+  virtual uint64_t waiting_bytes() = 0;
   virtual void log(const std::string& line) = 0;
 };
 
@@ -55,7 +60,8 @@ class Links final {
   explicit Links(LinkActions& actions) : actions_(actions) {}
 
   // The owner's orders, as their namesakes in Transport. `end` names the link, see Mailbox.
-  void set_identity(Identity identity) { identity_ = std::move(identity); }
+  // Ends the links of callers that the new identity does not take calls from.
+  void set_identity(Time now, Identity identity);
   void connect(Time now, std::shared_ptr<LinkEnd> end, const std::string& endpoint);
   void send(const std::shared_ptr<LinkEnd>& end, Parcel parcel);
   void drop(Time now, const std::shared_ptr<LinkEnd>& end);
@@ -104,8 +110,9 @@ class Links final {
     std::deque<Parcel> waiting;  // for the hello
 
     // Up.
-    Message hello;  // theirs
-    Time heard_at{}, beat_at{};
+    Message hello;        // theirs
+    bool called = false;  // by them
+    Time up_at{}, heard_at{}, beat_at{};
     uint64_t sent = 0, received = 0;  // without the link's own messages
 
     bool is(const std::shared_ptr<LinkEnd>& wanted) const {
@@ -122,7 +129,8 @@ class Links final {
 
   // Strangers.
   void meet(Time now, ConnectionId connection, Message hello);
-  void check_claim(const Message& hello);
+  std::string objection(const Message& hello) const;
+  void check_claim(Time now, const Message& hello);
   void welcome(Time now, ConnectionId connection, Message hello);
   void turn_away(ConnectionId connection, const std::string& address, const std::string& why);
 
@@ -134,6 +142,7 @@ class Links final {
   void handle(Time now, Link& link, Message message);
   void take_goodbye(Link& link, const Message& message);
   void take_heartbeat(Link& link, const Heartbeat& heartbeat);
+  void check_room(const Link& link, uint64_t bytes) const;
   void deliver(Link& link, Message message);
   void tick_link(Time now, Link& link);
 
@@ -149,7 +158,7 @@ class Links final {
   void say_hello(Link& link);
   void say_goodbye(Link& link, const std::string& reason);
   void beat(Time now, Link& link);
-  Message goodbye(PeerId to, const std::string& reason) const;
+  Message goodbye(const Identity& from, PeerId to, const std::string& reason) const;
   void transmit(Link& link, Parcel parcel);
   void report_up(const Link& link);
   void report_down(const Link& link, const std::string& reason);

@@ -4,10 +4,14 @@
 #include <string>
 
 #include "topology/base/fault.h"
+#include "topology/base/text.h"
 
 namespace potluck {
 
 void Mailbox::post(std::shared_ptr<LinkEnd> end, Event event) {
+  const uint64_t bytes = bytes_of(event.message);
+  if (end) end->waiting_bytes += bytes;
+  waiting_bytes_ += bytes;
   {
     const std::lock_guard lock(mutex_);
     events_.push_back({std::move(end), std::move(event)});
@@ -43,12 +47,19 @@ std::optional<Mailbox::Delivery> Mailbox::take() {
       next = std::move(events_.front());
       events_.pop_front();
     }
+    const uint64_t bytes = bytes_of(next.event.message);
+    next.end->waiting_bytes -= bytes;
+    waiting_bytes_ -= bytes;
     if (next.end->dropped) continue;
     std::shared_ptr<LinkEnd>& link = links_[next.end->peer];
     switch (next.event.kind) {
       case Event::Kind::up:
         // Both sides dialed, and the peer's call stands: what we sent on ours counts on this one.
-        if (link && link != next.end) next.end->sent += link->sent;
+        if (link && link != next.end) {
+          next.end->sent += link->sent;
+          next.end->sizes.insert(next.end->sizes.end(), link->sizes.begin(), link->sizes.end());
+          next.end->sizes_sum += link->sizes_sum;
+        }
         link = next.end;
         break;
       case Event::Kind::down:
@@ -81,12 +92,24 @@ std::shared_ptr<LinkEnd> Mailbox::drop(PeerId peer) {
   return std::exchange(found->second, nullptr);
 }
 
-void count_sent(LinkEnd& end) {
-  if (end.sent - end.taken_by_peer >= kLinkQueueMax)
-    throw Fault(FaultKind::world, "peer " + std::to_string(end.peer) + " has " +
-                                      std::to_string(kLinkQueueMax) +
+uint64_t bytes_of(const Message& message) {
+  const bool is_message = message.payload.memory == MemoryKind::host;
+  return message.wire_header_bytes + (is_message ? message.payload.bytes : 0);
+}
+
+void count_sent(LinkEnd& end, uint64_t bytes) {
+  const uint64_t waiting = end.sent - end.taken_by_peer;
+  for (; end.sizes.size() > waiting; end.sizes.pop_front()) end.sizes_sum -= end.sizes.front();
+  const std::string who = "peer " + std::to_string(end.peer) + " has ";
+  if (waiting >= kLinkQueueMax)
+    throw Fault(FaultKind::world, who + std::to_string(kLinkQueueMax) +
                                       " messages waiting that it does not take; it has stopped");
+  if (end.sizes_sum + bytes > kLinkBytesMax)
+    throw Fault(FaultKind::world,
+                who + bytes_text(end.sizes_sum) + " waiting that it does not take; it has stopped");
   ++end.sent;
+  end.sizes.push_back(bytes);
+  end.sizes_sum += bytes;
 }
 
 }  // namespace potluck

@@ -21,7 +21,10 @@ struct LinkEnd {
   const PeerId peer;
   // How many of our messages the peer's owner has taken, and ours of the peer's.
   std::atomic<uint64_t> taken_by_peer{0}, taken{0};
-  uint64_t sent = 0;  // the owner's thread alone, as the next
+  std::atomic<uint64_t> waiting_bytes{0};  // of the peer's messages that are not taken yet
+  uint64_t sent = 0;                       // the owner's thread alone, as the next three
+  std::deque<uint64_t> sizes;              // of our messages that the peer has not taken, in bytes
+  uint64_t sizes_sum = 0;
   bool dropped = false;
   bool used = false;  // the I/O side's: a link was made with it
 };
@@ -36,6 +39,8 @@ class Mailbox final {
   void post(std::shared_ptr<LinkEnd> end, Event event);
   // Any thread, and signal handlers.
   void wake();
+  // Any thread: of all messages that the owner has not taken.
+  uint64_t waiting_bytes() const { return waiting_bytes_; }
 
   // The rest is for the owner's thread.
   struct Delivery {
@@ -57,12 +62,16 @@ class Mailbox final {
 
   Bell bell_;
   std::atomic<bool> woken_{false};
+  std::atomic<uint64_t> waiting_bytes_{0};
   std::mutex mutex_;
   std::deque<Delivery> events_;  // under mutex_
   std::map<PeerId, std::shared_ptr<LinkEnd>> links_;
 };
 
-// Counts a message on its way out, and throws Fault{world} if the link holds too many already.
-void count_sent(LinkEnd& end);
+// Bytes of a message, as links count them.
+uint64_t bytes_of(const Message& message);
+
+// Counts a message on its way out, and throws Fault{world} if the link holds too much already.
+void count_sent(LinkEnd& end, uint64_t bytes);
 
 }  // namespace potluck

@@ -102,10 +102,12 @@ class LinkThread final : public LinkHost, private LinkActions, private PipeEvent
   void hang_up(ConnectionId connection, double flush_seconds) override {
     pipe_->hang_up(connection, flush_seconds);
   }
+  void limit_unread(uint64_t bytes) override { pipe_->limit_unread(bytes); }
   bool is_receiving(ConnectionId connection) override { return pipe_->is_receiving(connection); }
   void report(std::shared_ptr<LinkEnd> end, Event event) override {
     mailbox_.post(std::move(end), std::move(event));
   }
+  uint64_t waiting_bytes() override { return mailbox_.waiting_bytes(); }
   void log(const std::string& line) override { log_(line); }
 
   // The pipe reports.

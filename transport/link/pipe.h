@@ -52,6 +52,7 @@ class Pipe {
   virtual ConnectionId dial(const std::string& endpoint) = 0;
   virtual void send(ConnectionId connection, Frames frames) = 0;
   virtual void hang_up(ConnectionId connection, double flush_seconds) = 0;
+  virtual void limit_unread(uint64_t bytes) = 0;
   virtual bool is_receiving(ConnectionId connection) = 0;
 
   // Until there may be something to read, somebody rings, or the deadline has passed.

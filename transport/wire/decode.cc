@@ -82,10 +82,6 @@ Hello read(wire::Hello::Reader in) {
   Hello hello;
   hello.software = text("hello.software", in.getSoftware());
   hello.name = text("hello.name", in.getName());
-  hello.model = read(in.getModel());
-  hello.device = text("hello.device", in.getDevice());
-  hello.bytes_free = in.getBytesFree();
-  hello.threads = within("hello.threads", in.getThreads(), 0, kThreadsMax);
   return hello;
 }
 
@@ -132,6 +128,8 @@ Ready read(wire::Ready::Reader in) {
   ready.load_seconds = finite("ready.loadSeconds", in.getLoadSeconds());
   ready.contents = digests("ready.contents", in.getContents());
   ready.endpoint = text("ready.endpoint", in.getEndpoint());
+  ready.device = text("ready.device", in.getDevice());
+  ready.bytes_free = in.getBytesFree();
   return ready;
 }
 
@@ -168,8 +166,10 @@ std::vector<Hop> read_hops(wire::Message::Reader in) {
     hop.peer = peer("hop.peer", from.getPeer());
     hop.queue_us = from.getQueueUs();
     hop.compute_us = from.getComputeUs();
-    hop.payload_bytes = from.getPayloadBytes();
-    hop.header_bytes = from.getHeaderBytes();
+    hop.payload_bytes =
+        within<uint64_t>("hop.payloadBytes", from.getPayloadBytes(), 0, kPayloadBytesMax);
+    hop.header_bytes =
+        within<uint32_t>("hop.headerBytes", from.getHeaderBytes(), 0, kHeaderBytesMax);
     hops.push_back(hop);
   }
   return hops;

@@ -26,10 +26,6 @@ void put(wire::Fingerprint::Builder out, const Fingerprint& model) {
 void put(wire::Hello::Builder out, const Hello& hello) {
   out.setSoftware(one_line(hello.software));
   out.setName(one_line(hello.name));
-  out.setDevice(one_line(hello.device));
-  out.setBytesFree(hello.bytes_free);
-  out.setThreads(hello.threads);
-  put(out.initModel(), hello.model);
 }
 
 void put(wire::WorkerPlan::Builder out, const WorkerPlan& worker) {
@@ -70,6 +66,8 @@ void put(wire::Ready::Builder out, const Ready& ready) {
   out.setWorkspaceBytes(ready.workspace_bytes);
   out.setLoadSeconds(ready.load_seconds);
   out.setEndpoint(one_line(ready.endpoint));
+  out.setDevice(one_line(ready.device));
+  out.setBytesFree(ready.bytes_free);
   auto contents = out.initContents(ready.contents.size());
   for (unsigned i = 0; i < contents.size(); ++i) contents.set(i, ready.contents[i]);
 }

@@ -8,6 +8,19 @@
 # The side that dials says hello first; the side that listens answers with its own hello, or with a
 # goodbye that gives the reason. Nothing else may come before. From then on both send a heartbeat
 # every half second; a link on which nothing arrives for two seconds is given up by whoever notices.
+# A dialer's hello names the ring that the link is for (incarnation and epoch), but for that of a
+# coordinator, which has none yet; an answer names none, and neither does a goodbye to a stranger.
+#
+# A worker takes calls from one coordinator, and once it is loaded, from the worker before it in that
+# ring. It calls the next worker itself. Only the coordinator and the worker before are listened to:
+#
+#   from the coordinator       load, join, cancel, shutdown; and to the head open, close, encode, denoise
+#   from the worker before     open, close, encode, denoise; but to the head denoise alone
+#   from workers               ready, joined, fault; candidates from the head, encode_done from the
+#                              last stage
+#
+# A worker gives a coordinator up that has nothing loaded for ten seconds.
+#
 # A goodbye is the last message each way: one side sends it behind everything it had to say, the
 # other answers with its own, and the connection is closed.
 #
@@ -107,14 +120,10 @@ struct Hop {
 }
 
 struct Hello {
+  # Nothing of the machine or of the model: who reads it may be anybody.
   software @0 :Text;
   # "potluck 0.1.0"
   name @1 :Text;
-  model @2 :Fingerprint;
-  device @3 :Text;
-  # Of a worker, as the next two.
-  bytesFree @4 :UInt64;
-  threads @5 :Int32;
 }
 
 struct Fingerprint {
@@ -129,6 +138,7 @@ struct Load {
   you @1 :UInt16;
   # Which of the plan's workers the receiver is to be.
   model @2 :Fingerprint;
+  # The coordinator's copy. A worker whose copy differs refuses.
 }
 
 struct Plan {
@@ -169,6 +179,9 @@ struct Ready {
   # Digests of the layers it owns in order; of the head: one. Empty in version 1.
   endpoint @5 :Text;
   # Where its data link listens. Empty in version 1.
+  device @6 :Text;
+  # What computes, and the bytes that it had free when the worker started.
+  bytesFree @7 :UInt64;
 }
 
 struct FaultReport {

@@ -2,6 +2,7 @@
 #include "transport/zmq/socket.h"
 
 #include <atomic>
+#include <cerrno>
 #include <cstring>
 #include <memory>
 
@@ -13,6 +14,7 @@ namespace {
 
 constexpr int kMilliseconds = 1000;
 constexpr int kEvents = ZMQ_EVENT_CONNECTED | ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED |
+                        ZMQ_EVENT_LISTENING | ZMQ_EVENT_ACCEPT_FAILED |
                         ZMQ_EVENT_CLOSED;  // closed: of a dial that found nobody
 
 std::string next_monitor_address() {
@@ -33,13 +35,16 @@ zmq::message_t frame_of(const Payload& payload) {
 
 std::optional<ZmqHappening> happening_of(const zmq::message_t& event) {
   uint16_t id = 0;
-  int32_t value = 0;  // the connection's fd
+  int32_t value = 0;  // the connection's or the listener's fd, or an errno
   CHECK(event.size() == sizeof(id) + sizeof(value), event.size());
   std::memcpy(&id, event.data(), sizeof(id));
   std::memcpy(&value, event.data<char>() + sizeof(id), sizeof(value));
   if (id == ZMQ_EVENT_CONNECTED) return ZmqHappening{ZmqHappening::Kind::connected, value};
   if (id == ZMQ_EVENT_ACCEPTED) return ZmqHappening{ZmqHappening::Kind::accepted, value};
   if (id == ZMQ_EVENT_DISCONNECTED) return ZmqHappening{ZmqHappening::Kind::disconnected, value};
+  if (id == ZMQ_EVENT_LISTENING) return ZmqHappening{ZmqHappening::Kind::listening, value};
+  if (id == ZMQ_EVENT_ACCEPT_FAILED && value != EAGAIN)
+    return ZmqHappening{ZmqHappening::Kind::starved, -1};
   if (id == ZMQ_EVENT_CLOSED) return ZmqHappening{ZmqHappening::Kind::disconnected, -1};
   return std::nullopt;
 }
@@ -56,7 +61,7 @@ ZmqSocket::ZmqSocket(zmq::context_t& context, zmq::socket_type type)
   socket_.set(zmq::sockopt::sndhwm, 0);
   socket_.set(zmq::sockopt::rcvhwm, 0);
   socket_.set(zmq::sockopt::maxmsgsize, static_cast<int64_t>(kPayloadBytesMax));
-  socket_.set(zmq::sockopt::handshake_ivl, connect_ms);
+  socket_.set(zmq::sockopt::handshake_ivl, connect_ms);  // Strangers ends what stays silent later
   socket_.set(zmq::sockopt::tcp_keepalive, 1);
   socket_.set(zmq::sockopt::tcp_maxrt, connect_ms);  // frees what waits for a host that vanished
   if (is_router_)

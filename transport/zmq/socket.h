@@ -18,9 +18,11 @@ struct ZmqFrames {
 };
 
 struct ZmqHappening {
-  enum class Kind { connected, accepted, disconnected };
+  enum class Kind { connected, accepted, disconnected, listening, starved };
   Kind kind;
-  int fd;  // the connection's; -1 of one that was never made
+  // The connection's, -1 of one that was never made; the listener's; of starved, which means that
+  // nothing can be accepted for want of descriptors: none.
+  int fd;
 };
 
 class ZmqSocket final {

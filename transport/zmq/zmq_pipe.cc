@@ -14,7 +14,8 @@
 namespace potluck {
 namespace {
 
-constexpr int kReadsInARow = 64;  // from one socket, before others get their turn
+constexpr size_t kShortFrameMax = 255;  // its head has 2 bytes, that of a longer one 9
+constexpr int kReadsInARow = 64;        // from one socket, before others get their turn
 // What an ended connection brought is complete by then: libzmq tells the end a moment before.
 constexpr double kDrainSeconds = 0.02;
 // Less than kConnectSeconds: who waits for a link hears of the name server, not of the listener.
@@ -77,11 +78,13 @@ ConnectionId ZmqPipe::dial(const std::string& endpoint) {
   Connection& connection = connections_[id];
   connection.endpoint = endpoint;
   connection.dialed_at = now();
-  connection.socket = std::make_unique<ZmqSocket>(context_, zmq::socket_type::dealer);
   try {
+    connection.socket = std::make_unique<ZmqSocket>(context_, zmq::socket_type::dealer);
     start_dial(connection);
   } catch (const Fault& fault) {
     connection.failure = fault.what();
+  } catch (const std::exception& error) {  // no descriptor or no thread is left
+    connection.failure = "cannot dial " + endpoint + ": " + error.what();
   }
   return id;
 }
@@ -131,22 +134,30 @@ void ZmqPipe::transmit(Connection& connection, const Frames& frames) {
   if (!socket->send(connection.route, frames.header, frames.payload)) connection.gone_at = now();
 }
 
-// The socket is closed when nothing reads from it (finish()). A connection of the listener's stays
-// open, ignored, until the other side ends it.
+// The socket is closed when nothing reads from it (finish()). A connection of the listener's is
+// ignored from now on, and severed unless the other side ends it.
 void ZmqPipe::hang_up(ConnectionId id, double flush_seconds) {
   const auto found = connections_.find(id);
   if (found == connections_.end()) return;
   found->second.hung_up = true;
+  found->second.sever_at = now() + from_seconds(flush_seconds);
   if (found->second.socket) found->second.socket->set_linger(flush_seconds);
 }
 
 bool ZmqPipe::is_receiving(ConnectionId id) {
   const auto found = connections_.find(id);
+  if (found == connections_.end()) return false;
   tcp_info info{};
   socklen_t size = sizeof(info);
-  return found != connections_.end() &&
-         getsockopt(found->second.fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 &&
-         info.tcpi_last_data_recv < kSilenceSeconds * 1000;
+  if (getsockopt(found->second.fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0)
+    return info.tcpi_last_data_recv < kSilenceSeconds * 1000;
+  return now() - found->second.receiving_at < from_seconds(kSilenceSeconds);
+}
+
+// The kernel does not say when a local socket last got something, but whether something is there.
+void ZmqPipe::note_receiving() {
+  for (auto& [id, connection] : connections_)
+    if (has_unread_bytes(connection.fd)) connection.receiving_at = now();
 }
 
 void ZmqPipe::wait(Time deadline) {
@@ -162,14 +173,16 @@ void ZmqPipe::wait(Time deadline) {
 // Reports may dial and hang up: what is added is not read before the next time, and what is hung up
 // is removed in finish().
 void ZmqPipe::read(PipeEvents& events) {
+  note_receiving();
   if (listener_) read_listener(events);
   for (auto& [id, connection] : connections_)
-    if (connection.socket) read_dialed(id, connection, events);
+    if (connection.is_dialed()) read_dialed(id, connection, events);
   finish(events);
 }
 
 void ZmqPipe::read_listener(PipeEvents& events) {
   read_happenings(events);
+  sever_surplus();
   for (int i = 0; i < kReadsInARow; ++i) {
     std::optional<ZmqFrames> frames = listener_->receive();
     if (!frames) return;
@@ -180,16 +193,53 @@ void ZmqPipe::read_listener(PipeEvents& events) {
 
 void ZmqPipe::read_happenings(PipeEvents& events) {
   for (const ZmqHappening& happening : listener_->happenings()) {
-    if (happening.kind == ZmqHappening::Kind::accepted) {
-      if (strangers_.count(happening.fd)) report_stranger_gone(events);  // an older one's fd
-      strangers_[happening.fd] = std::nullopt;
+    switch (happening.kind) {
+      case ZmqHappening::Kind::listening:
+        listener_fd_ = happening.fd;
+        break;
+      case ZmqHappening::Kind::accepted:
+        if (strangers_.extract(happening.fd)) report_stranger_gone(events);  // an older one's fd
+        strangers_.add(now(), socket_id(happening.fd), peer_host(happening.fd));
+        break;
+      case ZmqHappening::Kind::starved:
+        turn_callers_away();
+        break;
+      case ZmqHappening::Kind::disconnected:
+        end(happening.fd, events);
+        break;
+      case ZmqHappening::Kind::connected:
+        break;  // a listener dials nobody
     }
-    if (happening.kind != ZmqHappening::Kind::disconnected) continue;
-    if (const auto stranger = strangers_.find(happening.fd); stranger != strangers_.end())
-      stranger->second = now();
-    for (auto& [id, connection] : connections_)
-      if (!connection.socket && connection.fd == happening.fd) lose(id, connection, events);
   }
+}
+
+void ZmqPipe::end(int fd, PipeEvents& events) {
+  strangers_.end(now(), fd);
+  for (auto& [id, connection] : connections_)
+    if (!connection.is_dialed() && connection.fd == fd) lose(id, connection, events);
+}
+
+// libzmq tries again and again to accept what waits, without a pause.
+void ZmqPipe::turn_callers_away() {
+  if (const std::optional<SocketId> oldest = strangers_.oldest()) severer_.sever(*oldest);
+  for (int i = 0; i < kReadsInARow && severer_.turn_away(listener_fd_); ++i) {
+  }
+}
+
+void ZmqPipe::sever_surplus() {
+  for (const SocketId& each : strangers_.surplus(now(), bytes_received)) severer_.sever(each);
+  for (auto& [id, connection] : connections_)
+    if (!connection.is_dialed() && is_surplus(connection)) {
+      severer_.sever(connection.id);
+      connection.sever_at.reset();
+    }
+}
+
+// A message without an end comes by no frame that could be read, but the kernel has counted it.
+bool ZmqPipe::is_surplus(const Connection& caller) const {
+  if (caller.gone_at) return false;
+  if (caller.hung_up) return caller.sever_at && now() > *caller.sever_at;
+  return unread_max_ > 0 && bytes_received(caller.fd) > caller.read_bytes + unread_max_;
 }
 
 void ZmqPipe::lose(ConnectionId id, Connection& connection, PipeEvents& events) {
@@ -214,10 +264,12 @@ ConnectionId ZmqPipe::caller(ZmqFrames& frames, PipeEvents& events) {
   connection.route = frames.route;
   connection.fd = fd_of(frames.kept[0]);
   routes_[frames.route] = id;
-  if (const auto stranger = strangers_.extract(connection.fd))
-    connection.gone_at = stranger.mapped();
-  else
+  if (const auto stranger = strangers_.extract(connection.fd)) {
+    connection.gone_at = stranger->gone_at;
+    connection.id = stranger->socket;
+  } else {
     connection.gone_at = now();
+  }
   events.called(id, address_of(frames.kept[0]));
   return id;
 }
@@ -226,6 +278,7 @@ void ZmqPipe::read_dialed(ConnectionId id, Connection& connection, PipeEvents& e
   try_resolved(connection);
   if (!connection.failure.empty() && !connection.hung_up)
     events.unreachable(id, connection.failure);
+  if (!connection.socket) return;
   for (const ZmqHappening& happening : connection.socket->happenings()) {
     if (happening.kind == ZmqHappening::Kind::disconnected) {
       lose(id, connection, events);
@@ -243,6 +296,8 @@ void ZmqPipe::read_dialed(ConnectionId id, Connection& connection, PipeEvents& e
 }
 
 void ZmqPipe::take(ConnectionId id, ZmqFrames frames, PipeEvents& events) {
+  for (const zmq::message_t& frame : frames.kept)
+    connections_[id].read_bytes += frame.size() + (frame.size() > kShortFrameMax ? 9 : 2);
   if (frames.count == 0 || frames.count > ZmqSocket::kFramesKept)
     return events.broken(id, "a message cannot be read: it has " + std::to_string(frames.count) +
                                  " frames, not 1 or 2");
@@ -262,15 +317,12 @@ void ZmqPipe::finish(PipeEvents& events) {
   for (auto at = connections_.begin(); at != connections_.end();) {
     const ConnectionId id = at->first;
     const Connection& each = at->second;
-    const bool over = is_over(each.gone_at) || (each.hung_up && each.socket);
+    const bool over = is_over(each.gone_at) || (each.hung_up && each.is_dialed());
     if (over && !each.hung_up) events.ended(id);
     if (over) routes_.erase(each.route);
     at = over ? connections_.erase(at) : std::next(at);
   }
-  std::erase_if(strangers_, [&](const auto& each) {
-    if (is_over(each.second)) report_stranger_gone(events);
-    return is_over(each.second);
-  });
+  for (size_t left = strangers_.forget(before); left > 0; --left) report_stranger_gone(events);
 }
 
 }  // namespace potluck

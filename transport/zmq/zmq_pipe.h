@@ -12,8 +12,10 @@
 
 #include "transport/link/bell.h"
 #include "transport/link/pipe.h"
+#include "transport/zmq/descriptor.h"
 #include "transport/zmq/endpoint.h"
 #include "transport/zmq/socket.h"
+#include "transport/zmq/strangers.h"
 
 namespace potluck {
 
@@ -27,24 +29,31 @@ class ZmqPipe final : public Pipe {
   ConnectionId dial(const std::string& endpoint) override;
   void send(ConnectionId id, Frames frames) override;
   void hang_up(ConnectionId id, double flush_seconds) override;
+  void limit_unread(uint64_t bytes) override { unread_max_ = bytes; }
   bool is_receiving(ConnectionId id) override;
   void wait(Time deadline) override;
   void read(PipeEvents& events) override;
 
  private:
   struct Connection {
-    std::unique_ptr<ZmqSocket> socket;  // of a dialed one
+    std::unique_ptr<ZmqSocket> socket;  // of a dialed one, unless there was none left
     std::string route;                  // of one that called
     int fd = -1;
-    bool hung_up = false;         // by us: nothing of it is reported any more
-    std::optional<Time> gone_at;  // the other side has ended it; what it brought is still read
+    SocketId id;                   // of one that called
+    uint64_t read_bytes = 0;       // of its messages, as they are framed
+    std::optional<Time> sever_at;  // it was hung up, and has had time to leave
+    bool hung_up = false;          // by us: nothing of it is reported any more
+    std::optional<Time> gone_at;   // the other side has ended it; what it brought is still read
     bool told_gone = false;
+    Time receiving_at{};  // when bytes of it were last seen on their way
     // Dialed.
     std::string endpoint;
     std::future<std::string> resolved;  // while its name is looked up
     std::vector<Frames> waiting;        // for that
     Time dialed_at{};
     std::string failure;  // it cannot be dialed at all
+
+    bool is_dialed() const { return route.empty(); }
   };
 
   std::string bind(const ZmqEndpoint& wanted, const std::string& resolved);
@@ -55,11 +64,16 @@ class ZmqPipe final : public Pipe {
 
   void read_listener(PipeEvents& events);
   void read_happenings(PipeEvents& events);
+  void end(int fd, PipeEvents& events);
+  void turn_callers_away();
+  void sever_surplus();
+  bool is_surplus(const Connection& caller) const;
   void lose(ConnectionId id, Connection& connection, PipeEvents& events);
   void report_stranger_gone(PipeEvents& events);
   ConnectionId caller(ZmqFrames& frames, PipeEvents& events);
   void read_dialed(ConnectionId id, Connection& connection, PipeEvents& events);
   void take(ConnectionId id, ZmqFrames frames, PipeEvents& events);
+  void note_receiving();
   void finish(PipeEvents& events);
 
   const bool insecure_plaintext_;
@@ -70,7 +84,10 @@ class ZmqPipe final : public Pipe {
   ConnectionId last_id_ = 0;
   std::map<ConnectionId, Connection> connections_;
   std::unordered_map<std::string, ConnectionId> routes_;
-  std::map<int, std::optional<Time>> strangers_;  // that said nothing: fd, and when it went
+  Strangers strangers_;
+  Severer severer_;
+  int listener_fd_ = -1;
+  uint64_t unread_max_ = 0;
 };
 
 }  // namespace potluck

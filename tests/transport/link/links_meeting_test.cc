@@ -50,19 +50,79 @@ TEST_F(LinksTest, TheFirstClaimToAPeerWins) {
   accepted(kLower);
   links_.called(101, "elsewhere");
   arrives(101, hello_of(kLower, "thief"));
-  const std::string why =
-      "thief says it is peer 1, but me has a link with that peer already (them)";
+  const std::string why = "thief says it is peer 1, but there is a link with that peer already";
   EXPECT_THAT(said(), ElementsAre("log: potluck: turned away a connection from elsewhere: " + why,
                                   "101 < goodbye: " + why, "hang up 101 when flushed"));
   arrives(kCall, numbered(4));  // the holder's link is as it was
   EXPECT_THAT(said(), ElementsAre("message 4 from 1"));
 }
 
-TEST_F(LinksTest, ASecondCoordinatorIsToldToWait) {
+TEST_F(LinksTest, ASecondCoordinatorIsToldSinceWhenThePlaceIsHeld) {
   accepted(kCoordinatorPeer);
+  record_.receiving = true;
+  pass(42);
+  said();
   links_.called(101, "elsewhere");
   arrives(101, hello_of(kCoordinatorPeer, "c"));
-  EXPECT_THAT(said(), testing::Contains(HasSubstr("goodbye: me works for another coordinator")));
+  EXPECT_THAT(said(), testing::Contains(
+                          HasSubstr("goodbye: it has worked for another coordinator for 42 s")));
+}
+
+TEST_F(LinksTest, WhoMayNotCallIsTurnedAwayAndChangesNothing) {
+  take_calls_from({kCoordinatorPeer, kLower});
+  const auto end = connect(kHigher);
+  accepted(kCoordinatorPeer);
+  said();
+  const std::pair<Message, const char*> claims[] = {
+      {hello_of(kHigher, "evil", kRing), "evil says it is peer 7, from which no call is taken"},
+      {hello_of(200, "evil", kRing), "peer 200, from which no call is taken"},
+      {hello_of(kLower, "evil"), "peer 1, but of another ring"},
+      {hello_of(kLower, "evil", {7, 2}), "peer 1, but of another ring"},
+      {hello_of(kLower, "evil", {8, 3}), "peer 1, but of another ring"},
+  };
+  ConnectionId call = 200;
+  for (const auto& [hello, why] : claims) {
+    links_.called(++call, "there");
+    arrives(call, hello);
+    EXPECT_THAT(said(), ElementsAre(HasSubstr(why), HasSubstr(why),
+                                    "hang up " + std::to_string(call) + " when flushed"));
+    const Message& told = record_.last_sent;
+    EXPECT_EQ(ring_of(told.header), RingId{});
+    EXPECT_EQ(told.header.source, kUnassignedPeer);
+    EXPECT_THAT(told.fault->where, testing::Not(HasSubstr("me")));
+  }
+  arrives(1, hello_of(kHigher, "them"));  // our dial goes on
+  links_.called(300, "there");
+  arrives(300, hello_of(kLower, "them", kRing));
+  EXPECT_THAT(said(), ElementsAre("up 7: them", "300 < hello", "up 1: them"));
+}
+
+TEST_F(LinksTest, ADialersHelloNamesItsRingAndAnAnswerNone) {
+  take_calls_from({kLower});
+  connect(kHigher);
+  EXPECT_EQ(ring_of(record_.last_sent.header), kRing);
+  links_.called(kCall, "there");
+  arrives(kCall, hello_of(kLower, "them", kRing));
+  EXPECT_EQ(record_.last_sent.header.kind, MessageKind::hello);
+  EXPECT_EQ(ring_of(record_.last_sent.header), RingId{});
+}
+
+TEST_F(LinksTest, LinksOfCallersThatMayCallNoMoreEnd) {
+  accepted(kCoordinatorPeer);
+  accepted(kLower, 101);
+  dialed(kHigher);
+  take_calls_from({kCoordinatorPeer, kLower});
+  EXPECT_THAT(said(), ElementsAre("down 1: them says it is peer 1, but of another ring",
+                                  "101 < goodbye: closed by peer"));
+  arrives(101, numbered(1));
+  EXPECT_THAT(said(), IsEmpty());
+  arrives(101, goodbye_of("closed by peer"));
+  links_.called(102, "there");
+  arrives(102, hello_of(kLower, "them", kRing));
+  EXPECT_THAT(said(), ElementsAre("hang up 101 when flushed", "102 < hello", "up 1: them"));
+  take_calls_from({kCoordinatorPeer});
+  EXPECT_THAT(said(), ElementsAre("down 1: them says it is peer 1, from which no call is taken",
+                                  "102 < goodbye: closed by peer"));
 }
 
 TEST_F(LinksTest, AClaimIsFreeOnceItsHolderHasHungUp) {
@@ -81,7 +141,7 @@ TEST_F(LinksTest, NobodyElseMayBeMe) {
   links_.called(kCall, "there");
   arrives(kCall, hello_of(kMe, "impostor"));
   EXPECT_THAT(said(),
-              testing::Contains("100 < goodbye: impostor says it is peer 2, which is me itself"));
+              testing::Contains("100 < goodbye: impostor says it is peer 2, and calls itself"));
 }
 
 TEST_F(LinksTest, AStrangerWhoBeginsWithAnythingElseIsTurnedAway) {

@@ -13,6 +13,7 @@
 namespace potluck {
 
 inline constexpr PeerId kMe = stage_peer(0), kLower = kHeadPeer, kHigher = stage_peer(5);
+inline constexpr RingId kRing{7, 3};
 inline constexpr double kTick = 0.1;
 
 // Writes down what links ask for, a line each: "dial 1 at x", "1 < hello", "up 2", "down 2: why".
@@ -29,10 +30,12 @@ class Record final : public LinkActions {
     if (m.heartbeat) line += " " + std::to_string(m.heartbeat->taken);
     if (m.fault) line += ": " + m.fault->what;
     add(line);
+    last_sent = m;
   }
   void hang_up(ConnectionId connection, double flush_seconds) override {
     add("hang up " + std::to_string(connection) + (flush_seconds > 0 ? " when flushed" : ""));
   }
+  void limit_unread(uint64_t) override {}
   bool is_receiving(ConnectionId) override { return receiving; }
   void report(std::shared_ptr<LinkEnd> end, Event event) override {
     const std::string peer = std::to_string(event.peer);
@@ -43,22 +46,27 @@ class Record final : public LinkActions {
       add("message " + std::to_string(event.message.header.session) + " from " + peer);
     last_end = std::move(end);
   }
+  uint64_t waiting_bytes() override { return waiting; }
   void log(const std::string& line) override { add("log: " + line); }
 
   std::vector<std::string> take() { return std::exchange(lines, {}); }
 
   std::vector<std::string> lines;
   std::shared_ptr<LinkEnd> last_end;  // of the last event
+  Message last_sent;
   ConnectionId last_dial = 0;
   bool receiving = false;
+  uint64_t waiting = 0;  // bytes that the owner has not taken, by all links
 
  private:
   void add(std::string line) { lines.push_back(std::move(line)); }
 };
 
-inline Message hello_of(PeerId self, const std::string& name) {
+inline Message hello_of(PeerId self, const std::string& name, RingId ring = {}) {
   Identity identity;
   identity.self = self;
+  identity.incarnation = ring.incarnation;
+  identity.epoch = ring.epoch;
   identity.hello.name = name;
   Message message = message_from(identity, MessageKind::hello, kMe);
   message.hello = identity.hello;
@@ -94,7 +102,18 @@ class LinksTest : public testing::Test {
     Identity identity;
     identity.self = kMe;
     identity.hello.name = "me";
-    links_.set_identity(identity);
+    links_.set_identity(now_, identity);
+  }
+
+  // From now on these alone may call, for ring {7, 3}.
+  void take_calls_from(std::vector<PeerId> callers) {
+    Identity identity;
+    identity.self = kMe;
+    identity.incarnation = kRing.incarnation;
+    identity.epoch = kRing.epoch;
+    identity.hello.name = "me";
+    identity.callers = std::move(callers);
+    links_.set_identity(now_, identity);
   }
 
   std::shared_ptr<LinkEnd> connect(PeerId peer, const std::string& endpoint = "x") {

@@ -104,6 +104,40 @@ TEST_F(LinksTest, MoreThanTheQueueHoldsEndsTheLink) {
   EXPECT_THAT(said(), testing::Contains(HasSubstr("down 1: more than 1024 messages")));
 }
 
+Message heavy() {
+  Message message = numbered(1);
+  message.payload.bytes = 1000;  // nobody reads them
+  return message;
+}
+
+TEST_F(LinksTest, MoreBytesThanALinkHoldsEndTheLink) {
+  const auto end = dialed(kLower);
+  end->waiting_bytes = kLinkBytesMax - 1000;
+  arrives(1, heavy());
+  EXPECT_THAT(said(), ElementsAre("message 1 from 1"));
+  end->waiting_bytes = kLinkBytesMax - 999;
+  arrives(1, heavy());
+  EXPECT_THAT(said(), testing::Contains(HasSubstr("down 1: more than 537 MB came")));
+}
+
+TEST_F(LinksTest, MoreBytesThanAllLinksHoldEndTheLinkThatBringsThem) {
+  dialed(kLower);
+  record_.waiting = kAllLinksBytesMax - 999;
+  arrives(1, heavy());
+  EXPECT_THAT(said(), testing::Contains(HasSubstr("down 1: more than 1.07 GB came by all links")));
+}
+
+TEST(LinkEnds, CountTheBytesThatThePeerHasNotTaken) {
+  LinkEnd end(kLower);
+  count_sent(end, kLinkBytesMax - 10);
+  count_sent(end, 10);
+  EXPECT_THROW(count_sent(end, 1), Fault);
+  end.taken_by_peer = 1;
+  count_sent(end, kLinkBytesMax - 10);
+  EXPECT_THROW(count_sent(end, 1), Fault);
+  EXPECT_EQ(end.sent, 3u);
+}
+
 TEST_F(LinksTest, AGoodbyeIsAnsweredAndTheLinkIsDown) {
   const auto end = dialed(kLower);
   arrives(1, goodbye_of("closed by peer"));
@@ -204,7 +238,7 @@ TEST_F(LinksTest, StoppingWaitsNoLongerThanOneSecondAndTakesNoCalls) {
   links_.stop(now_);
   links_.called(kCall, "there");
   arrives(kCall, hello_of(kHigher, "late"));
-  EXPECT_THAT(said(), testing::Contains("100 < goodbye: me is leaving"));
+  EXPECT_THAT(said(), testing::Contains("100 < goodbye: no calls are taken any more"));
   EXPECT_FALSE(links_.stopped(now_ + from_seconds(0.9)));
   EXPECT_TRUE(links_.stopped(now_ + from_seconds(1.0)));
 }

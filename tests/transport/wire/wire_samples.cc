@@ -9,10 +9,6 @@ Hello sample_hello() {
   Hello hello;
   hello.software = "potluck 0.1.0";
   hello.name = "old-1080";
-  hello.model = {0x1111, 0x2222, {0x3333, 0x4444, 0x5555}};
-  hello.device = "12 cores";
-  hello.bytes_free = 8ull << 30;
-  hello.threads = 12;
   return hello;
 }
 
@@ -70,7 +66,8 @@ Message sample_message(MessageKind kind) {
   if (kind == MessageKind::hello) message.hello = sample_hello();
   if (kind == MessageKind::load)
     message.load = Load{sample_plan(3), stage_peer(1), {1, 2, {3, 4, 5}}};
-  if (kind == MessageKind::ready) message.ready = Ready{1, 2, 3, 4.5, {6, 7}, "tcp://h:1"};
+  if (kind == MessageKind::ready)
+    message.ready = Ready{1, 2, 3, 4.5, {6, 7}, "tcp://h:1", "12 cores", 8};
   if (kind == MessageKind::fault || kind == MessageKind::goodbye)
     message.fault = FaultReport{
         FaultKind::memory, "needs 9 GiB, has 8", "stage 1", {"give it less", Setting::context}};

@@ -73,6 +73,10 @@ ZmtpPeer::~ZmtpPeer() {
   close(fd_);
 }
 
+void ZmtpPeer::hang_up() {
+  shutdown(fd_, SHUT_RDWR);
+}
+
 void ZmtpPeer::write(const std::string& bytes) {
   for (size_t at = 0; at < bytes.size();) {
     const ssize_t sent = ::send(fd_, bytes.data() + at, bytes.size() - at, MSG_NOSIGNAL);

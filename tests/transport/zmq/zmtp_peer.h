@@ -19,6 +19,7 @@ class ZmtpPeer final {
   ZmtpPeer(const ZmtpPeer&) = delete;
   ZmtpPeer& operator=(const ZmtpPeer&) = delete;
 
+  void hang_up();
   void write(const std::string& bytes);
   // Greeting and READY, both ways. False: the other side hung up.
   bool shake_hands(const std::string& socket_type);
