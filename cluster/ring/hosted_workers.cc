@@ -1,9 +1,7 @@
 // Starts the local workers of a plan on the chosen host, and gives out ends of the chosen links.
 #include "cluster/ring/hosted_workers.h"
 
-#include <algorithm>
 #include <utility>
-#include <vector>
 
 #include "cluster/ring/address.h"
 #include "cluster/ring/mpi_ranks.h"
@@ -21,22 +19,17 @@ constexpr char kInproc[] = "inproc";
 
 template <typename Body>
 void each_local(Plan& plan, const Body& body) {
-  if (plan.head.local) body(plan.head);
-  for (WorkerPlan& stage : plan.stages)
-    if (stage.local) body(stage);
+  if (plan.head.local) body(kHeadPeer, plan.head);
+  for (int i = 0; i < plan.stage_count(); ++i)
+    if (plan.stages[i].local) body(stage_peer(i), plan.stages[i]);
 }
 
-bool is_elsewhere(const WorkerPlan& worker) {
-  const auto endpoint = parse_endpoint(worker.endpoint);
-  return !worker.local && endpoint && !is_loopback(*endpoint);
-}
-
-// Loopback, or the address at which workers elsewhere reach this machine.
-std::string free_tcp_endpoint(const Plan& plan) {
-  std::vector<WorkerPlan> workers = plan.stages;
-  workers.push_back(plan.head);
-  const auto far = std::find_if(workers.begin(), workers.end(), is_elsewhere);
-  return "tcp://" + (far == workers.end() ? "127.0.0.1" : address_towards(far->endpoint)) + ":*";
+// Loopback, or the address of this machine at which `caller`, which somebody else has started,
+// reaches it.
+std::string tcp_endpoint_for(const WorkerPlan& caller) {
+  const auto from = parse_endpoint(caller.endpoint);
+  const bool is_here = !from || is_loopback(*from);
+  return "tcp://" + (is_here ? "127.0.0.1" : address_towards(caller.endpoint)) + ":*";
 }
 
 std::unique_ptr<WorkerHost> make_host(std::shared_ptr<const ModelSource> source,
@@ -52,33 +45,40 @@ std::unique_ptr<WorkerHost> make_host(std::shared_ptr<const ModelSource> source,
 
 HostedWorkers::HostedWorkers(std::shared_ptr<const ModelSource> source, Plan& plan,
                              const HostSetup& setup)
-    : tcp_endpoint_(setup.transport == kInproc ? "" : free_tcp_endpoint(plan)),
+    : is_inproc_(setup.transport == kInproc),
       new_transport_(
           [name = setup.transport,
            options = TransportOptions{make_inproc_hub(), setup.insecure_plaintext, setup.job}] {
             return make_transport(name, options);
           }),
       job_(setup.job) {
-  CHECK(setup.transport != kInproc || setup.hosting == Hosting::threads, setup.transport);
+  CHECK(!is_inproc_ || setup.hosting == Hosting::threads, setup.transport);
   host_ = make_host(std::move(source), setup, new_transport_);
-  each_local(plan, [&](const WorkerPlan& worker) {
+  each_local(plan, [&](PeerId peer, const WorkerPlan& worker) {
     const int threads = worker.threads ? worker.threads : setup.threads;
-    host_->start({worker.name, worker.device, place_of(worker), threads, setup.ranges});
+    host_->start({worker.name, worker.device, place_of(plan, peer), threads, setup.ranges});
   });
-  each_local(plan, [&](WorkerPlan& worker) {
+  each_local(plan, [&](PeerId, WorkerPlan& worker) {
     const std::string found = host_->endpoint(worker.name);
-    if (place_of(worker) != worker.endpoint) worker.endpoint = found;
+    if (is_inproc_ || worker.endpoint.empty()) worker.endpoint = found;
   });
 }
 
 // Where a local worker listens: at its plan's endpoint if it has one that the transport knows.
-std::string HostedWorkers::place_of(const WorkerPlan& worker) const {
-  return tcp_endpoint_.empty() || worker.endpoint.empty() ? free_endpoint(worker.name)
-                                                          : worker.endpoint;
+std::string HostedWorkers::place_of(const Plan& plan, PeerId peer) {
+  const WorkerPlan& worker = plan.worker(peer);
+  return is_inproc_ || worker.endpoint.empty() ? free_endpoint(plan, peer) : worker.endpoint;
 }
 
-std::string HostedWorkers::free_endpoint(const std::string& name) const {
-  return tcp_endpoint_.empty() ? "inproc://" + name : tcp_endpoint_;
+// The coordinator calls it, which is here, and the worker before it does.
+std::string HostedWorkers::free_endpoint(const Plan& plan, PeerId peer) {
+  const WorkerPlan &worker = plan.worker(peer), &caller = plan.previous_of(peer);
+  if (is_inproc_) return "inproc://" + worker.name;
+  const bool is_called =
+      peer != kHeadPeer || plan.stage_count() > 1;  // the head dials a lone stage
+  if (is_called && !caller.local && !caller.endpoint.empty()) return tcp_endpoint_for(caller);
+  if (!folder_) folder_ = std::make_unique<PrivateFolder>();
+  return "ipc://" + folder_->path() + "/" + std::to_string(peer);
 }
 
 Fault HostedWorkers::with_last_words(const Fault& fault, const Plan& plan) {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "cluster/ring/private_folder.h"
 #include "cluster/ring/worker_host.h"
 #include "topology/base/fault.h"
 #include "topology/model/model_source.h"
@@ -37,8 +38,9 @@ class HostedWorkers final {
 
   // A new end of links in this process.
   std::unique_ptr<Transport> transport() const { return new_transport_(); }
-  // Where the end called `name` can listen, so that all of the plan's workers reach it.
-  std::string free_endpoint(const std::string& name) const;
+  // Where this worker of the plan can listen, so that those that call it reach it: at a socket that
+  // this user alone can open; or at a TCP port, where somebody else has started the worker before.
+  std::string free_endpoint(const Plan& plan, PeerId peer);
 
   // The fault of a lost worker with the worker's last words, or the names of lost ranks; any other
   // fault as it is.
@@ -47,9 +49,10 @@ class HostedWorkers final {
   void stop() { host_->stop(); }
 
  private:
-  std::string place_of(const WorkerPlan& worker) const;
+  std::string place_of(const Plan& plan, PeerId peer);
 
-  const std::string tcp_endpoint_;  // with the port *; empty: inproc
+  const bool is_inproc_;
+  std::unique_ptr<PrivateFolder> folder_;  // outlives what listens there
   const std::function<std::unique_ptr<Transport>()> new_transport_;
   const std::shared_ptr<MpiJob> job_;
   std::unique_ptr<WorkerHost> host_;

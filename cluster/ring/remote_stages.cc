@@ -48,7 +48,7 @@ RemoteStages::RemoteStages(std::shared_ptr<const ModelSource> source, Plan plan,
       head_(hosts_.transport()) {
   coordinator_->set_identity(identity_of(kCoordinatorPeer, plan_, incarnation_));
   head_->set_identity(identity_of(kHeadPeer, plan_, incarnation_));
-  plan_.head.endpoint = head_->listen(hosts_.free_endpoint(plan_.head.name));
+  plan_.head.endpoint = head_->listen(hosts_.free_endpoint(plan_, kHeadPeer));
   load();
 }
 

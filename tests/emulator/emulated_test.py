@@ -187,7 +187,7 @@ class Demo(unittest.TestCase):
         done = run("demo", "--puzzles", "0", "-s", "1", "--check", "--device", "emulated:cuda,emulated:hip,cpu")
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         for name, device in (("head", "emulated:cuda"), ("stage 0", "emulated:cuda"), ("stage 1", "emulated:hip"), ("stage 2", "2? ?threads?|1 thread")):
-            self.assertRegex(done.stdout, rf"(?m)^  {name} +\S.* limit .*({device}) +tcp://")
+            self.assertRegex(done.stdout, rf"(?m)^  {name} +\S.* limit .*({device}) +ipc://")
 
     def test_auto_takes_the_cards_in_turn(self):
         done = run("demo", "--puzzles", "0", "-s", "1", "--device", "auto", hip=2 << 30)
