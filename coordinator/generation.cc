@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "coordinator/canvas.h"
+#include "coordinator/ring_start.h"
 #include "topology/base/check.h"
 
 namespace potluck {
@@ -42,7 +43,7 @@ Generation::Generation(uint64_t id, Session& session, Request request, const Mod
       id_(id),
       session_(session),
       request_(std::move(request)),
-      sampler_(make_entropy_bound_sampler(request_.generation)),
+      sampler_(make_entropy_bound_sampler(request_.generation, request_.draw)),
       sent_(session.kv_length),
       key_{request_.seed, request_.answer, 0, 0} {
   CHECK(continues(session, request_.prompt), session.id, session.ids.size());
@@ -56,6 +57,14 @@ std::string Generation::waiting_for() const {
     return "step " + std::to_string(key_.step) + " of canvas " + std::to_string(key_.canvas);
   return "tokens " + std::to_string(session_.kv_length) + " to " + std::to_string(sent_) +
          " of the encode";
+}
+
+void Generation::tell_wait(Time now, const RequestEvents& events) {
+  if (std::exchange(told_since_, waiting_since_) != waiting_since_) told_seconds_ = 0;
+  const double waited = seconds(now - waiting_since_);
+  if (waited < next_told_seconds(told_seconds_)) return;
+  told_seconds_ = waited;
+  if (events.waiting) events.waiting({id_, waiting_for(), waited});
 }
 
 Message Generation::message(MessageKind kind, int first, std::span<const int32_t> ids) const {
@@ -118,6 +127,7 @@ void Generation::encode_done(Time now, const Header& header, const RequestEvents
                                         " tokens from " + std::to_string(header.kv_length_before) +
                                         " was answered when " + waiting_for() + " were awaited");
   session_.kv_length += header.rows;
+  session_.most = std::max(session_.most, session_.kv_length);
   waiting_since_ = now;
   report_encode(events);
   if (session_.kv_length < std::ssize(session_.ids)) return;

@@ -27,6 +27,8 @@ class Generation final {
   Time waiting_since() const { return waiting_since_; }
   // "step 3 of canvas 0", "tokens 512 to 768 of the encode"; for messages.
   std::string waiting_for() const;
+  // Reports a wait that has become long (ring_start.h).
+  void tell_wait(Time now, const RequestEvents& events);
 
   // Appends what may be sent now; never more than plan.slots messages unanswered.
   void pump(Time now, const RequestEvents& events, std::vector<Message>& out);
@@ -61,7 +63,8 @@ class Generation final {
   StepKey key_;  // of the step that is on its way, or comes next
   std::vector<int32_t> canvas_;
   bool step_in_flight_ = false;
-  Time started_{}, step_started_{}, waiting_since_{};
+  Time started_{}, step_started_{}, waiting_since_{}, told_since_{};
+  double told_seconds_ = 0;  // of the wait that began at told_since_
   bool begun_ = false;
   RequestResult result_;
 };

@@ -12,6 +12,7 @@
 #include "coordinator/generation.h"
 #include "topology/base/check.h"
 #include "topology/base/version.h"
+#include "topology/plan/cost_model.h"
 #include "topology/plan/plan_check.h"
 
 namespace potluck {
@@ -70,10 +71,11 @@ struct Pipeline::State {
   bool can_start(const Request& request) const;
   void start_one(Queued queued, Outbox& out);
   Session& session_for(const Request& request, Outbox& out);
+  bool go_back(Session& session, int length, Outbox& out) const;
   void finish(Time now, Generation& generation, Outbox& out);
   void end_session(uint64_t session, Outbox& out);
   void advance(Time now, Outbox& out);
-  void check_deadlines(Time now) const;
+  void check_deadlines(Time now);
   double step_limit() const;
   Outbox stop();
   Generation* find(const Header& header);
@@ -267,18 +269,30 @@ void Pipeline::State::start_one(Queued queued, Outbox& out) {
   }
 }
 
-// Gives the session that the request names, if its prompt goes on from there; else a new one.
+// Gives the session that the request names, cut back to what the prompt begins with too; a new one
+// if nothing is named, or if that session no longer holds what it would need.
 Session& Pipeline::State::session_for(const Request& request, Outbox& out) {
   if (request.session) {
     Session* named = sessions.find(request.session);
     if (!named)
       throw Fault(FaultKind::input, "session " + std::to_string(request.session) + " is not open");
-    if (continues(*named, request.prompt)) return *named;
+    if (go_back(*named, static_cast<int>(common_length(*named, request.prompt)), out))
+      return *named;
     end_session(request.session, out);
   }
   Session& fresh = sessions.open();
   send(MessageKind::open, kHeadPeer, fresh.id, out);
   return fresh;
+}
+
+bool Pipeline::State::go_back(Session& session, int length, Outbox& out) const {
+  if (length == session.kv_length) return true;
+  if (length == 0 || length < least_kept(spec, plan, session.most)) return false;
+  send(MessageKind::truncate, kHeadPeer, session.id, out);
+  out.messages.back().header.kv_length_before = length;
+  session.ids.resize(static_cast<size_t>(length));
+  session.kv_length = length;
+  return true;
 }
 
 void Pipeline::State::finish(Time now, Generation& generation, Outbox& out) {
@@ -318,16 +332,19 @@ void Pipeline::State::advance(Time now, Outbox& out) {
   }
 }
 
-void Pipeline::State::check_deadlines(Time now) const {
+void Pipeline::State::check_deadlines(Time now) {
   ring.check_deadline(now);
   const double limit = step_limit();
-  for (const auto& [id, generation] : running)
-    if (seconds(now - generation->waiting_since()) > limit && generation->waiting_since() != Time{})
+  for (const auto& [id, generation] : running) {
+    if (generation->waiting_since() == Time{}) continue;
+    if (seconds(now - generation->waiting_since()) > limit)
       throw Fault(
           FaultKind::lost,
           "no answer from the ring for " + std::to_string(static_cast<int>(limit)) +
               " s while waiting for " + generation->waiting_for(),
           Fix{"if the machines are this slow, raise the step timeout", Setting::step_timeout});
+    generation->tell_wait(now, events.requests);
+  }
 }
 
 double Pipeline::State::step_limit() const {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "coordinator/sampler.h"
@@ -19,13 +20,15 @@ struct Request {
   // Every id before the answer. What the session holds already is not encoded again.
   std::vector<int32_t> prompt;
   // 0 asks for a new session; else it is one that was kept open. If the prompt does not begin with
-  // what that one holds, a new one takes its place.
+  // all that it holds, it goes back to what they share; if it no longer can, a new one takes its
+  // place.
   uint64_t session = 0;
   bool keep_session = false;  // leaves it open afterwards
   int max_tokens = 256;       // at least 1 (tokens_at_most()); canvases = ⌈max_tokens / C⌉
   uint64_t seed = 0;
   uint32_t answer = 0;        // of a chat: which one; answers under one seed differ by it
   GenerationSpec generation;  // with the user's overrides
+  Draw draw = Draw::sample;
 };
 
 struct RequestResult {
@@ -60,8 +63,15 @@ struct CanvasReport {  // a canvas is finished
   std::span<const int32_t> ids;  // the part of it that belongs to the answer
 };
 
+struct WaitReport {  // nothing has come from the ring for a while
+  uint64_t request = 0;
+  std::string what;  // "step 0 of canvas 0"
+  double seconds = 0;
+};
+
 struct RequestEvents {  // called on the thread of whoever drives the pipeline
   std::function<void(const EncodeReport&)> encoding;
+  std::function<void(const WaitReport&)> waiting;
   std::function<void(const StepReport&)> step;
   std::function<void(const CanvasReport&)> canvas_done;
   std::function<void(uint64_t request, const RequestResult&)> finished;

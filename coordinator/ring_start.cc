@@ -21,9 +21,14 @@ Message order(MessageKind kind, PeerId worker) {
 RingStart::RingStart(Fingerprint model, double timeout_seconds, RingStartEvents events)
     : model_(std::move(model)), timeout_seconds_(timeout_seconds), events_(std::move(events)) {}
 
+double next_told_seconds(double told) {
+  return told == 0 ? kToldSeconds : told + kToldAgainSeconds;
+}
+
 void RingStart::set_phase(Phase phase, Time now) {
   phase_ = phase;
   phase_since_ = now;
+  told_seconds_ = 0;
 }
 
 void RingStart::begin(Time now, const Plan& plan, Outbox& out) {
@@ -119,13 +124,25 @@ bool RingStart::is_late(PeerId worker) const {
   return phase_ == Phase::loading ? !member.ready : !member.joined;
 }
 
-void RingStart::check_deadline(Time now) const {
-  if (phase_ == Phase::idle || done() || seconds(now - phase_since_) <= timeout_seconds_) return;
+std::string RingStart::late() const {
   std::string late;
   for (const auto& [worker, member] : members_)
     if (is_late(worker)) late += (late.empty() ? "" : ", ") + plan_.worker(worker).name;
-  throw Fault(FaultKind::lost, late + " did not get ready within " +
-                                   std::to_string(static_cast<int>(timeout_seconds_)) + " s");
+  return late;
+}
+
+void RingStart::check_deadline(Time now) {
+  if (phase_ == Phase::idle || done()) return;
+  const double waited = seconds(now - phase_since_);
+  if (waited > timeout_seconds_)
+    throw Fault(FaultKind::lost, late() + " did not get ready within " +
+                                     std::to_string(static_cast<int>(timeout_seconds_)) + " s");
+  if (waited < next_told_seconds(told_seconds_) || !events_.waiting) return;
+  told_seconds_ = waited;
+  const char* what = phase_ == Phase::connecting ? " to answer"
+                     : phase_ == Phase::loading  ? " to load its part of the model"
+                                                 : " to be joined to the ring";
+  events_.waiting(late() + what, waited);
 }
 
 PeerId RingStart::link_to(PeerId worker) const {

@@ -22,7 +22,13 @@
 
 namespace potluck {
 
+// Waits longer than this are told, once and then each time as much has passed again.
+inline constexpr double kToldSeconds = 5, kToldAgainSeconds = 30;
+double next_told_seconds(double told);  // told: the last wait that was; 0 if none was
+
 struct RingStartEvents {
+  // "stage 0 to load"; seconds: of waiting for it so far
+  std::function<void(const std::string& what, double seconds)> waiting;
   std::function<void(PeerId worker, const Ready&)> ready;  // loaded
   std::function<void()> loaded;                            // all of them, and joined
 };
@@ -37,8 +43,8 @@ class RingStart final {
   // An `up`, or a worker's `ready` or `joined`. Throws Fault{refused}.
   void handle(Time now, const Event& event, Outbox& out);
   void lost(PeerId link) { links_.erase(link); }
-  // Throws Fault{lost} naming the workers that are late.
-  void check_deadline(Time now) const;
+  // Throws Fault{lost} naming the workers that are late; tells those that are about to be.
+  void check_deadline(Time now);
   bool done() const { return phase_ == Phase::done; }
 
   PeerId link_to(PeerId worker) const;
@@ -64,6 +70,7 @@ class RingStart final {
   void joined(PeerId worker);
   bool all(bool (*what)(const RingStart&, PeerId)) const;
   bool is_late(PeerId worker) const;
+  std::string late() const;
   void set_phase(Phase phase, Time now);
 
   const Fingerprint model_;
@@ -72,6 +79,7 @@ class RingStart final {
   Plan plan_;
   Phase phase_ = Phase::idle;
   Time phase_since_{};
+  double told_seconds_ = 0;           // the last wait of this phase that was told
   std::map<PeerId, Link> links_;      // by our name for the link
   std::map<PeerId, Member> members_;  // by the plan's id
 };

@@ -15,7 +15,7 @@ namespace {
 
 class EntropyBoundSampler final : public Sampler {
  public:
-  explicit EntropyBoundSampler(const GenerationSpec& spec) : spec_(spec) {}
+  EntropyBoundSampler(const GenerationSpec& spec, Draw draw) : spec_(spec), draw_(draw) {}
 
   double temperature(int step) const override {
     const double left = static_cast<double>(spec_.max_steps - step) / spec_.max_steps;
@@ -31,8 +31,9 @@ class EntropyBoundSampler final : public Sampler {
     StepDecision decision;
     decision.accepted = accept(c.entropy);
     decision.next.resize(length);
+    const std::vector<int32_t>& drawn = draw_ == Draw::argmax ? c.argmax : c.sample;
     for (size_t i = 0; i < length; ++i)
-      decision.next[i] = decision.accepted[i] ? c.sample[i] : renoise[i];
+      decision.next[i] = decision.accepted[i] ? drawn[i] : renoise[i];
     const float sum = std::accumulate(c.entropy.begin(), c.entropy.end(), 0.0f);
     decision.mean_entropy = sum / length;
     decision.stop = stable(c.argmax) && decision.mean_entropy < spec_.confidence_threshold;
@@ -67,13 +68,14 @@ class EntropyBoundSampler final : public Sampler {
     return same;
   }
 
-  GenerationSpec spec_;
+  const GenerationSpec spec_;
+  const Draw draw_;
   std::deque<std::vector<int32_t>> history_;
 };
 
 }  // namespace
 
-std::unique_ptr<Sampler> make_entropy_bound_sampler(const GenerationSpec& spec) {
+std::unique_ptr<Sampler> make_entropy_bound_sampler(const GenerationSpec& spec, Draw draw) {
   if (spec.max_steps < 1 || spec.max_steps > kStepsMax)
     throw Fault(FaultKind::input,
                 "the number of denoising steps is " + std::to_string(spec.max_steps),
@@ -87,7 +89,7 @@ std::unique_ptr<Sampler> make_entropy_bound_sampler(const GenerationSpec& spec) 
     throw Fault(FaultKind::input,
                 "stability_threshold is " + std::to_string(spec.stability_threshold),
                 Fix{"it must be 0 or more"});
-  return std::make_unique<EntropyBoundSampler>(spec);
+  return std::make_unique<EntropyBoundSampler>(spec, draw);
 }
 
 }  // namespace potluck

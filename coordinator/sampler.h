@@ -14,10 +14,15 @@ namespace potluck {
 
 struct StepDecision {
   std::vector<uint8_t> accepted;  // [C]
-  std::vector<int32_t> next;      // [C] the next step's canvas; accepted: the sample, else renoise
+  std::vector<int32_t> next;      // [C] the next step's canvas; accepted: as drawn, else renoise
   double mean_entropy = 0;
   bool stop = false;  // commit the argmax canvas now
 };
+
+// An accepted position becomes a draw from the step's distribution, or its argmax (of equal logits
+// the lowest id), as if the temperature of the draw were 0. The schedule of temperatures holds for
+// the entropy and for self-conditioning either way.
+enum class Draw { sample, argmax };
 
 class Sampler {
  public:
@@ -32,6 +37,7 @@ class Sampler {
 
 // spec: as the file says, with the user's overrides (max_steps, t scaled by --temp). Throws
 // Fault{input} for values that cannot work.
-std::unique_ptr<Sampler> make_entropy_bound_sampler(const GenerationSpec& spec);
+std::unique_ptr<Sampler> make_entropy_bound_sampler(const GenerationSpec& spec,
+                                                    Draw draw = Draw::sample);
 
 }  // namespace potluck

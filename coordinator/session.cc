@@ -5,9 +5,14 @@
 
 namespace potluck {
 
+size_t common_length(const Session& session, std::span<const int32_t> prompt) {
+  const auto [mine, other] =
+      std::mismatch(session.ids.begin(), session.ids.end(), prompt.begin(), prompt.end());
+  return mine - session.ids.begin();
+}
+
 bool continues(const Session& session, std::span<const int32_t> prompt) {
-  return session.ids.size() <= prompt.size() &&
-         std::equal(session.ids.begin(), session.ids.end(), prompt.begin());
+  return common_length(session, prompt) == session.ids.size();
 }
 
 Session& Sessions::open() {

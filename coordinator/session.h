@@ -14,8 +14,11 @@ struct Session {
   uint64_t id = 0;
   std::vector<int32_t> ids;  // encoded by every stage, or on the way to it
   int kv_length = 0;         // how many of them every stage has encoded
+  int most = 0;              // that kv_length has been
 };
 
+// How many ids the session and the prompt begin with in common.
+size_t common_length(const Session& session, std::span<const int32_t> prompt);
 // True if the prompt begins with all that the session holds.
 bool continues(const Session& session, std::span<const int32_t> prompt);
 

@@ -45,6 +45,18 @@ void HeadRole::close(uint64_t session) {
   sessions_.erase(found);
 }
 
+void HeadRole::truncate(uint64_t session, int length) {
+  const auto found = sessions_.find(session);
+  if (found == sessions_.end() || length < 0 || length > found->second.length)
+    throw Fault(FaultKind::refused, "session " + std::to_string(session) +
+                                        " is not one of at least " + std::to_string(length) +
+                                        " tokens");
+  Session& kept = found->second;
+  kept.length = length;
+  kept.finished.reset();
+  kept.sent.reset();
+}
+
 Ready HeadRole::sizes() const {
   Ready ready;
   ready.weight_bytes = head_.weight_bytes();

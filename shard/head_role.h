@@ -20,6 +20,7 @@ class HeadRole final : public RingRole {
 
   void open(uint64_t session) override;
   void close(uint64_t session) override;
+  void truncate(uint64_t session, int length) override;
   Message run(const Message& message) override;
   Ready sizes() const override;
   PeerId next() const override { return stage_peer(0); }

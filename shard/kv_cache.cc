@@ -11,7 +11,12 @@
 namespace potluck {
 
 KvCache::KvCache(const ModelSpec& spec, const Plan& plan, LayerRange layers, Backend& backend)
-    : backend_(backend), layers_(layers), ctx_size_(plan.ctx_size), used_(plan.sessions, false) {
+    : spec_(spec),
+      plan_(plan),
+      backend_(backend),
+      layers_(layers),
+      ctx_size_(plan.ctx_size),
+      used_(plan.sessions, false) {
   for (int i = layers.begin; i < layers.end; ++i) {
     const LayerSpec& layer = spec.layers[i];
     KvLayer kv;
@@ -43,6 +48,7 @@ void KvCache::fork(uint64_t from, uint64_t session) {
   const Entry& source = entry(from);
   Entry& copy = entries_[session];
   copy.length = source.length;
+  copy.most = source.most;
   for (size_t i = 0; i < kv_.size(); ++i) {
     const size_t bytes = slot_bytes_[i];
     backend_.copy(kv_[i].k, source.slot * bytes, kv_[i].k, copy.slot * bytes, bytes);
@@ -61,7 +67,20 @@ void KvCache::advance(uint64_t session, int rows) {
   CHECK(has(session), session);
   Entry& e = entries_[session];
   e.length += rows;
+  e.most = std::max(e.most, e.length);
   CHECK(e.length <= ctx_size_, e.length, ctx_size_);
+}
+
+void KvCache::truncate(uint64_t session, int length) {
+  if (!has(session))
+    throw Fault(FaultKind::refused,
+                "session " + std::to_string(session) + " to cut back is not open");
+  Entry& e = entries_[session];
+  if (length < least_kept(spec_, plan_, e.most) || length > e.length)
+    throw Fault(FaultKind::refused, "session " + std::to_string(session) + " of " +
+                                        std::to_string(e.length) + " tokens cannot go back to " +
+                                        std::to_string(length));
+  e.length = length;
 }
 
 const KvLayer& KvCache::layer(int index) const {

@@ -28,6 +28,9 @@ class KvCache final {
   int length(uint64_t session) const { return entry(session).length; }
   int capacity() const { return ctx_size_; }
   void advance(uint64_t session, int rows);
+  // Keeps the first `length` tokens of an open session. Throws Fault{refused} if it has fewer, or
+  // no longer holds what they need (least_kept()).
+  void truncate(uint64_t session, int length);
 
   const KvLayer& layer(int index) const;  // as the model numbers them
   uint64_t bytes() const;
@@ -36,9 +39,12 @@ class KvCache final {
   struct Entry {
     int slot = 0;
     int length = 0;
+    int most = 0;  // that it has held
   };
   const Entry& entry(uint64_t session) const;
 
+  const ModelSpec& spec_;
+  const Plan plan_;
   Backend& backend_;
   LayerRange layers_;
   int ctx_size_;

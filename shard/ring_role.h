@@ -18,6 +18,9 @@ class RingRole {
   // Throws Fault{memory} if all sessions of the plan are open, Fault{refused} if this one is.
   virtual void open(uint64_t session) = 0;
   virtual void close(uint64_t session) = 0;  // unknown: nothing
+  // The session keeps its first `length` tokens. Throws Fault{refused} if it cannot, and leaves it
+  // as it was.
+  virtual void truncate(uint64_t session, int length) = 0;
   // One encode or denoise message in, the one that follows from it out (destination set). Throws
   // Fault{refused} for what does not fit the session's state, and leaves that state as it was.
   virtual Message run(const Message& message) = 0;

@@ -15,6 +15,7 @@ class StageRole final : public RingRole {
 
   void open(uint64_t session) override { stage_.kv().open(session); }
   void close(uint64_t session) override { stage_.kv().close(session); }
+  void truncate(uint64_t session, int length) override { stage_.kv().truncate(session, length); }
   Message run(const Message& message) override;
   Ready sizes() const override;
   PeerId next() const override;

@@ -34,7 +34,7 @@ bool is_data(MessageKind kind) {
 // These ride round the ring behind the data sent before them, so that no worker sees a session's
 // data before its open, or after its close.
 bool is_session(MessageKind kind) {
-  return kind == MessageKind::open || kind == MessageKind::close;
+  return kind == MessageKind::open || kind == MessageKind::close || kind == MessageKind::truncate;
 }
 
 std::string name_of(const Plan& plan, PeerId peer) {
@@ -203,10 +203,9 @@ void Worker::run(Queued work, Outbox& out) {
 void Worker::apply_session(Message message, Outbox& out) {
   const Header& h = message.header;
   if (h.fork_of) throw Fault(FaultKind::refused, "sessions cannot be forked yet", where());
-  if (h.kind == MessageKind::open)
-    loaded_->role->open(h.session);
-  else
-    loaded_->role->close(h.session);
+  if (h.kind == MessageKind::open) loaded_->role->open(h.session);
+  if (h.kind == MessageKind::close) loaded_->role->close(h.session);
+  if (h.kind == MessageKind::truncate) loaded_->role->truncate(h.session, h.kv_length_before);
   const PeerId next = loaded_->role->next();
   if (next == kHeadPeer) return;  // the last stage
   message.header.destination = next;

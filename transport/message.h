@@ -28,7 +28,7 @@ enum class MessageKind : uint16_t {
   // These three go to the head and ride round the ring in order with the data.
   open = 4,        // a session (optionally a fork of another)
   close = 5,       // forget a session
-  truncate = 6,    // reserved: keep kv_length_before tokens of a session; nobody sends it yet
+  truncate = 6,    // a session keeps its first kv_length_before tokens
   cancel = 7,      // drop what is queued for a session
   fault = 8,       // either way; ends what it names
   heartbeat = 9,   // sent and consumed by transports, as goodbye; never seen by state machines

@@ -6,6 +6,7 @@
 
 #include "cluster/cli/statistics.h"
 #include "coordinator/canvas.h"
+#include "topology/base/utf8.h"
 
 namespace potluck {
 namespace {
@@ -66,6 +67,7 @@ AnswerView::~AnswerView() {
 RequestEvents AnswerView::events() {
   RequestEvents events;
   events.encoding = [this](const EncodeReport& report) { encoding(report); };
+  events.waiting = [this](const WaitReport& report) { waiting(report); };
   events.step = [this](const StepReport& report) { step(report); };
   events.canvas_done = [this](const CanvasReport& report) { canvas_done(report.ids); };
   return events;
@@ -78,6 +80,14 @@ void AnswerView::encoding(const EncodeReport& report) {
   view_.say(done == total ? "first step …"
             : done        ? fmt::format("encoded {} of {} tokens", done, total)
                           : fmt::format("encoding {} tokens", total));
+}
+
+// Later steps take as long as the first one, which people have seen by then.
+void AnswerView::waiting(const WaitReport& report) {
+  if (!step_ms_.empty()) return;
+  const std::string line =
+      fmt::format("waiting for {} ({:.0f} s so far)", report.what, report.seconds);
+  in_place(display_) ? view_.say(line) : spdlog::info(line);
 }
 
 void AnswerView::step(const StepReport& report) {

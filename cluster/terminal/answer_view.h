@@ -45,6 +45,7 @@ class AnswerView final {
 
  private:
   void encoding(const EncodeReport& report);
+  void waiting(const WaitReport& report);
   void step(const StepReport& report);
   void canvas_done(std::span<const int32_t> ids);
   void show(const AnswerText& text);

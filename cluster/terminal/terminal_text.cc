@@ -1,7 +1,6 @@
 // Breaks text into a terminal's rows by the width of its characters.
 #include "cluster/terminal/terminal_text.h"
 
-#include <cstdint>
 #include <cwchar>
 #include <utility>
 
@@ -14,33 +13,17 @@ constexpr char kDim[] = "\x1b[2m";
 constexpr char kPlain[] = "\x1b[0m";
 constexpr int kTab = 8;
 
-char32_t code_point(std::string_view glyph) {
-  const auto byte = [&](size_t i) { return static_cast<char32_t>(static_cast<uint8_t>(glyph[i])); };
-  const size_t n = glyph.size();
-  if (n == 1) return byte(0) < 0x80 ? byte(0) : 0xFFFD;
-  char32_t code = byte(0) & (0x7Fu >> n);
-  for (size_t i = 1; i < n; ++i) code = code << 6 | (byte(i) & 0x3F);
-  return code;
-}
-
-// A mark that reorders the text behind it would reach beyond the canvas.
-bool reorders(char32_t code) {
-  return (code >= 0x200E && code <= 0x200F) || (code >= 0x202A && code <= 0x202E) ||
-         (code >= 0x2066 && code <= 0x2069);
-}
-
 struct Glyph {
   std::string_view text;
   int columns;
 };
+constexpr Glyph kDot{"·", 1};
 
 Glyph glyph_at(std::string_view text) {
   const std::string_view bytes = text.substr(0, utf8_length(text));
-  const char32_t code = code_point(bytes);
-  const int columns = wcwidth(code);
-  if (reorders(code)) return {"", 0};
-  if (columns < 0 || code == 0 || code == 0xFFFD) return {"·", 1};
-  return {bytes, columns};
+  const int columns = wcwidth(code_point(bytes));
+  if (drives_terminal(code_point(bytes))) return harmless(bytes).empty() ? Glyph{"", 0} : kDot;
+  return columns < 0 || code_point(bytes) == 0xFFFD ? kDot : Glyph{bytes, columns};
 }
 
 class Rows {
@@ -103,20 +86,6 @@ TextRow one_row(const std::string& text, int columns) {
   const StyledText plain{line, false};
   const std::vector<TextRow> rows = wrap({&plain, 1}, columns, false);
   return rows.empty() ? TextRow{} : rows[0];
-}
-
-std::string harmless(std::string_view text) {
-  std::string out;
-  for (; !text.empty(); text.remove_prefix(utf8_length(text))) {
-    const std::string_view bytes = text.substr(0, utf8_length(text));
-    const char32_t code = code_point(bytes);
-    const bool control = code < ' ' || (code >= 0x7F && code < 0xA0);
-    if (control && code != '\n' && code != '\t')
-      out += "·";
-    else
-      out += bytes;
-  }
-  return out;
 }
 
 }  // namespace potluck

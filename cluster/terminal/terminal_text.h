@@ -4,7 +4,6 @@
 
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace potluck {
@@ -26,8 +25,5 @@ std::vector<TextRow> wrap(std::span<const StyledText> texts, int columns, bool c
 
 // The part of the text that fits into one row; newlines become spaces.
 TextRow one_row(const std::string& text, int columns);
-
-// The text with all control characters but newline and tab as dots.
-std::string harmless(std::string_view text);
 
 }  // namespace potluck

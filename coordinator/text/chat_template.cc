@@ -4,9 +4,13 @@
 #include <utility>
 
 #include "topology/base/fault.h"
+#include "topology/base/utf8.h"
 
 namespace potluck {
 namespace {
+
+constexpr char kModelTurn[] = "<|turn>model\n", kTurnEnd[] = "<turn|>\n";
+constexpr char kThought[] = "<|channel>thought\n", kThoughtEnd[] = "<channel|>";
 
 // A piece of the prompt: the frame's own text, whose specials count, or somebody's words.
 struct Piece {
@@ -15,14 +19,16 @@ struct Piece {
 };
 
 std::string trim(const std::string& text) {
-  constexpr char kBlank[] = " \t\r\n\v\f";
-  const size_t first = text.find_first_not_of(kBlank);
-  if (first == std::string::npos) return "";
-  return text.substr(first, text.find_last_not_of(kBlank) - first + 1);
+  return std::string(trimmed(text));
 }
 
 const char* role_name(Role role) {
-  return role == Role::model ? "model" : role == Role::user ? "user" : "system";
+  return role == Role::system ? "system" : role == Role::user ? "user" : "model";
+}
+
+// A tool's result is a part of the model's turn.
+bool is_models(const ChatTurn& turn) {
+  return turn.role == Role::model || turn.role == Role::tool;
 }
 
 void add(std::vector<Piece>& pieces, std::vector<Piece> more) {
@@ -35,34 +41,62 @@ std::vector<Piece> opening(const std::string* system, const ChatOptions& options
   pieces.push_back({"<|turn>system\n", true});
   if (options.reasoning) pieces.push_back({"<|think|>\n", true});
   if (system) pieces.push_back({trim(*system), false});
-  pieces.push_back({"<turn|>\n", true});
+  pieces.push_back({kTurnEnd, true});
   return pieces;
 }
 
-std::vector<Piece> user_turn(const std::string& text) {
-  return {{"<|turn>user\n", true}, {trim(text), false}, {"<turn|>\n", true}};
+// Gives an answer without its thoughts (`<|channel>…<channel|>`).
+std::string strip_reasoning(const std::string& answer) {
+  constexpr char kOpen[] = "<|channel>", kClose[] = "<channel|>";
+  std::string text = answer;
+  for (size_t open = text.find(kOpen); open != std::string::npos; open = text.find(kOpen)) {
+    const size_t close = text.find(kClose, open);
+    text.erase(open, close == std::string::npos ? close : close + sizeof(kClose) - 1 - open);
+  }
+  return text;
 }
 
-std::vector<Piece> generation_prompt(const ChatOptions& options) {
-  std::vector<Piece> pieces = {{"<|turn>model\n", true}};
-  if (!options.reasoning) pieces.push_back({"<|channel>thought\n<channel|>", true});
+std::vector<Piece> content(const ChatTurn& turn) {
+  if (turn.role == Role::tool)
+    return {{"<|tool_response>", true}, {"response:" + turn.name + "{value:", false},
+            {"<|\"|>", true},           {turn.text, false},
+            {"<|\"|>", true},           {"}", false},
+            {"<tool_response|>", true}};
+  return {{trim(turn.role == Role::model ? strip_reasoning(turn.text) : turn.text), false}};
+}
+
+std::vector<Piece> user_turn(const std::string& text) {
+  return {{"<|turn>user\n", true}, {trim(text), false}, {kTurnEnd, true}};
+}
+
+std::vector<Piece> cue(const ChatOptions& options) {
+  if (options.reasoning) return {};
+  return {{std::string(kThought) + kThoughtEnd, true}};
+}
+
+// Behind a tool's result the model's turn goes on, and with reasoning on so does its thought.
+std::vector<Piece> generation_prompt(bool after_tool, const ChatOptions& options) {
+  if (after_tool && !options.reasoning) return {};
+  if (after_tool) return {{kThought, true}};
+  std::vector<Piece> pieces = {{kModelTurn, true}};
+  add(pieces, cue(options));
   return pieces;
 }
 
 std::vector<Piece> pieces_of(const std::vector<ChatTurn>& turns, const ChatOptions& options) {
   const bool system = !turns.empty() && turns[0].role == Role::system;
+  const bool after_tool = !turns.empty() && turns.back().role == Role::tool;
   std::vector<Piece> pieces = opening(system ? &turns[0].text : nullptr, options);
   for (size_t i = system ? 1 : 0; i < turns.size(); ++i) {
-    const Role role = turns[i].role;
-    const bool model = role == Role::model;
+    const bool last = i + 1 == turns.size(), models = is_models(turns[i]);
     // Consecutive answers share one model turn.
-    if (!model || i == 0 || turns[i - 1].role != Role::model)
-      pieces.push_back({std::string("<|turn>") + role_name(role) + "\n", true});
-    pieces.push_back({trim(model ? strip_reasoning(turns[i].text) : turns[i].text), false});
-    if (!model || i + 1 == turns.size() || turns[i + 1].role != Role::model)
-      pieces.push_back({"<turn|>\n", true});
+    if (!models || i == 0 || !is_models(turns[i - 1]))
+      pieces.push_back({std::string("<|turn>") + role_name(turns[i].role) + "\n", true});
+    add(pieces, content(turns[i]));
+    if (last ? !after_tool : !models || !is_models(turns[i + 1]))
+      pieces.push_back({kTurnEnd, true});
   }
-  add(pieces, generation_prompt(options));
+  add(pieces, generation_prompt(after_tool, options));
   return pieces;
 }
 
@@ -100,15 +134,18 @@ std::vector<int32_t> chat_opening(const Tokenizer& tokenizer, const std::string&
   return ids_of(tokenizer, opening(system.empty() ? nullptr : &system, options));
 }
 
-std::vector<int32_t> chat_question(const Tokenizer& tokenizer, const std::string& text,
-                                   const ChatOptions& options) {
+std::vector<int32_t> chat_question(const Tokenizer& tokenizer, const std::string& text) {
   std::vector<Piece> pieces = user_turn(text);
-  add(pieces, generation_prompt(options));
+  pieces.push_back({kModelTurn, true});
   return ids_of(tokenizer, pieces);
 }
 
+std::vector<int32_t> chat_cue(const Tokenizer& tokenizer, const ChatOptions& options) {
+  return ids_of(tokenizer, cue(options));
+}
+
 std::vector<int32_t> chat_turn_end(const Tokenizer& tokenizer) {
-  return ids_of(tokenizer, {{"<turn|>\n", true}});
+  return ids_of(tokenizer, {{kTurnEnd, true}});
 }
 
 std::string chat_text(const std::vector<ChatTurn>& turns, const ChatOptions& options) {
@@ -123,16 +160,6 @@ std::vector<int32_t> raw_prompt(const Tokenizer& tokenizer, const std::string& t
   const std::vector<int32_t> rest = tokenizer.encode(text, true);
   ids.insert(ids.end(), rest.begin(), rest.end());
   return ids;
-}
-
-std::string strip_reasoning(const std::string& answer) {
-  constexpr char kOpen[] = "<|channel>", kClose[] = "<channel|>";
-  std::string text = answer;
-  for (size_t open = text.find(kOpen); open != std::string::npos; open = text.find(kOpen)) {
-    const size_t close = text.find(kClose, open);
-    text.erase(open, close == std::string::npos ? close : close + sizeof(kClose) - 1 - open);
-  }
-  return text;
 }
 
 }  // namespace potluck

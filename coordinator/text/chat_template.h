@@ -10,10 +10,11 @@
 
 namespace potluck {
 
-enum class Role { system, user, model };
+enum class Role { system, user, model, tool };
 struct ChatTurn {
   Role role = Role::user;
   std::string text;
+  std::string name = "unknown";  // of the tool whose result the text is
 };
 
 struct ChatOptions {
@@ -27,19 +28,17 @@ void check_chat_tokens(const Tokenizer& tokenizer, const ChatOptions& options);
 std::vector<int32_t> chat_prompt(const Tokenizer& tokenizer, const std::vector<ChatTurn>& turns,
                                  const ChatOptions& options);
 // The same in parts, for a chat that goes on (conversation.h). The opening is BOS and the system
-// turn, if there is one, and checks the tokens; a question is the user's turn and the generation
-// prompt.
+// turn, if there is one, and checks the tokens; a question is the user's turn and the beginning of
+// the model's. The cue follows the last question alone: an empty thought with reasoning off, else
+// nothing.
 std::vector<int32_t> chat_opening(const Tokenizer& tokenizer, const std::string& system,
                                   const ChatOptions& options);
-std::vector<int32_t> chat_question(const Tokenizer& tokenizer, const std::string& text,
-                                   const ChatOptions& options);
+std::vector<int32_t> chat_question(const Tokenizer& tokenizer, const std::string& text);
+std::vector<int32_t> chat_cue(const Tokenizer& tokenizer, const ChatOptions& options);
 std::vector<int32_t> chat_turn_end(const Tokenizer& tokenizer);
 // chat_prompt as text, specials spelled out (for tests).
 std::string chat_text(const std::vector<ChatTurn>& turns, const ChatOptions& options);
 // BOS + text, nothing else (`--raw`).
 std::vector<int32_t> raw_prompt(const Tokenizer& tokenizer, const std::string& text,
                                 int32_t bos_id);
-// An answer without its thought channel (`<|channel>…<channel|>`).
-std::string strip_reasoning(const std::string& answer);
-
 }  // namespace potluck

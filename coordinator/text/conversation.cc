@@ -10,11 +10,11 @@ namespace potluck {
 Conversation::Conversation(const Tokenizer& tokenizer, const ChatOptions& options,
                            const std::string& system)
     : tokenizer_(tokenizer),
-      options_(options),
-      opening_(chat_opening(tokenizer, system, options)) {}
+      opening_(chat_opening(tokenizer, system, options)),
+      cue_(chat_cue(tokenizer, options)) {}
 
 void Conversation::ask(const std::string& text) {
-  rounds_.push_back({chat_question(tokenizer_, text, options_), {}});
+  rounds_.push_back({chat_question(tokenizer_, text), {}});
 }
 
 void Conversation::answer(std::span<const int32_t> ids, std::span<const int32_t> end_ids) {
@@ -40,15 +40,16 @@ std::vector<int32_t> Conversation::ids() const {
   std::vector<int32_t> ids = opening_;
   for (const Round& round : rounds_) {
     ids.insert(ids.end(), round.question.begin(), round.question.end());
-    ids.insert(ids.end(), round.answer.begin(), round.answer.end());
+    const std::vector<int32_t>& rest = round.answer.empty() ? cue_ : round.answer;
+    ids.insert(ids.end(), rest.begin(), rest.end());
   }
   return ids;
 }
 
 size_t Conversation::least() const {
-  const size_t last =
-      rounds_.empty() ? 0 : rounds_.back().question.size() + rounds_.back().answer.size();
-  return opening_.size() + last;
+  if (rounds_.empty()) return opening_.size();
+  const Round& last = rounds_.back();
+  return opening_.size() + last.question.size() + (last.answer.empty() ? cue_ : last.answer).size();
 }
 
 }  // namespace potluck

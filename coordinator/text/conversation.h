@@ -1,10 +1,9 @@
 // A Conversation is a chat as the ids that a session holds, so that what is encoded stays encoded.
 //
-// An answer stays as it was generated; it is never decoded and tokenized anew. Two consequences:
-// the empty thought that a generation prompt ends with (reasoning off) remains in the history,
-// where the template would drop it (shard/MODEL.md §7.4), for the answer's keys and values were
-// computed behind it; and a real thought, which must not be seen again, is taken out, so that
-// whoever holds a session with it encoded begins another.
+// An answer stays as it was generated; it is never decoded and tokenized anew. But thoughts must
+// not be seen again: neither the model's own nor the empty one that a question ends with (reasoning
+// off). So what an answer was encoded behind is not what the next question follows, and a session
+// goes back to the last ids that are still right.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +20,7 @@ class Conversation final {
   // system: may be empty. Throws Fault{input} if the vocabulary cannot hold a chat.
   Conversation(const Tokenizer& tokenizer, const ChatOptions& options, const std::string& system);
 
-  // Opens a round: the user's turn and the generation prompt.
+  // Opens a round: the user's turn, the beginning of the model's, and the cue (chat_template.h).
   void ask(const std::string& text);
   // Closes it. ids: as generated; one of end_ids may be the last and becomes the turn's end.
   void answer(std::span<const int32_t> ids, std::span<const int32_t> end_ids);
@@ -42,8 +41,7 @@ class Conversation final {
     std::vector<int32_t> question, answer;
   };
   const Tokenizer& tokenizer_;
-  const ChatOptions options_;
-  const std::vector<int32_t> opening_;
+  const std::vector<int32_t> opening_, cue_;
   std::vector<Round> rounds_;
 };
 

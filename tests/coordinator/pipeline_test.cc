@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <limits>
 
 #include "topology/model/locator.h"
@@ -29,6 +30,12 @@ class PipelineTest : public testing::Test {
   PipelineEvents events() {
     PipelineEvents events;
     events.start.loaded = [this] { ++loaded_; };
+    events.start.waiting = [this](const std::string& what, double seconds) {
+      waits_.push_back(what + ", " + std::to_string(std::lround(seconds)) + " s");
+    };
+    events.requests.waiting = [this](const WaitReport& report) {
+      waits_.push_back(report.what + ", " + std::to_string(std::lround(report.seconds)) + " s");
+    };
     events.requests.encoding = [this](const EncodeReport& report) { encodes_.push_back(report); };
     events.requests.step = [this](const StepReport& report) { steps_.push_back(report.request); };
     events.requests.canvas_done = [this](const CanvasReport& report) {
@@ -158,6 +165,24 @@ class PipelineTest : public testing::Test {
     return steps.at(0).header;
   }
 
+  void pass(int seconds) {
+    for (; seconds > 0; --seconds) {
+      now_ += from_seconds(1);
+      tick();
+    }
+  }
+
+  // An open session that holds the ids 2, 3 and 4.
+  uint64_t kept_session() {
+    start_two_stages();
+    uint64_t id = 0;
+    const Header step = step_of(id);
+    give(1, candidates(step));
+    tick();
+    sent_.clear();
+    return finished_.at(id).session;
+  }
+
   const std::shared_ptr<const ModelSource> source_ =
       open_model("synthetic:nano?layers=4&hidden=32&vocab=320&canvas=8&experts=4&window=8&seed=5");
   Fingerprint model_ = [this] {
@@ -173,6 +198,7 @@ class PipelineTest : public testing::Test {
   bool ended_ = false;
   int loaded_ = 0;
   std::vector<EncodeReport> encodes_;
+  std::vector<std::string> waits_;
   std::vector<uint64_t> steps_, canvases_;
   std::map<uint64_t, RequestResult> finished_;
   std::map<uint64_t, Fault> failed_;
@@ -214,6 +240,40 @@ TEST_F(PipelineTest, NamesTheWorkersThatAreLate) {
   EXPECT_TRUE(ended_);
 }
 
+TEST_F(PipelineTest, ALongWaitForWorkersSaysForWhom) {
+  take(pipeline_->start(now_, plan(1)));
+  up(1);
+  pass(4);
+  EXPECT_TRUE(waits_.empty());
+  pass(2);
+  EXPECT_EQ(waits_, std::vector<std::string>{"stage 0, stage 1 to answer, 5 s"});
+  pass(31);
+  EXPECT_EQ(waits_.size(), 2u);
+  up(2);
+  up(3);
+  Message ready = reply(MessageKind::ready);
+  ready.ready.emplace();
+  give(1, ready);
+  give(2, ready);
+  pass(6);
+  EXPECT_EQ(waits_.back(), "stage 1 to load its part of the model, 5 s");
+  give(3, ready);
+  pass(6);
+  EXPECT_EQ(waits_.back(), "head, stage 0, stage 1 to be joined to the ring, 5 s");
+}
+
+TEST_F(PipelineTest, ALongWaitForAReplySaysWhichOnce) {
+  start_two_stages();
+  pass(1);
+  submit({2, 3, 4});
+  pass(30);
+  EXPECT_EQ(waits_, std::vector<std::string>{"tokens 0 to 3 of the encode, 5 s"});
+  answer_encodes();
+  pass(6);
+  EXPECT_EQ(waits_.back(), "step 0 of canvas 0, 5 s");
+  EXPECT_EQ(waits_.size(), 2u);
+}
+
 TEST_F(PipelineTest, EveryEventNamesItsRequest) {
   start_two_stages();
   uint64_t id = 0;
@@ -230,13 +290,7 @@ TEST_F(PipelineTest, EveryEventNamesItsRequest) {
 }
 
 TEST_F(PipelineTest, EncodesWhatTheSessionDoesNotHold) {
-  start_two_stages();
-  uint64_t id = 0;
-  const Header step = step_of(id);
-  give(1, candidates(step));
-  tick();
-  const uint64_t session = finished_.at(id).session;
-  sent_.clear();
+  const uint64_t session = kept_session();
   submit({2, 3, 4, 5, 6, 7, 8, 9}, session);
   std::vector<Message> chunks = taken(MessageKind::encode);
   ASSERT_EQ(chunks.size(), 2u);
@@ -246,20 +300,26 @@ TEST_F(PipelineTest, EncodesWhatTheSessionDoesNotHold) {
   EXPECT_EQ(chunks[1].header.rows, 1);
 }
 
-TEST_F(PipelineTest, APromptThatTurnsElsewhereGetsANewSession) {
-  start_two_stages();
-  uint64_t id = 0;
-  const Header step = step_of(id);
-  give(1, candidates(step));
-  tick();
-  const uint64_t session = finished_.at(id).session;
-  sent_.clear();
+TEST_F(PipelineTest, ASessionGoesBackToWhatThePromptBeginsWithToo) {
+  const uint64_t session = kept_session();
   submit({2, 99, 4, 5}, session);
+  const Header cut = taken(MessageKind::truncate).at(0).header;
+  EXPECT_EQ(cut.session, session);
+  EXPECT_EQ(cut.kv_length_before, 1);
+  const Header chunk = taken(MessageKind::encode).at(0).header;
+  EXPECT_EQ(chunk.session, session);
+  EXPECT_EQ(chunk.kv_length_before, 1);
+  EXPECT_EQ(chunk.rows, 3);
+}
+
+TEST_F(PipelineTest, APromptWithAnotherBeginningGetsANewSession) {
+  const uint64_t session = kept_session();
+  submit({99, 4, 5}, session);
   EXPECT_EQ(taken(MessageKind::close).at(0).header.session, session);
   const Header chunk = taken(MessageKind::encode).at(0).header;
   EXPECT_NE(chunk.session, session);
   EXPECT_EQ(chunk.kv_length_before, 0);
-  EXPECT_EQ(chunk.rows, 4);
+  EXPECT_EQ(chunk.rows, 3);
 }
 
 TEST_F(PipelineTest, ASessionIsAskedOneThingAtATime) {

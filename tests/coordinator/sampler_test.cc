@@ -55,6 +55,16 @@ TEST(EntropyBoundSampler, AFreshCanvasForgetsTheLastOne) {
   EXPECT_FALSE(sampler->decide(candidates({0, 0, 0, 0}, 8), kNoise).stop);
 }
 
+TEST(EntropyBoundSampler, WithoutADrawAnAcceptedPositionTakesTheArgmax) {
+  const Candidates c = candidates({1.0f, 0.0625f, 0.25f, 0.0625f});
+  const auto drawing = make_entropy_bound_sampler(spec_with(0.125, 1, 0));
+  const auto greedy = make_entropy_bound_sampler(spec_with(0.125, 1, 0), Draw::argmax);
+  EXPECT_EQ(drawing->decide(c, kNoise).next, (std::vector<int32_t>{90, 1, 1, 1}));
+  EXPECT_EQ(greedy->decide(c, kNoise).next, (std::vector<int32_t>{90, 7, 7, 7}));
+  for (int step : {0, 1, 47})
+    EXPECT_EQ(greedy->temperature(step), drawing->temperature(step)) << "the schedule stays";
+}
+
 TEST(EntropyBoundSampler, TemperatureFallsFromTheTopAndNeverReachesTheBottom) {
   const auto sampler = make_entropy_bound_sampler(GenerationSpec{});
   EXPECT_DOUBLE_EQ(sampler->temperature(0), 0.8);

@@ -7,7 +7,7 @@ namespace potluck {
 namespace {
 
 bool goes_on(std::vector<int32_t> held, std::vector<int32_t> prompt) {
-  return continues(Session{1, std::move(held), 0}, prompt);
+  return continues(Session{1, std::move(held), 0, 0}, prompt);
 }
 
 TEST(Session, IsContinuedByPromptsThatBeginWithAllItHolds) {

@@ -167,5 +167,41 @@ TEST_F(WorkerTest, SessionsAreOpenedOnceAndNotForked) {
   EXPECT_NE(refusal(give(kCoordinatorPeer, open)), "");
 }
 
+// The window is 8 and a pass has 8 rows, so sliding layers keep 15 positions.
+TEST_F(WorkerTest, ASessionGoesBackAsFarAsItsKeysReach) {
+  for (const PeerId me : {kHeadPeer, stage_peer(0)}) {
+    const bool is_stage = me != kHeadPeer;
+    start();
+    load(plan(1), me);
+    open_session(1);
+    const auto encode = [&](int at) {
+      Message m =
+          me == kHeadPeer ? ids(MessageKind::encode, 1, 4) : activations(MessageKind::encode, 1, 4);
+      m.header.first_position = m.header.kv_length_before = at;
+      return give(me == kHeadPeer ? kCoordinatorPeer : kHeadPeer, m);
+    };
+    const auto cut = [&](int length, uint64_t session = 1) {
+      Message m = message(MessageKind::truncate, 1);
+      m.header.session = session;
+      m.header.kv_length_before = length;
+      return give(me == kHeadPeer ? kCoordinatorPeer : kHeadPeer, m);
+    };
+    EXPECT_NE(refusal(cut(0, 2)), "");  // is not open
+    for (int at : {0, 4, 8, 12}) EXPECT_TRUE(find(encode(at), MessageKind::encode));
+    EXPECT_NE(refusal(cut(17)), "");
+    EXPECT_NE(refusal(cut(-1)), "");
+    if (is_stage) {
+      EXPECT_NE(refusal(cut(7)), "");
+    }
+    EXPECT_TRUE(find(cut(8), MessageKind::truncate)) << "goes on round the ring";
+    EXPECT_NE(refusal(encode(16)), "");
+    EXPECT_TRUE(find(encode(8), MessageKind::encode));
+    if (is_stage) {
+      EXPECT_NE(refusal(cut(7)), "") << "what was overwritten stays so";
+    }
+    EXPECT_TRUE(find(cut(12), MessageKind::truncate));
+  }
+}
+
 }  // namespace
 }  // namespace potluck

@@ -49,7 +49,9 @@ class HalfAModel final : public ModelSource {
 
 class WorkerTest : public testing::Test {
  protected:
-  WorkerTest() {
+  WorkerTest() { start(); }
+
+  void start() {
     WorkerOptions options;
     options.threads = 1;
     worker_.emplace(source_, options);

@@ -26,6 +26,17 @@ size_t valid_length(std::string_view text) {
   return 0;
 }
 
+bool sets_direction(char32_t code) {
+  return code == 0x061C || code == 0x200E || code == 0x200F || (code >= 0x202A && code <= 0x202E) ||
+         (code >= 0x2066 && code <= 0x2069);
+}
+
+bool is_blank(char32_t code) {
+  return (code >= 0x09 && code <= 0x0D) || (code >= 0x1C && code <= 0x20) || code == 0x85 ||
+         code == 0xA0 || code == 0x1680 || (code >= 0x2000 && code <= 0x200A) || code == 0x2028 ||
+         code == 0x2029 || code == 0x202F || code == 0x205F || code == 0x3000;
+}
+
 }  // namespace
 
 size_t utf8_length(std::string_view text) {
@@ -42,13 +53,52 @@ bool utf8_valid(std::string_view text) {
   return true;
 }
 
+char32_t code_point(std::string_view letter) {
+  const size_t length = valid_length(letter);
+  if (length < 2) return length ? letter[0] : 0xFFFD;
+  char32_t code = static_cast<uint8_t>(letter[0]) & (0x7Fu >> length);
+  for (size_t i = 1; i < length; ++i) code = code << 6 | (letter[i] & 0x3F);
+  return code;
+}
+
+std::string_view trimmed(std::string_view text) {
+  size_t begin = 0, end = 0;
+  for (size_t at = 0; at < text.size();) {
+    const std::string_view letter = text.substr(at, utf8_length(text.substr(at)));
+    at += letter.size();
+    if (!is_blank(code_point(letter)))
+      end = at;
+    else if (end == 0)
+      begin = at;
+  }
+  return end == 0 ? std::string_view{} : text.substr(begin, end - begin);
+}
+
+bool drives_terminal(char32_t code) {
+  const bool control = code < 0x20 || (code >= 0x7F && code <= 0x9F);
+  const bool separator = code == 0x2028 || code == 0x2029;
+  return control || separator || sets_direction(code);
+}
+
+std::string harmless(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const std::string_view letter = text.substr(0, utf8_length(text));
+    const char32_t code = code_point(letter);
+    const bool broken = letter.size() == 1 && code == 0xFFFD;
+    const bool stays = code == '\n' || code == '\t' || (!broken && !drives_terminal(code));
+    if (!sets_direction(code)) out += stays ? letter : "·";
+    text.remove_prefix(letter.size());
+  }
+  return out;
+}
+
 std::string one_line(std::string_view text) {
   constexpr size_t kBytesMax = 2000;
   std::string line;
   while (!text.empty() && line.size() < kBytesMax) {
     const std::string_view letter = text.substr(0, utf8_length(text));
-    const unsigned char first = letter[0];
-    const bool shown = utf8_valid(letter) && first >= 0x20 && first != 0x7F;
+    const bool shown = utf8_valid(letter) && !drives_terminal(code_point(letter));
     line += shown ? letter : "?";
     text.remove_prefix(letter.size());
   }

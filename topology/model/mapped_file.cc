@@ -16,13 +16,16 @@
 namespace potluck {
 
 MappedFile::MappedFile(const std::string& path) : path_(path) {
-  descriptor_ = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  descriptor_ = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor_ < 0)
     throw Fault(FaultKind::input, "cannot open " + path + ": " + std::strerror(errno));
   struct stat status;
   if (fstat(descriptor_, &status) != 0 || !S_ISREG(status.st_mode)) {
     close(descriptor_);
-    throw Fault(FaultKind::input, path + " is not a regular file");
+    const char* fix = S_ISFIFO(status.st_mode)
+                          ? "it is read in parts, which a pipe cannot give: save it as a file"
+                          : "";
+    throw Fault(FaultKind::input, path + " is not a regular file", Fix{fix});
   }
   size_ = status.st_size;
 }
@@ -50,6 +53,36 @@ TensorBytes MappedFile::map(uint64_t offset, uint64_t bytes) const {
 
 void MappedFile::drop_cached() const {
   posix_fadvise(descriptor_, 0, 0, POSIX_FADV_DONTNEED);
+}
+
+namespace {
+
+std::string read_to_end(int descriptor, const std::string& name, uint64_t limit) {
+  std::string text, part(1 << 16, 0);
+  for (;;) {
+    const ssize_t n = read(descriptor, part.data(), part.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw Fault(FaultKind::input, "cannot read " + name + ": " + std::strerror(errno));
+    if (n == 0) return text;
+    text.append(part, 0, n);
+    if (text.size() > limit)
+      throw Fault(FaultKind::input, name + " has more than " + std::to_string(limit) + " bytes",
+                  Fix{"potluck reads no more than that"});
+  }
+}
+
+}  // namespace
+
+std::string read_text_or_pipe(const std::string& path, uint64_t limit) {
+  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0)
+    throw Fault(FaultKind::input, "cannot open " + path + ": " + std::strerror(errno));
+  const std::shared_ptr<void> closed(nullptr, [descriptor](void*) { close(descriptor); });
+  return read_to_end(descriptor, path, limit);
+}
+
+std::string read_stdin(uint64_t limit) {
+  return read_to_end(STDIN_FILENO, "stdin", limit);
 }
 
 std::string read_text_file(const std::string& path, uint64_t limit) {

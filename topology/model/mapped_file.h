@@ -10,7 +10,7 @@ namespace potluck {
 
 class MappedFile final {
  public:
-  // Throws Fault{input} naming the path if it cannot be opened.
+  // Throws Fault{input} naming the path if it cannot be opened, or is no file; never waits.
   explicit MappedFile(const std::string& path);
   ~MappedFile();
   MappedFile(MappedFile&& other) noexcept;
@@ -31,5 +31,9 @@ class MappedFile final {
 
 // The whole file as text, refused by name above `limit` bytes.
 std::string read_text_file(const std::string& path, uint64_t limit);
+// The same of what may be a pipe as well (`<(…)`), and of stdin. Both are read to their ends, and
+// no further than the limit.
+std::string read_text_or_pipe(const std::string& path, uint64_t limit);
+std::string read_stdin(uint64_t limit);
 
 }  // namespace potluck

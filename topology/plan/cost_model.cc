@@ -93,6 +93,11 @@ int kv_positions(const ModelSpec& spec, const LayerSpec& layer, const Plan& plan
   return std::min(plan.ctx_size, spec.window - 1 + static_cast<int>(pass_rows(spec, plan)));
 }
 
+int least_kept(const ModelSpec& spec, const Plan& plan, int most) {
+  const int capacity = kv_positions(spec, LayerSpec{}, plan);
+  return most <= capacity ? 0 : most - capacity + spec.window - 1;
+}
+
 uint64_t kv_bytes(const ModelSpec& spec, int index, const Plan& plan) {
   const LayerSpec& layer = spec.layers[index];
   const int64_t values = kv_positions(spec, layer, plan) * layer.kv_width();

@@ -26,6 +26,9 @@ uint64_t head_bytes(const ModelSource& source);
 // layers keep ctx_size positions, sliding ones
 // W − 1 + max(chunk, canvas).
 int kv_positions(const ModelSpec& spec, const LayerSpec& layer, const Plan& plan);
+// The fewest tokens that a session may go back to once it has held `most` of them: of fewer its
+// sliding layers lack keys that the window still sees.
+int least_kept(const ModelSpec& spec, const Plan& plan, int most);
 uint64_t kv_bytes(const ModelSpec& spec, int layer, const Plan& plan);
 
 // The bytes that a worker reserves when the plan loads; on a CPU those of the instruction set that

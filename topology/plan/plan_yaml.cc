@@ -271,7 +271,7 @@ Plan parse_plan(const std::string& text, const std::string& file) {
 }
 
 Plan read_plan(const std::string& path, const ModelSpec& spec) {
-  Plan plan = parse_plan(read_text_file(path, kPlanBytesMax), path);
+  Plan plan = parse_plan(read_text_or_pipe(path, kPlanBytesMax), path);
   if (plan.ctx_size == 0) plan.ctx_size = std::min(kContextDefault, spec.context_max);
   try {
     validate(plan, spec);

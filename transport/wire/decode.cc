@@ -58,13 +58,14 @@ DType dtype(const char* field, uint8_t value) {
   return *type;
 }
 
-// Texts end in logs and on terminals: a single line without control characters.
+// Texts end in logs and on terminals: a single line without what drives one.
 std::string text(const char* field, capnp::Text::Reader value) {
   check_length(field, value.size(), kTextBytesMax);
-  for (const char c : value)
-    if ((c >= 0 && c < ' ') || c == 0x7f)
-      refuse(std::string(field) + " holds the control character " + std::to_string(c));
-  return std::string(value.cStr(), value.size());
+  const std::string text(value.cStr(), value.size());
+  for (std::string_view rest = text; !rest.empty(); rest.remove_prefix(utf8_length(rest)))
+    if (const char32_t code = code_point(rest); drives_terminal(code))
+      refuse(std::string(field) + " holds the control character " + std::to_string(code));
+  return text;
 }
 
 std::vector<Digest> digests(const char* field, capnp::List<uint64_t>::Reader list) {

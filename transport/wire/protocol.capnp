@@ -46,7 +46,7 @@ struct Message {
   #   control  2 load (load) · 3 ready (ready) · 4 open · 5 close · 6 truncate · 7 cancel
   #            8 fault (fault) · 10 shutdown · 12 join · 13 joined
   #   data     20 encode · 21 encode_done · 22 denoise · 23 candidates
-  # Nobody sends truncate yet. A denoise from the coordinator holds ids, another activations. An
+  # A truncate's kvLengthBefore is how many tokens the session keeps. A denoise from the coordinator holds ids, another activations. An
   # encode or denoise whose payload goes from card to card has cardLink as its body.
 
   source @2 :UInt16;

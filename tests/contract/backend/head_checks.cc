@@ -199,6 +199,28 @@ Findings answers_for_the_vocabulary(const BackendKind& kind) {
   return findings;
 }
 
+// The table's second half repeats its first, so each maximum comes twice: in another tile, lane and
+// thread. Of a row of zeros all logits are equal. The lowest id counts, as with torch.
+Findings takes_the_lowest_of_equal_logits(const BackendKind& kind) {
+  Findings findings;
+  constexpr int kHalf = kVocab / 2;
+  Floats h = grid_floats(kRowsMost * kHidden, 65), rows = grid_floats(kVocab * kHidden, 66);
+  std::fill_n(h.begin(), kHidden, 0.0f);
+  std::copy_n(rows.begin(), kHalf * kHidden, rows.begin() + kHalf * kHidden);
+  const StoredWeights e(DType::q8_0, 1, kVocab, kHidden, rows);
+  BackendBench bench(kind);
+  const Matrix table = bench.put(e, Care::raw);
+  const ModelSpec spec = small_spec(kHidden);
+  bench->reserve({.spec = &spec, .rows = kRowsMost, .keys = 0, .head = true});
+  const Floats found =
+      ids(answer_of(bench, table, h, canvases(), false).candidates, &RowCandidate::argmax);
+  compare(findings, "argmax", ids(expected_answer(h, e).candidates, &RowCandidate::argmax), found);
+  expect(findings, found.front() == 0, "of equal logits the first is not taken");
+  for (const float id : found)
+    expect(findings, id < kHalf, "of two equal logits the later is taken");
+  return findings;
+}
+
 // Sums over the vocabulary in f32 are off by V · 2⁻²² of their terms' sizes: √V · 2 at most.
 Findings weighs_recorded_logits(const BackendKind& kind) {
   Findings findings;
@@ -235,6 +257,7 @@ Findings weighs_recorded_logits(const BackendKind& kind) {
 
 std::vector<BackendCheck> head_checks() {
   return {{"AnswersForTheVocabulary", answers_for_the_vocabulary},
+          {"TakesTheLowestOfEqualLogits", takes_the_lowest_of_equal_logits},
           {"WeighsRecordedLogits", weighs_recorded_logits}};
 }
 

@@ -35,11 +35,32 @@ TEST(ChatTemplate, EarlierThoughtsAreStripped) {
             "<|turn>user\nc<turn|>\n<|turn>model\n<|channel>thought\n<channel|>");
 }
 
+TEST(ChatTemplate, BlanksOfAllScriptsAreTrimmed) {
+  EXPECT_EQ(chat_text({{Role::user, "\u3000\u00A0a\u2003b\u2028\u0085"}}, {true}),
+            "<bos><|turn>system\n<|think|>\n<turn|>\n<|turn>user\na\u2003b<turn|>\n<|turn>model\n");
+}
+
 TEST(ChatTemplate, ConsecutiveAnswersShareOneTurn) {
   const std::vector<ChatTurn> turns = {
       {Role::user, "a"}, {Role::model, "b"}, {Role::model, "c"}, {Role::user, "d"}};
   EXPECT_NE(chat_text(turns, {true}).find("<|turn>model\nbc<turn|>\n<|turn>user\nd"),
             std::string::npos);
+}
+
+// The corrected template of July 2026.
+TEST(ChatTemplate, AToolsResultIsAPartOfTheModelsTurnAndAThoughtFollows) {
+  std::vector<ChatTurn> turns = {
+      {Role::user, "a"}, {Role::model, "b"}, {Role::tool, " 21 °C", "get_weather"}};
+  const std::string asked =
+      "<|turn>user\na<turn|>\n<|turn>model\nb"
+      "<|tool_response>response:get_weather{value:<|\"|> 21 °C<|\"|>}<tool_response|>";
+  EXPECT_EQ(chat_text(turns, {false}), "<bos>" + asked);
+  const std::string opening = "<bos><|turn>system\n<|think|>\n<turn|>\n";
+  EXPECT_EQ(chat_text(turns, {true}), opening + asked + "<|channel>thought\n");
+  turns.push_back({Role::model, "c"});
+  turns.push_back({Role::user, "d"});
+  EXPECT_EQ(chat_text(turns, {true}),
+            opening + asked + "c<turn|>\n<|turn>user\nd<turn|>\n<|turn>model\n");
 }
 
 Vocabulary with_chat_specials() {

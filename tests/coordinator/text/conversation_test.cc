@@ -36,14 +36,19 @@ TEST_F(ConversationTest, TheFirstQuestionIsTheChatPrompt) {
     }
 }
 
-TEST_F(ConversationTest, WithReasoningTheHistoryIsTheTemplates) {
-  Conversation chat(tokenizer_, {true}, "");
-  chat.ask("a");
-  answer(chat, "<|channel>thought\nhm<channel|>b<turn|>");
-  chat.ask("c");
-  EXPECT_EQ(
-      chat.ids(),
-      chat_prompt(tokenizer_, {{Role::user, "a"}, {Role::model, "b"}, {Role::user, "c"}}, {true}));
+// An empty thought in the history makes the model think where it should not.
+TEST_F(ConversationTest, TheHistoryIsTheTemplates) {
+  for (const bool reasoning : {false, true}) {
+    Conversation chat(tokenizer_, {reasoning}, "");
+    chat.ask("a");
+    answer(chat, reasoning ? "<|channel>thought\nhm<channel|>b<turn|>" : "b<turn|>");
+    EXPECT_EQ(chat.ids().size(), chat.least());
+    EXPECT_EQ(text(chat).find("thought"), std::string::npos) << text(chat);
+    chat.ask("c");
+    const std::vector<ChatTurn> turns = {{Role::user, "a"}, {Role::model, "b"}, {Role::user, "c"}};
+    EXPECT_EQ(chat.ids(), chat_prompt(tokenizer_, turns, {reasoning}));
+    EXPECT_EQ(text(chat).ends_with(kEmptyThought), !reasoning) << text(chat);
+  }
 }
 
 TEST_F(ConversationTest, AnAnswerStaysAsItWasGenerated) {
@@ -51,7 +56,7 @@ TEST_F(ConversationTest, AnAnswerStaysAsItWasGenerated) {
   chat.ask("a");
   const std::vector<int32_t> odd = {id("<0x62>"), id("<0x62>"), id("<turn|>")};
   chat.answer(odd, end_ids_);
-  std::vector<int32_t> expected = chat_prompt(tokenizer_, {{Role::user, "a"}}, {false});
+  std::vector<int32_t> expected = ids("<bos><|turn>user\na<turn|>\n<|turn>model\n");
   expected.insert(expected.end(), odd.begin(), odd.end());
   const std::vector<int32_t> rest = ids("\n<|turn>user\nc<turn|>\n<|turn>model\n");
   expected.insert(expected.end(), rest.begin(), rest.end());
