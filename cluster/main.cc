@@ -19,6 +19,7 @@
 #include "cluster/cli/usage.h"
 #include "topology/base/clock.h"
 #include "topology/base/fault.h"
+#include "topology/base/utf8.h"
 #include "topology/base/version.h"
 #include "topology/model/locator.h"
 
@@ -98,7 +99,7 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() != 0) {
       let_lower_ranks_speak();
-      std::fprintf(stderr, "%s\n", potluck::usage_line(app, error).c_str());
+      std::fprintf(stderr, "%s\n", potluck::one_line(potluck::usage_line(app, error)).c_str());
       return kBadUsage;
     }
     app.exit(error);  // prints --help or --version
@@ -124,7 +125,7 @@ int main(int argc, char** argv) {
     return signal ? 128 + signal : potluck::exit_code(fault.kind());
   } catch (const std::exception& error) {
     let_lower_ranks_speak();
-    std::fprintf(stderr, "potluck: %s\n", error.what());
+    std::fprintf(stderr, "potluck: %s\n", potluck::one_line(error.what()).c_str());
     return kBroken;
   }
 }

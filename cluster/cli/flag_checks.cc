@@ -60,12 +60,14 @@ void whole_number(CLI::Option* option, const char* type, uint64_t least, uint64_
   option->type_name(type)->check(CLI::Validator(check, ""));
 }
 
-void real_number(CLI::Option* option, const char* type, double least, double most) {
+void real_number(CLI::Option* option, const char* type, double least, double most,
+                 std::optional<double> also) {
   const auto check = [=](std::string& value) -> std::string {
     double number = 0;
     const bool fits = read_number(value, number) == std::errc();
-    if (fits && number >= least && number <= most) return "";
-    return fmt::format("must be {:g} to {:g}, not {}", least, most, shown(value));
+    if (fits && ((number >= least && number <= most) || number == also)) return "";
+    return fmt::format("must be {:g} to {:g}{}, not {}", least, most,
+                       also ? fmt::format(", or {:g}", *also) : "", shown(value));
   };
   option->type_name(type)->check(CLI::Validator(check, ""));
 }

@@ -23,8 +23,9 @@ inline constexpr uint64_t kMostInt = std::numeric_limits<int>::max();
 // The help shows `type`.
 void whole_number(CLI::Option* option, const char* type, uint64_t least, uint64_t most,
                   const std::string& also = "");
-// Allows a number from least to most.
-void real_number(CLI::Option* option, const char* type, double least, double most);
+// Allows a number from least to most, and the value `also` if it is given.
+void real_number(CLI::Option* option, const char* type, double least, double most,
+                 std::optional<double> also = std::nullopt);
 // Allows one of some words.
 void one_of(CLI::Option* option, const std::vector<std::string>& words);
 // Allows any name that is not empty.

@@ -1,15 +1,25 @@
-// Remembers the signal that came, in a handler that does nothing else.
+// Remembers the signal that came, in a handler that does nothing else until it comes again.
 #include "cluster/cli/interrupt.h"
 
+#include <atomic>
 #include <csignal>
 
 namespace potluck {
 namespace {
 
 volatile std::sig_atomic_t came = 0;
+volatile std::sig_atomic_t caught[NSIG] = {};
+std::atomic<void (*)()> put_back = nullptr;
 
 void remember(int signal) {
   came = signal;
+  if (!caught[signal]) {
+    caught[signal] = 1;
+    return;
+  }
+  if (void (*const last)() = put_back) last();
+  std::signal(signal, SIG_DFL);
+  std::raise(signal);  // comes when this handler returns
 }
 
 }  // namespace
@@ -17,10 +27,14 @@ void remember(int signal) {
 void catch_interrupts() {
   struct sigaction action = {};
   action.sa_handler = remember;
-  action.sa_flags = SA_RESETHAND;
+  for (volatile std::sig_atomic_t& each : caught) each = 0;
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
   sigaction(SIGQUIT, &action, nullptr);
+}
+
+void before_sudden_end(void (*function)()) {
+  put_back = function;
 }
 
 int interrupt_signal() {

@@ -7,6 +7,8 @@ namespace potluck {
 // From now on INT, QUIT and TERM are remembered. The same signal a second time ends the process at
 // once.
 void catch_interrupts();
+// That end calls `put_back` first, in the signal's handler.
+void before_sudden_end(void (*put_back)());
 int interrupt_signal();  // the signal that came; 0 if none did
 void clear_interrupt();  // forgets it and catches the next: in a chat it stops an answer alone
 

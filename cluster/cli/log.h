@@ -18,7 +18,9 @@ struct LogOptions {
 
 void add_log_flags(CLI::App* command, LogOptions& options);
 // Makes spdlog's default logger: stderr gets info, and debug with -v; a file gets all, trace
-// included. Throws Fault{input} when the file cannot be written.
+// included. No line drives a terminal (utf8.h: harmless()); whoever logs a prompt does so with -v
+// alone. The file is its owner's alone (0600). Throws Fault{input} when it cannot be written, or is
+// there already and no log.
 void set_up_log(const LogOptions& options);
 
 }  // namespace potluck

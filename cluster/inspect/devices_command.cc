@@ -5,6 +5,7 @@
 
 #include "backends/make_backend.h"
 #include "cluster/cli/commands.h"
+#include "cluster/cli/json_line.h"
 #include "cluster/inspect/devices.h"
 
 namespace potluck {
@@ -15,8 +16,7 @@ int run(bool json) {
   const Devices devices = {make_backend({"cpu", Precision::fast, cpu})->info(),
                            cpu::isa_name(isa_of(cpu, Precision::fast)), list_cards()};
   if (json) {
-    const auto replace = nlohmann::json::error_handler_t::replace;  // names are any bytes
-    std::puts(devices_json(devices).dump(-1, ' ', false, replace).c_str());
+    std::puts(json_line(devices_json(devices)).c_str());
     return 0;
   }
   for (const std::string& line : device_lines(devices)) std::puts(line.c_str());

@@ -6,6 +6,7 @@
 
 #include "cluster/cli/commands.h"
 #include "cluster/cli/flag_checks.h"
+#include "cluster/cli/json_line.h"
 #include "cluster/ring/ring_flags.h"
 #include "topology/base/text.h"
 #include "topology/base/utf8.h"
@@ -152,14 +153,12 @@ int run(const Flags& flags, const ModelPlaces& places) {
   check_ring_flags(flags.ring);
   const auto source = open_model(flags.model, places);
   const Plan plan = plan_of(*source, flags.ring, [](const std::string& line) {
-    std::fprintf(stderr, "%s\n", line.c_str());
+    std::fprintf(stderr, "%s\n", one_line(line).c_str());
   });
   if (flags.json) {
     nlohmann::json all = describe(*source, plan);
     if (flags.tensors) all["tensors"] = describe_tensors(*source);
-    const auto replace =
-        nlohmann::json::error_handler_t::replace;  // the file may hold any bytes as names
-    std::puts(all.dump(-1, ' ', false, replace).c_str());
+    std::puts(json_line(all).c_str());
     return 0;
   }
   print_model(*source);

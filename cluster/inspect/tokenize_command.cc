@@ -1,10 +1,9 @@
 // potluck tokenize: turns the text on stdin into ids, or ids back into text.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <iostream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -14,9 +13,12 @@
 #include "topology/base/fault.h"
 #include "topology/base/utf8.h"
 #include "topology/model/locator.h"
+#include "topology/model/mapped_file.h"
 
 namespace potluck {
 namespace {
+
+constexpr uint64_t kStdinBytesMax = 256u << 20;  // ids take several times the bytes of their text
 
 // Reads the ids of {"ids":[…]}. Throws Fault{input} that names the first value that is no id.
 std::vector<int32_t> read_ids(const std::string& input, int vocab) {
@@ -37,13 +39,14 @@ std::vector<int32_t> read_ids(const std::string& input, int vocab) {
 
 int run(const std::string& model, bool decode, const ModelPlaces& places) {
   const Tokenizer tokenizer(open_model(model, places)->vocabulary());
-  const std::string input{std::istreambuf_iterator<char>(std::cin), {}};
+  const std::string input = read_stdin(kStdinBytesMax);
   if (!decode) {
     if (!utf8_valid(input)) throw Fault(FaultKind::input, "stdin is not valid UTF-8");
     std::puts(nlohmann::json{{"ids", tokenizer.encode(input)}}.dump().c_str());
     return 0;
   }
-  const std::string text = tokenizer.decode(read_ids(input, tokenizer.size()));
+  std::string text = tokenizer.decode(read_ids(input, tokenizer.size()));
+  if (isatty(STDOUT_FILENO)) text = harmless(text);
   std::fwrite(text.data(), 1, text.size(), stdout);
   return 0;
 }

@@ -1,6 +1,8 @@
 // Drives the pipeline of a loaded ring until a request has its result.
 #include "cluster/ring/ring.h"
 
+#include <fmt/format.h>
+
 #include <random>
 #include <utility>
 
@@ -33,7 +35,7 @@ Ring::Ring(std::shared_ptr<const ModelSource> source, Plan plan, RingSetup setup
                                          pipeline_events(), options);
   apply(pipeline_->start(now(), plan_), *transport_);
   run_until([this] { return loaded_ || interrupt_signal() != 0; });
-  if (ring_fault_) throw hosts_.with_last_words(*ring_fault_, plan_);
+  throw_failure();
   if (!loaded_)
     throw hosts_.with_last_words(
         Fault(FaultKind::canceled, "interrupted while the ring was loading"), plan_);
@@ -60,7 +62,13 @@ PipelineEvents Ring::pipeline_events() {
     setup_.log(plan_.worker(worker).name + " is ready: " + bytes_text(ready.weight_bytes) +
                " of weights, " + bytes_text(ready.kv_bytes) + " of KV");
   };
+  events.start.waiting = [this](const std::string& what, double seconds) {
+    setup_.log(fmt::format("waiting for {} ({:.0f} s so far)", what, seconds));
+  };
   events.start.loaded = [this] { loaded_ = true; };
+  events.requests.waiting = [this](const WaitReport& report) {
+    if (asked_.waiting) asked_.waiting(report);
+  };
   events.requests.encoding = [this](const EncodeReport& report) {
     if (asked_.encoding) asked_.encoding(report);
   };
@@ -80,8 +88,17 @@ void Ring::run_until(const std::function<bool()>& done) {
   while (running_ && !done()) running_ = run_once(*pipeline_, *transport_);
 }
 
+bool Ring::looks_alive() {
+  if (running_) running_ = run_once(*pipeline_, *transport_);
+  return !ring_fault_;
+}
+
+void Ring::throw_failure() {
+  if (ring_fault_) throw hosts_.with_last_words(*ring_fault_, plan_);
+}
+
 RequestResult Ring::ask(Request request, RequestEvents events) {
-  if (ring_fault_) throw *ring_fault_;
+  throw_failure();
   asked_ = std::move(events);
   result_.reset();
   request_fault_.reset();
@@ -93,7 +110,7 @@ RequestResult Ring::ask(Request request, RequestEvents events) {
     return result_ || request_fault_;
   });
   asked_ = {};
-  if (ring_fault_) throw hosts_.with_last_words(*ring_fault_, plan_);
+  throw_failure();
   if (request_fault_) throw hosts_.with_last_words(*request_fault_, plan_);
   return *std::move(result_);
 }

@@ -32,6 +32,10 @@ class Ring final {
   // for the result is returned and the request's Fault thrown; after an interrupt (interrupt.h)
   // that is Fault{canceled}, with the ring still loaded.
   RequestResult ask(Request request, RequestEvents events = {});
+  // Takes in what has come meanwhile, for a moment; false once the ring has failed, and then
+  // throw_failure() says how.
+  bool looks_alive();
+  void throw_failure();
   void close_session(uint64_t session) { pipeline_->close_session(session); }
 
   const Plan& plan() const { return plan_; }

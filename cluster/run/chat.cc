@@ -13,7 +13,9 @@
 #include "cluster/cli/interrupt.h"
 #include "cluster/run/run_report.h"
 #include "cluster/terminal/line_editor.h"
+#include "cluster/terminal/terminal.h"
 #include "topology/base/fault.h"
+#include "topology/base/utf8.h"
 
 namespace potluck {
 namespace {
@@ -32,10 +34,14 @@ class Chat {
   void run() {
     remark(fmt::format("Chat with {}{}. /help lists the commands.", place_.model,
                        place_.raw ? ", raw: each message stands alone" : ""));
-    LineEditor editor(place_.display.stderr_terminal);
+    LineEditor editor(place_.display.stderr_terminal, [this] { return ring_.looks_alive(); });
     for (;;) {
       const TypedMessage typed = editor.read();
       quiet_.reset();
+      if (typed.kind == TypedMessage::Kind::stopped) {
+        say_unsent(typed.text);
+        ring_.throw_failure();
+      }
       if (typed.kind == TypedMessage::Kind::end) return;
       if (typed.kind == TypedMessage::Kind::interrupted)
         interrupted("Ctrl-D or /bye ends");
@@ -48,7 +54,7 @@ class Chat {
 
  private:
   void obey(const std::string& text) {
-    if (text.find_first_not_of(" \t\n") == std::string::npos) return;
+    if (trimmed(text).empty()) return;
     if (!is_command(text)) return answer(text);
     if (text == "/clear") {
       session_.clear();
@@ -76,7 +82,10 @@ class Chat {
       for (const std::string& line : chat_report_lines(result, session_.wanted())) remark(line);
     } catch (const Fault& fault) {
       if (fault.kind() == FaultKind::canceled) return interrupted("stopped");
-      if (fault.kind() != FaultKind::input) throw;
+      if (fault.kind() != FaultKind::input) {
+        say_unsent(typed_ahead());
+        throw;
+      }
       std::fprintf(stderr, "%s\n", fault_line(fault).c_str());
     }
   }
@@ -89,12 +98,16 @@ class Chat {
       if (report.done == 0) log_encode(request.prompt, report.total);
       show(report);
     };
-    return session_.ask(request, std::move(events));
+    const RequestResult result = session_.ask(request, std::move(events));
+    view.finish();
+    if (const std::string line = empty_line(result, view.text()); !line.empty()) say(line);
+    return result;
   }
 
   void log_encode(std::span<const int32_t> prompt, int tokens) const {
-    spdlog::debug("{} tokens to encode: {}", tokens,
-                  place_.tokenizer.decode(prompt.last(static_cast<size_t>(tokens))));
+    const std::span<const int32_t> asked = prompt.last(static_cast<size_t>(tokens));
+    spdlog::debug("{} tokens to encode{}", tokens,
+                  place_.verbose ? ": " + place_.tokenizer.decode(asked) : "");
   }
 
   void interrupted(const std::string& line) {
@@ -104,13 +117,19 @@ class Chat {
     remark(line);
   }
 
+  // A question that was typed is not lost when the ring is, and no shell takes it for commands.
+  void say_unsent(const std::string& typed) {
+    if (!trimmed(typed).empty()) say("not sent: " + typed);
+  }
+
   // Says something that nobody asked for; --show none leaves it out.
   void remark(const std::string& text) {
     if (place_.display.show != Show::none) say(text);
   }
 
   void say(const std::string& text) {
-    std::fprintf(stderr, place_.display.color ? "\x1b[2m%s\x1b[0m\n" : "%s\n", text.c_str());
+    std::fprintf(stderr, place_.display.color ? "\x1b[2m%s\x1b[0m\n" : "%s\n",
+                 harmless(text).c_str());
   }
 
   Ring& ring_;

@@ -13,6 +13,7 @@ struct ChatPlace {
   std::string model;  // its name in the greeting
   int canvas = 0;
   bool raw = false;
+  bool verbose = false;  // what is asked goes to the log
 };
 
 // Reads and answers messages until /bye or Ctrl-D. Ctrl-C stops an answer, and the ring stays

@@ -3,9 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <iostream>
-#include <iterator>
-
 #include "coordinator/text/chat_template.h"
 #include "topology/base/fault.h"
 #include "topology/base/utf8.h"
@@ -16,11 +13,9 @@ namespace {
 
 constexpr uint64_t kPromptBytesMax = 64u << 20;
 
-std::string read_stdin() {
-  std::string text{std::istreambuf_iterator<char>(std::cin), {}};
-  if (text.size() > kPromptBytesMax)
-    throw Fault(FaultKind::input, fmt::format("stdin has {} bytes; a prompt has at most {}",
-                                              text.size(), kPromptBytesMax));
+// Some editors and shells put a byte order mark before UTF-8; nobody means to ask it.
+std::string without_mark(std::string text) {
+  if (text.starts_with("\uFEFF")) text.erase(0, sizeof("\uFEFF") - 1);
   return text;
 }
 
@@ -41,9 +36,10 @@ void check_utf8(const std::string& text, const std::string& where) {
 
 std::string read_prompt(const RunFlags& flags) {
   const bool file = !flags.prompt_file.empty();
-  const std::string text = file                 ? read_text_file(flags.prompt_file, kPromptBytesMax)
+  const std::string text = file
+                               ? without_mark(read_text_or_pipe(flags.prompt_file, kPromptBytesMax))
                            : flags.prompt_given ? flags.prompt
-                                                : read_stdin();
+                                                : without_mark(read_stdin(kPromptBytesMax));
   const std::string where = file ? flags.prompt_file : flags.prompt_given ? "-p" : "stdin";
   if (text.empty())
     throw Fault(FaultKind::input,

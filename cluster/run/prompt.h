@@ -10,8 +10,8 @@
 
 namespace potluck {
 
-// The text of -p, of -f, or of stdin to its end. Throws Fault{input} for an empty one, and for
-// invalid UTF-8 with the offset of the byte.
+// The text of -p, or of -f (a file or a pipe) or stdin to its end and without a byte order mark.
+// Throws Fault{input} for an empty one, and for invalid UTF-8 with the offset of the byte.
 std::string read_prompt(const RunFlags& flags);
 // Throws Fault{input} for invalid UTF-8, naming the place `where` and the byte.
 void check_utf8(const std::string& text, const std::string& where);

@@ -11,6 +11,7 @@
 #include "cluster/cli/commands.h"
 #include "cluster/cli/flag_checks.h"
 #include "cluster/cli/interrupt.h"
+#include "cluster/cli/json_line.h"
 #include "cluster/ring/mpi_ranks.h"
 #include "cluster/run/chat.h"
 #include "cluster/run/prompt.h"
@@ -51,14 +52,16 @@ class RunCommand {
     const int wanted = flags_.max_tokens.value_or(spec().canvas);
     request.max_tokens = limited(wanted, request.prompt.size());
     display_.endless = wanted == kUntilTheEnd;
-    spdlog::debug("prompt of {} tokens: {}", request.prompt.size(),
-                  tokenizer_.decode(request.prompt));
+    spdlog::debug("prompt of {} tokens{}", request.prompt.size(),
+                  flags_.log.verbose ? ": " + tokenizer_.decode(request.prompt) : "");
     catch_interrupts();
     Ring ring(source_, plan_, ring_setup());
     const EchoOff quiet(isatty(STDIN_FILENO) && display_.stderr_terminal);
     AnswerView view(tokenizer_, display_, request, spec().canvas);
     const RequestResult result = ring.ask(request, view.events());
     view.finish();
+    if (const std::string line = empty_line(result, view.text()); !line.empty())
+      std::fprintf(stderr, "%s\n", line.c_str());
     if (display_.json) print_json(result, view.text(), ring.plan());
     for (const std::string& line : report_lines(result, ring.plan(), spec().canvas, wanted))
       spdlog::info(line);
@@ -76,7 +79,9 @@ class RunCommand {
     Ring ring(source_, plan_, ring_setup());
     ChatSession session(ring, tokenizer_, std::move(conversation),
                         {base_request(), wanted, spec().canvas});
-    potluck::chat(ring, session, {tokenizer_, display_, flags_.model, spec().canvas, flags_.raw});
+    potluck::chat(
+        ring, session,
+        {tokenizer_, display_, flags_.model, spec().canvas, flags_.raw, flags_.log.verbose});
     return 0;
   }
 
@@ -88,8 +93,10 @@ class RunCommand {
     request.seed = seed_;
     request.generation = spec().generation;
     request.generation.eos_ids = tokenizer_.stop_ids(spec().generation.eos_ids);
-    request.generation.t_min *= flags_.temp;
-    request.generation.t_max *= flags_.temp;
+    if (flags_.temp == 0) request.draw = Draw::argmax;
+    const double factor = flags_.temp == 0 ? 1 : flags_.temp;
+    request.generation.t_min *= factor;
+    request.generation.t_max *= factor;
     if (flags_.steps) request.generation.max_steps = flags_.steps;
     return request;
   }
@@ -123,7 +130,7 @@ class RunCommand {
     if (!text.thought.empty()) json["thought"] = text.thought;
     json["seed"] = seed_;
     json["model"] = flags_.model;
-    std::puts(json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+    std::puts(json_line(json).c_str());
   }
 
   const std::shared_ptr<MpiJob> job_;  // with --transport mpi

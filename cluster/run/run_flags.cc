@@ -38,8 +38,10 @@ void add_answer_flags(CLI::App* run, RunFlags& flags) {
       "N", 1, kMostInt, "-1");
   add_seed_flag(run, flags.seed, "seed of all noise (default: -1, a random one)");
   real_number(
-      run->add_option("--temp", flags.temp, "factor of the temperature schedule (default: 1)"), "X",
-      1e-6, 1e6);
+      run->add_option("--temp", flags.temp,
+                      "factor of the temperature schedule (default: 1); 0: nothing is drawn, the "
+                      "likeliest token is taken, on the model's own schedule"),
+      "X", 1e-6, 1e6, 0);
   whole_number(run->add_option("--steps,--diffusion-steps", flags.steps,
                                "the most denoising steps of a canvas (default: the model's)"),
                "N", 1, kStepsMax);

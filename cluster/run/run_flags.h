@@ -22,8 +22,8 @@ struct RunFlags {
   // how it is answered
   std::optional<int> max_tokens;  // or kUntilTheEnd
   std::optional<uint64_t> seed;   // none: a random one
-  double temp = 1.0;
-  int steps = 0;  // 0: the model's own
+  double temp = 1.0;              // 0: Draw::argmax
+  int steps = 0;                  // 0: the model's own
   // by whom
   RingFlags ring;
   // what is seen of it

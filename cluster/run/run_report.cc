@@ -9,6 +9,7 @@
 
 #include "cluster/cli/statistics.h"
 #include "topology/base/text.h"
+#include "topology/base/utf8.h"
 #include "topology/plan/cost_model.h"
 
 namespace potluck {
@@ -84,6 +85,15 @@ std::vector<std::string> chat_report_lines(const RequestResult& r, int wanted) {
       "{}, steps K = {}", happened_line(r, figures_of(r, 0)), fmt::join(r.steps, ", "))};
   if (const std::string cut = cut_line(r, wanted); !cut.empty()) lines.push_back(cut);
   return lines;
+}
+
+std::string empty_line(const RequestResult& r, const AnswerText& text) {
+  if (!trimmed(text.answer).empty()) return "";
+  const std::string why = !trimmed(text.thought).empty() ? "the model has only thought"
+                          : r.ids.size() <= 1
+                              ? "the model ended it at once"
+                              : fmt::format("none of its {} is text", tokens_text(r.ids.size()));
+  return "the answer is empty: " + why;
 }
 
 nlohmann::json report_json(const RequestResult& r, const Plan& plan, int canvas) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "coordinator/request.h"
+#include "coordinator/text/answer_text.h"
 
 namespace potluck {
 
@@ -15,6 +16,8 @@ std::vector<std::string> report_lines(const RequestResult& result, const Plan& p
                                       int wanted);
 // One line after each answer of a chat, and another if it is cut off.
 std::vector<std::string> chat_report_lines(const RequestResult& result, int wanted);
+// Says that an answer is empty, and why; empty if it is not.
+std::string empty_line(const RequestResult& result, const AnswerText& text);
 nlohmann::json report_json(const RequestResult& result, const Plan& plan, int canvas);
 
 }  // namespace potluck

@@ -26,9 +26,8 @@ constexpr char kPasteOff[] = "\x1b[?2004l";
 constexpr std::wstring_view kPasteEnd = L"\x1b[201~";
 
 // Reads one byte of stdin and returns 1; returns 0 at its end and −1 after a signal. While it
-// waits, it calls `idle` every kLookMs.
-template <typename Idle>
-int next_byte(char* byte, const Idle& idle) {
+// waits, it calls `idle` every kLookMs, and returns −1 if that says no.
+int next_byte(char* byte, const std::function<bool()>& idle) {
   for (;;) {
     if (interrupt_signal()) return -1;
     pollfd input{STDIN_FILENO, POLLIN, 0};
@@ -36,7 +35,7 @@ int next_byte(char* byte, const Idle& idle) {
       const ssize_t n = ::read(STDIN_FILENO, byte, 1);
       if (n >= 0) return n;
     }
-    idle();
+    if (!idle()) return -1;
   }
 }
 
@@ -103,6 +102,7 @@ wchar_t wide_of(const std::string& glyph) {
 
 // libedit's objects, and the functions that it calls.
 struct LineEditor::Editor {
+  const std::function<bool()> goes_on;
   EditLine* line = el_init("potluck", stdin, stderr, stderr);
   HistoryW* history = history_winit();
   const wchar_t* prompt = L"> ";
@@ -110,7 +110,7 @@ struct LineEditor::Editor {
   termios editing{};  // how libedit has set the terminal
   std::string back;   // bytes that were read too early, in their order
 
-  Editor() {
+  explicit Editor(std::function<bool()> still) : goes_on(std::move(still)) {
     HistEventW event;
     history_w(history, &event, H_SETSIZE, kHistorySize);
     el_wset(line, EL_CLIENTDATA, this);
@@ -161,7 +161,11 @@ struct LineEditor::Editor {
 
   // As next_byte(), but bytes of `back` come first.
   int next(char* byte) {
-    if (back.empty()) return next_byte(byte, [this] { follow_terminal(); });
+    if (back.empty())
+      return next_byte(byte, [this] {
+        follow_terminal();
+        return goes_on();
+      });
     *byte = back.front();
     back.erase(0, 1);
     return 1;
@@ -230,16 +234,34 @@ struct LineEditor::Editor {
   }
 };
 
-LineEditor::LineEditor(bool edit) : editor_(edit ? std::make_unique<Editor>() : nullptr) {}
+// libedit notes how the terminal is set when it begins.
+LineEditor::LineEditor(bool edit, std::function<bool()> goes_on)
+    : goes_on_([this, goes_on = std::move(goes_on)] {
+        stopped_ = stopped_ || !goes_on();
+        return !stopped_;
+      }) {
+  if (!edit) return;
+  remember_terminal();
+  editor_ = std::make_unique<Editor>(goes_on_);
+}
 
 LineEditor::~LineEditor() = default;
+
+namespace {
+
+TypedMessage stopped(const std::string& typed) {
+  return {TypedMessage::Kind::stopped, typed};
+}
+
+}  // namespace
 
 TypedMessage LineEditor::read() {
   TypedMessage message = read_line(true);
   while (message.kind == TypedMessage::Kind::message && message.text.ends_with('\\')) {
-    const TypedMessage next = read_line(false);
-    if (next.kind != TypedMessage::Kind::message) return next;
+    TypedMessage next = read_line(false);
     message.text.back() = '\n';
+    if (next.kind == TypedMessage::Kind::stopped) next.text.insert(0, message.text);
+    if (next.kind != TypedMessage::Kind::message) return next;
     message.text += next.text;
   }
   if (editor_ && message.kind == TypedMessage::Kind::message && !message.text.empty()) {
@@ -257,8 +279,8 @@ TypedMessage LineEditor::read_line(bool first) {
     std::string line;
     char byte = 0;
     int n = 0;
-    while ((n = next_byte(&byte, [] {})) == 1 && byte != '\n') line += byte;
-    if (n < 0) return {TypedMessage::Kind::interrupted, ""};
+    while ((n = next_byte(&byte, goes_on_)) == 1 && byte != '\n') line += byte;
+    if (n < 0) return stopped_ ? stopped(line) : TypedMessage{TypedMessage::Kind::interrupted, ""};
     return {n == 0 && line.empty() ? TypedMessage::Kind::end : TypedMessage::Kind::message, line};
   }
   editor_->prompt = first ? L"> " : L"| ";
@@ -266,6 +288,8 @@ TypedMessage LineEditor::read_line(bool first) {
   const wchar_t* typed = el_wgets(editor_->line, &count);
   if (!typed || count <= 0) {
     std::fputs("\n", stderr);
+    const LineInfoW* left = el_wline(editor_->line);
+    if (stopped_) return stopped(utf8_of({left->buffer, left->lastchar}));
     return {interrupt_signal() ? TypedMessage::Kind::interrupted : TypedMessage::Kind::end, ""};
   }
   std::string text = utf8_of({typed, static_cast<size_t>(count)});

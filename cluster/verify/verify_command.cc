@@ -5,11 +5,13 @@
 
 #include "cluster/cli/commands.h"
 #include "cluster/cli/flag_checks.h"
+#include "cluster/cli/json_line.h"
 #include "cluster/ring/ring_flags.h"
 #include "cluster/verify/verify.h"
 #include "cluster/verify/verify_released.h"
 #include "cluster/verify/verify_sampler.h"
 #include "topology/base/fault.h"
+#include "topology/base/utf8.h"
 #include "topology/model/locator.h"
 
 namespace potluck {
@@ -53,7 +55,7 @@ void print_people(const Flags& flags, const VerifyReport& r, bool passed) {
   if (r.ids.differ) std::printf(", %d of them no tie", r.ids.unexplained);
   std::printf("\n");
   if (!r.first_bad_layer.empty())
-    std::printf("first layer that differs: %s\n", r.first_bad_layer.c_str());
+    std::printf("first layer that differs: %s\n", one_line(r.first_bad_layer).c_str());
 }
 
 int run_sampler(const Flags& flags) {
@@ -109,7 +111,7 @@ int run(Flags flags, const ModelPlaces& places, const std::string& program) {
   const VerifyReport report = verify(open_model(flags.model, places), flags.verify);
   const bool passed = passes(flags, report);
   if (flags.json)
-    std::puts(to_json(report).dump().c_str());
+    std::puts(json_line(to_json(report)).c_str());
   else
     print_people(flags, report, passed);
   return passed ? 0 : 1;

@@ -3,6 +3,7 @@
 Prints the whole table, to be read as a new user would.
 """
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -120,6 +121,83 @@ class Messages(unittest.TestCase):
         self.refused(USAGE, ["UTF-8"], *run, "-f", self.file("latin1.txt", b"caf\xe9"))
         self.refused(USAGE, ["UTF-8"], *run, "-f", self.file("cut.txt", b"ok \xe2\x82"))
         self.refused(USAGE, ["nowhere.txt"], *run, "-f", "nowhere.txt")
+        self.refused(USAGE, ["empty", "mark.txt"], *run, "-f", self.file("mark.txt", b"\xef\xbb\xbf"))
+        self.refused(USAGE, ["/dev/zero has more than", "bytes"], *run, "-f", "/dev/zero")
+
+    def piped(self, data):
+        """A pipe's name, as <(…) gives it, with so many bytes to read."""
+        out, into = os.pipe()
+        os.write(into, data)
+        os.close(into)
+        self.addCleanup(os.close, out)
+        return out, f"/dev/fd/{out}"
+
+    def answer(self, *arguments, stdin=b"", files=()):
+        done = subprocess.run([POTLUCK, *RUN, "-m", TINY, "--json", *arguments], input=stdin, pass_fds=files,
+                              capture_output=True, timeout=PATIENCE, cwd=self.folder)  # fmt: skip
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return json.loads(done.stdout)["ids"]
+
+    def test_a_byte_order_mark_is_no_part_of_a_prompt(self):
+        expected = self.answer("-p", "hello")
+        marked = b"\xef\xbb\xbfhello"
+        self.assertEqual(self.answer("-f", self.file("marked.txt", marked)), expected)
+        self.assertEqual(self.answer(stdin=marked), expected)
+        self.assertNotEqual(self.answer("-p", "\ufeffhello"), expected)
+
+    def test_pipes_are_read_where_a_text_is_wanted_and_refused_where_a_model_is(self):
+        pipe, name = self.piped(b"hello")
+        self.assertEqual(self.answer("-f", name, files=(pipe,)), self.answer("-p", "hello"))
+        plan = PLAN + "  - start: here\n    layers: 0:4\n"
+        pipe, name = self.piped(plan.encode())
+        self.assertEqual(self.answer("-p", "hello", "--plan", name, files=(pipe,)), self.answer("-p", "hello"))
+        fifo = self.folder / "model.gguf"
+        os.mkfifo(fifo)
+        self.refused(USAGE, ["model.gguf is not a regular file", "save it as a file"], *RUN, "-m", str(fifo), "-p", "x")
+
+    def test_stdin_is_not_read_past_its_bound(self):
+        with open("/dev/zero", "rb") as zero:
+            done = subprocess.run([POTLUCK, *RUN, "-m", TINY], stdin=zero, capture_output=True, timeout=PATIENCE)
+        self.assertEqual(done.returncode, USAGE)
+        self.assertIn(b"stdin has more than 67108864 bytes", done.stderr)
+
+    def test_at_temperature_0_nothing_is_drawn(self):
+        # One step from one canvas: the draws differ from the argmax, and the temperatures do not matter to it.
+        once = ("-p", "hello", "--steps", "1")
+        self.assertEqual(self.answer(*once, "--temp", "0"), self.answer(*once))
+        self.assertNotEqual(self.answer("-p", "hello", "--temp", "0"), self.answer("-p", "hello"))
+        self.assertEqual(self.answer("-p", "hello", "--temp", "0"), self.answer("-p", "hello", "--temp", "0.0"))
+
+    def test_a_log_is_its_owners_and_holds_prompts_with_v_alone(self):
+        for verbose in (False, True):
+            log = self.folder / f"{verbose}.log"
+            potluck(*RUN, "-m", TINY, "-p", "my secret", "--log-file", str(log), *(["-v"] if verbose else []))
+            self.assertEqual(log.stat().st_mode & 0o777, 0o600)
+            self.assertIn("prompt of ", log.read_text())
+            self.assertEqual("my secret" in log.read_text(), verbose)
+        before = log.read_text()
+        log.chmod(0o644)
+        potluck(*RUN, "-m", TINY, "-p", "more", "--log-file", str(log))
+        self.assertTrue(log.read_text().startswith(before))
+        self.assertEqual(log.stat().st_mode & 0o777, 0o600)
+
+    def test_a_log_is_not_written_into_what_is_no_log(self):
+        for data in (b"dear diary,\n", b"2026", b"\x00" * 40):
+            notes = self.file("notes.txt", data)
+            self.refused(USAGE, ["notes.txt", "no log of potluck"], *RUN, "-m", TINY, "-p", "x", "--log-file", notes)
+            self.assertEqual(pathlib.Path(notes).read_bytes(), data)
+        potluck(*RUN, "-m", TINY, "-p", "x", "--log-file", self.file("empty.log", b""))
+        potluck(*RUN, "-m", TINY, "-p", "x", "--log-file", "/dev/null")
+
+    def test_what_drives_a_terminal_reaches_none(self):
+        sly = "\x1b[2J\u009b2J\u202e\u2028"
+        log = self.folder / "sly.log"
+        _, said = potluck(*RUN, "-m", TINY, "-p", sly, "-v", "--log-file", str(log))
+        _, refusal = potluck("run", "-m", f"no{sly}model", "-p", "x", code=USAGE)
+        _, usage = potluck("run", f"--no{sly}", code=USAGE)
+        for text in (said, refusal, usage, log.read_text()):
+            for mark in "\x1b\u009b\u202e\u2028":
+                self.assertNotIn(mark, text)
 
     def test_numbers_are_refused_alike_by_all_commands(self):
         for arguments, flag, value in (

@@ -59,7 +59,7 @@ TEST(Usage, EveryComplaintIsOneLineThatNamesTheWordAndTheWayOut) {
        "see "
        "potluck run --help"},
       {{"run", "-m", "x", "--temp", "nan"},
-       "potluck: --temp: must be 1e-06 to 1e+06, not nan; see potluck run --help"},
+       "potluck: --temp: must be 1e-06 to 1e+06, or 0, not nan; see potluck run --help"},
       {{"run", "-m", "x", "-f", ""},
        "potluck: -f, --file: the name of the file is empty; see potluck run --help"},
       {{"run", "-m", "x", "-t", "1025"},

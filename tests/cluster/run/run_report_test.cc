@@ -49,6 +49,15 @@ TEST(RunReport, SaysWhatHappenedThenTheSteadyRateWithItsKAndT) {
             "1.44 MB, stage 1 → head 1.44 MB, head → coordinator 3.07 KB");
 }
 
+TEST(RunReport, AnEmptyAnswerSaysWhy) {
+  RequestResult r = some_result();
+  EXPECT_EQ(empty_line(r, {"hm", "yes"}), "");
+  EXPECT_EQ(empty_line(r, {"hm", " \n\u3000"}), "the answer is empty: the model has only thought");
+  EXPECT_EQ(empty_line(r, {"", ""}), "the answer is empty: none of its 300 tokens is text");
+  r.ids = {106};
+  EXPECT_EQ(empty_line(r, {"", ""}), "the answer is empty: the model ended it at once");
+}
+
 TEST(RunReport, ACutAnswerSaysWhy) {
   RequestResult cut = some_result();
   cut.stopped_by_end_id = false;

@@ -1,17 +1,25 @@
 """Chats on a pseudo-terminal, as a person has them."""
 import os
 import pathlib
+import pty
 import re
 import signal
+import sys
 import tempfile
+import termios
 import time
 import unittest
 
-from terminals import NANO, Terminal
+from terminals import NANO, SOURCE, Terminal
+
+sys.path.insert(0, str(SOURCE / "tests"))
+from rings import workers_of  # noqa: E402
 
 # Random weights that seldom settle: long answers of many steps.
 ENDLESS = ("run", "-m", NANO, "-s", "5", "--steps", "255", "-n", "100000", "-c", "100000")
 BRIEF = ("run", "-m", NANO, "-s", "5", "--steps", "4", "-n", "24")
+# Its steps take longer than two signals 2 ms apart.
+SLUGGISH = "synthetic:nano?layers=6&hidden=512&vocab=32768&canvas=64&seed=3"
 CANCEL, END = "\x03", "\x04"
 
 
@@ -20,7 +28,7 @@ class Logged(Terminal):
 
     def __init__(self, *arguments, **more):
         self.log = tempfile.NamedTemporaryFile()
-        super().__init__(*arguments, "--log-file", self.log.name, **more)
+        super().__init__(*arguments, "-v", "--log-file", self.log.name, **more)
 
     def asked(self):
         text = pathlib.Path(self.log.name).read_bytes().decode(errors="replace")
@@ -40,6 +48,7 @@ class Chat(unittest.TestCase):
             first, second = chat.asked()
             self.assertTrue(first.startswith("<bos><|turn>user\nhello<turn|>\n"), first)
             self.assertNotIn("<bos>", second)  # what is encoded stays encoded
+            self.assertNotIn("<|channel>", second)  # of an earlier answer
             self.assertIn("<turn|>\n<|turn>user\nand you?<turn|>\n", second)
 
     def test_clear_begins_again(self):
@@ -178,6 +187,37 @@ class Chat(unittest.TestCase):
             chat.type("\x1c")
             self.assertEqual(chat.end(), 131)
             self.assertIn(b"\x1b[?2004l", chat.bytes)
+
+    def test_a_second_ctrl_c_leaves_the_terminal_as_it_was(self):
+        fresh = termios.tcgetattr(pty.openpty()[1])
+        with Terminal("run", "-m", SLUGGISH, "--raw", "--steps", "255") as chat:
+            chat.wait_for("\n>")
+            chat.wait_for_editor()
+            chat.enter("hello")
+            chat.wait_for("step")
+            os.kill(chat.pid, signal.SIGINT)
+            time.sleep(0.002)
+            os.kill(chat.pid, signal.SIGINT)
+            self.assertIn(chat.end(), (-signal.SIGINT, 3, 130))
+            self.assertEqual(termios.tcgetattr(chat.fd), fresh)
+            self.assertIn(b"\x1b[?2004l", chat.bytes)
+
+    def test_a_worker_that_dies_is_told_at_once_and_what_was_typed_is_kept(self):
+        for busy in (False, True):
+            with self.subTest(busy=busy), Terminal(*ENDLESS, "--stages", "2") as chat:
+                chat.wait_for("\n>")
+                chat.wait_for_editor()
+                if busy:
+                    chat.enter("hello")
+                    chat.wait_for("step ")
+                chat.type("half a questi")
+                if not busy:
+                    chat.wait_for("half a questi")
+                os.kill(workers_of(chat.pid)["stage 1"], signal.SIGKILL)
+                self.assertEqual(chat.end(), 3)
+                said = chat.everything()
+                self.assertIn("not sent: half a questi", said)
+                self.assertIn("lost worker stage 1", said)
 
     def test_show_none_answers_commands_all_the_same(self):
         with Terminal(*BRIEF, "-c", "192", "--show", "none") as chat:
