@@ -171,20 +171,21 @@ TEST_F(WorkerTest, SessionsAreOpenedOnceAndNotForked) {
 TEST_F(WorkerTest, ASessionGoesBackAsFarAsItsKeysReach) {
   for (const PeerId me : {kHeadPeer, stage_peer(0)}) {
     const bool is_stage = me != kHeadPeer;
+    const PeerId previous = is_stage ? kHeadPeer : kCoordinatorPeer;
     start();
     load(plan(1), me);
-    open_session(1);
+    open_session(1, previous);
     const auto encode = [&](int at) {
       Message m =
-          me == kHeadPeer ? ids(MessageKind::encode, 1, 4) : activations(MessageKind::encode, 1, 4);
+          is_stage ? activations(MessageKind::encode, 1, 4) : ids(MessageKind::encode, 1, 4);
       m.header.first_position = m.header.kv_length_before = at;
-      return give(me == kHeadPeer ? kCoordinatorPeer : kHeadPeer, m);
+      return give(previous, m);
     };
     const auto cut = [&](int length, uint64_t session = 1) {
       Message m = message(MessageKind::truncate, 1);
       m.header.session = session;
       m.header.kv_length_before = length;
-      return give(me == kHeadPeer ? kCoordinatorPeer : kHeadPeer, m);
+      return give(previous, m);
     };
     EXPECT_NE(refusal(cut(0, 2)), "");  // is not open
     for (int at : {0, 4, 8, 12}) EXPECT_TRUE(find(encode(at), MessageKind::encode));
