@@ -74,7 +74,7 @@ class Backend {
   virtual Tensor load_vector(std::span<const float> values) = 0;
   // A matrix from [count, rows, columns] stored blocks. The Backend holds `blocks` for as long as
   // it reads them, which may be as long as it lives (a CPU uses mapped bytes as they are). Throws
-  // Fault{memory}.
+  // Fault{memory}, and Fault{input} that says which block when a value is not finite.
   virtual Matrix load_matrix(std::shared_ptr<const std::byte> blocks, DType type, int64_t count,
                              int64_t rows, int64_t columns, Care care) = 0;
   // Reserves scratch for operations within these limits on the matrices that are loaded; called

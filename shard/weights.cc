@@ -4,7 +4,9 @@
 #include <array>
 #include <string>
 
+#include "backends/finite_weights.h"
 #include "kernels/cpu/reference/dequantize.h"
+#include "kernels/cpu/reference/finite.h"
 #include "topology/base/check.h"
 #include "topology/base/fault.h"
 #include "topology/model/tensor_table.h"
@@ -18,6 +20,17 @@ Part part_of(const std::string& name) {
   return name.starts_with("self_cond_") ? Part::conditioning : Part::dense;
 }
 
+// A fault of the tensor's values tells its name.
+template <typename Load>
+auto named(const TensorInfo& tensor, const Load& load) {
+  try {
+    return load();
+  } catch (const Fault& fault) {
+    if (fault.kind() != FaultKind::input) throw;
+    throw Fault(FaultKind::input, "tensor " + tensor.name + ": " + fault.text(), fault.fix());
+  }
+}
+
 class Loader {
  public:
   Loader(const ModelSource& source, Backend& backend, std::string prefix)
@@ -28,11 +41,13 @@ class Loader {
     const auto& shape = tensor.shape;
     CHECK(shape.size() == 2 || shape.size() == 3, tensor.name, shape.size());
     const int64_t count = shape.size() == 3 ? shape[0] : 1;
-    Matrix matrix =
-        backend_.load_matrix(source_.map(tensor), tensor.type, count, shape[shape.size() - 2],
-                             shape.back(), tensor_row(name).care);
-    matrix.part = part_of(name);
-    return matrix;
+    return named(tensor, [&] {
+      Matrix matrix =
+          backend_.load_matrix(source_.map(tensor), tensor.type, count, shape[shape.size() - 2],
+                               shape.back(), tensor_row(name).care);
+      matrix.part = part_of(name);
+      return matrix;
+    });
   }
 
   Matrix matrix_if_present(const std::string& name) const {
@@ -61,6 +76,8 @@ class Loader {
     const TensorInfo& tensor = need(name);
     std::vector<float> values(tensor.elements());
     const TensorBytes bytes = source_.map(tensor);
+    const cpu::WeightView view{tensor.type, bytes.get(), 1, tensor.elements()};
+    named(tensor, [&] { check_block(view, cpu::first_not_finite(view)); });
     cpu::dequantize_row(tensor.type, bytes.get(), values.data(), tensor.elements());
     return values;
   }

@@ -40,7 +40,8 @@ struct HeadWeights {
   Matrix down;      // [H, I]
 };
 
-// Throw Fault{input} for a missing tensor, Fault{memory} when the device is full.
+// Throw Fault{input} for a missing tensor or one with a value that is not finite, Fault{memory}
+// when the device is full.
 LayerWeights load_layer(const ModelSource& source, int layer, Backend& backend);
 HeadWeights load_head(const ModelSource& source, Backend& backend);
 

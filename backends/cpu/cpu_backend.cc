@@ -10,6 +10,7 @@
 #include <string>
 
 #include "backends/cpu/host_memory.h"
+#include "backends/finite_weights.h"
 #include "kernels/cpu/fast/attention.h"
 #include "kernels/cpu/fast/experts.h"
 #include "kernels/cpu/fast/gelu.h"
@@ -123,10 +124,12 @@ Matrix CpuBackend::load_matrix(std::shared_ptr<const std::byte> blocks, DType ty
                                int64_t rows, int64_t columns, Care care) {
   Matrix matrix{static_cast<int>(matrices_.size()), type, count, rows, columns, care};
   const cpu::WeightView view{type, blocks.get(), count * rows, columns};
-  if (stores_panels(matrix))
+  if (stores_panels(matrix)) {
     matrices_.push_back(store_panels(cpu::packed_product(isa_, type, use_of(matrix)), view, count));
-  else
+  } else {
+    check_finite(view, pool_);
     matrices_.push_back({std::move(blocks), view});
+  }
   return matrix;
 }
 
@@ -142,7 +145,7 @@ bool CpuBackend::stores_panels(const Matrix& matrix) const {
 CpuBackend::Stored CpuBackend::store_panels(const cpu::PackedProduct& product,
                                             const cpu::WeightView& view, int64_t count) {
   const auto pages = std::make_shared<cpu::Pages>(cpu::store_bytes(product, view, count));
-  cpu::store_panels(product, view, count, pages->data(), pool_);
+  if (!cpu::store_panels(product, view, count, pages->data(), pool_)) check_finite(view, pool_);
   return {
       {pages, pages->data()}, {view.type, pages->data(), view.rows, view.columns}, pages->bytes()};
 }

@@ -18,6 +18,7 @@
 #include "backends/gpu/launch_list.h"
 #include "backends/gpu/pinned_arena.h"
 #include "backends/gpu/staging.h"
+#include "kernels/cpu/reference/weight_view.h"
 #include "kernels/gpu/device/stored.h"
 #include "kernels/gpu/exact/attention.h"
 #include "kernels/gpu/exact/group_rows.h"
@@ -127,11 +128,10 @@ class GpuBackend final : public Backend {
   void reserve(Tensor& scratch, size_t bytes);  // where it is smaller
   bool fast() const { return options_.precision == Precision::fast; }
   const Stored& stored(const Matrix& matrix) const;
-  void load_panels(const std::byte* source, DType type, int64_t count, int64_t rows,
-                   int64_t columns);
+  void load_panels(const cpu::WeightView& w, int64_t count);
   void round_rows(const float* x, int64_t rows, int64_t n);
   void fill_words(uint32_t word, int64_t count, void* to);
-  void send_dequantized(const std::byte* source, DType type, int64_t values, Tensor to);
+  void send_dequantized(const cpu::WeightView& w, Tensor to);
   void multiply(const float* x, const gpu::Weights& w, int rows, float* out, bool in_f16);
   void multiply_rounded(const gpu::Weights& w, int rows, float* out);
   void mix(const Experts& op);
@@ -154,7 +154,7 @@ class GpuBackend final : public Backend {
   void show(const LogitTap& tap, const gpu::VocabChunk& chunk, int rows);
   std::byte* take_pinned(size_t bytes);
   void send(const void* host, size_t bytes, Tensor to, size_t offset = 0);
-  void send_blocks(const std::byte* blocks, size_t bytes, Tensor to);
+  void send_blocks(const cpu::WeightView& w, int64_t first, int64_t count, Tensor to);
   void fetch(const void* from, size_t bytes, void* host);
   void drain();  // runs what was enqueued and ends the downloads
 

@@ -4,10 +4,12 @@
 #include <optional>
 #include <vector>
 
+#include "backends/finite_weights.h"
 #include "backends/gpu/device_memory.h"
 #include "backends/gpu/gpu_backend.h"
 #include "backends/gpu/panel_types.h"
 #include "kernels/cpu/reference/dequantize.h"
+#include "kernels/cpu/reference/finite.h"
 #include "kernels/gpu/exact/matmul.h"
 #include "kernels/gpu/fast/f16_rows.h"
 #include "kernels/gpu/fast/matmul_f16.h"
@@ -18,23 +20,32 @@ namespace potluck {
 namespace {
 
 constexpr int64_t kValuesAtOnce = 1 << 20;  // that are dequantized on the host
+constexpr int64_t kBytesAtOnce = 8 << 20;   // that are checked, and then sent as they are
+
+// Rows [first, first + count) of w hold finite values.
+void check_rows(const cpu::WeightView& w, int64_t first, int64_t count) {
+  const int64_t bad = cpu::first_not_finite(w.slice(first, count));
+  const int64_t blocks = w.columns / block_shape(w.type).values;
+  if (bad >= 0) check_block(w, first * blocks + bad);
+}
 
 }  // namespace
 
 Matrix GpuBackend::load_matrix(std::shared_ptr<const std::byte> source, DType type, int64_t count,
                                int64_t rows, int64_t columns, Care care) {
   const std::optional<gpu::Stored> own = stored_type(type);
+  const cpu::WeightView blocks{type, source.get(), count * rows, columns};
   if (fast() && options_.int8_experts && count > 1 && own && has_panels(*own)) {
-    load_panels(source.get(), type, count, rows, columns);
+    load_panels(blocks, count);
     return {static_cast<int>(matrices_.size()) - 1, type, count, rows, columns, care};
   }
   const DType kept = own ? type : DType::f32;
   const int64_t bytes = row_bytes(kept, columns);
   const Tensor memory = allocate(count * rows * bytes);
   if (own)
-    send_blocks(source.get(), memory.bytes, memory);
+    send_blocks(blocks, 0, blocks.rows, memory);
   else
-    send_dequantized(source.get(), type, count * rows * columns, memory);
+    send_dequantized(blocks, memory);
   matrices_.push_back({{.blocks = at<uint8_t>(memory),
                         .rows = rows,
                         .columns = columns,
@@ -43,25 +54,36 @@ Matrix GpuBackend::load_matrix(std::shared_ptr<const std::byte> source, DType ty
   return {static_cast<int>(matrices_.size()) - 1, type, count, rows, columns, care};
 }
 
-void GpuBackend::send_blocks(const std::byte* blocks, size_t bytes, Tensor to) {
+// Rows are checked just before they are copied, so that memory is read once.
+void GpuBackend::send_blocks(const cpu::WeightView& w, int64_t first, int64_t count, Tensor to) {
+  const int64_t row = row_bytes(w.type, w.columns);
   if (list_->touches(to.data, to.bytes)) list_->run();
-  if (options_.put_blocks && options_.put_blocks(blocks, bytes, at<std::byte>(to), stream_)) return;
-  staging_->send(blocks, bytes, at<std::byte>(to));
+  const auto blocks_at = [&](int64_t r) {
+    return static_cast<const std::byte*>(w.slice(r, 1).blocks);
+  };
+  if (options_.put_blocks &&
+      options_.put_blocks(blocks_at(first), count * row, at<std::byte>(to), stream_))
+    return;
+  const int64_t together = std::max<int64_t>(1, kBytesAtOnce / row);
+  for (int64_t done = 0; done < count; done += together) {
+    const int64_t rows = std::min(together, count - done);
+    check_rows(w, first + done, rows);
+    staging_->send(blocks_at(first + done), rows * row, at<std::byte>(to) + done * row);
+  }
 }
 
 // Experts go to the card one by one, each to the same place and from there into its panels.
-void GpuBackend::load_panels(const std::byte* source, DType type, int64_t count, int64_t rows,
-                             int64_t columns) {
-  const gpu::Stored stored = *stored_type(type);
+void GpuBackend::load_panels(const cpu::WeightView& w, int64_t count) {
+  const gpu::Stored stored = *stored_type(w.type);
   const gpu::PanelFormat format = gpu::panel_format(stored);
-  const int64_t panels = gpu::panels_of(rows);
+  const int64_t rows = w.rows / count, columns = w.columns, panels = gpu::panels_of(rows);
   const size_t expert_panels = panels * gpu::panel_bytes(format, columns);
   const Tensor memory = allocate(count * expert_panels);
-  const int64_t row = row_bytes(type, columns);
+  const int64_t row = row_bytes(w.type, columns);
   const size_t expert = rows * row;
   reserve(staged_, expert);
   for (int64_t e = 0; e < count; ++e) {
-    send_blocks(source + e * expert, expert, staged_);
+    send_blocks(w, e * rows, rows, staged_);
     list_->add(gpu::Panels{{.blocks = at<uint8_t>(staged_),
                             .rows = rows,
                             .columns = columns,
@@ -73,12 +95,14 @@ void GpuBackend::load_panels(const std::byte* source, DType type, int64_t count,
   matrices_.push_back({{at<uint8_t>(memory), rows, columns, row, stored}, true});
 }
 
-void GpuBackend::send_dequantized(const std::byte* source, DType type, int64_t values, Tensor to) {
-  std::vector<float> some(std::min(values, kValuesAtOnce));
-  for (int64_t first = 0; first < values; first += kValuesAtOnce) {
-    const int64_t count = std::min(kValuesAtOnce, values - first);
-    cpu::dequantize_row(type, source + row_bytes(type, first), some.data(), count);
-    send(some.data(), count * sizeof(float), to, first * sizeof(float));
+void GpuBackend::send_dequantized(const cpu::WeightView& w, Tensor to) {
+  const int64_t together = std::clamp<int64_t>(kValuesAtOnce / w.columns, 1, w.rows);
+  std::vector<float> some(together * w.columns);
+  for (int64_t first = 0; first < w.rows; first += together) {
+    const int64_t rows = std::min(together, w.rows - first), values = rows * w.columns;
+    check_rows(w, first, rows);
+    cpu::dequantize_row(w.type, w.slice(first, rows).blocks, some.data(), values);
+    send(some.data(), values * sizeof(float), to, first * w.columns * sizeof(float));
   }
 }
 

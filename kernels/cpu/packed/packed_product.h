@@ -122,9 +122,10 @@ inline void set_next(const WeightView& w, int64_t first, PanelProduct& product) 
 // Stores W [count · rows, columns] as panels, matrix by matrix, by all threads: `to` has
 // store_bytes bytes, and no page of it is touched twice. (Loading 2.7 GB, Q8_0, by 2 threads, in
 // turns: 0.81 s with one panel for each task and values unpacked, 0.39 now, of which zeroing takes
-// half; Xeon with AMX, 2026-11-26.)
+// half; Xeon with AMX, 2026-11-26.) Returns whether all values of W are finite, which costs little
+// beside packing them.
 size_t store_bytes(const PackedProduct& product, const WeightView& w, int64_t count);
-void store_panels(const PackedProduct& product, const WeightView& w, int64_t count, std::byte* to,
+bool store_panels(const PackedProduct& product, const WeightView& w, int64_t count, std::byte* to,
                   ThreadPool& pool);
 
 // Rows of bf16 values that are to be weighted and summed: [terms, count], `stride` elements apart,

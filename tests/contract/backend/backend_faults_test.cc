@@ -11,6 +11,7 @@
 #include "kernels/cpu/packed/available.h"
 #include "tests/contract/backend/backend_contract.h"
 #include "tests/contract/backend/deferred_backend.h"
+#include "topology/base/fault.h"
 
 namespace potluck {
 namespace {
@@ -48,6 +49,19 @@ class LetsBlocksGo final : public ForwardingBackend {
                      int64_t rows, int64_t columns, Care care) override {
     const std::shared_ptr<const std::byte> not_held(std::shared_ptr<void>(), blocks.get());
     return below().load_matrix(not_held, type, count, rows, columns, care);
+  }
+};
+
+class TakesAnyWeights final : public ForwardingBackend {
+ public:
+  using ForwardingBackend::ForwardingBackend;
+  Matrix load_matrix(std::shared_ptr<const std::byte> blocks, DType type, int64_t count,
+                     int64_t rows, int64_t columns, Care care) override {
+    try {
+      return below().load_matrix(blocks, type, count, rows, columns, care);
+    } catch (const Fault&) {
+      return {};
+    }
   }
 };
 
@@ -201,6 +215,7 @@ std::vector<Plant> plants() {
                               {"UploadTakesTheBytes", "LoadVectorTakesTheValues"}),
       plant<ReadsRowsAfterTheWait>("ReadsRowsAfterTheWait", {"WaitEndsUnpacking"}),
       plant<LetsBlocksGo>("LetsBlocksGo", {"LoadMatrixHoldsItsBlocks"}),
+      plant<TakesAnyWeights>("TakesAnyWeights", {"RefusesWeightsThatAreNotFinite"}),
       plant<ReturnsBeforeTheEnd>("ReturnsBeforeTheEnd", {"WaitEndsDownloads", "WaitEndsPacking"}),
       plant<PacksAtTheWait>("PacksAtTheWait", {"WaitEndsPacking"}),
       plant<GivesUsedMemory>("GivesUsedMemory", {"AllocatesZeros"}),

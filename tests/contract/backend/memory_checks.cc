@@ -1,5 +1,6 @@
 // Checks device memory and host buffers: order, lifetimes, waits, refusal.
 #include <algorithm>
+#include <cstring>
 #include <numeric>
 
 #include "tests/contract/backend/backend_bench.h"
@@ -168,6 +169,37 @@ Findings load_matrix_holds_its_blocks(const BackendKind& kind) {
   return findings;
 }
 
+// The last block of a plain matrix and of one of experts; quantized ones by their scale.
+Findings refuses_weights_that_are_not_finite(const BackendKind& kind) {
+  Findings findings;
+  const int64_t n = 64;
+  for (const DType type : {DType::f32, DType::bf16, DType::q8_0, DType::q4_0})
+    for (const int64_t count : {1, 3}) {
+      StoredWeights w(type, count, n, n, grid_floats(count * n * n, 1));
+      const size_t size = block_shape(type).bytes, bytes = row_bytes(type, count * n * n);
+      const std::shared_ptr<std::byte[]> spoilt(new std::byte[bytes]);
+      std::memcpy(spoilt.get(), w.blocks.get(), bytes);
+      const uint32_t infinity = type == DType::f32    ? 0x7f800000
+                                : type == DType::bf16 ? 0x7f80
+                                                      : 0x7c00;
+      std::memcpy(spoilt.get() + bytes - size, &infinity, type == DType::f32 ? 4 : 2);
+      const std::string what = std::to_string(count) + " of " + dtype_name(type);
+      try {
+        BackendBench bench(kind);
+        bench->load_matrix({spoilt, spoilt.get()}, type, count, n, n, Care::usual);
+        findings.push_back("an infinity was loaded: " + what);
+      } catch (const Fault& fault) {
+        const std::string row = "row " + std::to_string(count * n - 1);
+        expect(findings, fault.kind() == FaultKind::input, "it is no fault of the input: " + what);
+        expect(findings, fault.text().find(row) != std::string::npos,
+               what + ": \"" + fault.text() + "\" lacks " + row);
+        expect(findings, fault.text().find("inf") != std::string::npos,
+               what + ": \"" + fault.text() + "\" lacks the value");
+      }
+    }
+  return findings;
+}
+
 Findings refuses_memory_as_a_fault(const BackendKind& kind) {
   Findings findings;
   BackendBench bench(kind);
@@ -199,6 +231,7 @@ std::vector<BackendCheck> memory_checks() {
           {"WaitEndsPacking", wait_ends_packing},
           {"WaitEndsUnpacking", wait_ends_unpacking},
           {"LoadMatrixHoldsItsBlocks", load_matrix_holds_its_blocks},
+          {"RefusesWeightsThatAreNotFinite", refuses_weights_that_are_not_finite},
           {"RefusesMemoryAsAFault", refuses_memory_as_a_fault}};
 }
 
