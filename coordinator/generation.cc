@@ -10,6 +10,7 @@
 #include "coordinator/canvas.h"
 #include "coordinator/ring_start.h"
 #include "topology/base/check.h"
+#include "topology/base/text.h"
 
 namespace potluck {
 namespace {
@@ -22,9 +23,13 @@ void check_candidates(const Candidates& candidates, const std::vector<Hop>& hops
       !std::all_of(candidates.sample.begin(), candidates.sample.end(), in_vocabulary))
     throw Fault(FaultKind::refused,
                 "candidates hold an id outside the vocabulary of " + std::to_string(spec.vocab));
-  for (float entropy : candidates.entropy)
-    if (!std::isfinite(entropy))
-      throw Fault(FaultKind::refused, "candidates hold an entropy that is not finite");
+  for (size_t i = 0; i < candidates.entropy.size(); ++i)
+    if (!std::isfinite(candidates.entropy[i]))
+      throw Fault(FaultKind::refused,
+                  "the entropy of position " + std::to_string(i) + " is " +
+                      number_text(candidates.entropy[i]) +
+                      ": the model's numbers grew past what floats hold",
+                  Fix{"take another file of the model"});
   if (hops.size() > static_cast<size_t>(plan.stage_count()) + 2)
     throw Fault(FaultKind::refused, "candidates passed " + std::to_string(hops.size()) +
                                         " workers, more than the plan has");

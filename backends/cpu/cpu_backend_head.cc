@@ -1,5 +1,6 @@
 // The head's operations on a CPU.
 #include <algorithm>
+#include <limits>
 #include <vector>
 
 #include "backends/cpu/cpu_backend.h"
@@ -8,6 +9,7 @@
 #include "kernels/cpu/machine/each_row.h"
 #include "kernels/cpu/reference/dequantize.h"
 #include "kernels/cpu/reference/elementwise.h"
+#include "kernels/cpu/reference/finite.h"
 #include "kernels/cpu/reference/matmul.h"
 #include "kernels/cpu/reference/rms_norm.h"
 #include "kernels/cpu/reference/vocab_attention.h"
@@ -32,6 +34,16 @@ RowInputs row_inputs(const StepParams& params) {
     for (int t = 0; t < s.rows; ++t) rows.position.push_back(t);
   }
   return rows;
+}
+
+// The entropy of a row whose hidden state h [rows, n] is not finite becomes NaN: a product that
+// rounds to integers would make numbers of it.
+void mark_lost_rows(const float* h, int64_t n, std::vector<float>& entropy) {
+  for (float& nats : entropy) {
+    if (cpu::first_not_finite(DType::f32, h, n) >= 0)
+      nats = std::numeric_limits<float>::quiet_NaN();
+    h += n;
+  }
 }
 
 }  // namespace
@@ -100,6 +112,7 @@ void CpuBackend::vocab_attention(const VocabAttention& op) {
   if (!op.ids_summed.empty()) *i32(op.ids_summed) = ids_summed;
   cpu::finish(partial.data(), op.rows, hidden, entropy.data(), soft);
   for (int64_t i = 0; i < op.rows * hidden; ++i) soft[i] *= op.soft_scale;
+  mark_lost_rows(f32(op.h), hidden, entropy);
   auto* out = static_cast<RowCandidate*>(op.candidates.data);
   for (size_t t = 0; t < partial.size(); ++t)
     out[t] = {partial[t].argmax, partial[t].sample, entropy[t]};

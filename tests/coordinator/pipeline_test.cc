@@ -396,6 +396,24 @@ TEST_F(PipelineTest, WrongRepliesFailTheirRequestAlone) {
   }
 }
 
+// Sorted among others a NaN would lie anywhere, and a canvas of them look certain.
+TEST_F(PipelineTest, AnEntropyThatIsNotFiniteEndsTheRequest) {
+  start_two_stages();
+  for (const float entropy : {NAN, INFINITY, -INFINITY}) {
+    uint64_t id = 0;
+    Message m = candidates(step_of(id));
+    Candidates c = decode_candidates(m.payload, 8);
+    c.entropy[3] = entropy;
+    m.payload = encode_candidates(c);
+    give(1, m);
+    tick();
+    EXPECT_TRUE(canvases_.empty() && finished_.empty());
+    ASSERT_EQ(failed_.count(id), 1u);
+    EXPECT_NE(failed_.at(id).text().find("the entropy of position 3 is "), std::string::npos);
+    failed_.clear();
+  }
+}
+
 TEST_F(PipelineTest, AnEncodeAnsweredWronglyFailsItsRequest) {
   start_two_stages();
   for (const int damage : {0, 1, 2}) {

@@ -102,7 +102,7 @@ void finish(const VocabPartial* partial, int64_t rows, int64_t hidden, float* en
     const VocabPartial& p = partial[t];
     const double log_mass = exact_log(p.mass);
     const double nats = log_mass - static_cast<double>(p.moment) / p.mass;
-    entropy[t] = std::max(0.0f, static_cast<float>(nats));
+    entropy[t] = nats <= 0 ? 0.0f : static_cast<float>(nats);  // a NaN stays one
     for (int64_t i = t * hidden; soft && i < (t + 1) * hidden; ++i) soft[i] /= p.mass;
   }
 }

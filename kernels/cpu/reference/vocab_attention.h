@@ -50,7 +50,7 @@ size_t vocab_scratch(int64_t rows, int64_t hidden, int threads);
 void vocab_attention(const VocabRequest& request, VocabPartial* partial, float* soft, void* scratch,
                      ThreadPool& pool);
 
-// entropy = ln Σe^z − Σ z·p (nats, ≥ 0); soft[t,:] /= mass.
+// entropy = ln Σe^z − Σ z·p (nats, ≥ 0; NaN where a logit was); soft[t,:] /= mass.
 void finish(const VocabPartial* partial, int64_t rows, int64_t hidden, float* entropy, float* soft);
 
 // soft = Σ softmax(z)·E for a recorded distribution z [rows, V], z = logits / t (verify's forced

@@ -13,8 +13,9 @@ GPU_KERNEL(vocab_finish, VocabFinish, kVocabFinishThreads) {
   for (int64_t i = thread(); i < a.hidden; i += kVocabFinishThreads)
     soft[i] = soft[i] / row.mass * a.soft_scale + 0.0f;
   if (thread() > 0 || !a.candidates) return;
+  // An entropy that is not a number stays one, and never counts as certain.
   const double mass = row.mass, nats = log(mass) - row.moment / mass;
-  a.candidates[block_x()] = {row.argmax, row.sample, nats > 0 ? static_cast<float>(nats) : 0.0f};
+  a.candidates[block_x()] = {row.argmax, row.sample, nats <= 0 ? 0.0f : static_cast<float>(nats)};
 }
 
 }  // namespace potluck::gpu

@@ -1,6 +1,7 @@
 // The head's operations: vocabulary attention and soft embeddings of recorded logits.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "kernels/cpu/reference/vocab_attention.h"
 #include "tests/contract/backend/backend_bench.h"
@@ -199,6 +200,33 @@ Findings answers_for_the_vocabulary(const BackendKind& kind) {
   return findings;
 }
 
+// A row of h that holds one NaN or infinity answers with an entropy that is not a number, and the
+// rows beside it as if it were not there.
+Findings tells_of_lost_rows(const BackendKind& kind) {
+  Findings findings;
+  const Floats h = grid_floats(kRowsMost * kHidden, 61);
+  const StoredWeights e(DType::q8_0, 1, kVocab, kHidden, grid_floats(kVocab * kHidden, 62));
+  BackendBench bench(kind);
+  const Matrix table = bench.put(e, Care::raw);
+  const ModelSpec spec = small_spec(kHidden);
+  bench->reserve({.spec = &spec, .rows = kRowsMost, .keys = 0, .head = true});
+  const std::vector<RowCandidate> whole = answer_of(bench, table, h, canvases(), false).candidates;
+  Floats spoilt = h;
+  spoilt[5 * kHidden + 3] = std::numeric_limits<float>::quiet_NaN();
+  spoilt[200 * kHidden + kHidden - 1] = -std::numeric_limits<float>::infinity();
+  const std::vector<RowCandidate> rows =
+      answer_of(bench, table, spoilt, canvases(), false).candidates;
+  for (size_t t = 0; t < rows.size(); ++t)
+    if (t == 5 || t == 200)
+      expect(
+          findings, std::isnan(rows[t].entropy),
+          "lost row " + std::to_string(t) + " has the entropy " + std::to_string(rows[t].entropy));
+    else
+      expect(findings, rows[t].entropy == whole[t].entropy,
+             "row " + std::to_string(t) + " changed with a row beside it");
+  return findings;
+}
+
 // The table's second half repeats its first, so each maximum comes twice: in another tile, lane and
 // thread. Of a row of zeros all logits are equal. The lowest id counts, as with torch.
 Findings takes_the_lowest_of_equal_logits(const BackendKind& kind) {
@@ -257,6 +285,7 @@ Findings weighs_recorded_logits(const BackendKind& kind) {
 
 std::vector<BackendCheck> head_checks() {
   return {{"AnswersForTheVocabulary", answers_for_the_vocabulary},
+          {"TellsOfLostRows", tells_of_lost_rows},
           {"TakesTheLowestOfEqualLogits", takes_the_lowest_of_equal_logits},
           {"WeighsRecordedLogits", weighs_recorded_logits}};
 }
