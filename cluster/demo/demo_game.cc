@@ -23,7 +23,7 @@ uint64_t limit_for(const MemoryNeed& need) {
 Request puzzle_request(const Game& game, const SudokuPuzzle& puzzle, uint64_t seed) {
   const ModelSpec& spec = game.source->spec();
   Request request;
-  request.prompt = raw_prompt(game.tokenizer, sudoku_text(puzzle.givens), spec.generation.bos_id);
+  request.prompt = raw_prompt(game.tokenizer, sudoku_text(puzzle.givens), spec.generation);
   request.max_tokens = spec.canvas;
   request.seed = seed;
   request.generation = spec.generation;

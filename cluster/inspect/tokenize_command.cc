@@ -39,6 +39,8 @@ std::vector<int32_t> read_ids(const std::string& input, int vocab) {
 
 int run(const std::string& model, bool decode, const ModelPlaces& places) {
   const Tokenizer tokenizer(open_model(model, places)->vocabulary());
+  for (const std::string& note : tokenizer.notes())
+    std::fprintf(stderr, "%s\n", one_line(note).c_str());
   const std::string input = read_stdin(kStdinBytesMax);
   if (!decode) {
     if (!utf8_valid(input)) throw Fault(FaultKind::input, "stdin is not valid UTF-8");

@@ -21,7 +21,7 @@ Request ChatSession::open(const std::string& text) {
     request.session = session_;
     request.keep_session = true;
   } else {
-    request.prompt = raw_prompt(tokenizer_, text, request.generation.bos_id);
+    request.prompt = raw_prompt(tokenizer_, text, request.generation);
     check_prompt_fits(request.prompt.size(), setup_.canvas, ctx_size);
   }
   request.answer = answers_++;

@@ -50,7 +50,7 @@ std::string read_prompt(const RunFlags& flags) {
 
 std::vector<int32_t> prompt_ids(const std::string& prompt, const RunFlags& flags,
                                 const Tokenizer& tokenizer, const ModelSpec& spec) {
-  if (flags.raw) return raw_prompt(tokenizer, prompt, spec.generation.bos_id);
+  if (flags.raw) return raw_prompt(tokenizer, prompt, spec.generation);
   std::vector<ChatTurn> turns;
   if (!flags.system_prompt.empty()) turns.push_back({Role::system, flags.system_prompt});
   turns.push_back({Role::user, prompt});

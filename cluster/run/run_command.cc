@@ -18,6 +18,7 @@
 #include "cluster/run/run_flags.h"
 #include "cluster/run/run_report.h"
 #include "topology/base/fault.h"
+#include "topology/base/utf8.h"
 #include "topology/model/locator.h"
 
 namespace potluck {
@@ -35,7 +36,8 @@ class RunCommand {
         source_(open_model(flags.model, line.places)),
         tokenizer_(source_->vocabulary()),
         plan_(plan_of(*source_, flags.ring, [](const std::string& text) { spdlog::info(text); })) {
-    for (const std::string& note : source_->notes()) spdlog::info(note);
+    for (const std::string& note : source_->notes()) spdlog::info(one_line(note));
+    for (const std::string& note : tokenizer_.notes()) spdlog::info(one_line(note));
     if (is_demo(flags_.model) && !flags_.raw)
       spdlog::warn("the demo model has learnt puzzles alone and no chat format; give --raw");
     if (!flags_.seed) spdlog::info("seed {}", seed_);

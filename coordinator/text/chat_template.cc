@@ -155,10 +155,10 @@ std::string chat_text(const std::vector<ChatTurn>& turns, const ChatOptions& opt
 }
 
 std::vector<int32_t> raw_prompt(const Tokenizer& tokenizer, const std::string& text,
-                                int32_t bos_id) {
-  std::vector<int32_t> ids = {bos_id};
-  const std::vector<int32_t> rest = tokenizer.encode(text, true);
-  ids.insert(ids.end(), rest.begin(), rest.end());
+                                const GenerationSpec& generation) {
+  std::vector<int32_t> ids = tokenizer.encode(text, true);
+  const bool begun = !ids.empty() && ids[0] == generation.bos_id;
+  if (generation.add_bos && !begun) ids.insert(ids.begin(), generation.bos_id);
   return ids;
 }
 

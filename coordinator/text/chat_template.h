@@ -38,7 +38,9 @@ std::vector<int32_t> chat_cue(const Tokenizer& tokenizer, const ChatOptions& opt
 std::vector<int32_t> chat_turn_end(const Tokenizer& tokenizer);
 // chat_prompt as text, specials spelled out (for tests).
 std::string chat_text(const std::vector<ChatTurn>& turns, const ChatOptions& options);
-// BOS + text, nothing else (`--raw`).
+// BOS + text, nothing else (`--raw`). No BOS where the model's file says so (add_bos), nor before a
+// text that begins with one.
 std::vector<int32_t> raw_prompt(const Tokenizer& tokenizer, const std::string& text,
-                                int32_t bos_id);
+                                const GenerationSpec& generation);
+
 }  // namespace potluck

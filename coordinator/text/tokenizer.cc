@@ -23,6 +23,12 @@ uint64_t pair_key(int32_t left, int32_t right) {
   return static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32 | static_cast<uint32_t>(right);
 }
 
+// merge 47 ("q" "z")
+std::string merge_text(const Vocabulary& vocabulary, size_t rank) {
+  const auto& [left, right] = vocabulary.merges[rank];
+  return "merge " + std::to_string(rank) + " (\"" + left + "\" \"" + right + "\")";
+}
+
 }  // namespace
 
 struct Tokenizer::Tables {
@@ -35,13 +41,14 @@ struct Tokenizer::Tables {
   // By first byte, so that plain text costs one look for each byte; longest text first.
   std::array<std::vector<int32_t>, 256> specials;
   int32_t unknown = -1;
+  std::vector<std::string> notes;
 
   bool special(int32_t id) const {
     const TokenType type = types[id];
     return type == TokenType::control || type == TokenType::user_defined;
   }
   void index();
-  void index_merges(const std::vector<std::pair<std::string, std::string>>& pairs);
+  void index_merges(const Vocabulary& vocabulary);
   void append_symbol(const std::string& symbol, std::vector<int32_t>& out) const;
   void encode_plain(std::string_view text, std::vector<int32_t>& out) const;
 };
@@ -68,18 +75,26 @@ void Tokenizer::Tables::index() {
                      [&](int32_t a, int32_t b) { return tokens[a].size() > tokens[b].size(); });
 }
 
-void Tokenizer::Tables::index_merges(
-    const std::vector<std::pair<std::string, std::string>>& pairs) {
-  for (size_t rank = 0; rank < pairs.size(); ++rank) {
-    const auto& [left, right] = pairs[rank];
+// Converters that give a token another text leave its merges behind; nothing can come of them.
+void Tokenizer::Tables::index_merges(const Vocabulary& vocabulary) {
+  size_t skipped = 0, first = 0;
+  for (size_t rank = 0; rank < vocabulary.merges.size(); ++rank) {
+    const auto& [left, right] = vocabulary.merges[rank];
     const auto a = ids.find(left), b = ids.find(right), whole = ids.find(left + right);
-    if (a == ids.end() || b == ids.end() || whole == ids.end())
-      throw Fault(FaultKind::input, "merge " + std::to_string(rank) + " (\"" + left + "\" \"" +
-                                        right + "\") is of tokens that the vocabulary lacks");
+    if (a == ids.end() || b == ids.end() || whole == ids.end()) {
+      if (skipped++ == 0) first = rank;
+      if (vocabulary.skips_merges) continue;
+      throw Fault(FaultKind::input,
+                  merge_text(vocabulary, rank) + " is of tokens that the vocabulary lacks");
+    }
     if (special(whole->second)) continue;  // plain text must never become a special token
     merges.try_emplace(pair_key(a->second, b->second),
                        Merge{static_cast<int32_t>(rank), whole->second});
   }
+  if (skipped)
+    notes.push_back("skipped " + std::to_string(skipped) + (skipped == 1 ? " merge" : " merges") +
+                    " of texts that are no tokens: " + merge_text(vocabulary, first) +
+                    (skipped == 1 ? "" : " is the first"));
 }
 
 // A code point that is no token falls back to its bytes, or to <unk>.
@@ -173,7 +188,8 @@ Tokenizer::Tokenizer(Vocabulary vocabulary) {
   if (!bytes && tables->unknown < 0)
     throw Fault(FaultKind::input,
                 "the vocabulary has neither all byte tokens <0x00>…<0xFF> nor <unk>");
-  tables->index_merges(vocabulary.merges);
+  tables->notes = std::move(vocabulary.notes);
+  tables->index_merges(vocabulary);
   tables_ = std::move(tables);
 }
 
@@ -236,6 +252,10 @@ std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_controls) 
 
 int Tokenizer::size() const {
   return tables_->tokens.size();
+}
+
+const std::vector<std::string>& Tokenizer::notes() const {
+  return tables_->notes;
 }
 
 int32_t Tokenizer::id_of(std::string_view token) const {

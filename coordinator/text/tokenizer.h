@@ -18,7 +18,7 @@ namespace potluck {
 class Tokenizer final {
  public:
   // Throws Fault{input} when the vocabulary cannot work (no byte tokens and no <unk>, a merge of
-  // unknown tokens, …).
+  // unknown tokens where those are not skipped, …).
   explicit Tokenizer(Vocabulary vocabulary);
 
   // No BOS is added. parse_specials false: text that looks like a special token is ordinary text
@@ -29,6 +29,8 @@ class Tokenizer final {
   std::string decode(std::span<const int32_t> ids, bool skip_controls = false) const;
 
   int size() const;
+  // The vocabulary's notes, and one on merges that were left out.
+  const std::vector<std::string>& notes() const;
   // The id of a token by its exact text; −1 if there is none.
   int32_t id_of(std::string_view token) const;
   bool is_special(int32_t id) const;  // a control or a user-defined token, as the file says

@@ -21,14 +21,21 @@
 
 namespace potluck {
 
+// A stretch of one of the model's files.
+struct Stretch {
+  int file = 0;
+  uint64_t offset = 0, bytes = 0;
+};
+
 struct TensorInfo {
   std::string name;
   DType type = DType::f32;
   std::vector<int64_t> shape;  // outermost first
   uint64_t bytes = 0;
-  uint64_t offset = 0;  // within its file
-  int file = 0;         // index of the shard
-  Digest recipe = 0;    // a made-up tensor's bytes follow from it; 0: they are stored
+  uint64_t offset = 0;             // within its file
+  int file = 0;                    // index of the shard
+  Digest recipe = 0;               // a made-up tensor's bytes follow from it; 0: they are stored
+  std::vector<Stretch> stretches;  // its bytes, one after the other, if they lie in several places
   int64_t elements() const;
   std::string shape_text() const;  // "[1408, 2816]"
 };
@@ -47,7 +54,9 @@ struct Vocabulary {
   std::vector<std::string> tokens;  // by id, raw UTF-8 with U+2581 for a space
   std::vector<TokenType> types;
   std::vector<std::pair<std::string, std::string>> merges;  // by rank
-  std::string chat_template;  // the Jinja text when the file has one; only for information
+  std::string chat_template;       // the Jinja text when the file has one; only for information
+  bool skips_merges = false;       // merges of texts that are no tokens are left out, else refused
+  std::vector<std::string> notes;  // what was left out and why, a line each
 };
 
 // Bytes that stay mapped (or allocated) as long as this lives.

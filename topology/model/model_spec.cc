@@ -39,6 +39,20 @@ void check_layer(const ModelSpec& spec, int index) {
   if (layer.full) check_within("rope_pairs_full", spec.rope_pairs_full, 0, layer.head_dim / 2);
 }
 
+// They share the number of pairs that rotate.
+void check_full_layers(const ModelSpec& spec) {
+  int head_dim = 0;
+  for (const LayerSpec& layer : spec.layers) {
+    if (!layer.full) continue;
+    if (head_dim && layer.head_dim != head_dim)
+      throw Fault(FaultKind::input,
+                  "full layers have heads of " + std::to_string(head_dim) + " and of " +
+                      std::to_string(layer.head_dim),
+                  Fix{"potluck has one size for all of them"});
+    head_dim = layer.head_dim;
+  }
+}
+
 void check_generation(const GenerationSpec& g, int vocab) {
   check_within("max_denoising_steps", g.max_steps, 1, kStepsMax);
   check_within("stability_threshold", g.stability_threshold, 0, kStepsMax);
@@ -77,6 +91,7 @@ void validate(const ModelSpec& spec) {
   check_constant("rope_theta of full layers", spec.rope_theta_full, 1);
   check_constant("rope_theta of sliding layers", spec.rope_theta_sliding, 1);
   for (int i = 0; i < spec.layer_count(); ++i) check_layer(spec, i);
+  check_full_layers(spec);
 }
 
 }  // namespace potluck

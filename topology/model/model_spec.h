@@ -31,6 +31,7 @@ struct GenerationSpec {
   std::vector<int32_t> eos_ids = {1, 106, 50};
   int32_t pad_id = 0;
   int32_t bos_id = 2;
+  bool add_bos = true;  // before a prompt that is given without the chat format
 };
 
 struct ModelSpec {

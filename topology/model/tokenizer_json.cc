@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cctype>
 #include <iterator>
+#include <set>
 #include <string_view>
 
 #include "topology/model/json_text.h"
@@ -12,6 +13,8 @@ namespace potluck {
 namespace {
 
 using nlohmann::json;
+
+constexpr char kSpace[] = "\u2581";
 
 bool is_byte_token(const std::string& t) {
   return t.size() == 6 && t.rfind("<0x", 0) == 0 && isxdigit(static_cast<unsigned char>(t[3])) &&
@@ -49,6 +52,8 @@ class Reader {
     const JsonFields model = root_.object("model");
     if (model.has("type") && model.text("type") != "BPE")
       model.refuse("a tokenizer of type " + model.text("type"), "potluck reads BPE");
+    check_model(model);
+    check_steps();
     const JsonFields vocab = model.object("vocab");
     for (const std::string& token : vocab.keys())
       place(vocab.integer(token), token,
@@ -70,9 +75,62 @@ class Reader {
       const JsonFields token(entry, root_.file());
       const std::string text = token.text("content");
       const bool special = token.has("special") && token.at("special") == true;
-      place(token.integer("id"), text,
-            special && !carries_meaning(text) ? TokenType::control : TokenType::user_defined);
+      const int id = token.integer("id");
+      for (const char* how : {"lstrip", "rstrip", "single_word"})
+        if (token.has(how) && token.at(how) == true)
+          token.refuse("added token \"" + text + "\" has \"" + how + "\" true",
+                       "potluck finds added tokens verbatim");
+      if (id >= std::ssize(vocabulary_.tokens))
+        vocabulary_.notes.push_back(past_table_note(text, id, vocabulary_.tokens.size()));
+      else
+        place(id, text,
+              special && !carries_meaning(text) ? TokenType::control : TokenType::user_defined);
     }
+  }
+
+  // Checks the BPE itself.
+  void check_model(const JsonFields& model) const {
+    const auto must_be = [&](const char* key, const json& wanted) {
+      if (model.has(key) && model.at(key) != wanted)
+        model.refuse(std::string("\"") + key + "\" is " + json_excerpt(model.at(key)),
+                     "potluck's tokenizer has " + wanted.dump());
+    };
+    if (model.has("dropout")) must_be("dropout", 0);
+    must_be("continuing_subword_prefix", "");
+    must_be("end_of_word_suffix", "");
+    must_be("ignore_merges", false);
+    must_be("byte_fallback", true);
+  }
+
+  // Checks what is done to a text before and after: spaces become U+2581 and come back, no more.
+  void check_steps() const {
+    const json space = {{"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", kSpace}};
+    if (root_.has("normalizer") && root_.at("normalizer") != space)
+      root_.refuse("\"normalizer\" is " + type_of(root_.at("normalizer")),
+                   "potluck's tokenizer replaces a space by U+2581, and nothing else");
+    if (root_.has("pre_tokenizer")) {
+      const json& split = root_.at("pre_tokenizer");
+      const json literal = {{"String", " "}};  // which there is none of any more
+      if (type_of(split) != "Split" || !split.contains("pattern") || split["pattern"] != literal)
+        root_.refuse("\"pre_tokenizer\" is " + type_of(split),
+                     "potluck's tokenizer merges across the whole text");
+    }
+    if (root_.has("decoder")) check_decoder(root_.at("decoder"));
+  }
+
+  void check_decoder(const json& decoder) const {
+    static const std::set<std::string> kKnown = {"Replace", "ByteFallback", "Fuse"};
+    const bool sequence = type_of(decoder) == "Sequence" && decoder.contains("decoders") &&
+                          decoder["decoders"].is_array();
+    for (const json& step : sequence ? decoder["decoders"] : json::array({decoder}))
+      if (!kKnown.count(type_of(step)))
+        root_.refuse("\"decoder\" has " + type_of(step),
+                     "potluck's tokenizer joins bytes and puts spaces back, and nothing else");
+  }
+
+  static std::string type_of(const json& step) {
+    const bool typed = step.is_object() && step.contains("type") && step["type"].is_string();
+    return typed ? step["type"].get<std::string>() : json_excerpt(step);
   }
 
   void place(int id, const std::string& token, TokenType type) {
@@ -81,7 +139,12 @@ class Reader {
       root_.refuse("token \"" + token + "\" has the id " + std::to_string(id) +
                        ", the model's table has " + std::to_string(rows) + " rows",
                    "is this tokenizer of another model?");
-    vocabulary_.tokens[index] = token;
+    std::string& there = vocabulary_.tokens[index];
+    if (!there.empty() && there != token)
+      root_.refuse(
+          "tokens \"" + there + "\" and \"" + token + "\" have the same id " + std::to_string(id),
+          "take another file of the model");
+    there = token;
     vocabulary_.types[index] = type;
   }
 
@@ -90,6 +153,11 @@ class Reader {
 };
 
 }  // namespace
+
+std::string past_table_note(const std::string& token, size_t id, size_t rows) {
+  return "left out the token \"" + token + "\" (id " + std::to_string(id) +
+         "): the model's table has " + std::to_string(rows) + " rows";
+}
 
 Vocabulary parse_tokenizer_json(const std::string& text, const std::string& file, int rows) {
   const json root = parse_json(text, file);

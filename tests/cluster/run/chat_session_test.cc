@@ -220,7 +220,7 @@ TEST_P(ChatSessionTest, RawMessagesStandAlone) {
   ChatSession session(ring, tokenizer_, std::nullopt, {base_, 8, source_->spec().canvas});
   for (int i = 0; i < 2; ++i) {
     const Answered answered = say(session, "..4\n");
-    EXPECT_EQ(answered.request.prompt, raw_prompt(tokenizer_, "..4\n", base_.generation.bos_id));
+    EXPECT_EQ(answered.request.prompt, raw_prompt(tokenizer_, "..4\n", base_.generation));
     EXPECT_EQ(answered.request.session, 0u);
   }
 }
