@@ -5,9 +5,11 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <sstream>
 
+#include "topology/model/joined_tensors.h"
 #include "topology/model/model_source.h"
 #include "topology/model/tensor_table.h"
 
@@ -17,18 +19,31 @@ namespace {
 constexpr uint64_t kPageBytes = 4096;
 constexpr uint64_t kDigestPages = 16;  // of one tensor at most; smaller tensors are read whole
 
+// Where the pages begin that stand for a tensor larger than all of them.
+std::array<uint64_t, kDigestPages + 1> pages_of(const TensorInfo& tensor) {
+  const uint64_t last = tensor.bytes - kPageBytes;
+  std::array<uint64_t, kDigestPages + 1> pages;
+  for (uint64_t page = 0; page < kDigestPages; ++page)
+    pages[page] = std::min(last / (kDigestPages - 1) * page, last);
+  pages.back() = last;
+  return pages;
+}
+
+// A tensor in stretches has the digest of the same tensor in one place; of one that is mapped whole
+// only the pages that are looked at are read.
 Digest tensor_digest(const ModelSource& source, const TensorInfo& tensor, Digest seed) {
   if (tensor.recipe) return digest_bytes(&tensor.recipe, sizeof(tensor.recipe), seed);
-  const TensorBytes bytes = source.map(tensor);
   seed = digest_bytes(tensor.name.data(), tensor.name.size(), seed);
-  if (tensor.bytes <= kPageBytes * kDigestPages)
-    return digest_bytes(bytes.get(), tensor.bytes, seed);
-  const uint64_t last = tensor.bytes - kPageBytes;
-  for (uint64_t page = 0; page < kDigestPages; ++page) {
-    const uint64_t at = last / (kDigestPages - 1) * page;
-    seed = digest_bytes(bytes.get() + std::min(at, last), kPageBytes, seed);
+  const bool whole = tensor.bytes <= kPageBytes * kDigestPages;
+  if (whole || tensor.stretches.empty()) {
+    const TensorBytes bytes = source.map(tensor);
+    if (whole) return digest_bytes(bytes.get(), tensor.bytes, seed);
+    for (uint64_t at : pages_of(tensor)) seed = digest_bytes(bytes.get() + at, kPageBytes, seed);
+    return seed;
   }
-  return digest_bytes(bytes.get() + last, kPageBytes, seed);
+  for (uint64_t at : pages_of(tensor))
+    seed = digest_bytes(source.map(section(tensor, at, kPageBytes)).get(), kPageBytes, seed);
+  return seed;
 }
 
 Digest contents_digest(const ModelSource& source, const std::vector<TensorNeed>& needs) {

@@ -39,6 +39,16 @@ uint64_t loaded_bytes(const ModelSource& source, const std::vector<TensorNeed>& 
   return total;
 }
 
+// The most bytes that lie beside the loaded ones while tensors load: those of one that is joined
+// out of pieces.
+uint64_t joined_bytes_max(const ModelSource& source, const std::vector<TensorNeed>& needs) {
+  uint64_t most = 0;
+  for (const TensorNeed& need : needs)
+    if (const TensorInfo* tensor = find_tensor(source, need.name))
+      if (!tensor->stretches.empty()) most = std::max(most, tensor->bytes);
+  return most;
+}
+
 // A matrix that takes so many times the file's bytes was dequantized, not only padded.
 constexpr uint64_t kExpanded = 3;
 
@@ -111,10 +121,12 @@ MemoryNeed stage_need(const ModelSource& source, const Plan& plan, int stage) {
   const WorkerPlan& worker = plan.stages[stage];
   const DeviceNeeds& device = device_needs(worker.device);
   MemoryNeed need;
-  uint64_t q = 0, kv = 0;
+  uint64_t q = 0, kv = 0, joined = 0;
   for (int i = worker.layers.begin; i < worker.layers.end; ++i) {
     const LayerSpec& layer = spec.layers[i];
-    need.weights += loaded_bytes(source, layer_tensors(spec, i), plan, device);
+    const std::vector<TensorNeed> tensors = layer_tensors(spec, i);
+    need.weights += loaded_bytes(source, tensors, plan, device);
+    joined = std::max(joined, joined_bytes_max(source, tensors));
     need.kv += kv_bytes(spec, i, plan);
     q = std::max<uint64_t>(q, layer.q_width(spec.heads));
     kv = std::max<uint64_t>(kv, layer.kv_width());
@@ -125,7 +137,7 @@ MemoryNeed stage_need(const ModelSource& source, const Plan& plan, int stage) {
   const uint64_t fresh = 2 * row_bytes(plan.kv, rows * kv);
   need.workspace = rows * width * sizeof(float) + fresh + kSmallBytes +
                    device.stage_scratch(spec, scratch_of(spec, plan, worker)) +
-                   wire_bytes(spec, plan) + link_bytes(plan, stage_peer(stage));
+                   wire_bytes(spec, plan) + link_bytes(plan, stage_peer(stage)) + joined;
   return need;
 }
 
