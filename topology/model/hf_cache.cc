@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "topology/base/fault.h"
+#include "topology/model/gguf.h"
 
 namespace potluck {
 namespace {
@@ -15,7 +16,19 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kPreferred[] = {"Q4_K_M", "Q8_0"};  // small first: most machines hold it
-constexpr char kProjector[] = "mmproj";  // vision files lie beside the text model's
+
+// Files that lie beside a model's, by words of their names.
+struct Companion {
+  const char* word;
+  const char* what;
+};
+constexpr Companion kCompanions[] = {
+    {"mmproj", "a vision projector"}, {"mtp", "a drafter"},
+    {"draft", "a drafter"},           {"drafter", "a drafter"},
+    {"assistant", "a drafter"},       {"eagle", "a drafter"},
+    {"eagle3", "a drafter"},          {"imatrix", "measurements for quantizing"},
+};
+
 constexpr char kNameLetters[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-._";
 
 struct Wanted {
@@ -75,43 +88,114 @@ std::vector<fs::path> snapshots(const fs::path& repository) {
   return folders;
 }
 
-// By name, so that the first part of a split file comes first; unfinished downloads are dangling
-// links and left out.
-std::vector<std::string> gguf_files(const fs::path& snapshot) {
-  std::vector<std::string> files;
-  std::error_code none;
-  for (const auto& entry : fs::recursive_directory_iterator(snapshot, none)) {
-    const fs::path& path = entry.path();
-    if (path.extension() == ".gguf" && entry.is_regular_file(none) &&
-        path.filename().string().rfind(kProjector, 0) != 0)
-      files.push_back(path.string());
+// Words of a file's name, cut at everything but letters and digits: "mtp-model-Q8_0.gguf" has mtp.
+bool has_plain_word(const std::string& name, const std::string& word) {
+  const std::string text = upper(name), wanted = upper(word);
+  for (size_t at = text.find(wanted); at != std::string::npos; at = text.find(wanted, at + 1)) {
+    const auto letter = [&](size_t i) {
+      return i < text.size() && std::isalnum(static_cast<unsigned char>(text[i]));
+    };
+    if ((at == 0 || !letter(at - 1)) && !letter(at + wanted.size())) return true;
   }
-  std::sort(files.begin(), files.end());
+  return false;
+}
+
+// The first part of a split file, or a file of its own.
+bool is_first_part(const std::string& name) {
+  const size_t of = name.rfind("-of-");
+  if (of == std::string::npos || of < 5) return true;
+  const std::string number = name.substr(of - 5, 5);
+  return number == "00001" || number.find_first_not_of("0123456789") != std::string::npos;
+}
+
+struct Files {
+  std::vector<std::string> fit;     // paths, by name
+  std::vector<std::string> beside;  // "mmproj-F16.gguf is a vision projector"
+};
+
+// Unfinished downloads are dangling links and left out.
+Files gguf_files(const fs::path& snapshot) {
+  Files files;
+  std::vector<fs::path> all;
+  std::error_code none;
+  for (const auto& entry : fs::recursive_directory_iterator(snapshot, none))
+    if (entry.path().extension() == ".gguf" && entry.is_regular_file(none))
+      all.push_back(entry.path());
+  std::sort(all.begin(), all.end());
+  for (const fs::path& path : all) {
+    const std::string name = fs::relative(path, snapshot, none).string();
+    const auto* companion =
+        std::find_if(std::begin(kCompanions), std::end(kCompanions),
+                     [&](const Companion& c) { return has_plain_word(name, c.word); });
+    if (companion != std::end(kCompanions))
+      files.beside.push_back(name + " is " + companion->what);
+    else if (is_first_part(name))
+      files.fit.push_back(path.string());
+  }
   return files;
 }
 
-std::string with_word(const std::vector<std::string>& files, const std::string& word) {
-  for (const std::string& file : files)
-    if (has_word(fs::path(file).filename().string(), word)) return file;
-  return "";
+// Why the file cannot be the model; empty if it can. Reads its directory.
+std::string unfit(const std::string& path) {
+  std::error_code none;
+  const std::string name = fs::path(path).filename().string();
+  if (fs::file_size(path, none) == 0) return name + " is empty";
+  try {
+    open_gguf(path);
+    return "";
+  } catch (const Fault& fault) {
+    return name + ": " + fault.text();
+  }
 }
 
-// The best of one snapshot; an empty path: nothing fits.
-CachedModel choose(const fs::path& snapshot, const Wanted& wanted) {
-  const std::vector<std::string> files = gguf_files(snapshot);
-  if (!wanted.quant.empty()) return {with_word(files, wanted.quant), ""};
-  for (const char* word : kPreferred) {
-    const std::string file = with_word(files, word);
-    if (file.empty()) continue;
-    if (word == kPreferred[0]) return {file, ""};
-    return {file, std::string("took ") + word + ": " + kPreferred[0] + " is not in the cache"};
+// The files to try in turn: those that were asked for, or all in the order of preference.
+std::vector<std::string> in_order(const std::vector<std::string>& files, const Wanted& wanted) {
+  std::vector<std::string> order;
+  const auto add = [&](const std::string& word) {
+    for (const std::string& file : files) {
+      const bool fits = word.empty() || has_word(fs::path(file).filename().string(), word);
+      if (fits && std::find(order.begin(), order.end(), file) == order.end()) order.push_back(file);
+    }
+  };
+  if (!wanted.quant.empty()) {
+    add(wanted.quant);
+    return order;
   }
-  if (!files.empty()) return {files.front(), "took " + fs::path(files.front()).filename().string()};
+  for (const char* word : kPreferred) add(word);
+  add("");
+  return order;
+}
+
+std::string took(const std::string& path, const Wanted& wanted) {
+  const std::string name = fs::path(path).filename().string();
+  const bool preferred = !wanted.quant.empty() || has_word(name, kPreferred[0]);
+  return "took " + name +
+         (preferred ? "" : std::string(": no ") + kPreferred[0] + " of this model is in the cache");
+}
+
+bool is_there(const fs::path& file) {
   std::error_code none;
-  const bool checkpoint = fs::exists(snapshot / "config.json", none) &&
-                          (fs::exists(snapshot / "model.safetensors", none) ||
-                           fs::exists(snapshot / "model.safetensors.index.json", none));
-  return {checkpoint ? snapshot.string() : "", ""};
+  return fs::exists(file, none) && fs::file_size(file, none) > 0;
+}
+
+// The best of one snapshot; an empty path: nothing fits, and `beside` has grown by what is there.
+CachedModel choose(const fs::path& snapshot, const Wanted& wanted,
+                   std::vector<std::string>& beside) {
+  Files files = gguf_files(snapshot);
+  beside.insert(beside.end(), files.beside.begin(), files.beside.end());
+  std::string left_out;
+  for (const std::string& file : in_order(files.fit, wanted)) {
+    const std::string why_not = unfit(file);
+    if (why_not.empty()) return {file, took(file, wanted) + left_out};
+    left_out += "; left out " + why_not;
+    beside.push_back(why_not);
+  }
+  const bool checkpoint = wanted.quant.empty() && is_there(snapshot / "config.json") &&
+                          (is_there(snapshot / "model.safetensors") ||
+                           is_there(snapshot / "model.safetensors.index.json"));
+  if (checkpoint)
+    return {snapshot.string(), "took the safetensors of " + snapshot.filename().string()};
+  return {};
 }
 
 std::string fetch_command(const Wanted& wanted) {
@@ -128,13 +212,17 @@ CachedModel find_cached(const std::string& text, const std::string& hub) {
   const Wanted wanted = parse(text);
   std::string folder = "models--" + wanted.repository;
   folder.replace(folder.find('/'), 1, "--");
+  std::vector<std::string> beside;
   for (const fs::path& snapshot : snapshots(fs::path(hub) / folder)) {
-    CachedModel found = choose(snapshot, wanted);
+    CachedModel found = choose(snapshot, wanted, beside);
     if (found.path.empty()) continue;
-    if (!found.note.empty()) found.note = "hf:" + text + ": " + found.note;
+    found.note = "hf:" + text + ": " + found.note;
     return found;
   }
-  throw Fault(FaultKind::input, "hf:" + text + " is not in " + hub,
+  std::string there;
+  for (const std::string& file : beside) there += (there.empty() ? " (" : "; ") + file;
+  if (!there.empty()) there += ")";
+  throw Fault(FaultKind::input, "hf:" + text + " is not in " + hub + there,
               Fix{"fetch it with: " + fetch_command(wanted)});
 }
 

@@ -8,13 +8,15 @@ namespace potluck {
 
 struct CachedModel {
   std::string path;  // a .gguf file (the first part of a split one), or a safetensors folder
-  std::string note;  // why it is this file when none was asked for by name; may be empty
+  std::string note;  // which file it is, and why not another
 };
 
 // text: OWNER/REPO[:QUANT]. With QUANT (any case) it is the GGUF file whose name has that word.
-// Without: Q4_K_M, else Q8_0, else any GGUF, else the checkpoint's safetensors. refs/main's
-// snapshot goes before older ones. Throws Fault{input} with the command that fetches what is not
-// there.
+// Without: Q4_K_M, else Q8_0, else any GGUF, else the checkpoint's safetensors. Files beside the
+// model are left out by their names (a drafter, a projector, measurements for quantizing), and by
+// what they hold: empty and partial ones, and those of another architecture. refs/main's snapshot
+// goes before older ones. Throws Fault{input} with the command that fetches what is not there, or
+// with what is there instead.
 CachedModel find_cached(const std::string& text, const std::string& hub);
 
 }  // namespace potluck

@@ -15,10 +15,20 @@ namespace {
 
 class HfCache : public testing::Test {
  protected:
-  // A file of snapshot `revision` of owner/some-GGUF.
-  void add(const std::string& revision, const std::string& name, const std::string& bytes = "x") {
+  // A file of snapshot `revision` of owner/some-GGUF; without bytes a model.
+  void add(const std::string& revision, const std::string& name, const std::string& bytes) {
     hub_.write(kRepository + "/snapshots/" + revision + "/" + name, bytes);
   }
+  void add(const std::string& revision, const std::string& name) {
+    add(revision, name, bytes_of("diffusion-gemma"));
+  }
+  // A whole file of this architecture.
+  static std::string bytes_of(const std::string& architecture) {
+    TinyGguf tiny = tiny_gguf();
+    tiny.contents.metadata["general.architecture"] = architecture;
+    return gguf_bytes(tiny.contents, tiny.data);
+  }
+  std::string note(const std::string& text) const { return find_cached(text, hub_.path()).note; }
   std::string found(const std::string& text) const {
     const std::string path = find_cached(text, hub_.path()).path;
     const std::string base = hub_.path(kRepository + "/snapshots/");
@@ -40,12 +50,11 @@ class HfCache : public testing::Test {
 
 TEST_F(HfCache, FindsTheQuantisationByItsWholeName) {
   for (const char* name : {"m-BF16.gguf", "m-F16.gguf", "m-Q4_K_M.gguf", "m-Q4_K_S.gguf",
-                           "Q8_0/m-Q8_0-00001-of-00002.gguf", "Q8_0/m-Q8_0-00002-of-00002.gguf",
-                           "mmproj-F32.gguf", "README.md"})
+                           "Q8_0/m-Q8_0-00001-of-00001.gguf", "mmproj-F32.gguf", "README.md"})
     add("abc", name);
   EXPECT_EQ(found("owner/some-GGUF:Q4_K_S"), "abc/m-Q4_K_S.gguf");
   EXPECT_EQ(found("owner/some-GGUF:f16"), "abc/m-F16.gguf");
-  EXPECT_EQ(found("owner/some-GGUF:q8_0"), "abc/Q8_0/m-Q8_0-00001-of-00002.gguf");
+  EXPECT_EQ(found("owner/some-GGUF:q8_0"), "abc/Q8_0/m-Q8_0-00001-of-00001.gguf");
   EXPECT_NE(refusal("owner/some-GGUF:Q4_K")
                 .find("hf download owner/some-GGUF --include "
                       "\"*Q4_K*.gguf\""),
@@ -58,11 +67,50 @@ TEST_F(HfCache, WithoutOneTakesQ4KMThenQ8ThenAnyAndSaysSo) {
   EXPECT_EQ(found("owner/some-GGUF"), "abc/m-BF16.gguf");
   add("abc", "m-Q8_0.gguf");
   EXPECT_EQ(found("owner/some-GGUF"), "abc/m-Q8_0.gguf");
-  EXPECT_EQ(find_cached("owner/some-GGUF", hub_.path()).note,
-            "hf:owner/some-GGUF: took Q8_0: Q4_K_M is not in the cache");
+  EXPECT_EQ(note("owner/some-GGUF"),
+            "hf:owner/some-GGUF: took m-Q8_0.gguf: no Q4_K_M of this model is in the cache");
   add("abc", "m-Q4_K_M.gguf");
   EXPECT_EQ(found("owner/some-GGUF"), "abc/m-Q4_K_M.gguf");
-  EXPECT_EQ(find_cached("owner/some-GGUF", hub_.path()).note, "");
+  EXPECT_EQ(note("owner/some-GGUF"), "hf:owner/some-GGUF: took m-Q4_K_M.gguf");
+  EXPECT_EQ(note("owner/some-GGUF:bf16"), "hf:owner/some-GGUF:bf16: took m-BF16.gguf");
+}
+
+// A drafter is a whole file of the very architecture that is asked for.
+TEST_F(HfCache, FilesBesideTheModelAreNotTheModel) {
+  for (const char* name :
+       {"mtp-m-Q4_K_M.gguf", "MTP/m-Q4_K_M.gguf", "m-Q4_K_M-mtp.gguf", "m-draft-Q4_K_M.gguf",
+        "mmproj-Q4_K_M.gguf", "m-mmproj-Q4_K_M.gguf", "imatrix-Q4_K_M.gguf", "m.imatrix.gguf"})
+    add("abc", name);
+  const std::string none = refusal("owner/some-GGUF:Q4_K_M");
+  EXPECT_NE(none.find("mtp-m-Q4_K_M.gguf is a drafter"), std::string::npos);
+  EXPECT_NE(none.find("m-mmproj-Q4_K_M.gguf is a vision projector"), std::string::npos);
+  EXPECT_NE(none.find("m.imatrix.gguf is measurements"), std::string::npos);
+  add("abc", "z-Q4_K_M.gguf");
+  EXPECT_EQ(found("owner/some-GGUF:Q4_K_M"), "abc/z-Q4_K_M.gguf");
+  EXPECT_EQ(found("owner/some-GGUF"), "abc/z-Q4_K_M.gguf");
+}
+
+TEST_F(HfCache, EmptyAndPartialFilesAndOtherModelsAreLeftOut) {
+  const std::string model = bytes_of("diffusion-gemma");
+  add("abc", "a-Q4_K_M.gguf", "");
+  add("abc", "b-Q4_K_M.gguf", model.substr(0, model.size() - 100));
+  add("abc", "c-Q4_K_M.gguf", bytes_of("gemma4"));
+  add("abc", "d-Q4_K_M-00001-of-00002.gguf", model);
+  const std::string none = refusal("owner/some-GGUF");
+  for (const char* part :
+       {"a-Q4_K_M.gguf is empty", "b-Q4_K_M.gguf: tensor ",
+        "c-Q4_K_M.gguf: general.architecture is \"gemma4\"", "part 2 of 2 is missing"})
+    EXPECT_NE(none.find(part), std::string::npos) << part;
+  add("abc", "e-Q8_0.gguf");
+  EXPECT_EQ(found("owner/some-GGUF"), "abc/e-Q8_0.gguf");
+  EXPECT_NE(note("owner/some-GGUF").find("took e-Q8_0.gguf"), std::string::npos);
+  EXPECT_NE(note("owner/some-GGUF").find("left out a-Q4_K_M.gguf is empty"), std::string::npos);
+}
+
+TEST_F(HfCache, AnEmptyCheckpointIsNone) {
+  hub_.write("models--google--tiny/snapshots/abc/config.json", "{}");
+  hub_.write("models--google--tiny/snapshots/abc/model.safetensors", "");
+  EXPECT_NE(refusal("google/tiny").find("not in"), std::string::npos);
 }
 
 TEST_F(HfCache, TheRevisionOfMainGoesFirst) {
@@ -92,7 +140,9 @@ TEST_F(HfCache, ModelsOpenByTheirName) {
   const std::string folder = "models--google--tiny/snapshots/abc/";
   hub_.write(folder + "config.json", checkpoint.config);
   hub_.write(folder + "model.safetensors", checkpoint.tensors);
-  EXPECT_EQ(open_model("hf:google/tiny", {hub_.path(), ""})->spec().hidden, 8);
+  const auto opened = open_model("hf:google/tiny", {hub_.path(), ""});
+  EXPECT_EQ(opened->spec().hidden, 8);
+  EXPECT_EQ(opened->notes().at(0), "hf:google/tiny: took the safetensors of abc");
 }
 
 TEST_F(HfCache, WhatIsAbsentComesWithItsDownloadCommand) {
