@@ -3,19 +3,28 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
+#include <set>
 #include <string_view>
 #include <utility>
 
 #include "topology/base/fault.h"
+#include "topology/base/text.h"
+#include "topology/model/gguf_keys.h"
 #include "topology/model/gguf_reader.h"
 #include "topology/model/gguf_spec.h"
+#include "topology/model/joined_tensors.h"
 #include "topology/model/mapped_file.h"
+#include "topology/model/stray_tensors.h"
 #include "topology/model/tensor_directory.h"
+#include "topology/model/tensor_table.h"
+#include "topology/model/tokenizer_json.h"
 
 namespace potluck {
 namespace {
 
+constexpr char kRopeFactors[] = "rope_freqs.weight";
 constexpr float kNoRotation = 1e20f;  // rope_freqs divides by 1e30 where a pair does not rotate
 
 // The metadata of a part says which one it is; a renamed or mixed-up part is refused.
@@ -36,18 +45,21 @@ class GgufSource final : public ModelSource {
       : notes_(std::move(notes)) {
     for (const std::string& path : paths) add_part(path, paths.size());
     const GgufMetadata metadata(metadata_, paths[0]);
+    check_architecture(metadata);
     check_complete(metadata);
+    check_places(tensors_, paths[0]);
+    check_gguf_keys(metadata);
     spec_ = gguf_spec(metadata, tensors_);
     spec_.rope_pairs_full = rope_pairs();
     validate_named(paths[0]);
+    join_experts(tensors_, spec_, paths[0]);
     check_directory(tensors_, spec_, paths[0]);
+    drop_strays(paths[0]);
   }
 
   const ModelSpec& spec() const override { return spec_; }
   const std::vector<TensorInfo>& tensors() const override { return tensors_; }
-  TensorBytes map(const TensorInfo& tensor) const override {
-    return files_[tensor.file].map(tensor.offset, tensor.bytes);
-  }
+  TensorBytes map(const TensorInfo& tensor) const override { return map_tensor(files_, tensor); }
   void drop_cached() const override {
     for (const MappedFile& file : files_) file.drop_cached();
   }
@@ -67,13 +79,8 @@ class GgufSource final : public ModelSource {
     if (v.types.size() != v.tokens.size())
       meta.refuse("tokenizer.ggml.token_type has " + std::to_string(v.types.size()) +
                   " values for " + std::to_string(v.tokens.size()) + " tokens");
-    const size_t rows = spec_.vocab;
-    if (v.tokens.size() > rows)
-      meta.refuse("tokenizer.ggml.tokens has " + std::to_string(v.tokens.size()) +
-                      " tokens, token_embd.weight has " + std::to_string(rows) + " rows",
-                  "is this tokenizer of another model?");
-    v.tokens.resize(rows);
-    v.types.resize(rows, TokenType::unused);
+    fit_to_table(v, meta);
+    v.skips_merges = true;
     for (const std::string& merge : meta.array("tokenizer.ggml.merges").strings) {
       const size_t space = merge.find(' ', 1);
       if (space == std::string::npos)
@@ -103,7 +110,46 @@ class GgufSource final : public ModelSource {
       metadata.refuse("its " + std::to_string(files_.size()) + " parts have " +
                           std::to_string(count) + " tensors together, split.tensors.count says " +
                           std::to_string(expected),
-                      "download them again");
+                      "take all parts of one and the same split");
+  }
+
+  // Tokens past the table are never produced; only one that no text may hold can be left out.
+  void fit_to_table(Vocabulary& v, const GgufMetadata& meta) const {
+    const size_t rows = spec_.vocab;
+    for (size_t id = rows; id < v.tokens.size(); ++id) {
+      if (v.types[id] == TokenType::normal || v.types[id] == TokenType::byte)
+        meta.refuse("tokenizer.ggml.tokens has " + std::to_string(v.tokens.size()) +
+                        " tokens, token_embd.weight has " + std::to_string(rows) + " rows",
+                    "is this tokenizer of another model?");
+      v.notes.push_back(past_table_note(v.tokens[id], id, rows));
+    }
+    v.tokens.resize(rows);
+    v.types.resize(rows, TokenType::unused);
+  }
+
+  // Leaves out what text does without, and copies of a tied tensor; refuses any other stray.
+  void drop_strays(const std::string& path) {
+    const std::set<std::string> known = tensor_names(spec_);
+    size_t senses = 0;
+    std::vector<TensorInfo> kept;
+    for (TensorInfo& tensor : tensors_) {
+      const bool known_one = known.count(tensor.name) || tensor.name == kRopeFactors;
+      if (known_one)
+        kept.push_back(tensor);
+      else if (of_other_senses(tensor.name))
+        ++senses;
+      else if (!is_copy(tensor))
+        refuse_stray(tensor.name, tensor.shape_text(), path);
+    }
+    tensors_ = std::move(kept);
+    if (senses) notes_.push_back(senses_note(senses));
+  }
+
+  // Whether it holds the same as the tensor that it is tied to.
+  bool is_copy(const TensorInfo& tensor) const {
+    const TensorInfo* of = find_tensor(*this, tied_to(tensor.name));
+    return of && of->type == tensor.type && of->shape == tensor.shape &&
+           std::memcmp(map(*of).get(), map(tensor).get(), tensor.bytes) == 0;
   }
 
   void validate_named(const std::string& path) const {
@@ -114,13 +160,14 @@ class GgufSource final : public ModelSource {
     }
   }
 
-  // rope_freqs holds 1 for pairs that rotate on full layers, 1e30 for those that do not.
+  // rope_freqs holds 1 for pairs that rotate on full layers, and behind them 1e30 for those that do
+  // not.
   int rope_pairs() const {
     const auto full = std::find_if(spec_.layers.begin(), spec_.layers.end(),
                                    [](const LayerSpec& layer) { return layer.full; });
     if (full == spec_.layers.end()) return 0;
     const int pairs = full->head_dim / 2;
-    const TensorInfo* factors = find_unsorted(tensors_, "rope_freqs.weight");
+    const TensorInfo* factors = find_unsorted(tensors_, kRopeFactors);
     if (!factors || factors->type != DType::f32 || factors->elements() != pairs)
       throw Fault(
           FaultKind::input,
@@ -128,7 +175,16 @@ class GgufSource final : public ModelSource {
           Fix{"the full layers' rotation depends on it"}, files_[0].path());
     const TensorBytes bytes = map(*factors);
     const auto* values = reinterpret_cast<const float*>(bytes.get());
-    return std::count_if(values, values + pairs, [](float f) { return f < kNoRotation; });
+    const float* end = std::find_if(values, values + pairs, [](float f) { return f != 1.0f; });
+    const float* odd =
+        std::find_if(end, values + pairs, [](float f) { return !(f >= kNoRotation); });
+    if (odd != values + pairs)
+      throw Fault(FaultKind::input,
+                  "tensor rope_freqs.weight divides the frequency of pair " +
+                      std::to_string(odd - values) + " by " + number_text(*odd),
+                  Fix{"potluck computes by pairs that rotate (1), then pairs that do not (1e30)"},
+                  files_[0].path());
+    return end - values;
   }
 
   std::vector<MappedFile> files_;

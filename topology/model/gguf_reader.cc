@@ -170,7 +170,8 @@ uint64_t alignment_of(const Cursor& in, const GgufContents& contents) {
   const auto alignment =
       value && *value >= 1 && *value <= 65536 ? static_cast<uint64_t>(*value) : 0;
   if (!std::has_single_bit(alignment))
-    in.refuse("general.alignment is not a power of two up to 65536", "download the file again");
+    in.refuse("general.alignment is not a power of two up to 65536",
+              "take another file of the model");
   return alignment;
 }
 
@@ -199,6 +200,8 @@ GgufContents read_gguf(const std::byte* data, uint64_t bytes, const std::string&
   if (in.read<uint32_t>("the magic number") != kMagic)
     in.refuse("this is not a GGUF file (its first bytes are not \"GGUF\")");
   const auto version = in.read<uint32_t>("the version");
+  if (version == __builtin_bswap32(kVersion))
+    in.refuse("the file is of a big-endian machine", "take a little-endian one");
   if (version != kVersion)
     in.refuse("GGUF version " + std::to_string(version), "potluck reads version 3");
   const auto tensors = in.read<uint64_t>("the tensor count");

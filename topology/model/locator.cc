@@ -22,9 +22,16 @@ bool is_folder(const std::string& path) {
 }
 
 std::unique_ptr<ModelSource> open_cached(const CachedModel& found) {
-  if (is_folder(found.path)) return open_safetensors(found.path);
-  return open_gguf(found.path, found.note.empty() ? std::vector<std::string>{}
-                                                  : std::vector<std::string>{found.note});
+  if (is_folder(found.path)) return open_safetensors(found.path, {found.note});
+  return open_gguf(found.path, {found.note});
+}
+
+std::unique_ptr<ModelSource> open_folder(const std::string& path) {
+  std::error_code none;
+  if (!std::filesystem::exists(path + "/config.json", none))
+    throw Fault(FaultKind::input, "there is no config.json in " + path,
+                Fix{"give a checkpoint's folder, or the .gguf file itself", Setting::model});
+  return open_safetensors(path);
 }
 
 // Empty if the locator names no demo model.
@@ -50,7 +57,7 @@ std::unique_ptr<ModelSource> open_model(const std::string& locator, const ModelP
   if (starts_with(locator, "synthetic:")) return make_synthetic(locator.substr(10));
   if (starts_with(locator, "hf:")) return open_cached(find_cached(locator.substr(3), places.hub));
   if (is_demo(locator)) return open_demo(places.demos + "/" + demo_file(locator));
-  if (is_folder(locator)) return open_safetensors(locator);
+  if (is_folder(locator)) return open_folder(locator);
   std::error_code none;
   if (!std::filesystem::exists(locator, none))
     throw Fault(

@@ -1,14 +1,19 @@
 // Puts the shards of a checkpoint together as one model with GGUF's names.
 #include "topology/model/safetensors.h"
 
+#include <cstring>
 #include <filesystem>
 #include <map>
 #include <set>
 
 #include "topology/base/fault.h"
+#include "topology/base/text.h"
+#include "topology/model/joined_tensors.h"
 #include "topology/model/json_text.h"
+#include "topology/model/quantized_checkpoint.h"
 #include "topology/model/safetensors_config.h"
 #include "topology/model/safetensors_file.h"
+#include "topology/model/stray_tensors.h"
 #include "topology/model/tensor_directory.h"
 #include "topology/model/tensor_table.h"
 #include "topology/model/tokenizer_json.h"
@@ -21,30 +26,46 @@ TensorInfo text_tensor(const RawTensor& raw, const std::string& name, int file,
   static const std::map<std::string, DType> kTypes = {
       {"F32", DType::f32}, {"F16", DType::f16}, {"BF16", DType::bf16}};
   const auto type = kTypes.find(raw.dtype);
-  if (type == kTypes.end())
-    throw Fault(FaultKind::input, "tensor " + raw.name + " has dtype " + raw.dtype,
-                Fix{"potluck reads F32, F16, BF16 from safetensors"}, path);
+  if (type == kTypes.end()) {
+    const auto what = quantized_dtype(raw.dtype);
+    throw Fault(
+        FaultKind::input,
+        "tensor " + raw.name + " has dtype " + raw.dtype + (what ? ": this is " + *what : ""),
+        Fix{kTakeUnquantized}, path);
+  }
   checked_bytes(type->second, raw.shape, raw.name, path);
   return {name, type->second, raw.shape, raw.bytes, raw.offset, file};
 }
 
+// A tensor that the table lacks.
+struct Stray {
+  RawTensor raw;
+  int file;
+};
+
 class SafetensorsSource final : public ModelSource {
  public:
-  explicit SafetensorsSource(const std::string& folder) : folder_(folder) {
+  SafetensorsSource(const std::string& folder, std::vector<std::string> notes)
+      : folder_(folder), notes_(std::move(notes)) {
+    CheckpointConfig config = read_config(folder);
+    spec_ = std::move(config.spec);
+    notes_.insert(notes_.end(), config.notes.begin(), config.notes.end());
     for (const std::string& name : shard_names()) add_shard(folder + "/" + name);
-    spec_ = read_config(folder);
     for (size_t i = 0; i < spec_.layers.size(); ++i) {
       LayerSpec& layer = spec_.layers[i];
       layer.has_v = !layer.full || find_unsorted(tensors_, layer_tensor_name(i, "attn_v.weight"));
     }
+    check_places(tensors_, folder);
+    join_experts(tensors_, spec_, folder, Naming::published);
     check_directory(tensors_, spec_, folder, Naming::published);
+    check_left_over();
+    check_strays(config.tied);
+    if (senses_) notes_.push_back(senses_note(senses_));
   }
 
   const ModelSpec& spec() const override { return spec_; }
   const std::vector<TensorInfo>& tensors() const override { return tensors_; }
-  TensorBytes map(const TensorInfo& tensor) const override {
-    return files_[tensor.file].map(tensor.offset, tensor.bytes);
-  }
+  TensorBytes map(const TensorInfo& tensor) const override { return map_tensor(files_, tensor); }
   void drop_cached() const override {
     for (const MappedFile& file : files_) file.drop_cached();
   }
@@ -56,12 +77,7 @@ class SafetensorsSource final : public ModelSource {
     return "safetensors, " + std::to_string(tensors_.size()) + " text tensors, " +
            std::to_string(files_.size()) + (files_.size() == 1 ? " file" : " files");
   }
-  std::vector<std::string> notes() const override {
-    if (skipped_ == 0) return {};
-    return {"skipped " + std::to_string(skipped_) +
-            (skipped_ == 1 ? " tensor that is" : " tensors that are") +
-            " not of the text model (vision)"};
-  }
+  std::vector<std::string> notes() const override { return notes_; }
 
  private:
   std::vector<std::string> shard_names() const {
@@ -92,26 +108,63 @@ class SafetensorsSource final : public ModelSource {
 
   void add_shard(const std::string& path) {
     files_.emplace_back(path);
+    const int file = files_.size() - 1;
     for (const RawTensor& raw : read_safetensors(files_.back())) {
-      const auto name = gguf_name(raw.name);
+      auto name = gguf_name(raw.name);
+      if (!name) name = piece_name(raw.name);
+      if (name) published_.emplace(*name, raw.name);
       if (name)
-        tensors_.push_back(text_tensor(raw, *name, files_.size() - 1, path));
+        tensors_.push_back(text_tensor(raw, *name, file, path));
+      else if (of_other_senses(raw.name))
+        ++senses_;
       else
-        ++skipped_;
+        strays_.push_back({raw, file});
     }
+  }
+
+  // Tensors with a name of the text model's that this one has no place for: of a layer or an expert
+  // too many.
+  void check_left_over() const {
+    const std::set<std::string> known = tensor_names(spec_);
+    for (const TensorInfo& tensor : tensors_)
+      if (!known.count(tensor.name))
+        refuse_stray(published_.at(tensor.name), tensor.shape_text(), files_[tensor.file].path());
+  }
+
+  // An untied model is refused by the name of what it has of its own.
+  void check_strays(bool tied) const {
+    for (const Stray& stray : strays_)
+      if (!is_copy(stray))
+        refuse_stray(stray.raw.name, shape_text(stray.raw.shape), files_[stray.file].path());
+    if (!tied)
+      throw Fault(FaultKind::input, "\"tie_word_embeddings\" is false",
+                  Fix{"potluck runs models whose head and encoder are tied to their decoder"},
+                  folder_ + "/config.json");
+  }
+
+  bool is_copy(const Stray& stray) const {
+    const TensorInfo* of = find_tensor(*this, tied_to(stray.raw.name));
+    return of && of->shape == stray.raw.shape && of->bytes == stray.raw.bytes &&
+           std::memcmp(map(*of).get(),
+                       files_[stray.file].map(stray.raw.offset, stray.raw.bytes).get(),
+                       of->bytes) == 0;
   }
 
   std::string folder_;
   std::vector<MappedFile> files_;
   std::vector<TensorInfo> tensors_;
+  std::map<std::string, std::string> published_;  // names, by GGUF's
   ModelSpec spec_;
-  int skipped_ = 0;
+  std::vector<std::string> notes_;
+  std::vector<Stray> strays_;
+  size_t senses_ = 0;  // vision's tensors and audio's
 };
 
 }  // namespace
 
-std::unique_ptr<ModelSource> open_safetensors(const std::string& folder) {
-  return std::make_unique<SafetensorsSource>(folder);
+std::unique_ptr<ModelSource> open_safetensors(const std::string& folder,
+                                              std::vector<std::string> notes) {
+  return std::make_unique<SafetensorsSource>(folder, std::move(notes));
 }
 
 }  // namespace potluck

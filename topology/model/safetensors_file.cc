@@ -6,17 +6,21 @@
 #include "topology/base/fault.h"
 #include "topology/base/text.h"
 #include "topology/model/json_text.h"
+#include "topology/model/quantized_checkpoint.h"
 
 namespace potluck {
 namespace {
 
 constexpr uint64_t kHeaderBytesMax = 100'000'000;  // the format's own limit
 
-int dtype_bytes(const std::string& dtype) {
-  if (dtype == "F64" || dtype == "I64" || dtype == "U64") return 8;
-  if (dtype == "F32" || dtype == "I32" || dtype == "U32") return 4;
-  if (dtype == "F16" || dtype == "BF16" || dtype == "I16" || dtype == "U16") return 2;
-  if (dtype == "U8" || dtype == "I8" || dtype == "BOOL") return 1;
+// 0: unknown. The types under 8 bits are packed without gaps.
+int dtype_bits(const std::string& dtype) {
+  if (dtype == "F64" || dtype == "I64" || dtype == "U64" || dtype == "C64") return 64;
+  if (dtype == "F32" || dtype == "I32" || dtype == "U32") return 32;
+  if (dtype == "F16" || dtype == "BF16" || dtype == "I16" || dtype == "U16") return 16;
+  if (dtype == "U8" || dtype == "I8" || dtype == "BOOL" || dtype.starts_with("F8_")) return 8;
+  if (dtype == "F6_E2M3" || dtype == "F6_E3M2") return 6;
+  if (dtype == "F4") return 4;
   return 0;
 }
 
@@ -30,21 +34,25 @@ RawTensor read_entry(const std::string& name, const JsonFields& entry, uint64_t 
   tensor.dtype = entry.text("dtype");
   tensor.shape = entry.sizes("shape");
   const std::vector<int64_t> range = entry.sizes("data_offsets");
-  const uint64_t size = dtype_bytes(tensor.dtype);
-  if (!size) refuse("has the unknown dtype " + tensor.dtype);
+  const uint64_t bits = dtype_bits(tensor.dtype);
+  if (!bits)
+    entry.refuse("tensor " + name + " has the unknown dtype " + tensor.dtype, kTakeUnquantized);
   if (range.size() != 2 || range[0] > range[1] ||
       static_cast<uint64_t>(range[1]) > file_bytes - base)
     refuse("reaches past the end of the file (" + std::to_string(file_bytes) + " bytes)");
   uint64_t elements = 1;
   for (int64_t extent : tensor.shape) {
-    if (extent > 0 && elements > file_bytes / extent)
+    if (extent > 0 && elements > 8 * file_bytes / extent)
       refuse("has the impossible shape " + shape_text(tensor.shape));
     elements *= extent;
   }
   tensor.bytes = range[1] - range[0];
-  if (tensor.bytes != elements * size)
-    refuse("of shape " + shape_text(tensor.shape) + " has " + std::to_string(tensor.bytes) +
-           " bytes, not the " + std::to_string(elements * size) + " that its type takes");
+  const uint64_t expected = (elements * bits + 7) / 8;
+  if (tensor.bytes != expected)
+    entry.refuse("tensor " + name + " of shape " + shape_text(tensor.shape) + " has " +
+                     std::to_string(tensor.bytes) + " bytes, not the " + std::to_string(expected) +
+                     " that " + tensor.dtype + " takes",
+                 "whoever wrote the file made a mistake: take another file of the model");
   tensor.offset = base + range[0];
   return tensor;
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <limits>
 #include <map>
+#include <set>
 #include <tuple>
 
 #include "topology/base/fault.h"
@@ -13,7 +14,7 @@
 namespace potluck {
 namespace {
 
-constexpr char kAgain[] = "download the file again";
+constexpr char kOther[] = "whoever wrote the file made a mistake: take another file of the model";
 
 using ByName = std::map<std::string, const TensorInfo*>;
 
@@ -24,13 +25,13 @@ void check_need(const TensorNeed& need, const ByName& by_name, const std::string
   if (found == by_name.end()) {
     if (need.optional) return;
     throw Fault(FaultKind::input, "tensor " + name + " " + shape_text(need.shape) + " is missing",
-                Fix{kAgain}, file);
+                Fix{"is this a whole DiffusionGemma text model?"}, file);
   }
   if (found->second->shape != need.shape)
     throw Fault(FaultKind::input,
                 "tensor " + name + " has shape " + found->second->shape_text() +
                     ", the metadata says " + shape_text(need.shape),
-                Fix{kAgain}, file);
+                Fix{"is this a DiffusionGemma text model?"}, file);
 }
 
 void check_overlaps(std::vector<const TensorInfo*> tensors, const std::string& file) {
@@ -43,7 +44,7 @@ void check_overlaps(std::vector<const TensorInfo*> tensors, const std::string& f
       throw Fault(
           FaultKind::input,
           "tensors " + a.name + " and " + b.name + " overlap at byte " + std::to_string(b.offset),
-          Fix{kAgain}, file);
+          Fix{kOther}, file);
   }
 }
 
@@ -56,7 +57,7 @@ uint64_t checked_bytes(DType type, const std::vector<int64_t>& shape, const std:
   for (int64_t extent : shape) {
     if (extent < 1 || extent > kElementsMax / elements)
       throw Fault(FaultKind::input,
-                  "tensor " + name + " has the impossible shape " + shape_text(shape), Fix{kAgain},
+                  "tensor " + name + " has the impossible shape " + shape_text(shape), Fix{kOther},
                   file);
     elements *= extent;
   }
@@ -65,8 +66,20 @@ uint64_t checked_bytes(DType type, const std::vector<int64_t>& shape, const std:
     throw Fault(FaultKind::input,
                 "tensor " + name + " " + shape_text(shape) + ": rows of " + dtype_name(type) +
                     " must be a multiple of " + std::to_string(block),
-                Fix{kAgain}, file);
+                Fix{kOther}, file);
   return row_bytes(type, elements);
+}
+
+void check_places(const std::vector<TensorInfo>& tensors, const std::string& file) {
+  std::set<std::string> names;
+  std::vector<const TensorInfo*> all;
+  for (const TensorInfo& tensor : tensors) {
+    if (!names.insert(tensor.name).second)
+      throw Fault(FaultKind::input, "tensor " + tensor.name + " appears twice in the directory",
+                  Fix{kOther}, file);
+    all.push_back(&tensor);
+  }
+  check_overlaps(std::move(all), file);
 }
 
 void check_directory(std::vector<TensorInfo>& tensors, const ModelSpec& spec,
@@ -74,17 +87,10 @@ void check_directory(std::vector<TensorInfo>& tensors, const ModelSpec& spec,
   std::sort(tensors.begin(), tensors.end(),
             [](const TensorInfo& a, const TensorInfo& b) { return a.name < b.name; });
   ByName by_name;
-  std::vector<const TensorInfo*> all;
-  for (const TensorInfo& tensor : tensors) {
-    if (!by_name.emplace(tensor.name, &tensor).second)
-      throw Fault(FaultKind::input, "tensor " + tensor.name + " appears twice in the directory",
-                  Fix{kAgain}, file);
-    all.push_back(&tensor);
-  }
+  for (const TensorInfo& tensor : tensors) by_name.emplace(tensor.name, &tensor);
   for (const TensorNeed& need : head_tensors(spec)) check_need(need, by_name, file, naming);
   for (int i = 0; i < spec.layer_count(); ++i)
     for (const TensorNeed& need : layer_tensors(spec, i)) check_need(need, by_name, file, naming);
-  check_overlaps(std::move(all), file);
 }
 
 const TensorInfo* find_unsorted(const std::vector<TensorInfo>& tensors, const std::string& name) {

@@ -15,8 +15,11 @@ uint64_t checked_bytes(DType type, const std::vector<int64_t>& shape, const std:
 // Messages call a tensor by GGUF's name, or by that of a published checkpoint.
 enum class Naming { gguf, published };
 
-// Sorts by name, as find_tensor needs it, and refuses a name that appears twice, a needed tensor
-// that is missing or has another shape, and tensors that overlap.
+// Refuses a name that appears twice, and tensors that overlap.
+void check_places(const std::vector<TensorInfo>& tensors, const std::string& file);
+
+// Sorts by name, as find_tensor needs it, and refuses a needed tensor that is missing or has
+// another shape.
 void check_directory(std::vector<TensorInfo>& tensors, const ModelSpec& spec,
                      const std::string& file, Naming naming = Naming::gguf);
 

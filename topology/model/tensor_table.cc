@@ -153,6 +153,14 @@ std::vector<TensorNeed> head_tensors(const ModelSpec& spec) {
   return needs;
 }
 
+std::set<std::string> tensor_names(const ModelSpec& spec) {
+  std::set<std::string> names;
+  for (const TensorNeed& need : head_tensors(spec)) names.insert(need.name);
+  for (int i = 0; i < spec.layer_count(); ++i)
+    for (const TensorNeed& need : layer_tensors(spec, i)) names.insert(need.name);
+  return names;
+}
+
 std::optional<std::string> gguf_name(std::string_view published) {
   const bool encoder = published.starts_with(kEncoder);
   if (!encoder && !published.starts_with(kDecoder)) return std::nullopt;

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -63,6 +64,7 @@ struct TensorNeed {
   bool optional = false;
   const TensorRow* row = nullptr;
 };
+std::set<std::string> tensor_names(const ModelSpec& spec);  // of all that follow
 // In the table's order.
 std::vector<TensorNeed> layer_tensors(const ModelSpec& spec, int layer);
 std::vector<TensorNeed> head_tensors(const ModelSpec& spec);

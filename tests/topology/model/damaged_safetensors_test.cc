@@ -31,8 +31,8 @@ TEST_F(DamagedFile, Safetensors) {
                      replaced(config_, "\"num_hidden_layers\": 5", "\"num_hidden_layers\": 4")),
          "num_hidden_layers is 4");
   expect(safetensors(good_st_, "{"), "not valid JSON");
-  expect(safetensors(good_st_, replaced(config_, "\"canvas_length\"", "\"canvas_lengtX\"")),
-         "canvas_length");
+  expect(safetensors(good_st_, replaced(config_, "\"num_experts\"", "\"num_expertX\"")),
+         "\"num_expertX\" is 8; potluck does not know");
   expect(safetensors(good_st_, replaced(config_, "\"top_k_experts\": 2", "\"top_k_experts\": 9")),
          "top_k_experts is 9");
 }
@@ -72,7 +72,7 @@ TEST_F(DamagedFile, SafetensorsDirectory) {
   expect(directory("{\"a\":7}"), "\"a\" is 7; it must be an object");
   expect(directory(entry("[-2]", "[0,8]")), "\"shape\" is -2");
   expect(directory(entry("[4611686018427387904,4]", "[0,8]")), "impossible shape");
-  expect(directory(entry("[3]", "[0,8]")), "has 8 bytes, not the 12 that its type takes");
+  expect(directory(entry("[3]", "[0,8]")), "has 8 bytes, not the 12 that F32 takes");
   expect(directory(entry("[2]", "[8,0]")), "past the end of the file");
   expect(directory(entry("[2]", "[0,18446744073709551615]")), "\"data_offsets\" is");
 }

@@ -132,7 +132,8 @@ std::string tokenizer_json() {
   json merges = json::array();
   for (const auto& [left, right] : kMerges) merges.push_back(json::array({left, right}));
   const json model = {{"type", "BPE"}, {"vocab", vocab}, {"merges", merges}};
-  return json{{"model", model}, {"added_tokens", added}}.dump();
+  const json space = {{"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", "\u2581"}};
+  return json{{"model", model}, {"added_tokens", added}, {"normalizer", space}}.dump();
 }
 
 }  // namespace
@@ -194,7 +195,6 @@ TinyGguf tiny_gguf() {
   add("rope_freqs.weight", DType::f32, {4});
   const float factors[] = {1, 1e30f, 1e30f, 1e30f};
   std::memcpy(tiny.data.back().data(), factors, sizeof(factors));
-  add("unused.weight", DType::q4_k, {256});
 
   auto& m = tiny.contents.metadata;
   const auto set = [&m](const std::string& name, double value) {
