@@ -39,17 +39,17 @@ void AnswerReader::go_on_from(std::span<const int32_t> prompt) {
   const size_t behind = std::distance(prompt.rbegin(), last);
   AnswerText of_prompt;
   open(of_prompt);
-  add(tokenizer_.decode(prompt.last(behind), true), of_prompt);
+  add(tokenizer_.decode(prompt.last(behind), true), {}, of_prompt);
 }
 
 AnswerText AnswerReader::push(std::span<const int32_t> ids) {
   AnswerText text;
   for (int32_t id : ids) {
     if (id != open_ && id != close_) {
-      add(decoder_.push(id), text);
+      add(decoder_.push(id), {&id, 1}, text);
       continue;
     }
-    add(decoder_.finish(), text);
+    add(decoder_.finish(), {}, text);
     id == open_ ? open(text) : close(text);
   }
   return text;
@@ -57,38 +57,46 @@ AnswerText AnswerReader::push(std::span<const int32_t> ids) {
 
 AnswerText AnswerReader::finish() {
   AnswerText text;
-  add(decoder_.finish(), text);
+  add(decoder_.finish(), {}, text);
   give_up_held(text);
   return text;
 }
 
-void AnswerReader::add(const std::string& text, AnswerText& to) {
+void AnswerReader::add(const std::string& text, std::span<const int32_t> ids, AnswerText& to) {
   if (part_ == Part::thought) to.thought += text;
-  if (part_ == Part::answer) to.answer += text;
+  if (part_ == Part::answer) say(text, ids, to);
   if (part_ == Part::thought || part_ == Part::answer) return;
   held_ += text;
+  held_ids_.insert(held_ids_.end(), ids.begin(), ids.end());
   part_ == Part::name ? add_name(to) : add_start(to);
 }
 
-// A channel's name is its first line.
+void AnswerReader::say(const std::string& text, std::span<const int32_t> ids, AnswerText& to) {
+  to.answer += text;
+  to.ids.insert(to.ids.end(), ids.begin(), ids.end());
+}
+
+// A channel's name is its first line. The id that ends it is no part of what is said.
 void AnswerReader::add_name(AnswerText& to) {
   const size_t line_end = held_.find('\n');
   if (line_end == std::string::npos) return;
   part_ = is_thought(held_.substr(0, line_end)) ? Part::thought : Part::answer;
-  add(std::exchange(held_, {}).substr(line_end + 1), to);
+  held_ids_.clear();
+  add(std::exchange(held_, {}).substr(line_end + 1), {}, to);
 }
 
 // A first line "thought" may be the name of a channel whose opener is missing.
 void AnswerReader::add_start(AnswerText& to) {
   if (held_.starts_with(kThoughtLine) || kThoughtLine.starts_with(held_)) return;
   part_ = Part::answer;
-  add(std::exchange(held_, {}), to);
+  say(std::exchange(held_, {}), std::exchange(held_ids_, {}), to);
 }
 
 // No closer has come: what an answer begins with is said, and a single word is a name.
 void AnswerReader::give_up_held(AnswerText& to) {
   const std::string held = std::exchange(held_, {});
-  if (part_ == Part::start || (part_ == Part::name && !is_word(held))) to.answer += held;
+  const std::vector<int32_t> ids = std::exchange(held_ids_, {});
+  if (part_ == Part::start || (part_ == Part::name && !is_word(held))) say(held, ids, to);
 }
 
 void AnswerReader::open(AnswerText& to) {
@@ -97,64 +105,24 @@ void AnswerReader::open(AnswerText& to) {
 }
 
 void AnswerReader::close(AnswerText& to) {
-  if (part_ == Part::start && held_.starts_with(kThoughtLine))
-    to.thought += std::exchange(held_, {}).substr(kThoughtLine.size());
-  if (part_ == Part::start && held_ == kThought) held_.clear();
+  const bool named = held_.starts_with(kThoughtLine);
+  if (part_ == Part::start && (named || held_ == kThought)) {
+    if (named) to.thought += held_.substr(kThoughtLine.size());
+    held_.clear();
+    held_ids_.clear();
+  }
   give_up_held(to);
   part_ = Part::answer;
-}
-
-namespace {
-
-// Ids between two channel tokens, or an end of the answer.
-struct Stretch {
-  std::span<const int32_t> ids;
-  bool first = false, opened = false, closed = false;
-};
-
-// Gives what is said of it, as AnswerReader decides.
-std::span<const int32_t> said(const Tokenizer& tokenizer, const Stretch& stretch) {
-  const std::string text = tokenizer.decode(stretch.ids, true);
-  if (!stretch.opened) {
-    const bool thought =
-        stretch.first && stretch.closed && (text.starts_with(kThoughtLine) || text == kThought);
-    return thought ? std::span<const int32_t>{} : stretch.ids;
-  }
-  const size_t line_end = text.find('\n');
-  if (line_end == std::string::npos)
-    return is_word(text) ? std::span<const int32_t>{} : stretch.ids;
-  if (is_thought(text.substr(0, line_end))) return {};
-  size_t named = 1;
-  while (tokenizer.decode(stretch.ids.first(named), true).find('\n') == std::string::npos) ++named;
-  return stretch.ids.subspan(named);
-}
-
-}  // namespace
-
-std::vector<int32_t> spoken_ids(const Tokenizer& tokenizer, std::span<const int32_t> ids) {
-  const int32_t open = tokenizer.id_of("<|channel>"), close = tokenizer.id_of("<channel|>");
-  std::vector<int32_t> spoken;
-  bool first = true, opened = false;
-  for (;;) {
-    const auto mark =
-        std::find_if(ids.begin(), ids.end(), [=](int32_t id) { return id == open || id == close; });
-    const size_t length = std::distance(ids.begin(), mark);
-    const bool closed = mark != ids.end() && *mark == close;
-    const std::span<const int32_t> kept =
-        said(tokenizer, {ids.first(length), first, opened, closed});
-    spoken.insert(spoken.end(), kept.begin(), kept.end());
-    if (mark == ids.end()) return spoken;
-    first = false;
-    opened = *mark == open;
-    ids = ids.subspan(length + 1);
-  }
 }
 
 AnswerText answer_text(const Tokenizer& tokenizer, std::span<const int32_t> ids) {
   AnswerReader reader(tokenizer);
   AnswerText text = reader.push(ids);
   const AnswerText rest = reader.finish();
-  return {text.thought + rest.thought, text.answer + rest.answer};
+  text.thought += rest.thought;
+  text.answer += rest.answer;
+  text.ids.insert(text.ids.end(), rest.ids.begin(), rest.ids.end());
+  return text;
 }
 
 }  // namespace potluck

@@ -16,8 +16,9 @@
 namespace potluck {
 
 struct AnswerText {
-  std::string thought;  // what thoughts hold, without the channel's name
-  std::string answer;   // the rest; control tokens and the channels' own are no text
+  std::string thought;       // what thoughts hold, without the channel's name
+  std::string answer;        // the rest; control tokens and the channels' own are no text
+  std::vector<int32_t> ids;  // of what is said: without thoughts, and without names of channels
 };
 
 class AnswerReader final {
@@ -32,7 +33,8 @@ class AnswerReader final {
   enum class Part { start, name, thought, answer };
 
   void go_on_from(std::span<const int32_t> prompt);
-  void add(const std::string& text, AnswerText& to);
+  void add(const std::string& text, std::span<const int32_t> ids, AnswerText& to);
+  void say(const std::string& text, std::span<const int32_t> ids, AnswerText& to);
   void add_name(AnswerText& to);
   void add_start(AnswerText& to);
   void give_up_held(AnswerText& to);
@@ -44,13 +46,10 @@ class AnswerReader final {
   const int32_t open_, close_;
   Part part_ = Part::start;
   std::string held_;  // of a start or a name: what it belongs to is not known yet
+  std::vector<int32_t> held_ids_;
 };
 
 // A whole answer.
 AnswerText answer_text(const Tokenizer& tokenizer, std::span<const int32_t> ids);
-
-// The ids of what a whole answer says: without thoughts, and without the tokens and names of
-// channels.
-std::vector<int32_t> spoken_ids(const Tokenizer& tokenizer, std::span<const int32_t> ids);
 
 }  // namespace potluck

@@ -19,7 +19,7 @@ void Conversation::ask(const std::string& text) {
 
 void Conversation::answer(std::span<const int32_t> ids, std::span<const int32_t> end_ids) {
   CHECK(!rounds_.empty() && rounds_.back().answer.empty());
-  std::vector<int32_t> kept = spoken_ids(tokenizer_, without_end(ids, end_ids));
+  std::vector<int32_t> kept = answer_text(tokenizer_, without_end(ids, end_ids)).ids;
   const std::vector<int32_t> end = chat_turn_end(tokenizer_);
   kept.insert(kept.end(), end.begin(), end.end());
   rounds_.back().answer = std::move(kept);

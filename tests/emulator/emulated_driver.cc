@@ -56,7 +56,7 @@ GpuFacts EmulatedDriver::facts() {
   facts.driver = "emulator";
   facts.address = books_->address;
   facts.units = 2;
-  facts.lanes = vendor_ == emulator::Vendor::hip ? 64 : 32;
+  facts.lanes = emulator::lanes_of_a_warp(vendor_);
   facts.bytes_total = books_->bytes_total;
   facts.bytes_free = books_->bytes_total - books_->bytes_used;
   facts.cache_bytes = 4 << 20;

@@ -167,7 +167,7 @@ inline void wait_copies() {
 }
 
 constexpr auto kVendor = emulator::Vendor::GPU_VENDOR;
-constexpr int kWave = kVendor == emulator::Vendor::hip ? 64 : 32;
+constexpr int kWave = emulator::lanes_of_a_warp(kVendor);
 constexpr bool kHasMma = emulator::has_matrix_units(kVendor);
 // The layouts of PTX, or of RDNA3.
 constexpr bool kMmaMirrors = kVendor == emulator::Vendor::hip || kVendor == emulator::Vendor::rdna;

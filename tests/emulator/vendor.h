@@ -19,6 +19,9 @@ constexpr const char* name_of(Vendor vendor) {
   constexpr const char* kNames[] = {"cuda", "hip", "rdna", "pascal"};
   return kNames[static_cast<int>(vendor)];
 }
+constexpr int lanes_of_a_warp(Vendor vendor) {
+  return vendor == Vendor::hip ? 64 : 32;
+}
 constexpr bool has_matrix_units(Vendor vendor) {
   return vendor == Vendor::cuda || vendor == Vendor::rdna;
 }
