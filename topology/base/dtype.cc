@@ -18,14 +18,29 @@ struct Row {
 };
 
 constexpr Row kTypes[] = {
-    {DType::f32, "f32", {1, 4}},           {DType::f16, "f16", {1, 2}},
-    {DType::bf16, "bf16", {1, 2}},         {DType::q8_0, "q8_0", {32, 34}},
-    {DType::q4_0, "q4_0", {32, 18}},       {DType::q4_1, "q4_1", {32, 20}},
-    {DType::q5_0, "q5_0", {32, 22}},       {DType::q5_1, "q5_1", {32, 24}},
-    {DType::q2_k, "q2_k", {256, 84}},      {DType::q3_k, "q3_k", {256, 110}},
-    {DType::q4_k, "q4_k", {256, 144}},     {DType::q5_k, "q5_k", {256, 176}},
-    {DType::q6_k, "q6_k", {256, 210}},     {DType::iq4_nl, "iq4_nl", {32, 18}},
+    {DType::f32, "f32", {1, 4}},
+    {DType::f16, "f16", {1, 2}},
+    {DType::bf16, "bf16", {1, 2}},
+    {DType::q8_0, "q8_0", {32, 34}},
+    {DType::q4_0, "q4_0", {32, 18}},
+    {DType::q4_1, "q4_1", {32, 20}},
+    {DType::q5_0, "q5_0", {32, 22}},
+    {DType::q5_1, "q5_1", {32, 24}},
+    {DType::q2_k, "q2_k", {256, 84}},
+    {DType::q3_k, "q3_k", {256, 110}},
+    {DType::q4_k, "q4_k", {256, 144}},
+    {DType::q5_k, "q5_k", {256, 176}},
+    {DType::q6_k, "q6_k", {256, 210}},
+    {DType::iq4_nl, "iq4_nl", {32, 18}},
     {DType::iq4_xs, "iq4_xs", {256, 136}},
+    {DType::iq2_xxs, "iq2_xxs", {256, 66}},
+    {DType::iq2_xs, "iq2_xs", {256, 74}},
+    {DType::iq2_s, "iq2_s", {256, 82}},
+    {DType::iq3_xxs, "iq3_xxs", {256, 98}},
+    {DType::iq3_s, "iq3_s", {256, 110}},
+    {DType::iq1_s, "iq1_s", {256, 50}},
+    {DType::iq1_m, "iq1_m", {256, 56}},
+    {DType::mxfp4, "mxfp4", {32, 17}},
 };
 
 // Names of ggml's types by id, for refusing them by name; nullptr: removed or never used.

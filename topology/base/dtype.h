@@ -23,9 +23,17 @@ enum class DType : uint8_t {
   q4_k = 12,
   q5_k = 13,
   q6_k = 14,
+  iq2_xxs = 16,
+  iq2_xs = 17,
+  iq3_xxs = 18,
+  iq1_s = 19,
   iq4_nl = 20,
+  iq3_s = 21,
+  iq2_s = 22,
   iq4_xs = 23,
+  iq1_m = 29,
   bf16 = 30,
+  mxfp4 = 39,
 };
 
 // A block is the unit of storage: `values` elements in `bytes` bytes (1 element for f32, f16,

@@ -13,7 +13,23 @@ constexpr uint64_t floats(uint64_t count) {
 
 // The types that become f32 on a card.
 bool is_expanded(DType type) {
-  return type == DType::q4_1 || type == DType::q2_k || type == DType::q3_k || type == DType::iq4_xs;
+  switch (type) {
+    case DType::q4_1:
+    case DType::q2_k:
+    case DType::q3_k:
+    case DType::iq4_xs:
+    case DType::iq2_xxs:
+    case DType::iq2_xs:
+    case DType::iq2_s:
+    case DType::iq3_xxs:
+    case DType::iq3_s:
+    case DType::iq1_s:
+    case DType::iq1_m:
+    case DType::mxfp4:
+      return true;
+    default:
+      return false;
+  }
 }
 
 // Rows in their wire form, f32 at most.

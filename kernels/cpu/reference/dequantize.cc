@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "kernels/cpu/reference/lanes.h"
+#include "kernels/cpu/reference/low_bit.h"
 #include "topology/base/check.h"
 
 namespace potluck::cpu {
@@ -239,6 +240,22 @@ POTLUCK_CLONES void dequantize_row(DType type, const void* blocks, float* out, i
       return each_block<block_iq4_nl, 32, 18>(blocks, out, values);
     case DType::iq4_xs:
       return each_block<block_iq4_xs, 256, 136>(blocks, out, values);
+    case DType::iq2_xxs:
+      return each_block<low_bit::iq2_xxs, 256, 66>(blocks, out, values);
+    case DType::iq2_xs:
+      return each_block<low_bit::iq2_xs, 256, 74>(blocks, out, values);
+    case DType::iq2_s:
+      return each_block<low_bit::iq2_s, 256, 82>(blocks, out, values);
+    case DType::iq3_xxs:
+      return each_block<low_bit::iq3_xxs, 256, 98>(blocks, out, values);
+    case DType::iq3_s:
+      return each_block<low_bit::iq3_s, 256, 110>(blocks, out, values);
+    case DType::iq1_s:
+      return each_block<low_bit::iq1_s, 256, 50>(blocks, out, values);
+    case DType::iq1_m:
+      return each_block<low_bit::iq1_m, 256, 56>(blocks, out, values);
+    case DType::mxfp4:
+      return each_block<low_bit::mxfp4, 32, 17>(blocks, out, values);
   }
   CHECK(false, static_cast<int>(type));
 }

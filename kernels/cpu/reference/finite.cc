@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "kernels/cpu/reference/dequantize.h"
 #include "topology/base/check.h"
 
 namespace potluck::cpu {
@@ -32,6 +33,33 @@ bool any_bad(const std::byte* blocks, int64_t count) {
   for (int64_t i = 0; i < count; ++i)
     found |= (uint32_t{is_bad<Bits>(blocks + i * kBytes + kAt, kExponent)} | ...);
   return found;
+}
+
+// iq1_m keeps the four highest bits of its scale's exponent and sign in a u16 of their own, and the
+// lowest exponent bits in the one before.
+bool any_bad_iq1_m(const std::byte* blocks, int64_t count) {
+  uint32_t found = 0;
+  for (int64_t i = 0; i < count; ++i)
+    found |= uint32_t{is_bad<uint16_t>(blocks + i * 56 + 52, uint16_t{0xc000})} &
+             uint32_t{is_bad<uint16_t>(blocks + i * 56 + 54, uint16_t{0x7000})};
+  return found;
+}
+
+// The first value of the block at `block` that is not finite, or its first.
+float odd_value(DType type, const std::byte* block) {
+  std::array<float, 256> values;
+  const int count = block_shape(type).values;
+  dequantize_row(type, block, values.data(), count);
+  for (int i = 0; i < count; ++i)
+    if (!std::isfinite(values[i])) return values[i];
+  return values[0];
+}
+
+// The three greatest scales of mxfp4 (2¹²⁵ and more) take some levels past f32.
+bool any_bad_mxfp4(const std::byte* blocks, int64_t count) {
+  for (int64_t i = 0; i < count; ++i, blocks += 17)
+    if (blocks[0] >= std::byte{253} && !std::isfinite(odd_value(DType::mxfp4, blocks))) return true;
+  return false;
 }
 
 using AnyBad = bool (*)(const std::byte* blocks, int64_t count);
@@ -67,6 +95,22 @@ AnyBad any_bad_of(DType type) {
       return any_bad<uint16_t, kF16, 210, 208>;
     case DType::iq4_xs:
       return any_bad<uint16_t, kF16, 136, 0>;
+    case DType::iq2_xxs:
+      return any_bad<uint16_t, kF16, 66, 0>;
+    case DType::iq2_xs:
+      return any_bad<uint16_t, kF16, 74, 0>;
+    case DType::iq2_s:
+      return any_bad<uint16_t, kF16, 82, 0>;
+    case DType::iq3_xxs:
+      return any_bad<uint16_t, kF16, 98, 0>;
+    case DType::iq3_s:
+      return any_bad<uint16_t, kF16, 110, 0>;
+    case DType::iq1_s:
+      return any_bad<uint16_t, kF16, 50, 0>;
+    case DType::iq1_m:
+      return any_bad_iq1_m;
+    case DType::mxfp4:
+      return any_bad_mxfp4;
   }
   CHECK(false, static_cast<int>(type));
   __builtin_unreachable();
@@ -113,6 +157,7 @@ int64_t first_not_finite(const WeightView& w) {
 float not_finite_value(DType type, const void* block) {
   uint16_t bits = 0;
   const auto* data = static_cast<const std::byte*>(block);
+  if (type == DType::iq1_m || type == DType::mxfp4) return odd_value(type, data);
   if (type == DType::f32) {
     float value;
     std::memcpy(&value, data, sizeof(value));

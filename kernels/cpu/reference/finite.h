@@ -11,7 +11,7 @@ namespace potluck::cpu {
 
 // The first of `blocks` stored blocks that has a value which is not finite, −1: none. Of quantized
 // blocks the scales and minima are read alone: what they multiply is finite, and no product of
-// theirs reaches the end of f32.
+// theirs reaches the end of f32; mxfp4's greatest scales do, and there the values are looked at.
 int64_t first_not_finite(DType type, const void* blocks, int64_t count);
 int64_t first_not_finite(const WeightView& w);
 

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 #include <random>
+#include <span>
 
 #include "cluster/verify/tensor_file.h"
 
@@ -17,9 +18,13 @@ constexpr DType kAll[] = {DType::f16,  DType::bf16, DType::q8_0,   DType::q4_0, 
                           DType::q5_0, DType::q5_1, DType::q2_k,   DType::q3_k,  DType::q4_k,
                           DType::q5_k, DType::q6_k, DType::iq4_nl, DType::iq4_xs};
 
-TEST(Dequantize, MeetsGgmlBitForBit) {
-  const TensorFile recorded(POTLUCK_GOLDEN "/blocks.safetensors");
-  for (DType type : kAll) {
+constexpr DType kLowBit[] = {DType::iq2_xxs, DType::iq2_xs, DType::iq2_s, DType::iq3_xxs,
+                             DType::iq3_s,   DType::iq1_s,  DType::iq1_m, DType::mxfp4};
+
+// `file` has blocks and values of each type.
+void expect_recorded_values(const char* file, std::span<const DType> types) {
+  const TensorFile recorded(std::string(POTLUCK_GOLDEN "/") + file);
+  for (DType type : types) {
     std::string name = dtype_name(type);
     for (char& c : name) c = static_cast<char>(std::toupper(c));
     const auto blocks = recorded.bytes(name + ".blocks");
@@ -30,6 +35,14 @@ TEST(Dequantize, MeetsGgmlBitForBit) {
     EXPECT_EQ(std::memcmp(actual.data(), expected.data(), actual.size() * sizeof(float)), 0)
         << name;
   }
+}
+
+TEST(Dequantize, MeetsGgmlBitForBit) {
+  expect_recorded_values("blocks.safetensors", kAll);
+}
+
+TEST(Dequantize, MeetsGgmlBitForBitInLowBitTypes) {
+  expect_recorded_values("blocks_low_bit.safetensors", kLowBit);
 }
 
 // Half a step of the block's scale, and the scale's own rounding to 11 bits over at most 127 steps.

@@ -13,9 +13,11 @@
 namespace potluck::cpu {
 namespace {
 
-constexpr DType kTypes[] = {DType::f32,  DType::f16,  DType::bf16, DType::q4_0,   DType::q4_1,
-                            DType::q5_0, DType::q5_1, DType::q8_0, DType::q2_k,   DType::q3_k,
-                            DType::q4_k, DType::q5_k, DType::q6_k, DType::iq4_nl, DType::iq4_xs};
+constexpr DType kTypes[] = {
+    DType::f32,     DType::f16,    DType::bf16,   DType::q4_0,    DType::q4_1,   DType::q5_0,
+    DType::q5_1,    DType::q8_0,   DType::q2_k,   DType::q3_k,    DType::q4_k,   DType::q5_k,
+    DType::q6_k,    DType::iq4_nl, DType::iq4_xs, DType::iq2_xxs, DType::iq2_xs, DType::iq2_s,
+    DType::iq3_xxs, DType::iq3_s,  DType::iq1_s,  DType::iq1_m,   DType::mxfp4};
 constexpr int64_t kBlocks = 600;  // more than are read between two looks
 
 bool all_finite(DType type, const uint8_t* block) {
@@ -44,19 +46,21 @@ TEST(Finite, AgreesWithTheValuesOfEveryBlock) {
     const size_t bytes = block_shape(type).bytes;
     std::vector<uint8_t> blocks = finite_blocks(type, random);
     EXPECT_EQ(first_not_finite(type, blocks.data(), kBlocks), -1) << dtype_name(type);
+    // iq1_m's scale lies in two numbers side by side.
+    const size_t width = type == DType::iq1_m ? 4 : 2;
     int found = 0;
     for (const int64_t at : {int64_t{0}, int64_t{255}, int64_t{256}, kBlocks - 1})
-      for (size_t byte = 0; byte + 1 < bytes; ++byte) {
+      for (size_t byte = 0; byte + width <= bytes; ++byte) {
         uint8_t* word = blocks.data() + at * bytes + byte;
-        const uint8_t before[2] = {word[0], word[1]};
-        word[0] = word[1] = 0xff;  // all ones: a NaN wherever a number of 16 bits lies
+        const std::vector<uint8_t> before(word, word + width);
+        std::memset(word, 0xff, width);  // a NaN wherever a number of 16 bits lies
         if (!all_finite(type, blocks.data() + at * bytes)) {
           ++found;
           EXPECT_EQ(first_not_finite(type, blocks.data(), kBlocks), at)
               << dtype_name(type) << " byte " << byte;
           EXPECT_FALSE(std::isfinite(not_finite_value(type, blocks.data() + at * bytes)));
         }
-        std::memcpy(word, before, 2);
+        std::memcpy(word, before.data(), width);
       }
     EXPECT_GE(found, 4) << dtype_name(type);
   }

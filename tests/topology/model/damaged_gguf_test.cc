@@ -41,8 +41,8 @@ TEST_F(DamagedFile, GgufMetadataAndTensors) {
   Bytes twisted = good_;
   const size_t at = twisted.find("blk.0.ffn_norm.weight") + std::strlen("blk.0.ffn_norm.weight");
   expect(gguf(with_number(good_, at + 4, 63)), "blk.0.ffn_norm.weight has shape [63]");
-  twisted[at + 12] = 16;
-  expect(gguf(twisted), "has type iq2_xxs; potluck reads f32");
+  twisted[at + 12] = 34;
+  expect(gguf(twisted), "has type tq1_0; potluck reads f32");
   expect(gguf(with_number(good_, at + 4, ~0ull >> 1)), "impossible shape");
   expect(gguf(with_number(good_, at + 16, 1ull << 50)), "past the end of the file");
   expect(gguf(with_number(good_, at + 16, 0)), "overlap");
