@@ -39,11 +39,15 @@ struct Given {
 
   // By loops: TSan would take memcmp for the kernel's doing.
   bool operator==(const Given& other) const {
-    bool same = true;
-    for (size_t i = 0; i < a.size(); ++i) same = same && a[i] == other.a[i];
-    for (size_t i = 0; i < b.size(); ++i) same = same && b[i] == other.b[i];
-    return same;
+    bool all = true;
+    for (size_t i = 0; i < a.size(); ++i) all = all && same(a[i], other.a[i]);
+    for (size_t i = 0; i < b.size(); ++i) all = all && same(b[i], other.b[i]);
+    return all;
   }
+
+ private:
+  using Value = typename Type::Value;
+  static bool same(Value x, Value y) { return x == y || (x != x && y != y); }  // one NaN as another
 };
 
 template <typename Lane>

@@ -92,8 +92,9 @@ TEST_P(ChatSessionTest, GoingOnEqualsEncodingTheConversationFromScratch) {
   int went_back = 0, could_not = 0;
   for (uint64_t seed = 1; seed <= 3; ++seed) {
     base_.seed = seed;
-    // Two and a half canvases: two are committed and the third is not.
-    ChatSession session = make_session(ring, source_->spec().canvas * 5 / 2);
+    // Half a canvas, one and a half, two and a half: the last one is not committed.
+    const int halves = 2 * static_cast<int>(seed) - 1;
+    ChatSession session = make_session(ring, source_->spec().canvas * halves / 2);
     Conversation chat(tokenizer_, {false}, "");
     int held = 0, right = 0;
     for (const char* question : {"Hello there", "And then? 世界", "a longer question, of words"}) {
