@@ -158,7 +158,7 @@ const AgainstACoordinator kAttacks[] = {
     {"a_sample_below_zero", Moment::denoises, ids_of(1, -1, 0), "outside the vocabulary"},
     {"an_id_of_two_billion", Moment::denoises, ids_of(std::numeric_limits<int32_t>::max(), 1, 0),
      "outside the vocabulary"},
-    {"an_entropy_that_is_none", Moment::denoises, ids_of(1, 1, kNan), "not finite"},
+    {"an_entropy_that_is_none", Moment::denoises, ids_of(1, 1, kNan), "the entropy of position"},
     {"no_candidates", Moment::denoises, candidates_with([](Message& m) { m.payload = {}; }),
      "0 bytes"},
     {"a_candidate_too_few", Moment::denoises,
