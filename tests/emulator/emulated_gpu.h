@@ -38,6 +38,7 @@
   GPU_NAMES(name, Args)                     \
   static void name##_thread([[maybe_unused]] const Args& a)
 #define GPU_KERNEL_OF_BLOCKS(name, Args, threads, blocks) GPU_KERNEL(name, Args, threads)
+#define GPU_TABLE [[maybe_unused]] static constexpr
 // Shared memory of this place in the code, one for each block.
 #define GPU_SHARED(Type, name, extents)                                                           \
   using name##_type = Type extents;                                                               \

@@ -2,39 +2,11 @@
 // format. Every product of a scale and a level fits an f32 exactly, so contraction changes nothing.
 #pragma once
 
-#include "kernels/gpu/device/gpu.h"
+#include "kernels/gpu/device/load_stored.h"
+#include "kernels/gpu/device/low_bit.h"
 #include "kernels/gpu/device/stored.h"
 
 namespace potluck::gpu {
-
-// A run is kRun consecutive values of a row, 8 or 16, that begin at a multiple of kRun: it lies
-// within half a block of 32 and shares its scales.
-
-// The bytes at p, which is aligned to kAlign bytes, four to a word.
-template <int kRun, int kAlign>
-GPU_DEVICE void load_bytes(const uint8_t* p, uint32_t (&words)[kRun / 4]) {
-  GPU_UNROLL
-  for (int i = 0; i < kRun / 4; ++i) {
-    if constexpr (kAlign >= 4)
-      words[i] = as<const uint32_t>(p)[i];
-    else
-      words[i] = as<const uint16_t>(p)[2 * i] | uint32_t{as<const uint16_t>(p)[2 * i + 1]} << 16;
-  }
-}
-
-// Byte i of the words, and the nibble of it that begins at bit `shift`.
-template <int kWords>
-GPU_DEVICE int byte_of(const uint32_t (&words)[kWords], int i) {
-  return (words[i / 4] >> (i % 4 * 8)) & 255;
-}
-template <int kWords>
-GPU_DEVICE int nibble_of(const uint32_t (&words)[kWords], int i, int shift) {
-  return (words[i / 4] >> (i % 4 * 8 + shift)) & 15;
-}
-
-GPU_DEVICE float load_f16(const uint8_t* p) {
-  return f16_to_float(*as<const uint16_t>(p));
-}
 
 // 34 B: f16 d, 32 × int8 q.
 template <int kRun>
@@ -57,6 +29,18 @@ GPU_DEVICE void open_q4_0(const uint8_t* row, int64_t first, float (&x)[kRun]) {
   load_bytes<kRun, 2>(b + 2 + first % 16, q);
   GPU_UNROLL
   for (int i = 0; i < kRun; ++i) x[i] = d * (nibble_of(q, i, shift) - 8);
+}
+
+// 20 B: f16 d, f16 m, nibbles.
+template <int kRun>
+GPU_DEVICE void open_q4_1(const uint8_t* row, int64_t first, float (&x)[kRun]) {
+  const uint8_t* b = row + first / 32 * 20;
+  const float d = load_f16(b), m = load_f16(b + 2);
+  const int shift = first % 32 / 16 * 4;
+  uint32_t q[kRun / 4];
+  load_bytes<kRun, 4>(b + 4 + first % 16, q);
+  GPU_UNROLL
+  for (int i = 0; i < kRun; ++i) x[i] = d * nibble_of(q, i, shift) + m;
 }
 
 // 22 B: f16 d, 4 B of fifth bits, nibbles.
@@ -106,6 +90,54 @@ GPU_DEVICE void open_iq4_nl(const uint8_t* row, int64_t first, float (&x)[kRun])
   load_bytes<kRun, 2>(b + 2 + first % 16, q);
   GPU_UNROLL
   for (int i = 0; i < kRun; ++i) x[i] = d * iq4_level(nibble_of(q, i, shift));
+}
+
+// 136 B: f16 d, eight times 2 high bits of a scale, 4 B of nibbles of scales, 128 B of nibbles that
+// number levels.
+template <int kRun>
+GPU_DEVICE void open_iq4_xs(const uint8_t* row, int64_t first, float (&x)[kRun]) {
+  const uint8_t* b = row + first / 256 * 136;
+  const int g = first % 256 / 32;
+  const int low = b[4 + g / 2] >> (g % 2 * 4) & 15,
+            high = *as<const uint16_t>(b + 2) >> (2 * g) & 3;
+  const float scale = load_f16(b) * ((low | high << 4) - 32);
+  const int shift = first % 32 / 16 * 4;
+  uint32_t q[kRun / 4];
+  load_bytes<kRun, 4>(b + 8 + 16 * g + first % 16, q);
+  GPU_UNROLL
+  for (int i = 0; i < kRun; ++i) x[i] = scale * iq4_level(nibble_of(q, i, shift));
+}
+
+// 84 B: 16 B of nibbles, a scale and a min of 16 values, 64 B of pairs, f16 d, f16 m.
+template <int kRun>
+GPU_DEVICE void open_q2_k(const uint8_t* row, int64_t first, float (&x)[kRun]) {
+  const uint8_t* b = row + first / 256 * 84;
+  const int at = first % 256, s = b[at / 16];
+  const float scale = load_f16(b + 80) * (s & 15), min = load_f16(b + 82) * (s >> 4);
+  uint32_t q[kRun / 4];
+  load_bytes<kRun, 4>(b + 16 + at / 128 * 32 + at % 32, q);
+  GPU_UNROLL
+  for (int i = 0; i < kRun; ++i) x[i] = scale * (byte_of(q, i) >> (at % 128 / 32 * 2) & 3) - min;
+}
+
+// The scale of group g of q3_k, of 6 bits, out of 12 bytes.
+GPU_DEVICE int q3_k_scale(const uint8_t* s, int g) {
+  const int low = s[g % 8] >> (g / 8 * 4) & 15, high = s[8 + g % 4] >> (g / 4 * 2) & 3;
+  return (low | high << 4) - 32;
+}
+
+// 110 B: 32 B of third bits, bit g of byte l, 64 B of pairs, 12 B of scales, f16 d.
+template <int kRun>
+GPU_DEVICE void open_q3_k(const uint8_t* row, int64_t first, float (&x)[kRun]) {
+  const uint8_t* b = row + first / 256 * 110;
+  const int at = first % 256, g = at / 32;
+  const float scale = load_f16(b + 108) * q3_k_scale(b + 96, at / 16);
+  uint32_t third[kRun / 4], q[kRun / 4];
+  load_bytes<kRun, 2>(b + at % 32, third);
+  load_bytes<kRun, 2>(b + 32 + g / 4 * 32 + at % 32, q);
+  GPU_UNROLL
+  for (int i = 0; i < kRun; ++i)
+    x[i] = scale * ((byte_of(q, i) >> (g % 4 * 2) & 3) - (byte_of(third, i) >> g & 1 ? 0 : 4));
 }
 
 struct ScaleMin {
@@ -203,18 +235,28 @@ GPU_DEVICE void open_run(Stored type, const uint8_t* row, int64_t first, int64_t
       return open_q8_0(row, first, x);
     case Stored::q4_0:
       return open_q4_0(row, first, x);
+    case Stored::q4_1:
+      return open_q4_1(row, first, x);
     case Stored::q5_0:
       return open_q5_0(row, first, x);
     case Stored::q5_1:
       return open_q5_1(row, first, x);
     case Stored::iq4_nl:
       return open_iq4_nl(row, first, x);
+    case Stored::iq4_xs:
+      return open_iq4_xs(row, first, x);
+    case Stored::q2_k:
+      return open_q2_k(row, first, x);
+    case Stored::q3_k:
+      return open_q3_k(row, first, x);
     case Stored::q4_k:
       return open_q4_k(row, first, x);
     case Stored::q5_k:
       return open_q5_k(row, first, x);
-    default:
+    case Stored::q6_k:
       return open_q6_k(row, first, x);
+    default:
+      return open_low_bit_run(type, row, first, x);
   }
 }
 

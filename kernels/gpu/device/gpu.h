@@ -3,7 +3,8 @@
 // is included.
 //
 // GPU_KERNEL_OF_BLOCKS is a GPU_KERNEL whose registers let a multiprocessor have `blocks` of it:
-// where the compiler is left to choose, it spills a few to have one block more.
+// where the compiler is left to choose, it spills a few to have one block more. A GPU_TABLE lies in
+// global memory, where each lane may load what it likes.
 //
 // Lanes. Algorithms are written for 32 lanes. Where a wavefront has 64 it holds two groups of 32,
 // and what is said here of a warp holds for each group. Lanes that exchange values through shared
@@ -20,6 +21,7 @@
       const Args a)
 #define GPU_KERNEL_OF_BLOCKS(name, Args, threads, blocks) GPU_KERNEL(name, Args, threads)
 #define GPU_SHARED(Type, name, extents) __attribute__((shared)) Type name extents
+#define GPU_TABLE static __attribute__((device)) constexpr
 #define GPU_UNROLL _Pragma("unroll")
 #define GPU_ROLLED _Pragma("unroll 1")
 
@@ -210,6 +212,7 @@ GPU_DEVICE void mma_s8(int32_t (&)[kSums], const uint32_t (&)[kA], const uint32_
 #define GPU_KERNEL_OF_BLOCKS(name, Args, threads, blocks) \
   extern "C" __global__ void __launch_bounds__(threads, blocks) name(const Args a)
 #define GPU_SHARED(Type, name, extents) __shared__ Type name extents
+#define GPU_TABLE static __device__ constexpr
 #define GPU_UNROLL _Pragma("unroll")
 #define GPU_ROLLED _Pragma("unroll 1")
 

@@ -43,7 +43,7 @@ GPU_DEVICE void add_part(const Route& a, int64_t first, int expert, RouteTile& t
   float sums[kRouteRows] = {};
   for (int i = lane() * kRouteRun; i < kRoutePart; i += 32 * kRouteRun) {
     float w[kRouteRun];
-    open_run(a.projection.type, row, first + opaque(i), a.projection.columns, w);
+    open_run(a.projection.type, row, opaque(first + i), a.projection.columns, w);
     GPU_UNROLL
     for (int j = 0; j < kRouteRun; ++j) {
       GPU_UNROLL
@@ -115,7 +115,7 @@ GPU_DEVICE void choose(const Route& a, int64_t row, const float* logits) {
   a.weight[row * a.used + lane()] = mine.p / sum * a.per_expert_scale[mine.expert];
 }
 
-GPU_KERNEL(route, Route, kRouteThreads) {
+GPU_KERNEL_OF_BLOCKS(route, Route, kRouteThreads, 2) {
   GPU_SHARED(RouteTile, tile, );
   const int64_t hidden = a.projection.columns, first_row = int64_t{block_x()} * kRouteRows;
   float inverse[kRouteRows];

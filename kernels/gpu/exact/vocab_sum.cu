@@ -3,7 +3,7 @@
 
 namespace potluck::gpu::vocab_summing {
 
-GPU_KERNEL(vocab_sum, VocabSum, kThreads) {
+GPU_KERNEL_OF_BLOCKS(vocab_sum, VocabSum, kThreads, 3) {
   GPU_SHARED(Shared, s, );
   sum_tile(a, block_y() * kRows, int64_t{block_x()} * kColumns, s);
 }

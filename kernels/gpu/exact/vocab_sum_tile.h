@@ -51,7 +51,7 @@ GPU_DEVICE void load_span(const VocabSum& a, const Place& place, int first, Shar
   float values[kRun] = {};
   if (first + e < a.chunk.ids)
     open_run(a.table.type, a.table.blocks + (a.chunk.first_id + first + e) * a.table.row_bytes,
-             place.first_column + column, a.table.columns, values);
+             opaque(place.first_column + column), a.table.columns, values);
   GPU_UNROLL
   for (int i = 0; i < kRun; ++i) s.e[e][column + i] = values[i];
 }

@@ -53,7 +53,7 @@ GPU_DEVICE Span fetch(const VocabSum& a, int first) {
   GPU_UNROLL
   for (int i = 0; i < 8; ++i)
     span.weights[i] = pack_f16(weight_at(a, row + i * 16, id), weight_at(a, row + i * 16, id + 1));
-  const int64_t column = int64_t{block_x()} * kColumns + thread() / 16 * 8;
+  const int64_t column = opaque(int64_t{block_x()} * kColumns + thread() / 16 * 8);
   float even[8], odd[8];
   open(a, id, column, even);
   open(a, id + 1, column, odd);
@@ -207,7 +207,7 @@ GPU_DEVICE void run(const VocabSum& a) {
   }
 }
 
-GPU_KERNEL(vocab_sum_f16, VocabSumF16, kThreads) {
+GPU_KERNEL_OF_BLOCKS(vocab_sum_f16, VocabSumF16, kThreads, 1) {
   run<kHasMma, kMmaMirrors>(a);
 }
 

@@ -11,7 +11,8 @@ import re
 import subprocess
 from typing import NamedTuple
 
-QUANTIZED = "q8_0|q4_0|q5_0|q5_1|iq4_nl|q4_k|q5_k|q6_k"
+QUANTIZED = ("q8_0|q4_0|q4_1|q5_0|q5_1|iq4_nl|iq4_xs|q2_k|q3_k|q4_k|q5_k|q6_k|iq2_xxs|iq2_xs|iq2_s|iq3_xxs|iq3_s|"
+             "iq1_s|iq1_m|mxfp4")
 TYPE = re.compile(rf"(?:\w*_|\b)({QUANTIZED})\b|\b(f32|f16|bf16)\b")
 
 

@@ -25,6 +25,7 @@ Scales scales_of(DType type) {
     case DType::q4_0:
     case DType::q5_0:
       return {{0}, 1.0f / 8};
+    case DType::q4_1:
     case DType::q5_1:
       return {{0, 2}, 1.0f / 16};
     case DType::iq4_nl:
@@ -34,15 +35,41 @@ Scales scales_of(DType type) {
       return {{0, 2}, 1.0f / 1024};
     case DType::q6_k:
       return {{208}, 1.0f / 4096};
+    case DType::q2_k:
+      return {{80, 82}, 1.0f / 64};
+    case DType::q3_k:
+      return {{108}, 1.0f / 128};
+    case DType::iq4_xs:
+      return {{0}, 1.0f / 4096};
+    case DType::iq2_xxs:
+    case DType::iq2_xs:
+    case DType::iq2_s:
+      return {{0}, 1.0f / 128};
+    case DType::iq3_xxs:
+    case DType::iq3_s:
+      return {{0}, 1.0f / 512};
+    case DType::iq1_s:
+      return {{0}, 1.0f / 16};
+    case DType::iq1_m:
+      return {{48}, 1.0f / 16};
     default:
       return {{0}, 1.0f};
   }
+}
+
+// The scale of a block of iq1_m is the highest four bits of each of four numbers of 16.
+void put_in_quarters(uint16_t half, uint8_t* to) {
+  for (int i = 0; i < 4; ++i) to[2 * i + 1] = (to[2 * i + 1] & 15) | (half >> (4 * i) & 15) << 4;
 }
 
 void put_value(DType type, float value, uint8_t* to) {
   const uint16_t half = type == DType::bf16 ? bf16_from_f32(value) : f16_from_f32(value);
   if (type == DType::f32)
     std::memcpy(to, &value, 4);
+  else if (type == DType::iq1_m)
+    put_in_quarters(half, to);
+  else if (type == DType::mxfp4)
+    *to = 125 + std::lrint(value);
   else
     std::memcpy(to, &half, 2);
 }
@@ -51,12 +78,18 @@ void put_value(DType type, float value, uint8_t* to) {
 
 gpu::Stored stored_type(DType type) {
   constexpr std::pair<DType, gpu::Stored> kPairs[] = {
-      {DType::f32, gpu::Stored::f32},   {DType::f16, gpu::Stored::f16},
-      {DType::bf16, gpu::Stored::bf16}, {DType::q8_0, gpu::Stored::q8_0},
-      {DType::q4_0, gpu::Stored::q4_0}, {DType::q5_0, gpu::Stored::q5_0},
-      {DType::q5_1, gpu::Stored::q5_1}, {DType::iq4_nl, gpu::Stored::iq4_nl},
-      {DType::q4_k, gpu::Stored::q4_k}, {DType::q5_k, gpu::Stored::q5_k},
-      {DType::q6_k, gpu::Stored::q6_k}};
+      {DType::f32, gpu::Stored::f32},         {DType::f16, gpu::Stored::f16},
+      {DType::bf16, gpu::Stored::bf16},       {DType::q8_0, gpu::Stored::q8_0},
+      {DType::q4_0, gpu::Stored::q4_0},       {DType::q5_0, gpu::Stored::q5_0},
+      {DType::q5_1, gpu::Stored::q5_1},       {DType::iq4_nl, gpu::Stored::iq4_nl},
+      {DType::q4_k, gpu::Stored::q4_k},       {DType::q5_k, gpu::Stored::q5_k},
+      {DType::q6_k, gpu::Stored::q6_k},       {DType::iq2_xxs, gpu::Stored::iq2_xxs},
+      {DType::iq2_xs, gpu::Stored::iq2_xs},   {DType::iq2_s, gpu::Stored::iq2_s},
+      {DType::iq3_xxs, gpu::Stored::iq3_xxs}, {DType::iq3_s, gpu::Stored::iq3_s},
+      {DType::iq1_s, gpu::Stored::iq1_s},     {DType::iq1_m, gpu::Stored::iq1_m},
+      {DType::mxfp4, gpu::Stored::mxfp4},     {DType::q4_1, gpu::Stored::q4_1},
+      {DType::q2_k, gpu::Stored::q2_k},       {DType::q3_k, gpu::Stored::q3_k},
+      {DType::iq4_xs, gpu::Stored::iq4_xs}};
   for (const auto& [from, to] : kPairs)
     if (from == type) return to;
   CHECK(false, dtype_name(type));

@@ -10,9 +10,11 @@
 
 namespace potluck {
 
-inline constexpr DType kStoredTypes[] = {DType::f32,  DType::f16,  DType::bf16, DType::q8_0,
-                                         DType::q4_0, DType::q5_0, DType::q5_1, DType::iq4_nl,
-                                         DType::q4_k, DType::q5_k, DType::q6_k};
+inline constexpr DType kStoredTypes[] = {
+    DType::f32,    DType::f16,    DType::bf16,    DType::q8_0,  DType::q4_0,  DType::q5_0,
+    DType::q5_1,   DType::iq4_nl, DType::q4_k,    DType::q5_k,  DType::q6_k,  DType::iq2_xxs,
+    DType::iq2_xs, DType::iq2_s,  DType::iq3_xxs, DType::iq3_s, DType::iq1_s, DType::iq1_m,
+    DType::mxfp4,  DType::q4_1,   DType::q2_k,    DType::q3_k,  DType::iq4_xs};
 gpu::Stored stored_type(DType type);
 
 std::vector<float> random_values(size_t count, uint32_t seed, float scale = 1);

@@ -14,6 +14,10 @@ GPU_DEVICE float half_of(float x) {
   return x * 0.5f;
 }
 
+GPU_DEVICE float point_of(int i) {
+  return kTable.points[i];
+}
+
 GPU_KERNEL(add_up, AddUp, 64) {
   GPU_SHARED(float, part, [64 / 32]);
   float values[2] = {}, sum = 0;
@@ -49,6 +53,7 @@ class Mutants(unittest.TestCase):
         self.assertNotIn("lane() == 0) always", found)  # all lanes have the sum
         self.assertNotIn("a.n >= 2", found)  # the greater of two that are the same
         self.assertNotIn("values[1]", found)
+        self.assertNotIn("kTable", found)  # no size
 
     def test_only_one_place_changes_for_a_mutant_and_lines_stay(self):
         with tempfile.TemporaryDirectory() as folder:

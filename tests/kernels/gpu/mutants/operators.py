@@ -194,8 +194,8 @@ def of_sizes(code, function):
         name = code.tokens[i].text
         if i in code.constant or not re.fullmatch(r"k(?!Type\b|Least\b)[A-Z]\w*", name) or is_unrolled(code, i):
             continue
-        # A quotient of sizes need not change, nor does the smaller of a size and what is less.
-        if code.tokens[i + 1].text not in ("[", "<", "::", "==", "/", "%", "?") and code.tokens[i - 1].text != "==":
+        # A quotient of sizes need not change, nor does the smaller of a size and what is less; what has members is none.
+        if code.tokens[i + 1].text not in ("[", "<", "::", "==", "/", "%", "?", ".") and code.tokens[i - 1].text != "==":
             yield replaced(code, "size", i, i + 1, f"({name} + 1)")
 
 
