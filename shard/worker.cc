@@ -339,8 +339,6 @@ void Worker::build(std::unique_ptr<Loaded> next, Outbox& out) {
   options_.log("loaded " + me.name +
                (loaded_->self == kHeadPeer ? "" : ", layers " + range_text(me.layers)) + ": " +
                bytes_text(loaded_->ready.weight_bytes) + " of weights");
-  const std::string note = expansion_note(*source_, loaded_->plan, me);
-  if (!note.empty()) options_.log(me.name + ": " + note);
   out.identity = identity();
   Message ready = to_coordinator(MessageKind::ready, loaded_->ring);
   ready.ready = loaded_->ready;

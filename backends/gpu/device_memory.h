@@ -4,7 +4,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 
 #include "backends/tensor.h"
 #include "kernels/gpu/device/stored.h"
@@ -32,8 +31,8 @@ inline int32_t* i32(Tensor tensor) {
   return at<int32_t>(tensor);
 }
 
-// The kernels' name for a type; nothing for one that no kernel multiplies.
-std::optional<gpu::Stored> stored_type(DType type);
+// The kernels' name for a type.
+gpu::Stored stored_type(DType type);
 // f32, f16 or bf16, which streams and caches may have; hops may be q8_0 too.
 gpu::Stored float_type(DType type);
 gpu::Stored hop_type(DType type);

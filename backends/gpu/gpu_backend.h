@@ -131,7 +131,6 @@ class GpuBackend final : public Backend {
   void load_panels(const cpu::WeightView& w, int64_t count);
   void round_rows(const float* x, int64_t rows, int64_t n);
   void fill_words(uint32_t word, int64_t count, void* to);
-  void send_dequantized(const cpu::WeightView& w, Tensor to);
   void multiply(const float* x, const gpu::Weights& w, int rows, float* out, bool in_f16);
   void multiply_rounded(const gpu::Weights& w, int rows, float* out);
   void mix(const Experts& op);

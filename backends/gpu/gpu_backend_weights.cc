@@ -1,14 +1,10 @@
-// Matrices on a card: those of a type that the kernels multiply lie there as they are stored, or as
-// panels, and all others in f32.
+// Matrices on a card: they lie there as they are stored, or as panels.
 #include <algorithm>
-#include <optional>
-#include <vector>
 
 #include "backends/finite_weights.h"
 #include "backends/gpu/device_memory.h"
 #include "backends/gpu/gpu_backend.h"
 #include "backends/gpu/panel_types.h"
-#include "kernels/cpu/reference/dequantize.h"
 #include "kernels/cpu/reference/finite.h"
 #include "kernels/gpu/exact/matmul.h"
 #include "kernels/gpu/fast/f16_rows.h"
@@ -19,8 +15,7 @@
 namespace potluck {
 namespace {
 
-constexpr int64_t kValuesAtOnce = 1 << 20;  // that are dequantized on the host
-constexpr int64_t kBytesAtOnce = 8 << 20;   // that are checked, and then sent as they are
+constexpr int64_t kBytesAtOnce = 8 << 20;  // that are checked, and then sent as they are
 
 // Rows [first, first + count) of w hold finite values.
 void check_rows(const cpu::WeightView& w, int64_t first, int64_t count) {
@@ -33,24 +28,20 @@ void check_rows(const cpu::WeightView& w, int64_t first, int64_t count) {
 
 Matrix GpuBackend::load_matrix(std::shared_ptr<const std::byte> source, DType type, int64_t count,
                                int64_t rows, int64_t columns, Care care) {
-  const std::optional<gpu::Stored> own = stored_type(type);
+  const gpu::Stored own = stored_type(type);
   const cpu::WeightView blocks{type, source.get(), count * rows, columns};
-  if (fast() && options_.int8_experts && count > 1 && own && has_panels(*own)) {
+  if (fast() && options_.int8_experts && count > 1 && has_panels(own)) {
     load_panels(blocks, count);
     return {static_cast<int>(matrices_.size()) - 1, type, count, rows, columns, care};
   }
-  const DType kept = own ? type : DType::f32;
-  const int64_t bytes = row_bytes(kept, columns);
+  const int64_t bytes = row_bytes(type, columns);
   const Tensor memory = allocate(count * rows * bytes);
-  if (own)
-    send_blocks(blocks, 0, blocks.rows, memory);
-  else
-    send_dequantized(blocks, memory);
+  send_blocks(blocks, 0, blocks.rows, memory);
   matrices_.push_back({{.blocks = at<uint8_t>(memory),
                         .rows = rows,
                         .columns = columns,
                         .row_bytes = bytes,
-                        .type = own.value_or(gpu::Stored::f32)}});
+                        .type = own}});
   return {static_cast<int>(matrices_.size()) - 1, type, count, rows, columns, care};
 }
 
@@ -74,7 +65,7 @@ void GpuBackend::send_blocks(const cpu::WeightView& w, int64_t first, int64_t co
 
 // Experts go to the card one by one, each to the same place and from there into its panels.
 void GpuBackend::load_panels(const cpu::WeightView& w, int64_t count) {
-  const gpu::Stored stored = *stored_type(w.type);
+  const gpu::Stored stored = stored_type(w.type);
   const gpu::PanelFormat format = gpu::panel_format(stored);
   const int64_t rows = w.rows / count, columns = w.columns, panels = gpu::panels_of(rows);
   const size_t expert_panels = panels * gpu::panel_bytes(format, columns);
@@ -93,17 +84,6 @@ void GpuBackend::load_panels(const cpu::WeightView& w, int64_t count) {
                columns / gpu::kPanelColumns, panels);
   }
   matrices_.push_back({{at<uint8_t>(memory), rows, columns, row, stored}, true});
-}
-
-void GpuBackend::send_dequantized(const cpu::WeightView& w, Tensor to) {
-  const int64_t together = std::clamp<int64_t>(kValuesAtOnce / w.columns, 1, w.rows);
-  std::vector<float> some(together * w.columns);
-  for (int64_t first = 0; first < w.rows; first += together) {
-    const int64_t rows = std::min(together, w.rows - first), values = rows * w.columns;
-    check_rows(w, first, rows);
-    cpu::dequantize_row(w.type, w.slice(first, rows).blocks, some.data(), values);
-    send(some.data(), values * sizeof(float), to, first * w.columns * sizeof(float));
-  }
 }
 
 const GpuBackend::Stored& GpuBackend::stored(const Matrix& matrix) const {

@@ -2,8 +2,6 @@
 #include "topology/plan/cost_model.h"
 
 #include <algorithm>
-#include <map>
-#include <utility>
 
 #include "topology/base/text.h"
 #include "topology/model/tensor_table.h"
@@ -47,18 +45,6 @@ uint64_t joined_bytes_max(const ModelSource& source, const std::vector<TensorNee
     if (const TensorInfo* tensor = find_tensor(source, need.name))
       if (!tensor->stretches.empty()) most = std::max(most, tensor->bytes);
   return most;
-}
-
-// A matrix that takes so many times the file's bytes was dequantized, not only padded.
-constexpr uint64_t kExpanded = 3;
-
-// The tensors of a worker's part: the head has no layers.
-std::vector<TensorNeed> part_of(const ModelSpec& spec, const WorkerPlan& worker) {
-  if (worker.layers.size() == 0) return head_tensors(spec);
-  std::vector<TensorNeed> all;
-  for (int i = worker.layers.begin; i < worker.layers.end; ++i)
-    for (TensorNeed& need : layer_tensors(spec, i)) all.push_back(std::move(need));
-  return all;
 }
 
 uint64_t pass_rows(const ModelSpec& spec, const Plan& plan) {
@@ -156,24 +142,6 @@ MemoryNeed head_need(const ModelSource& source, const Plan& plan) {
                    device.head_scratch(spec, scratch_of(spec, plan, plan.head)) +
                    wire_bytes(spec, plan) + link_bytes(plan, kHeadPeer);
   return need;
-}
-
-std::string expansion_note(const ModelSource& source, const Plan& plan, const WorkerPlan& worker) {
-  const DeviceNeeds& device = device_needs(worker.device);
-  std::map<DType, std::pair<uint64_t, uint64_t>> bytes;  // in the file, and loaded
-  for (const TensorNeed& need : part_of(source.spec(), worker)) {
-    const TensorInfo* tensor = find_tensor(source, need.name);
-    if (!tensor || tensor->shape.size() == 1) continue;
-    const uint64_t loaded = loaded_bytes(*tensor, *need.row, plan, device);
-    if (loaded < kExpanded * tensor->bytes) continue;
-    bytes[tensor->type].first += tensor->bytes;
-    bytes[tensor->type].second += loaded;
-  }
-  std::string note;
-  for (const auto& [type, sizes] : bytes)
-    note += (note.empty() ? "" : ", ") + std::string(dtype_name(type)) + " (" +
-            bytes_text(sizes.first) + " in the file) takes " + bytes_text(sizes.second);
-  return note.empty() ? note : "dequantized at load for " + worker.device + ": " + note;
 }
 
 uint64_t hop_bytes(const ModelSpec& spec, DType hop, int rows) {

@@ -37,10 +37,6 @@ inline constexpr int kThreadsAssumed = 16;
 MemoryNeed stage_need(const ModelSource& source, const Plan& plan, int stage);
 MemoryNeed head_need(const ModelSource& source, const Plan& plan);
 
-// "dequantized at load for cuda:0: q4_1 (310 MB in the file) takes 1.98 GB", of the worker's
-// matrices whose type its device does not multiply; empty where there are none.
-std::string expansion_note(const ModelSource& source, const Plan& plan, const WorkerPlan& worker);
-
 // The bytes of `rows` rows that cross a link in the hop's dtype: rows·H·bytes.
 uint64_t hop_bytes(const ModelSpec& spec, DType hop, int rows);
 

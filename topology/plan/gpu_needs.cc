@@ -1,8 +1,9 @@
-// Upper bounds of what GpuBackend keeps: matrices as they are stored or in panels, where its
-// kernels multiply their type, and the scratch that its reserve() takes.
+// Upper bounds of what GpuBackend keeps: matrices as they are stored or in panels, and the scratch
+// that its reserve() takes.
 #include "topology/plan/gpu_needs.h"
 
 #include <algorithm>
+#include <iterator>
 
 namespace potluck {
 namespace {
@@ -11,25 +12,11 @@ constexpr uint64_t floats(uint64_t count) {
   return count * sizeof(float);
 }
 
-// The types that become f32 on a card.
-bool is_expanded(DType type) {
-  switch (type) {
-    case DType::q4_1:
-    case DType::q2_k:
-    case DType::q3_k:
-    case DType::iq4_xs:
-    case DType::iq2_xxs:
-    case DType::iq2_xs:
-    case DType::iq2_s:
-    case DType::iq3_xxs:
-    case DType::iq3_s:
-    case DType::iq1_s:
-    case DType::iq1_m:
-    case DType::mxfp4:
-      return true;
-    default:
-      return false;
-  }
+// The types that have panels.
+bool has_panels(DType type) {
+  constexpr DType kTypes[] = {DType::q8_0, DType::q4_0, DType::q5_0, DType::q5_1,
+                              DType::q4_k, DType::q5_k, DType::q6_k, DType::iq4_nl};
+  return std::find(std::begin(kTypes), std::end(kTypes), type) != std::end(kTypes);
 }
 
 // Rows in their wire form, f32 at most.
@@ -44,9 +31,8 @@ uint64_t wire(const ModelSpec& spec, const ScratchShape& s) {
 // bits.
 uint64_t gpu_matrix_bytes(Precision precision, DType type, int64_t count, int64_t rows,
                           int64_t columns) {
-  const uint64_t stored = row_bytes(is_expanded(type) ? DType::f32 : type, count * rows * columns);
-  const bool has_panels = precision == Precision::fast && count > 1 && block_shape(type).values > 1;
-  if (!has_panels || is_expanded(type)) return stored;
+  if (precision != Precision::fast || count == 1 || !has_panels(type))
+    return row_bytes(type, count * rows * columns);
   const uint64_t row = row_bytes(type, columns);
   const uint64_t wide = type == DType::q4_k || type == DType::q5_k ? columns / 64 : 0;
   return count * (((rows + 1) / 2 + 31) / 32 * 64) * (row + wide);

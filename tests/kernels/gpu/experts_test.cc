@@ -10,6 +10,7 @@
 #include "tests/emulator/emulator.h"
 #include "tests/kernels/gpu/f16_operand.h"
 #include "tests/kernels/gpu/stored_weights.h"
+#include "topology/plan/gpu_needs.h"
 
 namespace potluck {
 namespace {
@@ -276,7 +277,9 @@ double tolerance(const Rounding& rounding, const Layer& layer, int t, int64_t o,
 
 constexpr Shape kShapes[] = {{DType::f32, DType::f32, 35, 67},
                              {DType::q8_0, DType::q5_0, 32, 96},
-                             {DType::q4_k, DType::q8_0, 32, 256}};
+                             {DType::q4_k, DType::q8_0, 32, 256},
+                             {DType::iq2_s, DType::mxfp4, 32, 256},
+                             {DType::mxfp4, DType::iq3_s, 256, 32}};
 
 void expect_reference(emulator::Vendor vendor, In in, const Layer& layer) {
   const std::vector<float> expected = layer.expected(), out = run(vendor, in, layer, 0, kRows);
@@ -326,12 +329,13 @@ TEST(GpuExpertsInF16, OfARowAloneAreThoseOfTheRowAmongOthers) {
 // them, panels that miss rows, quarters that begin and end within 256 columns, and matrices whose
 // type has no panels before and after one that has.
 constexpr Shape kInt8Shapes[] = {
-    {DType::q8_0, DType::q8_0, 64, 96},   {DType::q8_0, DType::q8_0, 32, 288},
-    {DType::q4_k, DType::q5_0, 32, 768},  {DType::q5_k, DType::q5_1, 32, 512},
-    {DType::q6_k, DType::q8_0, 32, 768},  {DType::q4_0, DType::iq4_nl, 64, 96},
-    {DType::iq4_nl, DType::q4_0, 32, 96}, {DType::q5_0, DType::q6_k, 256, 32},
-    {DType::q5_1, DType::q5_k, 256, 32},  {DType::q8_0, DType::q4_k, 768, 32},
-    {DType::q5_1, DType::f32, 35, 64},    {DType::f16, DType::q5_0, 32, 67}};
+    {DType::q8_0, DType::q8_0, 64, 96},      {DType::q8_0, DType::q8_0, 32, 288},
+    {DType::q4_k, DType::q5_0, 32, 768},     {DType::q5_k, DType::q5_1, 32, 512},
+    {DType::q6_k, DType::q8_0, 32, 768},     {DType::q4_0, DType::iq4_nl, 64, 96},
+    {DType::iq4_nl, DType::q4_0, 32, 96},    {DType::q5_0, DType::q6_k, 256, 32},
+    {DType::q5_1, DType::q5_k, 256, 32},     {DType::q8_0, DType::q4_k, 768, 32},
+    {DType::q5_1, DType::f32, 35, 64},       {DType::f16, DType::q5_0, 32, 67},
+    {DType::iq2_xxs, DType::iq4_nl, 32, 256}};
 
 TEST(GpuExpertsInInt8, AreTheReferenceForEveryType) {
   for (const Shape& shape : kInt8Shapes)
@@ -359,6 +363,20 @@ TEST(GpuPanels, TakeTheBytesOfTheBlocksAndForScalesOfSixBitsAByte) {
     const bool has_six_bits = type == DType::q4_k || type == DType::q5_k;
     EXPECT_EQ(gpu::panel_bytes(gpu::panel_format(stored_type(type)), 512),
               64 * (row_bytes(type, 512) + (has_six_bits ? 512 / 64 : 0)))
+        << dtype_name(type);
+  }
+}
+
+TEST(GpuPanels, TakeWhatThePlanSaysAndOtherTypesWhatTheFileDoes) {
+  constexpr int64_t kCount = 3, kOutputs = 83, kColumns = 512;
+  for (const DType type : kStoredTypes) {
+    const gpu::PanelFormat format = gpu::panel_format(stored_type(type));
+    const int64_t stored = kCount * kOutputs * static_cast<int64_t>(row_bytes(type, kColumns));
+    const int64_t panels = kCount * gpu::panels_of(kOutputs) * gpu::panel_bytes(format, kColumns);
+    EXPECT_EQ(gpu_matrix_bytes(Precision::fast, type, kCount, kOutputs, kColumns),
+              has_panels(stored_type(type)) ? panels : stored)
+        << dtype_name(type);
+    EXPECT_EQ(gpu_matrix_bytes(Precision::exact, type, kCount, kOutputs, kColumns), stored)
         << dtype_name(type);
   }
 }
