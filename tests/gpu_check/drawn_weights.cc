@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "kernels/gpu/exact/memory.h"
+#include "topology/base/check.h"
 #include "topology/base/fault.h"
 
 namespace potluck {
@@ -23,11 +24,37 @@ namespace {
 
 constexpr uint64_t kDrawnBytes = 16 << 20;  // on the host, about; then they repeat
 
-// Where a block has its f16 scales, and how far a value goes where they are 1.
+// How a block has its scale: in f16, in f16 as the upper halves of every other byte, or as the
+// exponent of half of it.
+enum class ScaleForm { f16, quarters, exponent };
+
+// Where a block has its scales, and how far a value goes where they are 1.
 struct Scales {
   std::vector<int> at;
   float reach;
+  ScaleForm form = ScaleForm::f16;
 };
+
+Scales low_bit_scales_of(DType type) {
+  switch (type) {
+    case DType::iq2_xxs:
+    case DType::iq2_xs:
+    case DType::iq2_s:
+      return {{0}, 43 * 15.5f / 4};
+    case DType::iq3_xxs:
+      return {{0}, 62 * 15.5f / 2};
+    case DType::iq3_s:
+      return {{0}, 15 * 31};
+    case DType::iq1_s:
+      return {{0}, 1.125f * 15};
+    case DType::iq1_m:
+      return {{49}, 1.125f * 15, ScaleForm::quarters};
+    case DType::mxfp4:
+      return {{0}, 12, ScaleForm::exponent};
+    default:
+      return {{}, 1};
+  }
+}
 
 Scales scales_of(DType type) {
   switch (type) {
@@ -46,13 +73,32 @@ Scales scales_of(DType type) {
       return {{0, 2}, 63 * 31};
     case DType::q6_k:
       return {{208}, 128 * 32};
+    case DType::q4_1:
+      return {{0, 2}, 16};
+    case DType::q2_k:
+      return {{80, 82}, 15 * 3};
+    case DType::q3_k:
+      return {{108}, 32 * 4};
+    case DType::iq4_xs:
+      return {{0}, 32 * 127};
     default:
-      return {{}, 1};
+      return low_bit_scales_of(type);
   }
 }
 
 float reach_of(int64_t columns) {
   return std::sqrt(3.0f / columns);
+}
+
+void put_scale(ScaleForm form, float scale, std::byte* to) {
+  const uint16_t bits = f16_from_f32(scale);
+  if (form == ScaleForm::exponent)
+    *to = static_cast<std::byte>(128 + std::ilogb(scale));
+  else if (form == ScaleForm::f16)
+    std::memcpy(to, &bits, 2);
+  else
+    for (int i = 0; i < 4; ++i)
+      to[2 * i] = (to[2 * i] & std::byte{15}) | static_cast<std::byte>(bits >> (4 * i)) << 4;
 }
 
 // Scales and offsets are positive; the offset of a type that has one is half of the reach.
@@ -62,10 +108,8 @@ void draw_block(const Scales& scales, float scale, std::mt19937& random, std::by
     const uint32_t word = random();
     std::memcpy(block + i, &word, std::min(4, bytes - i));
   }
-  for (size_t i = 0; i < scales.at.size(); ++i) {
-    const uint16_t bits = f16_from_f32(scale * (0.5f + 0.5f * (random() % 256) / 256));
-    std::memcpy(block + scales.at[i], &bits, 2);
-  }
+  for (const int at : scales.at)
+    put_scale(scales.form, scale * (0.5f + 0.5f * (random() % 256) / 256), block + at);
 }
 
 void draw_floats(DType type, float reach, std::mt19937& random, std::byte* out, uint64_t bytes) {
@@ -159,6 +203,7 @@ TensorBytes drawn_blocks(DType type, uint64_t bytes, int64_t columns, uint32_t s
 void draw_on_card(GpuDriver& driver, GpuStream stream, const Drawn& what, int64_t first,
                   size_t bytes, void* to) {
   const Scales scales = scales_of(what.type);
+  CHECK(scales.form == ScaleForm::f16, dtype_name(what.type));
   gpu::Draw draw{static_cast<uint8_t*>(to),
                  first,
                  int64_t(bytes),

@@ -15,7 +15,7 @@ namespace potluck {
 TensorBytes drawn_blocks(DType type, uint64_t bytes, int64_t columns, uint32_t seed);
 
 // A tensor that is drawn on a card. Its bytes depend on all of this and on nothing else, so all
-// cards make the same. Types are those that cards multiply as they are stored, without f32.
+// cards make the same. Types are all but f32, iq1_m and mxfp4.
 struct Drawn {
   DType type = DType::q8_0;
   int64_t columns = 1;

@@ -66,9 +66,11 @@ class Draws final {
   bool tiny_;
 };
 
-constexpr DType kTypes[] = {DType::f32,  DType::f16,  DType::bf16, DType::q8_0,
-                            DType::q4_0, DType::q5_0, DType::q5_1, DType::iq4_nl,
-                            DType::q4_k, DType::q5_k, DType::q6_k};
+constexpr DType kTypes[] = {
+    DType::f32,     DType::f16,   DType::bf16,   DType::q8_0,    DType::q4_0,   DType::q4_1,
+    DType::q5_0,    DType::q5_1,  DType::iq4_nl, DType::iq4_xs,  DType::q2_k,   DType::q3_k,
+    DType::q4_k,    DType::q5_k,  DType::q6_k,   DType::iq2_xxs, DType::iq2_xs, DType::iq2_s,
+    DType::iq3_xxs, DType::iq3_s, DType::iq1_s,  DType::iq1_m,   DType::mxfp4};
 
 void reserve(BackendBench& bench, const ModelSpec& spec, int rows, bool head) {
   bench->reserve({.spec = &spec, .rows = rows, .keys = 4096, .head = head});
@@ -277,6 +279,7 @@ std::vector<Case> draw_cases(Draws& draws, bool quick) {
   for (const bool full : {false, true}) cases.push_back(attention_case(draws, full));
   cases.push_back(experts_case(draws, DType::q8_0, DType::q8_0));
   cases.push_back(experts_case(draws, DType::q4_k, DType::q5_0));
+  cases.push_back(experts_case(draws, DType::iq2_s, DType::iq4_nl));
   cases.push_back(vocabulary_case(draws, DType::q6_k));
   if (quick) return cases;
   cases.push_back(experts_case(draws, DType::bf16, DType::bf16));

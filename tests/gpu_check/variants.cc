@@ -205,8 +205,10 @@ void time_attention(Check& check, bool full, int tokens) {
 void bench_variants(Check& check) {
   const bool few = check.options.quick || check.tiny();
   const auto in_time = [&](const char* what) { return check.has_time("variants", what); };
-  const ExpertTypes types[] = {
-      {DType::q8_0, DType::q8_0}, {DType::q4_k, DType::q5_0}, {DType::q4_k, DType::q8_0}};
+  const ExpertTypes types[] = {{DType::q8_0, DType::q8_0},
+                               {DType::q4_k, DType::q5_0},
+                               {DType::q4_k, DType::q8_0},
+                               {DType::iq2_s, DType::iq4_nl}};
   for (const ExpertTypes& each : types)
     for (const ExpertWay& way : kExpertWays) {
       if (!in_time("experts")) return;

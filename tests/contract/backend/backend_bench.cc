@@ -69,12 +69,52 @@ Floats grid_floats(int64_t n, uint32_t seed) {
   return values;
 }
 
+namespace {
+
+std::shared_ptr<std::byte> aligned_bytes(size_t bytes) {
+  return {static_cast<std::byte*>(std::aligned_alloc(64, (bytes + 63) / 64 * 64)), std::free};
+}
+
+// A scale of 2⁻¹⁰ or a little more. That of iq1_m is the upper halves of four bytes, and that of
+// mxfp4 an exponent.
+void put_low_bit_scale(DType type, uint8_t bits, std::byte* block) {
+  constexpr uint8_t kHigh = 0x14;
+  if (type == DType::iq1_m) {
+    const uint8_t quarters[] = {bits, static_cast<uint8_t>(bits >> 4), kHigh & 15, kHigh >> 4};
+    for (size_t i = 0; i < 4; ++i)
+      block[49 + 2 * i] = (block[49 + 2 * i] & std::byte{15}) | std::byte{quarters[i]} << 4;
+  } else if (type == DType::mxfp4) {
+    block[0] = std::byte(118 + bits % 4);
+  } else {
+    block[0] = std::byte{bits};
+    block[1] = std::byte{kHigh};
+  }
+}
+
+}  // namespace
+
+StoredWeights::StoredWeights(DType type_, int64_t count_, int64_t rows_, int64_t columns_,
+                             uint32_t seed)
+    : type(type_),
+      count(count_),
+      rows(rows_),
+      columns(columns_),
+      values(static_cast<size_t>(count * rows * columns)) {
+  const size_t bytes = row_bytes(type, columns) * static_cast<size_t>(count * rows);
+  const std::shared_ptr<std::byte> own = aligned_bytes(bytes);
+  std::mt19937 random(seed);
+  for (size_t i = 0; i < bytes; ++i) own.get()[i] = static_cast<std::byte>(random());
+  for (size_t at = 0; at < bytes; at += static_cast<size_t>(block_shape(type).bytes))
+    put_low_bit_scale(type, static_cast<uint8_t>(random()), own.get() + at);
+  cpu::dequantize_row(type, own.get(), values.data(), static_cast<int64_t>(values.size()));
+  blocks = own;
+}
+
 StoredWeights::StoredWeights(DType type_, int64_t count_, int64_t rows_, int64_t columns_,
                              const Floats& from)
     : type(type_), count(count_), rows(rows_), columns(columns_), values(from.size()) {
   const size_t bytes = row_bytes(type, columns) * static_cast<size_t>(count * rows);
-  const std::shared_ptr<std::byte> own(
-      static_cast<std::byte*>(std::aligned_alloc(64, (bytes + 63) / 64 * 64)), std::free);
+  const std::shared_ptr<std::byte> own = aligned_bytes(bytes);
   cpu::quantize_row(type, from.data(), own.get(), static_cast<int64_t>(from.size()));
   cpu::dequantize_row(type, own.get(), values.data(), static_cast<int64_t>(values.size()));
   blocks = own;

@@ -24,14 +24,17 @@ Floats random_floats(int64_t n, uint32_t seed, float scale = 1);
 // are rounded to 8 bits in blocks of 32 or to bf16.
 Floats grid_floats(int64_t n, uint32_t seed);
 
-// Random blocks [count · rows, columns] of a type that can be quantized, and the values in them.
+// Random blocks [count · rows, columns], and the values in them.
 struct StoredWeights {
   DType type;
   int64_t count, rows, columns;
   std::shared_ptr<const std::byte> blocks;
   Floats values;
 
+  // These are the values `from`, in a type that can be quantized.
   StoredWeights(DType type, int64_t count, int64_t rows, int64_t columns, const Floats& from);
+  // These are random bits of a low-bit type, with scales that keep values below 1.
+  StoredWeights(DType type, int64_t count, int64_t rows, int64_t columns, uint32_t seed);
   std::span<const float> row(int64_t index) const {
     return std::span(values).subspan(static_cast<size_t>(index * columns),
                                      static_cast<size_t>(columns));

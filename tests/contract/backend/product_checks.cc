@@ -84,6 +84,22 @@ Findings multiplies_within_its_care(const BackendKind& kind) {
   return findings;
 }
 
+// From stored bits, whose values are known to the bit: an exact product is the reference's.
+Findings multiplies_low_bit_blocks(const BackendKind& kind) {
+  Findings findings;
+  const int64_t columns = 256, outputs = 35;
+  const Floats x = random_floats(kRowsMost * columns, 25);
+  for (const DType type : {DType::iq2_xxs, DType::iq2_xs, DType::iq2_s, DType::iq3_xxs,
+                           DType::iq3_s, DType::iq1_s, DType::iq1_m, DType::mxfp4}) {
+    const StoredWeights w(type, 1, outputs, columns, 26);
+    BackendBench bench(kind);
+    RowOperation operation = matmul_of(bench, x, w, Care::usual);
+    if (!kind.exact) operation.tolerance = tolerances(Care::usual, x, w);
+    check_rows(findings, operation);
+  }
+  return findings;
+}
+
 struct Routing {
   static constexpr int kHidden = 67, kExperts = 21, kUsed = 4;
   Floats x = random_floats(kRowsMost * kHidden, 31), scale = random_floats(kHidden, 32),
@@ -292,6 +308,7 @@ Findings mixes_experts(const BackendKind& kind) {
 std::vector<BackendCheck> product_checks() {
   return {{"MultipliesWholeNumbers", multiplies_whole_numbers},
           {"MultipliesWithinItsCare", multiplies_within_its_care},
+          {"MultipliesLowBitBlocks", multiplies_low_bit_blocks},
           {"RoutesToTheLikeliest", routes_to_the_likeliest},
           {"MixesExperts", mixes_experts}};
 }
