@@ -128,8 +128,10 @@ TEST(StoredPanels, TakeWhatThePlanSays) {
   for (cpu::Isa isa : {cpu::Isa::amx, cpu::Isa::avx512, cpu::Isa::avx2}) {
     if (!cpu::isa_available(isa)) continue;
     int stored = 0;
-    for (DType type : {DType::q8_0, DType::q4_0, DType::q4_1, DType::q5_0, DType::q5_1, DType::q4_k,
-                       DType::q5_k, DType::q6_k, DType::iq4_nl, DType::bf16}) {
+    for (DType type :
+         {DType::q8_0, DType::q4_0, DType::q4_1, DType::q5_0, DType::q5_1, DType::q4_k, DType::q5_k,
+          DType::q6_k, DType::iq4_nl, DType::mxfp4, DType::iq2_s, DType::iq2_xs, DType::iq2_xxs,
+          DType::iq3_xxs, DType::iq3_s, DType::iq1_s, DType::iq1_m, DType::bf16}) {
       const cpu::PackedProduct& product = cpu::packed_product(isa, type, cpu::Use::few);
       if (!product.store_panel) continue;
       ++stored;

@@ -20,9 +20,28 @@ namespace potluck::cpu {
 
 using Floats = std::vector<float>;
 
-inline constexpr DType kTypes[] = {DType::q8_0, DType::q4_0, DType::q4_1, DType::q5_0,
-                                   DType::q5_1, DType::q4_k, DType::q5_k, DType::q6_k,
-                                   DType::bf16, DType::f16,  DType::f32,  DType::iq4_nl};
+inline constexpr DType kTypes[] = {DType::q8_0,    DType::q4_0,  DType::q4_1,   DType::q5_0,
+                                   DType::q5_1,    DType::q4_k,  DType::q5_k,   DType::q6_k,
+                                   DType::bf16,    DType::f16,   DType::f32,    DType::iq4_nl,
+                                   DType::mxfp4,   DType::iq2_s, DType::iq2_xs, DType::iq2_xxs,
+                                   DType::iq3_xxs, DType::iq3_s, DType::iq1_s,  DType::iq1_m};
+
+// Writes d as the scale of one block, of every half that its format reads as one, or at mxfp4,
+// whose scales are powers of two, the one below |d|.
+inline void set_scale(DType type, uint16_t d, std::byte* block) {
+  if (type == DType::mxfp4) {
+    int exponent = 0;
+    std::frexp(f32_from_f16(d), &exponent);
+    *block = static_cast<std::byte>(127 + exponent);
+  } else if (type == DType::iq1_m) {  // four bits in the highest of each of four words
+    for (int i = 0; i < 4; ++i) {
+      std::byte& high = block[49 + 2 * i];
+      high = (high & std::byte{15}) | static_cast<std::byte>((d >> (4 * i) & 15) << 4);
+    }
+  } else {
+    std::memcpy(block + (type == DType::q6_k ? 208 : 0), &d, 2);
+  }
+}
 
 // Random blocks whose f16 scales are tame: every byte is random, then each half that the format
 // reads as a scale is overwritten.
@@ -51,14 +70,16 @@ struct Weights {
 
   void set_scales(std::mt19937& random) {
     const auto size = static_cast<size_t>(block_shape(type).bytes);
-    const bool at_end = type == DType::q6_k;
     const bool two =
         type == DType::q4_1 || type == DType::q5_1 || type == DType::q4_k || type == DType::q5_k;
-    for (size_t block = 0; block < bytes.size(); block += size)
-      for (size_t half = 0; half < (two ? 2 : 1); ++half) {
-        const uint16_t d = f16_from_f32(static_cast<float>(random() % 1000) * 1e-5f - 0.005f);
-        std::memcpy(bytes.data() + block + (at_end ? 208 : 2 * half), &d, 2);
-      }
+    const auto draw = [&] {
+      return f16_from_f32(static_cast<float>(random() % 1000) * 1e-5f - 0.005f);
+    };
+    for (size_t block = 0; block < bytes.size(); block += size) {
+      set_scale(type, draw(), bytes.data() + block);
+      const uint16_t minimum = draw();
+      if (two) std::memcpy(bytes.data() + block + 2, &minimum, 2);
+    }
   }
 
   WeightView view() const { return {type, bytes.data(), rows, columns}; }

@@ -78,20 +78,38 @@ uint64_t vocabulary(const ModelSpec& spec, const ScratchShape& s) {
   return std::max(exact, s.rows * row + 2 * kPart + s.threads * work + 512);
 }
 
+// Returns what a block takes more in a panel: q4_k's and q5_k's scales and minima of 6 bits become
+// bytes, low-bit types' seven signs eight and their steps four bits, mxfp4's scale two bytes.
+int64_t more_in_panels(DType type) {
+  switch (type) {
+    case DType::q4_k:
+    case DType::q5_k:
+    case DType::iq2_xxs:
+    case DType::iq2_xs:
+    case DType::iq3_xxs:
+      return 4;
+    case DType::iq1_s:
+    case DType::iq1_m:
+      return 2;
+    case DType::mxfp4:
+      return 1;
+    default:
+      return 0;
+  }
+}
+
 }  // namespace
 
 // The fast kernels' panels have 32 rows, the last one filled up. Blocks keep their size but for
-// those whose eight scales and minima of 6 bits become bytes: 4 more; AMX keeps a factor for each
-// row. What has no blocks stays as it is.
+// what more_in_panels says; AMX keeps a factor for each row. What has no blocks stays as it is.
 uint64_t panels_bytes(DType type, int64_t count, int64_t rows, int64_t columns) {
   constexpr int64_t kPanelRows = 32;
   constexpr uint64_t kFactorBytes = sizeof(float);
   const BlockShape block = block_shape(type);
   if (block.values == 1) return row_bytes(type, count * rows * columns);
   const int64_t padded = (rows + kPanelRows - 1) / kPanelRows * kPanelRows;
-  const int64_t more = type == DType::q4_k || type == DType::q5_k ? 4 : 0;
-  const uint64_t blocks = columns / block.values;
-  return (count * padded) * (row_bytes(type, columns) + blocks * more + kFactorBytes);
+  const uint64_t more = columns / block.values * more_in_panels(type);
+  return (count * padded) * (row_bytes(type, columns) + more + kFactorBytes);
 }
 
 uint64_t cpu_matrix_bytes(Precision precision, DType type, int64_t count, int64_t rows,

@@ -13,7 +13,7 @@ bool tiles_work();
 
 const PackedProduct& bf16_product(bool fine);  // for any type
 const PackedProduct& int16_product();          // for any type
-// The same with stored panels; nullptr for a type without integer blocks.
+// The same with stored panels; nullptr for a type without integer blocks, of a grid or of levels.
 const PackedProduct* stored_product(DType type, bool fine);
 
 void dequantize_bf16(DType type, const void* blocks, int64_t values, uint16_t* out);

@@ -22,10 +22,12 @@ const PackedProduct& avx512_product(DType type, Use use) {
   return integers ? *integers : avx512::int16_product();
 }
 
-// Tiles of bf16 but where W must not be rounded.
+// Tiles of bf16 but where W must not be rounded. Values that are looked up are too dear to make
+// bf16 of for few rows: AVX-512 multiplies them as bytes there.
 const PackedProduct& amx_product(DType type, Use use) {
   if (use == Use::finest) return amx::int16_product();
   const PackedProduct* integers = amx::stored_product(type, use == Use::fine);
+  if (!integers && use == Use::few) integers = avx512::int8_product(type, false);
   return integers ? *integers : amx::bf16_product(use == Use::fine);
 }
 

@@ -11,6 +11,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "kernels/cpu/packed/block_bits.h"
+#include "kernels/cpu/packed/grid_block.h"
 #include "kernels/cpu/packed/packed_product.h"
 #include "kernels/cpu/packed/vectors.h"
 #include "kernels/cpu/reference/dequantize.h"  // for types without integer blocks
@@ -18,51 +20,14 @@
 namespace potluck::cpu {
 namespace {
 
-// A format has: kValues and kBytes of a block; kBits of a value; kGroup, the values that share a
-// scale; kZero; kMinimum, whether a group has one; unpack(block, q[kValues]).
+// A format has: kValues and kBytes of a block; kBits of a value as it is stored; kGroup, the values
+// that share a scale; kZero; kMinimum, whether a group has one; unpack(block, q[kValues]), or
+// nibbles(block) that number levels(), sixteen q of kLevelBits.
 // A scale is made of kHalves f16 of the block, which begin at byte kHalvesAt, and kFactors bytes of
 // each group, factor(block, i · groups + g): scale = halves[0] · factors[0], minimum = halves[1] ·
-// factors[1]; with no factors halves[0] and −halves[1].
-
-inline float read_f16(const uint8_t* p) {
-  uint16_t bits;
-  std::memcpy(&bits, p, 2);
-  return _cvtsh_ss(bits);
-}
-
-inline uint32_t read_u32(const uint8_t* p) {
-  uint32_t bits;
-  std::memcpy(&bits, p, 4);
-  return bits;
-}
-
-inline __m256i low_nibbles(__m256i v) {
-  return _mm256_and_si256(v, _mm256_set1_epi8(15));
-}
-
-inline __m256i high_nibbles(__m256i v) {
-  return low_nibbles(_mm256_srli_epi16(v, 4));
-}
-
-// 16 bytes of nibbles as 32 values: the low ones, then the high ones.
-inline __m256i nibbles_16(const uint8_t* p) {
-  const __m128i bytes = load_16(p);
-  return low_nibbles(_mm256_set_m128i(_mm_srli_epi16(bytes, 4), bytes));
-}
-
-// 16 in each byte whose bit of `mask` is set in the byte of `bits`.
-inline __m256i fifth_where(__m256i bits, __m256i mask) {
-  return _mm256_and_si256(_mm256_cmpeq_epi8(_mm256_and_si256(bits, mask), mask),
-                          _mm256_set1_epi8(16));
-}
-
-// 16 in byte j where bit j is set.
-inline __m256i fifth_bits(uint32_t bits) {
-  const __m256i spread =
-      _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
-  const __m256i each = _mm256_shuffle_epi8(_mm256_set1_epi32(bits), spread);
-  return fifth_where(each, _mm256_set1_epi64x(0x8040201008040201));
-}
+// factors[1]; with no factors halves[0] and −halves[1]. With kBf16Halves halves are bf16, and
+// half_of(block) is what the block has in their place. Formats of grids have scales of their own
+// (grid_formats.h).
 
 // Formats whose blocks are one group and begin with f16 d, f16 m where there is a minimum.
 template <int kHalvesOfBlock>
@@ -115,6 +80,34 @@ struct Q5_1 : PlainScales<2> {
   static void unpack(const uint8_t* b, uint8_t* q) {
     store_32(q, _mm256_or_si256(nibbles_16(b + 8), fifth_bits(read_u32(b + 4))));
   }
+};
+
+// The sixteen bytes of `levels`, zero point added, twice.
+inline __m256i level_bytes(const int8_t* levels, int zero) {
+  return _mm256_broadcastsi128_si256(_mm_add_epi8(load_16(levels), _mm_set1_epi8(zero)));
+}
+
+// 18 B: f16 d, nibbles.
+struct IQ4_NL : PlainScales<1> {
+  static constexpr int kBits = 4, kLevelBits = 8;
+  static constexpr int kValues = 32, kBytes = 18, kGroup = 32, kZero = 128;
+  static constexpr bool kMinimum = false;
+  static __m256i levels() {
+    alignas(16) static constexpr int8_t kLevels[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
+                                                       1,    13,   25,  38,  53,  69,  89,  113};
+    return level_bytes(kLevels, kZero);
+  }
+  static __m256i nibbles(const uint8_t* b) { return nibbles_16(b + 2); }
+};
+
+// 17 B: the exponent of the scale, nibbles.
+struct MXFP4 : PlainScales<1> {
+  static constexpr int kBits = 4, kLevelBits = 5;
+  static constexpr int kValues = 32, kBytes = 17, kGroup = 32, kZero = 16;
+  static constexpr bool kMinimum = false, kBf16Halves = true;
+  static uint16_t half_of(const uint8_t* b) { return mxfp4_scale_bits(b[0]) >> 16; }
+  static __m256i levels() { return level_bytes(kMxfp4Levels, kZero); }
+  static __m256i nibbles(const uint8_t* b) { return nibbles_16(b + 1); }
 };
 
 // The 6-bit scales and minima of Q4_K and Q5_K: f16 d, f16 m, 12 bytes S.
@@ -181,18 +174,70 @@ struct Q6_K {
   }
 };
 
+// Bits of the bytes q that unpacking makes.
+template <typename Format>
+constexpr int kBytesBits = [] {
+  if constexpr (requires { Format::kLevelBits; })
+    return Format::kLevelBits;
+  else
+    return Format::kBits;
+}();
+template <typename Format>
+constexpr bool kHasLevels = requires {
+  Format::levels();
+};
+template <typename Format>
+constexpr bool kHasBf16Halves = requires {
+  Format::kBf16Halves;
+};
+template <typename Format>
+constexpr bool kIsGrid = requires {
+  Format::kIsGrid;
+};
+
+// PanelOf says what a format's unpacked panels are like: formats that are alike share their
+// products.
+template <typename Format>
+struct PanelOf {
+  using Type = Format;
+};
+template <typename Format>
+requires kIsGrid<Format>
+struct PanelOf<Format> {
+  using Type = typename Format::Panel;
+};
+template <typename Format>
+using Panel = typename PanelOf<Format>::Type;
+
 // scale[g · kPanelRows] and minimum[g · kPanelRows] of group g of a block.
 template <typename Format>
 inline void unpack_scales(const uint8_t* block, float* scale, float* minimum) {
   constexpr int kGroups = Format::kValues / Format::kGroup;
-  const uint8_t* halves = block + Format::kHalvesAt;
-  for (int g = 0; g < kGroups; ++g)
-    scale[g * kPanelRows] = read_f16(halves) * Format::factor(block, g);
-  if constexpr (Format::kMinimum) {
-    const float sign = Format::kFactors ? 1.0f : -1.0f, half = sign * read_f16(halves + 2);
+  if constexpr (kIsGrid<Format>) {
+    unpack_grid_scales<Format>(block, scale);
+  } else if constexpr (kHasBf16Halves<Format>) {
+    *scale = f32_from_bf16(Format::half_of(block));
+  } else {
+    const uint8_t* halves = block + Format::kHalvesAt;
     for (int g = 0; g < kGroups; ++g)
-      minimum[g * kPanelRows] = half * Format::factor(block, kGroups + g);
+      scale[g * kPanelRows] = read_f16(halves) * Format::factor(block, g);
+    if constexpr (Format::kMinimum) {
+      const float sign = Format::kFactors ? 1.0f : -1.0f, half = sign * read_f16(halves + 2);
+      for (int g = 0; g < kGroups; ++g)
+        minimum[g * kPanelRows] = half * Format::factor(block, kGroups + g);
+    }
   }
+}
+
+// q[0, kValues) = the bytes of a block.
+template <typename Format>
+inline void unpack_values(const uint8_t* block, uint8_t* q) {
+  if constexpr (kIsGrid<Format>)
+    unpack_points<Format>(block, q);
+  else if constexpr (kHasLevels<Format>)
+    store_32(q, _mm256_shuffle_epi8(Format::levels(), Format::nibbles(block)));
+  else
+    Format::unpack(block, q);
 }
 
 // One stored block of each of a panel's rows of W.
@@ -209,12 +254,12 @@ struct Stage {
 template <typename Format>
 constexpr size_t kScaleBytes = kPanelRows * 4 * (Format::kMinimum ? 2 : 1);
 
+// Writes those of one group.
 template <typename Format>
-inline void write_scales(const Stage<Format>& stage, int group, std::byte* to) {
-  std::memcpy(to, stage.scale[group], sizeof(stage.scale[group]));
-  if constexpr (Format::kMinimum)
-    std::memcpy(to + sizeof(stage.scale[group]), stage.minimum[group],
-                sizeof(stage.minimum[group]));
+inline void write_scales(const float* scale, const float* minimum, std::byte* to) {
+  constexpr size_t kBytes = kPanelRows * sizeof(float);
+  std::memcpy(to, scale, kBytes);
+  if constexpr (Format::kMinimum) std::memcpy(to + kBytes, minimum, kBytes);
 }
 
 // Unpacks the blocks of w's rows, one of each row at a time; write(stage, panel) lays out their
@@ -228,7 +273,7 @@ inline void pack_blocks(const WeightView& w, std::byte* panel, const Write& writ
   for (int64_t b = 0; b < blocks; ++b) {
     for (int64_t c = 0; c < w.rows; ++c) {
       const uint8_t* block = bytes + (c * blocks + b) * Format::kBytes;
-      Format::unpack(block, stage.q[c]);
+      unpack_values<Format>(block, stage.q[c]);
       unpack_scales<Format>(block, stage.scale[0] + c, stage.minimum[0] + c);
     }
     write(stage, panel);
@@ -240,7 +285,8 @@ inline void pack_blocks(const WeightView& w, std::byte* panel, const Write& writ
 // kRun columns: eight bits are a byte each; fewer are a nibble, and then bit 4, and bit 5, of each.
 // Behind them are f16 halves [kHalves][32 rows] and bytes factors [kFactors][groups][32 rows]. How
 // values lie within a run is each instruction set's own. A block takes at most 3 % more bytes than
-// the file's (Q4_K and Q5_K; the others take the same).
+// the file's (Q4_K and Q5_K; the others take the same, but
+// MXFP4, whose scale grows from 8 bits to 16). Grids have a layout of their own (grid_block.h).
 inline constexpr int kRun = 32;
 
 template <typename Format>
@@ -258,7 +304,10 @@ struct StoredBlock {
 
 template <typename Format>
 size_t stored_bytes(int64_t columns) {
-  return (columns / Format::kValues) * StoredBlock<Format>::kBytes;
+  if constexpr (kIsGrid<Format>)
+    return grid_bytes<Format>(columns);
+  else
+    return (columns / Format::kValues) * StoredBlock<Format>::kBytes;
 }
 
 // Calls body<Format>() for the format of a stored type; false if it has no integer blocks.
@@ -281,6 +330,24 @@ inline bool with_format(DType type, const Body& body) {
       return body.template operator()<Q5_K>(), true;
     case DType::q6_k:
       return body.template operator()<Q6_K>(), true;
+    case DType::iq4_nl:
+      return body.template operator()<IQ4_NL>(), true;
+    case DType::mxfp4:
+      return body.template operator()<MXFP4>(), true;
+    case DType::iq2_xxs:
+      return body.template operator()<IQ2_XXS>(), true;
+    case DType::iq2_xs:
+      return body.template operator()<IQ2_XS>(), true;
+    case DType::iq2_s:
+      return body.template operator()<IQ2_S>(), true;
+    case DType::iq3_xxs:
+      return body.template operator()<IQ3_XXS>(), true;
+    case DType::iq3_s:
+      return body.template operator()<IQ3_S>(), true;
+    case DType::iq1_s:
+      return body.template operator()<IQ1_S>(), true;
+    case DType::iq1_m:
+      return body.template operator()<IQ1_M>(), true;
     default:
       return false;
   }

@@ -50,7 +50,8 @@ TEST_P(PackedProducts, TakesFloatsOfAnyWidth) {
 
 TEST_P(PackedProducts, ARowsBitsDependOnNeitherThreadsNorNeighbours) {
   const Isa isa = GetParam();
-  for (DType type : {DType::q8_0, DType::q4_k, DType::q6_k, DType::bf16})
+  for (DType type : {DType::q8_0, DType::q4_k, DType::q6_k, DType::bf16, DType::iq2_s,
+                     DType::iq3_xxs, DType::iq1_m, DType::mxfp4})
     for (Use use : {Use::many, Use::few, Use::fine, Use::finest}) {
       const int64_t rows = 21, outputs = 67, columns = 512;
       const Weights w(type, outputs, columns, 5);
@@ -82,7 +83,7 @@ TEST_P(PackedProducts, StoredPanelsGiveTheSameProducts) {
           const Weights w(type, outputs, columns, 8);
           const Floats x = random_floats(rows * columns, 9);
           EXPECT_LE(product.stored_bytes(columns),
-                    row_bytes(type, columns) * 32 * 1.03 + kPanelRows * sizeof(float));
+                    row_bytes(type, columns) * 32 * 1.065 + kPanelRows * sizeof(float));
           const Floats actual = multiply_stored(product, x, rows, w);
           SCOPED_TRACE(product.name);
           if (product.numbers == Numbers::integers)
@@ -92,14 +93,14 @@ TEST_P(PackedProducts, StoredPanelsGiveTheSameProducts) {
             expect_near_exact(isa, w, x, rows, actual.data(), Use::few);
         }
   }
-  EXPECT_EQ(stored_types, 8);
+  EXPECT_EQ(stored_types, 17);
 }
 
 // Enough for several tasks, the last of one panel and a part of one.
 TEST_P(PackedProducts, AMatrixIsStoredAsItsPanelsAre) {
   constexpr int64_t kCount = 3, kRows = 998, kColumns = 4096;
   const Isa isa = GetParam();
-  for (DType type : {DType::q8_0, DType::q6_k}) {
+  for (DType type : {DType::q8_0, DType::q6_k, DType::iq2_s, DType::iq4_nl}) {
     const PackedProduct& product = packed_product(isa, type, Use::few);
     if (!product.store_panel) continue;
     std::vector<std::byte> blocks(row_bytes(type, kCount * kRows * kColumns));
@@ -161,18 +162,48 @@ TEST_P(PackedProducts, StoredMatricesMeetTheReference) {
 TEST_P(PackedProducts, StoredScalesReachAsFarAsF16) {
   const Isa isa = GetParam();
   constexpr uint16_t kScales[] = {0x0001, 0x0400, 0x1400, 0x3c00, 0x7000, 0x0000, 0x8001, 0xbc00};
-  for (DType type : {DType::q8_0, DType::q4_1, DType::q5_0, DType::q4_k, DType::q6_k}) {
+  for (DType type : {DType::q8_0, DType::q4_1, DType::q5_0, DType::q4_k, DType::q6_k, DType::iq4_nl,
+                     DType::iq2_s, DType::iq3_s, DType::iq1_s, DType::iq1_m}) {
     const PackedProduct& product = packed_product(isa, type, Use::few);
     if (!product.store_panel) continue;
     Weights w(type, 24, 512, 10);
     const auto size = static_cast<size_t>(block_shape(type).bytes);
     const size_t blocks = row_bytes(type, w.columns) / size;
     for (size_t i = 0; i < w.bytes.size() / size; ++i)
-      std::memcpy(w.bytes.data() + i * size + (type == DType::q6_k ? 208 : 0),
-                  kScales + i / blocks % std::size(kScales), sizeof(uint16_t));
+      set_scale(type, kScales[i / blocks % std::size(kScales)], w.bytes.data() + i * size);
     dequantize_row(type, w.bytes.data(), w.wide.data(), w.rows * w.columns);
     const Floats x = random_floats(9 * w.columns, 11), out = multiply_stored(product, x, 9, w);
     expect_near_exact(isa, w, x, 9, out.data(), Use::few);
+  }
+}
+
+// Every scale that mxfp4 has, the subnormal ones too, up to where values leave f32.
+TEST_P(PackedProducts, StoredScalesReachAsFarAsMxfp4s) {
+  const Isa isa = GetParam();
+  const PackedProduct& product = packed_product(isa, DType::mxfp4, Use::few);
+  Weights w(DType::mxfp4, 253, 64, 14);
+  for (int64_t i = 0; i < 2 * w.rows; ++i)
+    w.bytes[static_cast<size_t>(i * 17)] = static_cast<std::byte>(i / 2);
+  dequantize_row(w.type, w.bytes.data(), w.wide.data(), w.rows * w.columns);
+  Floats x = random_floats(3 * w.columns, 15);
+  for (float& value : x) value *= 0x1p-8f;
+  const Floats out = multiply_stored(product, x, 3, w);
+  for (int64_t t = 0; t < 3; ++t)
+    for (int64_t o = 0; o < w.rows; ++o) {
+      const float *xt = x.data() + t * w.columns, *wo = w.wide.data() + o * w.columns;
+      EXPECT_NEAR(out[static_cast<size_t>(t * w.rows + o)], exact_dot(xt, wo, w.columns),
+                  tolerance(isa, w, xt, wo, Use::few))
+          << "exponent " << o;
+    }
+}
+
+TEST_P(PackedProducts, EveryTypeBecomesBf16AsItsValuesDo) {
+  for (DType type : kTypes) {
+    const Weights w(type, 3, 768, 16);
+    std::vector<uint16_t> actual(w.wide.size());
+    dequantize_bf16(GetParam(), type, w.bytes.data(), std::ssize(actual), actual.data());
+    for (size_t i = 0; i < actual.size(); ++i)
+      ASSERT_EQ(actual[i], bf16_from_f32(w.wide[i])) << dtype_name(type) << " at " << i;
   }
 }
 

@@ -178,8 +178,12 @@ PackedProduct product() {
 
 const PackedProduct* stored_product(DType type, bool fine) {
   return product_of_format(type, [fine]<typename Format>() -> const PackedProduct* {
-    static const PackedProduct rough = product<Format, 1>(), of_two = product<Format, 2>();
-    return fine ? &of_two : &rough;
+    if constexpr (kIsGrid<Format> || kHasLevels<Format>) {
+      return nullptr;
+    } else {
+      static const PackedProduct rough = product<Format, 1>(), of_two = product<Format, 2>();
+      return fine ? &of_two : &rough;
+    }
   });
 }
 

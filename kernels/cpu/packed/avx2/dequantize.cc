@@ -40,7 +40,7 @@ void dequantize_block(const uint8_t* block, uint16_t* out) {
   constexpr int kGroups = Format::kValues / Format::kGroup;
   alignas(32) uint8_t q[Format::kValues];
   float scale[kGroups * kPanelRows], minimum[kGroups * kPanelRows];
-  Format::unpack(block, q);
+  unpack_values<Format>(block, q);
   unpack_scales<Format>(block, scale, minimum);
   for (int i = 0; i < Format::kValues; i += 16) {
     const int group = i / Format::kGroup * kPanelRows;

@@ -1,4 +1,4 @@
-// Products of integer blocks of 4, 5 and 6 bits by VPMADDUBSW: out = Σ_groups dx · scale · Σ (q −
+// Products of integers of 4, 5 and 6 bits by VPMADDUBSW: out = Σ_groups dx · scale · Σ (q −
 // zero) · xq.
 //
 // x is int8 in blocks of 32 with a scale each. W is unsigned bytes q; the zero point costs nothing,
@@ -9,8 +9,8 @@
 // A tile is 4 rows × 16 columns = 8 accumulators of int16. Best in cache: 218 GOP/s a core for 4
 // bits, 201 for 5, 147 for 6, where VPMADDWD reaches 135 (Zen 3, 2026-11-27).
 #include "kernels/cpu/packed/avx2.h"
+#include "kernels/cpu/packed/avx2/grid_panel.h"
 #include "kernels/cpu/packed/avx2/multiply.h"
-#include "kernels/cpu/packed/avx2/stored_panel.h"
 #include "kernels/cpu/packed/vectors.h"
 
 namespace potluck::cpu::avx2 {
@@ -27,8 +27,9 @@ struct Kernel {
   static constexpr size_t kValueBytes = Format::kGroup * kPanelRows;
   static constexpr size_t kGroupBytes = kValueBytes + kScaleBytes<Format>;
   static constexpr int kSteps = Format::kGroup / 4, kGroups = kBlock / Format::kGroup;
-  static constexpr int kTogether = 8 >> (Format::kBits - 4);  // steps whose sums fit 16 bits
-  static_assert(4 * kTogether / 2 * ((1 << Format::kBits) - 1) * 127 <= INT16_MAX);
+  static constexpr int kBits = kBytesBits<Format>;
+  static constexpr int kTogether = 8 >> (kBits - 4);  // steps whose sums fit 16 bits
+  static_assert(4 * kTogether / 2 * ((1 << kBits) - 1) * 127 <= INT16_MAX);
 
   static constexpr int64_t scales_at(int64_t columns) { return columns; }
   static constexpr int64_t extras_at(int64_t columns) { return columns + columns / kBlock * 4; }
@@ -106,6 +107,8 @@ struct QuadLayout {
   using Format = Format_;
   static constexpr size_t kValueBytes = Kernel<Format>::kValueBytes;
 
+  static POTLUCK_INLINE_256 __m256i place(__m256i quad) { return quad; }
+  static POTLUCK_INLINE_256 __m256i with_sign(__m256i bytes) { return bytes; }
   static POTLUCK_INLINE_256 __m256i arrange(__m256i quad) { return quad; }
   static POTLUCK_INLINE_256 void put(__m256i quad, int index, int side, std::byte* group) {
     store_32(group + index * kQuadBytes + 32 * side, quad);
@@ -115,21 +118,21 @@ struct QuadLayout {
 template <typename Format>
 constexpr PackedProduct kProduct = {"int8",
                                     Format::kGroup,
-                                    Kernel<Format>::row_bytes,
-                                    Kernel<Format>::pack_row,
+                                    Kernel<Panel<Format>>::row_bytes,
+                                    Kernel<Panel<Format>>::pack_row,
                                     panel_bytes<QuadLayout<Format>>,
                                     pack_panel<QuadLayout<Format>>,
-                                    multiply<Kernel<Format>>,
+                                    multiply<Kernel<Panel<Format>>>,
                                     Numbers::integers,
                                     stored_bytes<Format>,
                                     store_panel<QuadLayout<Format>>,
-                                    multiply_stored<Kernel<Format>, QuadLayout<Format>>};
+                                    multiply_stored<Kernel<Panel<Format>>, QuadLayout<Format>>};
 
 }  // namespace
 
 const PackedProduct* int8_product(DType type) {
   return product_of_format(type, []<typename Format>() -> const PackedProduct* {
-    if constexpr (Format::kBits <= 6)
+    if constexpr (kBytesBits<Format> <= 6)
       return &kProduct<Format>;
     else
       return nullptr;

@@ -1,7 +1,9 @@
 // AVX2's products lay out their operands in quads: 4 columns of 8 rows of W are a vector, eight
 // quads a run of 32 columns. A Layout says how quads become a group of a panel:
 //   kValueBytes: how many bytes the values of a group take;
-//   arrange(quad): its bytes in the order in which they are stored and put;
+//   place(quad): its bytes in the order in which they are stored and put;
+//   with_sign(bytes): as they are put, with a sign or without;
+//   arrange(quad): both;
 //   put(arranged, quad of the group, rows / 8, group): writes them to the group's values.
 // Behind the values lie f32 scale[32], then f32 minimum[32] where the format has one.
 //
@@ -59,7 +61,8 @@ void pack_panel(const WeightView& w, std::byte* panel) {
           put_quad<Layout>(Layout::arrange(quads[j]), run, j, side, to);
       }
     for (int g = 0; g < Stage<Format>::kGroups; ++g)
-      write_scales(stage, g, to + g * kGroupBytes<Layout> + Layout::kValueBytes);
+      write_scales<Format>(stage.scale[g], stage.minimum[g],
+                           to + g * kGroupBytes<Layout> + Layout::kValueBytes);
   });
 }
 

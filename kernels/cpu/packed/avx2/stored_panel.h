@@ -37,11 +37,14 @@ struct HighBits {
 };
 
 // Arranged quad j of one side of a run.
-template <typename Format>
+template <typename Layout>
 POTLUCK_INLINE_256 __m256i unpack_quad(const uint8_t* from, int j) {
+  using Format = typename Layout::Format;
   if constexpr (Format::kBits == 8) return load_32(from + j * kQuadBytes);
   const __m256i pair = load_32(from + j % 4 * kQuadBytes);
   const __m256i nibble = j < 4 ? low_nibbles(pair) : high_nibbles(pair);
+  if constexpr (kHasLevels<Format>)
+    return _mm256_shuffle_epi8(Layout::with_sign(Format::levels()), nibble);
   using High = HighBits<Format>;
   if constexpr (High::kBits == 0) return nibble;
   const __m256i high = shift_bits(load_32(from + High::at(j)), High::left(j));
@@ -51,7 +54,10 @@ POTLUCK_INLINE_256 __m256i unpack_quad(const uint8_t* from, int j) {
 // Returns f16 [8] at `halves`, each times its byte of `factors` where the format has some.
 template <typename Format>
 POTLUCK_INLINE_256 __m256 scale_of(const std::byte* halves, const std::byte* factors) {
-  const __m256 half = _mm256_cvtph_ps(load_16(halves));
+  const __m128i bits = load_16(halves);
+  if constexpr (kHasBf16Halves<Format>)
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
+  const __m256 half = _mm256_cvtph_ps(bits);
   if constexpr (Format::kFactors == 0) return half;
   const __m128i bytes = load_8(factors);
   const __m256i factor =
@@ -89,15 +95,15 @@ POTLUCK_INLINE_256 void unpack_block(const std::byte* block, std::byte* panel) {
           reinterpret_cast<const uint8_t*>(block + run * Block::kRunBytes) + 32 * side;
 #pragma GCC unroll 8
       for (int j = 0; j < kQuads; ++j)
-        put_quad<Layout>(unpack_quad<Format>(from, j), run, j, side, panel);
+        put_quad<Layout>(unpack_quad<Layout>(from, j), run, j, side, panel);
     }
   unpack_block_scales<Layout>(block, panel);
 }
 
 // Calls body(chunk) for one part of a stored panel after another, unpacked in `work`.
 template <typename Layout, typename Body>
-POTLUCK_INLINE_256 void each_chunk(const std::byte* stored, int64_t columns, std::byte* work,
-                                   const Body& body) {
+POTLUCK_INLINE_256 void each_block_chunk(const std::byte* stored, int64_t columns, std::byte* work,
+                                         const Body& body) {
   using Format = typename Layout::Format;
   using Block = StoredBlock<Format>;
   constexpr int64_t kBlocks = kChunk / Format::kValues;
@@ -109,14 +115,6 @@ POTLUCK_INLINE_256 void each_chunk(const std::byte* stored, int64_t columns, std
                            work + (i * Block::kGroups) * kGroupBytes<Layout>);
     body(Chunk{work, b * Block::kGroups, count * Block::kGroups});
   }
-}
-
-template <typename Kernel, typename Layout>
-void multiply_stored(const PanelProduct& p) {
-  const int64_t chunks = (p.columns + kChunk - 1) / kChunk;
-  Prefetch prefetch(p, chunks * tile_count(p.rows, kRowsMax));
-  each_chunk<Layout>(p.panel, p.columns, p.work,
-                     [&](const Chunk& chunk) { multiply_chunk<Kernel>(p, chunk, prefetch); });
 }
 
 // The quads of one side of a run.
@@ -148,6 +146,11 @@ void store_scales(const uint8_t* block, int64_t c, std::byte* stored) {
   using Block = StoredBlock<Format>;
   std::byte* halves = stored + Block::kHalvesAt + 2 * c;
   std::byte* factors = stored + Block::kFactorsAt + c;
+  if constexpr (kHasBf16Halves<Format>) {
+    const uint16_t half = Format::half_of(block);
+    std::memcpy(halves, &half, sizeof(half));
+    return;
+  }
   const uint8_t* from = block + Format::kHalvesAt;
   for (int i = 0; i < Format::kHalves; ++i)
     std::memcpy(halves + 2 * kPanelRows * i, from + 2 * i, 2);
@@ -157,7 +160,7 @@ void store_scales(const uint8_t* block, int64_t c, std::byte* stored) {
 
 // Stores W's rows, at most 32, with zeros in the place of the others.
 template <typename Layout>
-void store_panel(const WeightView& w, std::byte* stored) {
+void store_blocks(const WeightView& w, std::byte* stored) {
   using Format = typename Layout::Format;
   using Block = StoredBlock<Format>;
   Stage<Format> stage;
@@ -170,14 +173,18 @@ void store_panel(const WeightView& w, std::byte* stored) {
   for (int64_t b = 0; b < blocks; ++b, stored += Block::kBytes) {
     for (int64_t c = 0; c < w.rows; ++c) {
       const uint8_t* block = bytes + (c * blocks + b) * Format::kBytes;
-      Format::unpack(block, stage.q[c]);
+      if constexpr (kHasLevels<Format>)
+        store_32(stage.q[c], Format::nibbles(block));
+      else
+        Format::unpack(block, stage.q[c]);
       store_scales<Format>(block, c, stored);
     }
     for (int run = 0; run < Block::kRuns; ++run)
       for (int side = 0; side < kSides; ++side) {
         __m256i quads[kQuads];
         take_quads(stage.q[side * kSide] + run * kRun, Format::kValues, quads);
-        for (__m256i& quad : quads) quad = Layout::arrange(quad);
+        for (__m256i& quad : quads)
+          quad = kHasLevels<Format> ? Layout::place(quad) : Layout::arrange(quad);
         store_run<Format>(quads,
                           reinterpret_cast<uint8_t*>(stored + run * Block::kRunBytes) + 32 * side);
       }

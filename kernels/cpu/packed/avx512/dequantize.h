@@ -39,7 +39,7 @@ POTLUCK_INLINE_512 void dequantize_block(const uint8_t* block, const Store& stor
   constexpr int kGroups = Format::kValues / Format::kGroup;
   alignas(64) uint8_t q[Format::kValues];
   float scale[kGroups * kPanelRows], minimum[kGroups * kPanelRows];
-  Format::unpack(block, q);
+  unpack_values<Format>(block, q);
   cpu::unpack_scales<Format>(block, scale, minimum);
   for (int i = 0; i < Format::kValues; i += 16) {
     const int group = i / Format::kGroup * kPanelRows;

@@ -58,7 +58,8 @@ POTLUCK_INLINE_512 void write_groups(const Stage<Format>& stage, std::byte* pane
       }
     }
   for (int g = 0; g < Stage<Format>::kGroups; ++g)
-    write_scales(stage, g, panel + g * kGroupBytes<Format> + Format::kGroup * kColumns);
+    write_scales<Format>(stage.scale[g], stage.minimum[g],
+                         panel + g * kGroupBytes<Format> + Format::kGroup * kColumns);
 }
 
 template <typename Format>

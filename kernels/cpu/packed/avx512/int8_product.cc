@@ -15,6 +15,7 @@
 #include <cstring>
 
 #include "kernels/cpu/packed/avx512.h"
+#include "kernels/cpu/packed/avx512/grid_panel.h"
 #include "kernels/cpu/packed/avx512/int8_layout.h"
 #include "kernels/cpu/packed/avx512/quantize.h"
 #include "kernels/cpu/packed/avx512/store_panel.h"
@@ -202,21 +203,25 @@ void multiply(const PanelProduct& p) {
 template <typename Format>
 void multiply_stored(const PanelProduct& p) {
   Prefetch prefetch(p, tile_count(p.rows, kRowsMax) * p.columns / Format::kGroup);
-  each_chunk<Format>(p.panel, p.columns, kPiece, [&](const auto& chunk) {
+  const auto body = [&](const auto& chunk) {
     each_tile<kRowsMax>(p.rows, [&]<int kRows>(int64_t first) {
-      multiply_tile<Format, kRows, 1>(p, chunk, first, prefetch);
+      multiply_tile<Panel<Format>, kRows, 1>(p, chunk, first, prefetch);
     });
-  });
+  };
+  if constexpr (kIsGrid<Format>)
+    each_grid_chunk<Format>(p.panel, p.columns, body);
+  else
+    each_chunk<Format>(p.panel, p.columns, kPiece, body);
 }
 
 template <typename Format, int kTerms>
 constexpr PackedProduct kProduct = {kTerms == 2 ? "int8 fine" : "int8",
                                     Format::kGroup,
-                                    row_bytes<Format, kTerms>,
-                                    pack_row<Format, kTerms>,
+                                    row_bytes<Panel<Format>, kTerms>,
+                                    pack_row<Panel<Format>, kTerms>,
                                     panel_bytes<Format>,
                                     pack_panel<Format>,
-                                    multiply<Format, kTerms>,
+                                    multiply<Panel<Format>, kTerms>,
                                     Numbers::integers,
                                     kTerms == 1 ? stored_bytes<Format> : nullptr,
                                     kTerms == 1 ? store_panel<Format> : nullptr,

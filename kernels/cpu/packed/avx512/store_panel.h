@@ -201,6 +201,15 @@ POTLUCK_INLINE_512 void store_q6_scales(BlockRows rows, int side, std::byte* hal
   for (int i = 0; i < 4; ++i) store_four_factors(scales[i], factors + 4 * i * kPanelRows);
 }
 
+// Makes bf16 of MXFP4's scales, whose exponents are the lowest bytes: 2^(e − 128), which is
+// subnormal for e of 0 and 1.
+POTLUCK_INLINE_512 __m512i bf16_of_exponents(__m512i dwords) {
+  const __m512i e = _mm512_and_si512(dwords, _mm512_set1_epi32(255));
+  const __mmask16 small = _mm512_cmplt_epu32_mask(e, _mm512_set1_epi32(2));
+  const __m512i normal = _mm512_slli_epi32(_mm512_sub_epi32(e, _mm512_set1_epi32(1)), 7);
+  return _mm512_mask_sllv_epi32(normal, small, _mm512_set1_epi32(0x20), e);
+}
+
 template <typename Format>
 POTLUCK_INLINE_512 void store_scales(BlockRows rows, std::byte* block) {
   for (int side = 0; side < 2; ++side) {
@@ -212,7 +221,7 @@ POTLUCK_INLINE_512 void store_scales(BlockRows rows, std::byte* block) {
       store_q6_scales<Format>(rows, side, halves, factors);
     } else {
       const __m512i first = take_dwords(rows, side, 0);  // f16 d, then m where there is one
-      store_halves(first, halves);
+      store_halves(kHasBf16Halves<Format> ? bf16_of_exponents(first) : first, halves);
       if constexpr (Format::kHalves == 2)
         store_halves(_mm512_srli_epi32(first, 16), halves + 2 * kPanelRows);
     }
@@ -291,7 +300,10 @@ struct SidesLayout {
 
 template <typename Format>
 void store_panel(const WeightView& w, std::byte* panel) {
-  store_blocks<Format, SidesLayout<Format>>(w, panel);
+  if constexpr (kIsGrid<Format>)
+    store_grid_panel<Format>(w, panel);
+  else
+    store_blocks<Format, SidesLayout<Format>>(w, panel);
 }
 
 }  // namespace

@@ -38,6 +38,10 @@ POTLUCK_INLINE_512 void unpack_side(const std::byte* from, const To& to) {
   for (int j = 0; j < kQuads; ++j) {
     const __m512i pair = _mm512_load_si512(from + 64 * (j % 4));
     __m512i q = _mm512_and_si512(j < 4 ? pair : _mm512_srli_epi16(pair, 4), low);
+    if constexpr (kHasLevels<Format>) {
+      const __m512i levels = _mm512_broadcast_i64x4(Format::levels());
+      q = _mm512_shuffle_epi8(levels, q);
+    }
     for (int bit = 0; bit < StoredBlock<Format>::kExtraBits; ++bit) {
       uint64_t set;
       std::memcpy(&set, from + 256 + 64 * bit + 8 * j, sizeof(set));
@@ -67,7 +71,10 @@ POTLUCK_INLINE_512 void unpack_values(const std::byte* block, std::byte* panel) 
 // Returns f16 [16] at `halves`, each times its byte of `factors` where the format has some.
 template <typename Format>
 POTLUCK_INLINE_512 __m512 scale_of(const std::byte* halves, const std::byte* factors) {
-  const __m512 half = _mm512_cvtph_ps(load_32(halves));
+  const __m256i bits = load_32(halves);
+  if constexpr (kHasBf16Halves<Format>)
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));
+  const __m512 half = _mm512_cvtph_ps(bits);
   if constexpr (Format::kFactors == 0) return half;
   const __m128i bytes = load_16(factors);
   const __m512i factor =
