@@ -5,10 +5,12 @@
 #include <cstdio>
 #include <cstring>
 #include <map>
+#include <optional>
 #include <sstream>
 #include <vector>
 
 #include "topology/base/fault.h"
+#include "topology/model/synthetic_blocks.h"
 #include "topology/model/tensor_directory.h"
 #include "topology/model/tensor_table.h"
 
@@ -53,22 +55,31 @@ Numbers preset(const std::string& name) {
 struct Recipe {
   Numbers numbers;
   DType type = DType::q8_0;
+  std::optional<DType> expert_type = {};  // none: as the others
 };
+
+DType type_of(const std::string& value) {
+  const auto type = dtype_from_name(value);
+  if (!type || !has_synthetic_blocks(*type))
+    throw Fault(FaultKind::input, "synthetic type \"" + value + "\"",
+                Fix{"there are " + synthetic_types()});
+  return *type;
+}
 
 Recipe parse(const std::string& text) {
   const size_t mark = text.find('?');
-  Recipe recipe{preset(text.substr(0, mark)), DType::q8_0};
+  Recipe recipe{preset(text.substr(0, mark))};
   std::istringstream rest(mark == std::string::npos ? "" : text.substr(mark + 1));
   for (std::string pair; std::getline(rest, pair, '&');) {
     const size_t equals = pair.find('=');
     const std::string key = pair.substr(0, equals);
     const std::string value = equals == std::string::npos ? "" : pair.substr(equals + 1);
     if (key == "type") {
-      const auto type = dtype_from_name(value);
-      if (!type || (*type != DType::f32 && *type != DType::bf16 && *type != DType::q8_0))
-        throw Fault(FaultKind::input, "synthetic type \"" + value + "\"",
-                    Fix{"there are f32, bf16, q8_0"});
-      recipe.type = *type;
+      recipe.type = type_of(value);
+      continue;
+    }
+    if (key == "expert_type") {
+      recipe.expert_type = type_of(value);
       continue;
     }
     if (!recipe.numbers.count(key))
@@ -108,20 +119,14 @@ ModelSpec spec_of(const Numbers& n) {
   return s;
 }
 
-uint64_t mix(uint64_t x) {  // splitmix64
-  x += 0x9E3779B97F4A7C15ull;
-  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ull;
-  x = (x ^ (x >> 27)) * 0x94D049BB133111EBull;
-  return x ^ (x >> 31);
-}
-
 class SyntheticSource final : public ModelSource {
  public:
   explicit SyntheticSource(const Recipe& recipe)
       : spec_(spec_of(recipe.numbers)), seed_(recipe.numbers.at("seed")) {
     for (const TensorNeed& need : head_tensors(spec_)) add(need, recipe.type);
     for (int i = 0; i < spec_.layer_count(); ++i)
-      for (const TensorNeed& need : layer_tensors(spec_, i)) add(need, recipe.type);
+      for (const TensorNeed& need : layer_tensors(spec_, i))
+        add(need, need.shape.size() == 3 ? recipe.expert_type.value_or(recipe.type) : recipe.type);
     uint64_t offset = 0;
     for (TensorInfo& tensor : tensors_) {
       tensor.offset = offset;
@@ -173,11 +178,13 @@ class SyntheticSource final : public ModelSource {
 
  private:
   void add(const TensorNeed& need, DType type) {
-    const DType stored = need.shape.size() == 1 || need.row->floats_only ? DType::f32 : type;
+    const bool floats = need.shape.size() == 1 || need.row->floats_only;
+    const DType stored = floats ? DType::f32 : synthetic_type(type, need.shape.back());
     TensorInfo tensor{need.name, stored, need.shape};
     tensor.bytes = checked_bytes(stored, need.shape, need.name, "synthetic");
     tensor.recipe = seed_;
-    for (char c : need.name) tensor.recipe = mix(tensor.recipe ^ static_cast<unsigned char>(c));
+    for (char c : need.name)
+      tensor.recipe = synthetic_mix(tensor.recipe ^ static_cast<unsigned char>(c));
     tensors_.push_back(std::move(tensor));
   }
 
@@ -186,18 +193,22 @@ class SyntheticSource final : public ModelSource {
     const bool matrix = tensor.shape.size() > 1;
     const float reach = matrix ? std::sqrt(3.0f / tensor.shape.back()) : 0.5f;
     for (int64_t i = 0; i < tensor.elements(); ++i) {
-      const auto u = (mix(state + i) >> 40) * 0x1p-23f - 1.0f;
+      const auto u = (synthetic_mix(state + i) >> 40) * 0x1p-23f - 1.0f;
       out[i] = (matrix ? 0.0f : 1.0f) + reach * u;
     }
   }
 
-  // Uniform q in [−127, 127] with d so that a value's variance is 1/in; embeddings: 1/in as well.
+  // q8_0: uniform q in [−127, 127] with d so that a value's variance is 1/in; embeddings: 1/in as
+  // well.
   static void fill_blocks(const TensorInfo& tensor, uint64_t state, std::byte* out) {
     const float reach = std::sqrt(3.0f / tensor.shape.back());
+    if (tensor.type != DType::bf16 && tensor.type != DType::q8_0)
+      return synthetic_blocks(tensor.type, std::sqrt(1.0f / tensor.shape.back()), state, out,
+                              tensor.bytes);
     if (tensor.type == DType::bf16) {
       auto* values = reinterpret_cast<uint16_t*>(out);
       for (uint64_t i = 0; i < tensor.bytes / 2; ++i) {
-        const auto u = (mix(state + i) >> 40) * 0x1p-23f - 1.0f;
+        const auto u = (synthetic_mix(state + i) >> 40) * 0x1p-23f - 1.0f;
         values[i] = bf16_from_f32(reach * u);
       }
       return;
@@ -207,7 +218,7 @@ class SyntheticSource final : public ModelSource {
       std::byte* b = out + block * 34;
       std::memcpy(b, &d, 2);
       for (uint64_t word = 0; word < 4; ++word) {
-        const uint64_t bits = mix(state + block * 4 + word);
+        const uint64_t bits = synthetic_mix(state + block * 4 + word);
         std::memcpy(b + 2 + word * 8, &bits, 8);
       }
     }

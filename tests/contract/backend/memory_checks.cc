@@ -172,8 +172,8 @@ Findings load_matrix_holds_its_blocks(const BackendKind& kind) {
 // The last block of a plain matrix and of one of experts; quantized ones by their scale.
 Findings refuses_weights_that_are_not_finite(const BackendKind& kind) {
   Findings findings;
-  const int64_t n = 64;
-  for (const DType type : {DType::f32, DType::bf16, DType::q8_0, DType::q4_0})
+  const int64_t n = 256;
+  for (const DType type : {DType::f32, DType::bf16, DType::q8_0, DType::q4_0, DType::iq2_s})
     for (const int64_t count : {1, 3}) {
       StoredWeights w(type, count, n, n, grid_floats(count * n * n, 1));
       const size_t size = block_shape(type).bytes, bytes = row_bytes(type, count * n * n);

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/cpu/reference/dequantize.h"
 #include "kernels/cpu/reference/experts.h"
 #include "kernels/cpu/reference/matmul.h"
 #include "tests/contract/backend/backend_bench.h"
@@ -194,17 +195,27 @@ Findings routes_to_the_likeliest(const BackendKind& kind) {
   return findings;
 }
 
+// Random values in a type that can be quantized, random bits in another.
+StoredWeights random_weights(DType type, int64_t count, int64_t rows, int64_t columns,
+                             uint32_t seed, float size) {
+  if (!cpu::can_quantize(type)) return {type, count, rows, columns, seed};
+  return {type, count, rows, columns, random_floats(count * rows * columns, seed, size)};
+}
+
+struct ExpertTypes {
+  DType gate_up, down;
+};
+
 struct Mixture {
-  static constexpr int kHidden = 96, kInner = 64, kCount = 7, kUsed = 3;
+  static constexpr int kHidden = 256, kInner = 64, kCount = 7, kUsed = 3;
   Floats x = random_floats(kRowsMost * kHidden, 41), weight = random_floats(kRowsMost * kUsed, 42);
   std::vector<int32_t> expert;
   StoredWeights gate_up, down;
 
   // Expert 0 serves every row, the last none.
-  explicit Mixture(DType type)
-      : gate_up(type, kCount, 2 * kInner, kHidden,
-                random_floats(kCount * 2 * kInner * kHidden, 43, 0.1f)),
-        down(type, kCount, kHidden, kInner, random_floats(kCount * kHidden * kInner, 44, 0.12f)) {
+  explicit Mixture(ExpertTypes types)
+      : gate_up(random_weights(types.gate_up, kCount, 2 * kInner, kHidden, 43, 0.06f)),
+        down(random_weights(types.down, kCount, kHidden, kInner, 44, 0.12f)) {
     for (int t = 0; t < kRowsMost; ++t)
       for (int k = 0; k < kUsed; ++k) expert.push_back(k == 0 ? 0 : 1 + (t + k) % (kCount - 2));
   }
@@ -274,8 +285,10 @@ std::vector<double> mixture_tolerance(const Mixture& m) {
 
 Findings mixes_experts(const BackendKind& kind) {
   Findings findings;
-  for (const DType type : {DType::q8_0, DType::bf16}) {
-    const Mixture m(type);
+  for (const ExpertTypes& types :
+       {ExpertTypes{DType::q8_0, DType::q8_0}, ExpertTypes{DType::bf16, DType::bf16},
+        ExpertTypes{DType::iq2_s, DType::iq4_nl}, ExpertTypes{DType::iq3_s, DType::mxfp4}}) {
+    const Mixture m(types);
     BackendBench bench(kind);
     const Matrix gate_up = bench.put(m.gate_up), down = bench.put(m.down);
     ModelSpec spec = small_spec(Mixture::kHidden);
@@ -297,8 +310,9 @@ Findings mixes_experts(const BackendKind& kind) {
                       .out = out});
       return bench.floats(out, count * Mixture::kHidden);
     };
-    check_rows(findings, {std::string("experts of ") + dtype_name(type), Mixture::kHidden, run,
-                          m.expected(), kind.exact ? std::vector<double>{} : mixture_tolerance(m)});
+    check_rows(findings,
+               {std::string("experts of ") + dtype_name(types.gate_up), Mixture::kHidden, run,
+                m.expected(), kind.exact ? std::vector<double>{} : mixture_tolerance(m)});
   }
   return findings;
 }

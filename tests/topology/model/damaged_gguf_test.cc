@@ -43,6 +43,11 @@ TEST_F(DamagedFile, GgufMetadataAndTensors) {
   expect(gguf(with_number(good_, at + 4, 63)), "blk.0.ffn_norm.weight has shape [63]");
   twisted[at + 12] = 34;
   expect(gguf(twisted), "has type tq1_0; potluck reads f32");
+  for (const DType type : {DType::iq2_xxs, DType::iq2_s, DType::iq3_s, DType::iq1_m}) {
+    twisted[at + 12] = static_cast<char>(type);
+    expect(gguf(twisted),
+           std::string("rows of ") + dtype_name(type) + " must be a multiple of 256");
+  }
   expect(gguf(with_number(good_, at + 4, ~0ull >> 1)), "impossible shape");
   expect(gguf(with_number(good_, at + 16, 1ull << 50)), "past the end of the file");
   expect(gguf(with_number(good_, at + 16, 0)), "overlap");

@@ -55,6 +55,21 @@ TEST(ModelSource, SyntheticModelsRepeatAndDifferBySeed) {
   EXPECT_NE(spec_digest(*a), spec_digest(*open_model("synthetic:nano?layers=4")));
 }
 
+// Rows of 704 are no blocks of 256: there the file of a quantizer would have another type.
+TEST(ModelSource, SyntheticExpertsHaveATypeOfTheirOwn) {
+  const auto type_of = [](const std::string& locator, const char* name) {
+    return std::string(dtype_name(find_tensor(*open_model(locator), name)->type));
+  };
+  const std::string model =
+      "synthetic:released?layers=1&vocab=512&experts=8&type=q8_0&expert_type=";
+  EXPECT_EQ(type_of(model + "iq2_s", "blk.0.ffn_gate_up_exps.weight"), "iq2_s");
+  EXPECT_EQ(type_of(model + "iq2_s", "blk.0.ffn_down_exps.weight"), "iq4_nl");
+  EXPECT_EQ(type_of(model + "q4_k", "blk.0.ffn_down_exps.weight"), "q5_0");
+  EXPECT_EQ(type_of(model + "mxfp4", "blk.0.ffn_down_exps.weight"), "mxfp4");
+  EXPECT_EQ(type_of(model + "iq2_s", "blk.0.attn_q.weight"), "q8_0");
+  EXPECT_THROW(open_model(model + "iq9"), Fault);
+}
+
 // Canvases, temperatures and noise keys reach workers in messages, end tokens never do: copies that
 // differ there may share a ring. A number that a stage computes by may not differ in its last bit.
 TEST(ModelSource, TheSpecDigestIsOfWhatWorkersComputeBy) {
