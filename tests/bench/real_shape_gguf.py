@@ -4,7 +4,7 @@
 
 Hidden 2816, 16 heads, 128 experts of 704 of which 8 work; the last layer is a full one, the others slide. The
 vocabulary is `--like`'s, filled up with tokens that no text gives. `--types q4_k_m` mixes types as the published
-Q4_K_M file does. Needs the packages gguf and numpy; the build and the tests do not use it.
+Q4_K_M file does, `iq2_s` has experts of IQ2_S (and IQ4_NL, where rows are no blocks of 256) in the same mix. Needs the packages gguf and numpy; the build and the tests do not use it.
 """
 
 import argparse
@@ -16,20 +16,25 @@ HIDDEN, HEADS, MLP, EXPERTS, USED, INNER, WINDOW, CANVAS = 2816, 16, 2112, 128, 
 KV_HEADS, HEAD_SIZE = {"sliding": 8, "full": 2}, {"sliding": 256, "full": 512}
 TYPES = gguf.GGMLQuantizationType
 Q4_K_M = {"attn_v": TYPES.Q6_K, "ffn_down": TYPES.Q8_0, "ffn_down_exps": TYPES.Q5_0, "self_cond_down": TYPES.Q5_0, "token_embd": TYPES.Q6_K}
-HALVES = {TYPES.Q8_0: (0,), TYPES.Q5_0: (0,), TYPES.Q4_K: (0, 2), TYPES.Q6_K: (208,)}  # where a block's f16 scales are
+IQ2_S_EXPERTS = {"ffn_gate_up_exps": TYPES.IQ2_S, "ffn_down_exps": TYPES.IQ4_NL}
+# Where a block's f16 scales are.
+HALVES = {TYPES.Q8_0: (0,), TYPES.Q5_0: (0,), TYPES.IQ4_NL: (0,), TYPES.IQ2_S: (0,), TYPES.Q4_K: (0, 2), TYPES.Q6_K: (208,)}
 
 
 def type_of(name, types):
     if types == "q8_0":
         return TYPES.Q8_0
-    return Q4_K_M.get(name.split(".")[-2], TYPES.Q4_K)
+    part = name.split(".")[-2]
+    if types == "iq2_s" and part in IQ2_S_EXPERTS:
+        return IQ2_S_EXPERTS[part]
+    return Q4_K_M.get(part, TYPES.Q4_K)
 
 
 def blocks(rng, kind, rows, columns):
     """Random stored blocks [rows, bytes] whose values are about as large as a trained matrix's."""
     values, size = gguf.GGML_QUANT_SIZES[kind]
     data = rng.integers(0, 256, (rows, columns // values, size), dtype=np.uint8)
-    reach = {TYPES.Q8_0: 74, TYPES.Q5_0: 9, TYPES.Q4_K: 32 * 8, TYPES.Q6_K: 18 * 74}[kind]
+    reach = {TYPES.Q8_0: 74, TYPES.Q5_0: 9, TYPES.Q4_K: 32 * 8, TYPES.Q6_K: 18 * 74, TYPES.IQ4_NL: 67, TYPES.IQ2_S: 56}[kind]
     scale = np.float16(1 / (reach * columns**0.5))
     for at in HALVES[kind]:
         data[:, :, at : at + 2] = np.frombuffer(scale.tobytes(), np.uint8)
@@ -124,7 +129,7 @@ def main():
     parser.add_argument("--like", required=True, help="a GGUF whose tokenizer to take")
     parser.add_argument("--layers", type=int, default=3)
     parser.add_argument("--vocab", type=int, default=32768)
-    parser.add_argument("--types", choices=("q8_0", "q4_k_m"), default="q8_0")
+    parser.add_argument("--types", choices=("q8_0", "q4_k_m", "iq2_s"), default="q8_0")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     kinds = ["sliding"] * (args.layers - 1) + ["full"]
