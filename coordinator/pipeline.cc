@@ -13,6 +13,7 @@
 #include "topology/base/check.h"
 #include "topology/base/version.h"
 #include "topology/plan/cost_model.h"
+#include "topology/plan/dialing.h"
 #include "topology/plan/plan_check.h"
 
 namespace potluck {
@@ -64,7 +65,7 @@ struct Pipeline::State {
   void message(Time now, const Event& event, Outbox& out);
   void check_sender(const Event& event, PeerId worker) const;
   void reply(Time now, const Message& message);
-  void fault(const Message& message, Outbox& out);
+  void fault(const Event& event, Outbox& out);
   void fail_ring(const Fault& fault, Outbox& out);
   void fail_request(uint64_t id, const Fault& fault);
   void start_waiting(Outbox& out);
@@ -142,11 +143,12 @@ void Pipeline::State::event(Time now, const Event& event, Outbox& out) {
 
 void Pipeline::State::down(const Event& event) {
   const std::optional<PeerId> lost = ring.worker_on(event.peer);
+  const bool was_up = lost && ring.is_up(*lost);
   ring.lost(event.peer);
   if (!lost) return;
   const WorkerPlan& worker = plan.worker(*lost);
-  throw Fault(FaultKind::lost,
-              "lost worker " + worker.name + " at " + worker.endpoint + ": " + event.reason);
+  throw Fault(FaultKind::lost, (was_up ? "lost worker " : "no link from here to worker ") +
+                                   worker.name + " at " + worker.endpoint + ": " + event.reason);
 }
 
 // A message that is not of this ring as it is now is stale.
@@ -159,7 +161,7 @@ void Pipeline::State::message(Time now, const Event& event, Outbox& out) {
       if (phase == Phase::starting && ring.done()) phase = Phase::running;
       return;
     case MessageKind::fault:
-      return fault(event.message, out);
+      return fault(event, out);
     case MessageKind::encode_done:
       check_sender(event, stage_peer(plan.stage_count() - 1));
       return reply(now, event.message);
@@ -191,9 +193,11 @@ Generation* Pipeline::State::find(const Header& header) {
   return nullptr;
 }
 
-void Pipeline::State::fault(const Message& message, Outbox& out) {
+void Pipeline::State::fault(const Event& event, Outbox& out) {
+  const Message& message = event.message;
   const FaultReport report = message.fault.value_or(FaultReport{});
-  const Fault fault(report.kind, report.what, report.fix, report.where);
+  const Fault fault = explained(Fault(report.kind, report.what, report.fix, report.where), plan,
+                                ring.worker_on(event.peer).value_or(kCoordinatorPeer));
   if (const Generation* generation = find(message.header))
     fail_request(generation->id(), fault);
   else if (message.header.session == 0)

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "topology/base/check.h"
+#include "topology/plan/dialing.h"
 
 namespace potluck {
 namespace {
@@ -90,7 +91,7 @@ void RingStart::load_all(Time now, Outbox& out) {
   set_phase(Phase::loading, now);
   for (const auto& [worker, member] : members_) {
     out.messages.push_back(order(MessageKind::load, worker));
-    out.messages.back().load = Load{plan_, worker, model_};
+    out.messages.back().load = Load{plan_for(plan_, worker), worker, model_};
   }
 }
 

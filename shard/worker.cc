@@ -11,6 +11,7 @@
 #include "topology/base/text.h"
 #include "topology/base/version.h"
 #include "topology/plan/cost_model.h"
+#include "topology/plan/dialing.h"
 
 namespace potluck {
 namespace {
@@ -263,7 +264,7 @@ void Worker::peer_down(const Event& event) {
   const WorkerPlan& peer = loaded_->plan.worker(event.peer);
   if (dialed && !loaded_->next_up) {
     options_.log(peer.name + " was not reached: " + event.reason);
-    throw Fault(FaultKind::lost, peer.name + " was not reached at " + peer.endpoint,
+    throw Fault(FaultKind::lost, not_reached_text(peer),
                 Fix{"see whether its worker runs there, and whether this machine may call it"},
                 where());
   }

@@ -2,38 +2,57 @@
 #include "cluster/ring/address.h"
 
 #include <fmt/format.h>
-#include <netdb.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include <fmt/ranges.h>
 
-#include <memory>
+#include <set>
+#include <thread>
+#include <vector>
 
+#include "topology/base/clock.h"
 #include "topology/base/endpoint.h"
 #include "topology/base/fault.h"
+#include "transport/zmq/endpoint.h"
+#include "transport/zmq/probe.h"
 
 namespace potluck {
+namespace {
+
+constexpr double kPatienceSeconds = 2;  // for one of several addresses to answer
+constexpr std::chrono::milliseconds kPause(5);
+
+// Which of them takes a connection first; the first if none does in time.
+std::string first_to_answer(const std::vector<std::string>& addresses) {
+  std::vector<Probe> calls(addresses.begin(), addresses.end());
+  for (const Time deadline = now() + from_seconds(kPatienceSeconds); now() < deadline;) {
+    for (size_t i = 0; i < calls.size(); ++i)
+      if (calls[i].error() == 0) return addresses[i];
+    std::this_thread::sleep_for(kPause);
+  }
+  return addresses.front();
+}
+
+}  // namespace
 
 std::string address_towards(const std::string& endpoint) {
-  const std::optional<Endpoint> to = parse_endpoint(endpoint);
+  const auto to = parse_endpoint(endpoint);
   if (!to || to->scheme != "tcp")
     throw Fault(FaultKind::input, "endpoint " + endpoint + " is not tcp://HOST:PORT");
-  addrinfo wanted = {}, *found = nullptr;
-  wanted.ai_socktype = SOCK_DGRAM;
-  if (const int error =
-          getaddrinfo(to->host.c_str(), std::to_string(to->port).c_str(), &wanted, &found))
-    throw Fault(FaultKind::world, "cannot resolve " + endpoint + ": " + gai_strerror(error));
-  const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> list(found, freeaddrinfo);
-  const int socket_fd = socket(found->ai_family, SOCK_DGRAM, 0);
-  sockaddr_storage mine = {};
-  socklen_t size = sizeof(mine);
-  const bool known = connect(socket_fd, found->ai_addr, found->ai_addrlen) == 0 &&
-                     getsockname(socket_fd, reinterpret_cast<sockaddr*>(&mine), &size) == 0;
-  close(socket_fd);
-  char text[NI_MAXHOST];
-  if (!known || getnameinfo(reinterpret_cast<sockaddr*>(&mine), size, text, sizeof(text), nullptr,
-                            0, NI_NUMERICHOST) != 0)
-    throw Fault(FaultKind::world, "there is no route to " + endpoint);
-  return found->ai_family == AF_INET6 ? fmt::format("[{}]", text) : text;
+  const std::vector<std::string> addresses = resolve(parse_zmq_endpoint(endpoint));
+  std::vector<std::string> hosts, routed;
+  std::set<std::string> local;
+  for (const std::string& address : addresses) {
+    hosts.push_back(parse_endpoint(address)->host);
+    const std::string mine = local_address_towards(address);
+    if (mine.empty()) continue;
+    routed.push_back(address);
+    local.insert(mine);
+  }
+  if (routed.empty())
+    throw Fault(
+        FaultKind::world,
+        fmt::format("this machine has no route to {} ({})", endpoint, fmt::join(hosts, ", ")),
+        Fix{"see that it has an address in that network, or a route there"});
+  return local.size() == 1 ? *local.begin() : local_address_towards(first_to_answer(routed));
 }
 
 }  // namespace potluck

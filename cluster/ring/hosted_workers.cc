@@ -9,6 +9,7 @@
 #include "cluster/ring/worker_threads.h"
 #include "topology/base/check.h"
 #include "topology/base/endpoint.h"
+#include "topology/plan/dialing.h"
 #include "transport/make_transport.h"
 
 namespace potluck {
@@ -26,10 +27,8 @@ void each_local(Plan& plan, const Body& body) {
 
 // Loopback, or the address of this machine at which `caller`, which somebody else has started,
 // reaches it.
-std::string tcp_endpoint_for(const WorkerPlan& caller) {
-  const auto from = parse_endpoint(caller.endpoint);
-  const bool is_here = !from || is_loopback(*from);
-  return "tcp://" + (is_here ? "127.0.0.1" : address_towards(caller.endpoint)) + ":*";
+std::string tcp_endpoint_for(const WorkerPlan& caller, const std::string& port) {
+  return "tcp://" + (is_here(caller) ? "127.0.0.1" : address_towards(caller.endpoint)) + ":" + port;
 }
 
 std::unique_ptr<WorkerHost> make_host(std::shared_ptr<const ModelSource> source,
@@ -58,16 +57,19 @@ HostedWorkers::HostedWorkers(std::shared_ptr<const ModelSource> source, Plan& pl
     const int threads = worker.threads ? worker.threads : setup.threads;
     host_->start({worker.name, worker.device, place_of(plan, peer), threads, setup.ranges});
   });
-  each_local(plan, [&](PeerId, WorkerPlan& worker) {
-    const std::string found = host_->endpoint(worker.name);
-    if (is_inproc_ || worker.endpoint.empty()) worker.endpoint = found;
-  });
+  each_local(plan,
+             [&](PeerId, WorkerPlan& worker) { worker.endpoint = host_->endpoint(worker.name); });
 }
 
-// Where a local worker listens: at its plan's endpoint if it has one that the transport knows.
+// Where a local worker listens: at its plan's endpoint if it has one that the transport knows. All
+// addresses of this machine are too many: nobody could be told that one, and one caller is all that
+// a worker has.
 std::string HostedWorkers::place_of(const Plan& plan, PeerId peer) {
   const WorkerPlan& worker = plan.worker(peer);
-  return is_inproc_ || worker.endpoint.empty() ? free_endpoint(plan, peer) : worker.endpoint;
+  const auto wanted = parse_endpoint(worker.endpoint);
+  if (is_inproc_ || !wanted) return free_endpoint(plan, peer);
+  if (!is_any_address(*wanted)) return worker.endpoint;
+  return tcp_endpoint_for(plan.previous_of(peer), std::to_string(wanted->port));
 }
 
 // The coordinator calls it, which is here, and the worker before it does.
@@ -76,7 +78,7 @@ std::string HostedWorkers::free_endpoint(const Plan& plan, PeerId peer) {
   if (is_inproc_) return "inproc://" + worker.name;
   const bool is_called =
       peer != kHeadPeer || plan.stage_count() > 1;  // the head dials a lone stage
-  if (is_called && !caller.local && !caller.endpoint.empty()) return tcp_endpoint_for(caller);
+  if (is_called && !caller.local && !caller.endpoint.empty()) return tcp_endpoint_for(caller, "*");
   if (!folder_) folder_ = std::make_unique<PrivateFolder>();
   return "ipc://" + folder_->path() + "/" + std::to_string(peer);
 }

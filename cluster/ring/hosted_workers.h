@@ -38,9 +38,10 @@ class HostedWorkers final {
 
   // A new end of links in this process.
   std::unique_ptr<Transport> transport() const { return new_transport_(); }
-  // Where this worker of the plan can listen, so that those that call it reach it: at a socket that
-  // this user alone can open; or at a TCP port, where somebody else has started the worker before.
-  std::string free_endpoint(const Plan& plan, PeerId peer);
+  // Where this worker of the plan is to listen, so that those that call it reach it: where the plan
+  // says; else at a socket that this user alone can open; or at a TCP port of the address that the
+  // worker before reaches, where somebody else has started that one.
+  std::string place_of(const Plan& plan, PeerId peer);
 
   // The fault of a lost worker with the worker's last words, or the names of lost ranks; any other
   // fault as it is.
@@ -49,7 +50,7 @@ class HostedWorkers final {
   void stop() { host_->stop(); }
 
  private:
-  std::string place_of(const Plan& plan, PeerId peer);
+  std::string free_endpoint(const Plan& plan, PeerId peer);
 
   const bool is_inproc_;
   std::unique_ptr<PrivateFolder> folder_;  // outlives what listens there

@@ -8,6 +8,7 @@
 #include "cluster/ring/ring_plan.h"
 #include "shard/data_message.h"
 #include "topology/base/version.h"
+#include "topology/plan/dialing.h"
 #include "transport/state_machine.h"
 
 namespace potluck {
@@ -17,9 +18,10 @@ constexpr uint64_t kSession = 1;
 constexpr double kPatienceSeconds = 1800;  // a step of the released model on slow machines
 constexpr double kTurnSeconds = 0.002;     // waits at one of the two transports, then the other
 
+// The plan may say where a head that is started here listens; that holds for this one.
 Plan with_head_elsewhere(Plan plan) {
+  if (!plan.head.local) plan.head.endpoint.clear();
   plan.head.local = false;
-  plan.head.endpoint.clear();
   return plan;
 }
 
@@ -48,7 +50,7 @@ RemoteStages::RemoteStages(std::shared_ptr<const ModelSource> source, Plan plan,
       head_(hosts_.transport()) {
   coordinator_->set_identity(identity_of(kCoordinatorPeer, plan_, incarnation_));
   head_->set_identity(identity_of(kHeadPeer, plan_, incarnation_));
-  plan_.head.endpoint = head_->listen(hosts_.free_endpoint(plan_, kHeadPeer));
+  plan_.head.endpoint = head_->listen(hosts_.place_of(plan_, kHeadPeer));
   load();
 }
 
@@ -68,7 +70,7 @@ void RemoteStages::load() {
   for (int i = 0; i < plan_.stage_count(); ++i) await(MessageKind::hello);
   for (int i = 0; i < plan_.stage_count(); ++i) {
     Message order = message(MessageKind::load, stage_peer(i));
-    order.load = Load{plan_, stage_peer(i), model};
+    order.load = Load{plan_for(plan_, stage_peer(i)), stage_peer(i), model};
     coordinator_->send(std::move(order));
   }
   for (int i = 0; i < plan_.stage_count(); ++i) await(MessageKind::ready);
@@ -126,7 +128,9 @@ std::optional<Message> RemoteStages::take(Transport& transport, MessageKind kind
               "lost worker " + plan_.worker(event->peer).name + ": " + event->reason),
         plan_);
   const Message& m = event->message;
-  if (m.fault) throw Fault(m.fault->kind, m.fault->what, m.fault->where);
+  if (m.fault)
+    throw explained(Fault(m.fault->kind, m.fault->what, m.fault->fix, m.fault->where), plan_,
+                    event->peer);
   if (event->kind == Event::Kind::woken || m.header.kind != kind) return std::nullopt;
   return std::move(event->message);
 }

@@ -22,8 +22,8 @@ void refuse_both(bool a, bool b, const char* text) {
   if (a && b) throw Fault(FaultKind::input, text);
 }
 
-void check_split(const RingOptions& options) {
-  if (options.stages == 1 || options.split.empty() ||
+void check_split(const RingOptions& options, bool stages_given) {
+  if (!stages_given || options.split.empty() ||
       static_cast<size_t>(options.stages) == options.split.size())
     return;
   throw Fault(FaultKind::input,
@@ -184,9 +184,9 @@ void add_ring_flags(CLI::App* command, RingFlags& flags) {
 }
 
 void check_ring_flags(const RingFlags& flags) {
-  refuse_both(!flags.plan.empty(), flags.options.stages > 1 || !flags.options.split.empty(),
+  refuse_both(!flags.plan.empty(), is_cut(flags),
               "--plan already says who runs which layers; leave out --stages and --split");
-  check_split(flags.options);
+  check_split(flags.options, flags.stages_given);
   check_devices(flags);
   check_memory_cut(flags);
   refuse_both(!flags.plan.empty(), !flags.options.devices.empty() || flags.options.card_layers,

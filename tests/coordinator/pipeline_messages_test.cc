@@ -113,6 +113,52 @@ TEST_F(PipelineTest, AnAnswerFromAnotherWorkerEndsTheRingByName) {
   EXPECT_EQ(failed_.count(id), 1u);
 }
 
+// The worker itself says no more than the plan that it was given.
+TEST_F(PipelineTest, AWorkerThatDoesNotReachTheNextIsToldWithWhatToOpen) {
+  Plan far = plan(1);
+  far.stages[0].local = far.stages[1].local = false;
+  far.stages[0].endpoint = "tcp://10.0.1.2:7000";
+  far.stages[1].endpoint = "tcp://10.0.2.2:7000";
+  take(pipeline_->start(now_, far));
+  for (PeerId link : {1, 2, 3}) up(link);
+  Message message = reply(MessageKind::fault, 1);
+  message.fault = FaultReport{FaultKind::lost, "stage 1 was not reached at tcp://10.0.2.2:7000",
+                              "stage 0", Fix{"see"}};
+  give(2, message);
+  ASSERT_TRUE(ring_fault_);
+  EXPECT_EQ(
+      std::string(ring_fault_->what()),
+      "stage 0 could not reach stage 1 at tcp://10.0.2.2:7000; open TCP port 7000 of the "
+      "machine of stage 1 (10.0.2.2) to the machine of stage 0 (10.0.1.2), and see that there "
+      "is a route between them; or put a stage with \"start: here\" between them");
+}
+
+TEST_F(PipelineTest, AWorkerIsToldWhereTheNextIsWithoutOurZone) {
+  Plan far = plan(1);
+  far.stages[0].local = far.stages[1].local = false;
+  far.stages[0].endpoint = "tcp://[fe80::2%cable0]:7000";
+  far.stages[1].endpoint = "tcp://[fe80::3%cable0]:7000";
+  take(pipeline_->start(now_, far));
+  EXPECT_EQ(connects_.back().second, "tcp://[fe80::3%cable0]:7000");
+  for (PeerId link : {1, 2, 3}) up(link);
+  const std::vector<Message> loads = taken(MessageKind::load);
+  ASSERT_EQ(loads.size(), 3u);
+  EXPECT_EQ(loads[1].load->plan.stages[1].endpoint, "tcp://[fe80::3]:7000");
+}
+
+TEST_F(PipelineTest, AWorkerThatNeverCameIsNotCalledLost) {
+  take(pipeline_->start(now_, plan(1)));
+  up(2);
+  Event down;
+  down.kind = Event::Kind::down;
+  down.peer = 3;
+  down.reason = "10.0.0.4 did not answer";
+  take(pipeline_->handle(now_, down));
+  ASSERT_TRUE(ring_fault_);
+  EXPECT_EQ(std::string(ring_fault_->what()),
+            "no link from here to worker stage 1 at test://1: 10.0.0.4 did not answer");
+}
+
 TEST_F(PipelineTest, AHelloWithoutANameAndAnEmptyReadyAreRefused) {
   take(pipeline_->start(now_, plan(1)));
   Event nameless;

@@ -1,5 +1,7 @@
-// Takes endpoints apart.
+// Takes endpoints apart, and knows the addresses that mean something special.
 #include "topology/base/endpoint.h"
+
+#include <arpa/inet.h>
 
 #include <charconv>
 
@@ -10,13 +12,23 @@ constexpr char kTcp[] = "tcp://", kIpc[] = "ipc://";
 constexpr size_t kPrefixBytes = sizeof(kTcp) - 1;
 constexpr int kPortMax = 65535;
 constexpr char kHostLetters[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-._";
+constexpr char kAddressLetters[] = "0123456789abcdefABCDEF:.";
+
+bool is_made_of(const std::string& text, const char* letters) {
+  return !text.empty() && text.find_first_not_of(letters) == std::string::npos;
+}
+
+bool is_bracketed(const std::string& host) {
+  return host.size() > 2 && host.front() == '[' && host.back() == ']';
+}
 
 bool is_host(const std::string& host) {
-  if (host.empty() || host.front() != '[')
-    return !host.empty() && host.find_first_not_of(kHostLetters) == std::string::npos;
-  return host.size() > 2 &&
-         host.find_first_not_of("0123456789abcdefABCDEF:.", 1) == host.size() - 1 &&
-         host.back() == ']';
+  if (host == "*") return true;
+  if (!is_bracketed(host)) return is_made_of(host, kHostLetters);
+  const std::string inner = host.substr(1, host.size() - 2);
+  const size_t zone = inner.find('%');
+  return is_made_of(inner.substr(0, zone), kAddressLetters) &&
+         (zone == std::string::npos || is_made_of(inner.substr(zone + 1), kHostLetters));
 }
 
 // 0: not a port.
@@ -25,6 +37,26 @@ int parse_port(const std::string& text) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
   const bool whole = error == std::errc() && end == text.data() + text.size();
   return whole && port >= 1 && port <= kPortMax ? port : 0;
+}
+
+// The address of a host that is one of IPv6, in brackets.
+std::optional<in6_addr> ipv6_of(const std::string& host) {
+  in6_addr six{};
+  if (!is_bracketed(host)) return std::nullopt;
+  const std::string inner = host.substr(1, host.size() - 2);
+  if (inet_pton(AF_INET6, inner.substr(0, inner.find('%')).c_str(), &six) != 1) return std::nullopt;
+  return six;
+}
+
+// The address of a host that is one of IPv4, in any of the ways in which the C library reads them
+// ("127.1"), or an IPv6 address that stands for one.
+std::optional<in_addr> ipv4_of(const std::string& host) {
+  in_addr four{};
+  if (inet_aton(host.c_str(), &four)) return four;
+  const auto six = ipv6_of(host);
+  if (!six || !IN6_IS_ADDR_V4MAPPED(&*six)) return std::nullopt;
+  four.s_addr = six->s6_addr32[3];
+  return four;
 }
 
 }  // namespace
@@ -41,9 +73,24 @@ std::optional<Endpoint> parse_endpoint(const std::string& text) {
 }
 
 bool is_loopback(const Endpoint& endpoint) {
-  const std::string& host = endpoint.host;
-  return endpoint.scheme == "ipc" || host == "localhost" || host == "[::1]" ||
-         host.rfind("127.", 0) == 0;
+  if (endpoint.scheme == "ipc" || endpoint.host == "localhost") return true;
+  if (const auto four = ipv4_of(endpoint.host)) return ntohl(four->s_addr) >> 24 == IN_LOOPBACKNET;
+  const auto six = ipv6_of(endpoint.host);
+  return six && IN6_IS_ADDR_LOOPBACK(&*six);
+}
+
+bool is_any_address(const Endpoint& endpoint) {
+  if (endpoint.scheme == "ipc") return false;
+  if (endpoint.host == "*") return true;
+  if (const auto four = ipv4_of(endpoint.host)) return four->s_addr == htonl(INADDR_ANY);
+  const auto six = ipv6_of(endpoint.host);
+  return six && IN6_IS_ADDR_UNSPECIFIED(&*six);
+}
+
+std::string without_zone(const std::string& endpoint) {
+  const size_t zone = endpoint.find('%'), end = endpoint.rfind(']');
+  if (zone == std::string::npos || end == std::string::npos || end < zone) return endpoint;
+  return endpoint.substr(0, zone) + endpoint.substr(end);
 }
 
 }  // namespace potluck

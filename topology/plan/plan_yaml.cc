@@ -16,6 +16,7 @@
 #include "topology/base/suggest.h"
 #include "topology/base/text.h"
 #include "topology/model/mapped_file.h"
+#include "topology/plan/dialing.h"
 #include "topology/plan/plan_check.h"
 #include "topology/plan/plan_yaml_tree.h"
 
@@ -149,8 +150,15 @@ std::string read_endpoint(const Fields& fields, const WorkerPlan& worker) {
                   "\"start: here\" to start it on this machine",
                   fields.line());
   const std::string& text = fields.word("endpoint", *node);
-  if (!parse_endpoint(text))
+  const std::optional<Endpoint> endpoint = parse_endpoint(text);
+  if (!endpoint)
     fields.refuse("\"endpoint\" is \"" + text + "\"", "it must be tcp://HOST:PORT or ipc:///PATH",
+                  node->line);
+  if (is_any_address(*endpoint) && !worker.local)
+    fields.refuse("\"endpoint\" of \"" + worker.name + "\" is " + text +
+                      ", where a worker can listen but nobody can call it",
+                  "give the address at which the others reach its machine: tcp://10.0.0.4:" +
+                      std::to_string(endpoint->port),
                   node->line);
   return text;
 }
@@ -192,11 +200,6 @@ WorkerPlan read_worker(const Fields& fields, const std::string& default_name, DT
                     transport->line);
   }
   return worker;
-}
-
-bool is_here(const WorkerPlan& worker) {
-  const auto endpoint = parse_endpoint(worker.endpoint);
-  return worker.local || (endpoint && is_loopback(*endpoint));
 }
 
 // A worker that the one before it in the ring dials must be within its reach.

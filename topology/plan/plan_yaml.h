@@ -26,11 +26,14 @@
 //       layers: 10:30
 //
 // version, head, stages and each stage's layers must be there; everything else has Plan's default,
-// and names default to "head" and "stage K". A worker that is not started here needs an endpoint;
-// one that is listens without it on a free port, of the address that the others reach us at. Each
-// worker is dialed by the one before it in the ring (head, stages, head again): a loopback
-// listener behind a worker on another machine is therefore refused. "transport" is of the rows that
-// a worker sends to that next one; without it they go as all other messages do.
+// and names default to "head" and "stage K". Each worker is dialed by the one before it in the ring
+// (head, stages, head again), so a loopback listener behind a worker on another machine is refused.
+// A worker that is not started here needs an endpoint, which the coordinator and the worker before
+// reach: a name (all of whose addresses are tried), 10.0.0.4, [fd00::4], or [fe80::4%eth0] with the
+// zone that it has on this machine. One that is started here listens without an endpoint on a free
+// port of the address at which the worker before reaches this machine, and with tcp://*:7001 there
+// on port 7001. "transport" is of the rows that a worker sends to that next one; without it they go
+// as all other messages do.
 #pragma once
 
 #include <string>

@@ -14,6 +14,9 @@ namespace {
 
 constexpr char kClosedByPeer[] = "closed by peer";  // the reason of an ordinary goodbye
 constexpr double kRedialSeconds = 0.1;
+// A coordinator that waits for one worker has its place at the others for 10 s: it gives up before
+// they do, and says who did not come.
+constexpr double kDialSeconds = kConnectSeconds - 0.5;
 constexpr double kPauseSeconds = 0.5;  // between two ticks: we ourselves did not run
 
 std::string seconds_text(const char* format, double value) {
@@ -56,7 +59,7 @@ void Links::connect(Time now, std::shared_ptr<LinkEnd> end, const std::string& e
   if (end->used) end = std::make_shared<LinkEnd>(end->peer);
   Link& link = add_link(std::move(end));
   link.endpoint = endpoint;
-  link.give_up_at = now + from_seconds(kConnectSeconds);
+  link.give_up_at = now + from_seconds(kDialSeconds);
   try_dial(now, link);
 }
 
@@ -135,6 +138,10 @@ void Links::ended(Time now, ConnectionId connection) {
   if (link->state != Link::State::dialing) return close(*link, kClosedByPeer);
   link->gone = false;
   link->next_try_at = now + from_seconds(kRedialSeconds);
+}
+
+void Links::failing(ConnectionId connection, const std::string& why) {
+  if (Link* link = find(connection)) link->trouble = why;
 }
 
 void Links::unreachable(ConnectionId connection, const std::string& why) {
@@ -266,13 +273,16 @@ void Links::try_dial(Time now, Link& link) {
 
 void Links::tick_dial(Time now, Link& link) {
   if (now <= link.give_up_at) return try_dial(now, link);
-  const std::string waited = seconds_text("%.0f s", kConnectSeconds);
+  const std::string waited = seconds_text("%.1f s", kDialSeconds);
   if (link.connected)
     return close(link, link.endpoint + " takes connections but said no hello within " + waited +
                            "; is it a potluck worker?");
-  close(link, "connection refused or no answer at " + link.endpoint + " in " +
-                  std::to_string(link.tries) + " tries within " + waited +
-                  "; is the worker started there?");
+  const std::string tries = std::to_string(link.tries) + " tries";
+  if (!link.trouble.empty())
+    return close(link,
+                 link.trouble + " (" + tries + " of " + link.endpoint + " within " + waited + ")");
+  close(link, "connection refused or no answer at " + link.endpoint + " in " + tries + " within " +
+                  waited + "; is the worker started there?");
 }
 
 // The messages of a link.

@@ -80,6 +80,8 @@ class Links final {
   void hung_up(ConnectionId connection);
   // The connection is over, and everything that it brought has been reported.
   void ended(Time now, ConnectionId connection);
+  // A dial has reached nobody so far. It goes on, and says why when it is given up.
+  void failing(ConnectionId connection, const std::string& why);
   // A dial that is not worth another try.
   void unreachable(ConnectionId connection, const std::string& why);
 
@@ -107,6 +109,7 @@ class Links final {
     Time give_up_at{}, next_try_at{};  // leaving: when to wait no longer
     int tries = 0;
     bool connected = false;      // at least one try reached somebody
+    std::string trouble;         // of the others, the last that was told
     std::deque<Parcel> waiting;  // for the hello
 
     // Up.

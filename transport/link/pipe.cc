@@ -132,6 +132,9 @@ class LinkThread final : public LinkHost, private LinkActions, private PipeEvent
   }
   void hung_up(ConnectionId connection) override { links_.hung_up(connection); }
   void ended(ConnectionId connection) override { links_.ended(now(), connection); }
+  void failing(ConnectionId connection, const std::string& why) override {
+    links_.failing(connection, why);
+  }
   void unreachable(ConnectionId connection, const std::string& why) override {
     links_.unreachable(connection, why);
   }

@@ -36,6 +36,8 @@ class PipeEvents {
   virtual void broken(ConnectionId connection, const std::string& why) = 0;  // not frames of ours
   virtual void hung_up(ConnectionId connection) = 0;  // sending is over; more may still arrive
   virtual void ended(ConnectionId connection) = 0;    // nothing more will be reported
+  // A dial has reached nobody so far; why: what is known of each address, and what would help.
+  virtual void failing(ConnectionId connection, const std::string& why) = 0;
   // A dial that is not worth another try; instead of `ended`.
   virtual void unreachable(ConnectionId connection, const std::string& why) = 0;
 };

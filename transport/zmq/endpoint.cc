@@ -2,6 +2,8 @@
 #include "transport/zmq/endpoint.h"
 
 #include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <net/if.h>
 #include <netdb.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -49,7 +51,86 @@ std::string parse_port(const std::string& text, const std::string& port) {
   return port;
 }
 
+[[noreturn]] void refuse_host(const ZmqEndpoint& endpoint, const std::string& why) {
+  const size_t zone = endpoint.host.find('%');
+  if (zone != std::string::npos && !if_nametoindex(endpoint.host.c_str() + zone + 1))
+    throw Fault(FaultKind::world,
+                "this machine has no interface " + endpoint.host.substr(zone + 1) + ", which " +
+                    endpoint.text + " names",
+                Fix{"ip link shows those that it has"});
+  throw Fault(FaultKind::world, "cannot find the host of " + endpoint.text + ": " + why,
+              Fix{"check its name"});
+}
+
+std::string host_text(const sockaddr* address, socklen_t bytes) {
+  char number[NI_MAXHOST];
+  if (getnameinfo(address, bytes, number, sizeof(number), nullptr, 0, NI_NUMERICHOST)) return "";
+  if (address->sa_family != AF_INET6) return number;
+  std::string text = "[";
+  return text.append(number).append("]");
+}
+
+// The names of the interfaces that have a link-local address. Those of real devices come first: a
+// machine may have many that lead to containers.
+std::vector<std::string> link_local_interfaces() {
+  std::vector<std::string> names, others;
+  ifaddrs* found = nullptr;
+  if (getifaddrs(&found)) return {};
+  const std::unique_ptr<ifaddrs, decltype(&freeifaddrs)> owner(found, freeifaddrs);
+  for (const ifaddrs* each = found; each; each = each->ifa_next) {
+    if (!each->ifa_addr || each->ifa_addr->sa_family != AF_INET6) continue;
+    const auto* address = reinterpret_cast<const sockaddr_in6*>(each->ifa_addr);
+    if (!IN6_IS_ADDR_LINKLOCAL(&address->sin6_addr) || !(each->ifa_flags & IFF_UP)) continue;
+    const std::string name = each->ifa_name;
+    const bool real = access(("/sys/class/net/" + name + "/device").c_str(), F_OK) == 0;
+    (real ? names : others).push_back(name);
+  }
+  names.insert(names.end(), others.begin(), others.end());
+  return names;
+}
+
+bool is_link_local_without_zone(const sockaddr* address) {
+  if (address->sa_family != AF_INET6) return false;
+  const auto* six = reinterpret_cast<const sockaddr_in6*>(address);
+  return IN6_IS_ADDR_LINKLOCAL(&six->sin6_addr) && six->sin6_scope_id == 0;
+}
+
+// Numbers, those of IPv6 in brackets, in the order of the C library: what has a route comes first.
+std::vector<std::string> hosts_of(const ZmqEndpoint& endpoint) {
+  addrinfo hints{}, *found = nullptr;
+  hints.ai_socktype = SOCK_STREAM;
+  const int failed = getaddrinfo(endpoint.host.c_str(), nullptr, &hints, &found);
+  if (failed) refuse_host(endpoint, gai_strerror(failed));
+  const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owner(found, freeaddrinfo);
+  std::vector<std::string> hosts;
+  for (const addrinfo* each = found; each; each = each->ai_next) {
+    const std::string host = host_text(each->ai_addr, each->ai_addrlen);
+    if (host.empty()) continue;
+    if (!is_link_local_without_zone(each->ai_addr))
+      hosts.push_back(host);
+    else
+      for (const std::string& name : link_local_interfaces())
+        hosts.push_back(host.substr(0, host.size() - 1) + "%" + name + "]");
+  }
+  if (hosts.empty()) refuse_host(endpoint, "it has no address");
+  return hosts;
+}
+
 }  // namespace
+
+std::vector<std::string> in_turn(const std::vector<std::string>& hosts) {
+  std::vector<std::string> of_first, others, ordered;
+  for (const std::string& host : hosts) {
+    auto& family = (host[0] == '[') == (hosts[0][0] == '[') ? of_first : others;
+    if (std::count(family.begin(), family.end(), host) == 0) family.push_back(host);
+  }
+  for (size_t i = 0; i < std::max(of_first.size(), others.size()); ++i) {
+    if (i < of_first.size()) ordered.push_back(of_first[i]);
+    if (i < others.size()) ordered.push_back(others[i]);
+  }
+  ordered.resize(std::min(ordered.size(), kAddressesMax));
+  return ordered;
+}
 
 ZmqEndpoint parse_zmq_endpoint(const std::string& text) {
   if (starts_with(text, "ipc://")) return parse_ipc(text);
@@ -66,33 +147,24 @@ ZmqEndpoint parse_zmq_endpoint(const std::string& text) {
   return {text, host, parse_port(text, text.substr(colon + 1)), ""};
 }
 
-std::string resolve(const ZmqEndpoint& endpoint) {
-  if (endpoint.host.empty()) return endpoint.text;
-  if (endpoint.host == "*") return "tcp://0.0.0.0:" + endpoint.port;
-  addrinfo hints{}, *found = nullptr;
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_family = endpoint.host == "localhost" ? AF_INET : AF_UNSPEC;
-  const int failed = getaddrinfo(endpoint.host.c_str(), nullptr, &hints, &found);
-  if (failed)
-    throw Fault(FaultKind::world,
-                "cannot find the host of " + endpoint.text + ": " + gai_strerror(failed),
-                Fix{"check its name"});
-  const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owner(found, freeaddrinfo);
-  char number[NI_MAXHOST];
-  if (getnameinfo(found->ai_addr, found->ai_addrlen, number, sizeof(number), nullptr, 0,
-                  NI_NUMERICHOST))
-    throw Fault(FaultKind::world, "the host of " + endpoint.text + " has no address");
-  const bool brackets = found->ai_family == AF_INET6;
-  std::string resolved = brackets ? "tcp://[" : "tcp://";
-  resolved += number;
-  return resolved + (brackets ? "]:" : ":") + endpoint.port;
-}
-
 bool needs_name_server(const ZmqEndpoint& endpoint) {
   in6_addr number{};
-  const char* host = endpoint.host.c_str();
-  return !endpoint.host.empty() && endpoint.host != "*" && endpoint.host != "localhost" &&
-         inet_pton(AF_INET, host, &number) != 1 && inet_pton(AF_INET6, host, &number) != 1;
+  const std::string host = endpoint.host.substr(0, endpoint.host.find('%'));
+  return !host.empty() && host != "*" && host != "localhost" &&
+         inet_pton(AF_INET, host.c_str(), &number) != 1 &&
+         inet_pton(AF_INET6, host.c_str(), &number) != 1;
+}
+
+std::vector<std::string> resolve(const ZmqEndpoint& endpoint) {
+  if (endpoint.host.empty()) return {endpoint.text};
+  if (endpoint.host == "*") return {"tcp://0.0.0.0:" + endpoint.port};
+  // Every machine has this name, whatever its name server says.
+  if (endpoint.host == "localhost")
+    return {"tcp://127.0.0.1:" + endpoint.port, "tcp://[::1]:" + endpoint.port};
+  std::vector<std::string> addresses;
+  for (const std::string& host : in_turn(hosts_of(endpoint)))
+    addresses.push_back("tcp://" + host + ":" + endpoint.port);
+  return addresses;
 }
 
 bool is_loopback(const std::string& resolved) {

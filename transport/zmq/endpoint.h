@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 namespace potluck {
 
@@ -15,10 +16,17 @@ struct ZmqEndpoint {
 // Throws Fault{input} for what is neither tcp://HOST:PORT nor ipc:///PATH.
 ZmqEndpoint parse_zmq_endpoint(const std::string& text);
 
-// The endpoint with the host's first address in numbers ("tcp://127.0.0.1:7000", "tcp://[::1]:7").
-// May ask a name server, and wait for it. Throws Fault{world} if the name is unknown.
-std::string resolve(const ZmqEndpoint& endpoint);
+inline constexpr size_t kAddressesMax = 16;  // of a name; of a link-local address as well
+
+// The endpoint in numbers ("tcp://10.0.0.3:7000", "tcp://[fe80::3%eth0]:7000"), once for each
+// address of its host, in the order in which they are to be tried: IPv4 and IPv6 in turn. A
+// link-local address without a zone is given once for each interface that might lead there. May ask
+// a name server, and wait for it. Throws Fault{world} if there is no address.
+std::vector<std::string> resolve(const ZmqEndpoint& endpoint);
 bool needs_name_server(const ZmqEndpoint& endpoint);  // else resolve() returns at once
+
+// Hosts, each once and at most kAddressesMax of them, as resolve() orders them.
+std::vector<std::string> in_turn(const std::vector<std::string>& hosts);
 
 // Whether only this machine can reach a resolved address.
 bool is_loopback(const std::string& resolved);

@@ -20,6 +20,8 @@ constexpr int kReadsInARow = 64;        // from one socket, before others get th
 constexpr double kDrainSeconds = 0.02;
 // Less than kConnectSeconds: who waits for a link hears of the name server, not of the listener.
 constexpr double kResolveSeconds = 8.0;
+// So long without an answer is worth telling. A host that is not there is known for that earlier.
+constexpr double kTroubleSeconds = 4.0;
 
 std::string real_endpoint(const ZmqEndpoint& wanted, const std::string& bound) {
   if (wanted.host.empty()) return wanted.text;
@@ -38,9 +40,9 @@ void check_reach(const std::string& endpoint, const std::string& resolved, bool 
 
 // Names are looked up on a thread of their own, which nobody waits for: a name server can take its
 // time, and heartbeats cannot.
-std::future<std::string> start_resolving(const ZmqEndpoint& endpoint) {
-  std::packaged_task<std::string()> task([endpoint] { return resolve(endpoint); });
-  std::future<std::string> resolved = task.get_future();
+std::future<std::vector<std::string>> start_resolving(const ZmqEndpoint& endpoint) {
+  std::packaged_task<std::vector<std::string>()> task([endpoint] { return resolve(endpoint); });
+  std::future<std::vector<std::string>> resolved = task.get_future();
   std::thread(std::move(task)).detach();
   return resolved;
 }
@@ -51,16 +53,23 @@ ZmqPipe::~ZmqPipe() {
   for (const std::string& path : socket_files_) unlink(path.c_str());
 }
 
+// At the first address of its host that this machine has.
 std::string ZmqPipe::listen(const std::string& endpoint) {
   const ZmqEndpoint wanted = parse_zmq_endpoint(endpoint);
-  const std::string resolved = resolve(wanted);
-  check_reach(endpoint, resolved, insecure_plaintext_);
+  std::vector<std::string> addresses = resolve(wanted);
   if (wanted.host.empty()) clear_socket_file(wanted);
-  try {
-    return bind(wanted, resolved);
-  } catch (const zmq::error_t& error) {
-    throw Fault(FaultKind::world, "cannot listen at " + endpoint + ": " + error.what(),
-                Fix{"choose another endpoint, or stop what uses it"});
+  for (;;) {
+    check_reach(endpoint, addresses.front(), insecure_plaintext_);
+    try {
+      return bind(wanted, addresses.front());
+    } catch (const zmq::error_t& error) {
+      const bool elsewhere = error.num() == EADDRNOTAVAIL || error.num() == ENODEV;
+      addresses.erase(addresses.begin());
+      if (elsewhere && !addresses.empty()) continue;
+      throw Fault(FaultKind::world, "cannot listen at " + endpoint + ": " + error.what(),
+                  Fix{elsewhere ? "ip address shows those that this machine has and that are up"
+                                : "choose another endpoint, or stop what uses it"});
+    }
   }
 }
 
@@ -79,11 +88,10 @@ ConnectionId ZmqPipe::dial(const std::string& endpoint) {
   connection.endpoint = endpoint;
   connection.dialed_at = now();
   try {
-    connection.socket = std::make_unique<ZmqSocket>(context_, zmq::socket_type::dealer);
     start_dial(connection);
   } catch (const Fault& fault) {
     connection.failure = fault.what();
-  } catch (const std::exception& error) {  // no descriptor or no thread is left
+  } catch (const std::exception& error) {  // no thread is left
     connection.failure = "cannot dial " + endpoint + ": " + error.what();
   }
   return id;
@@ -94,23 +102,20 @@ void ZmqPipe::start_dial(Connection& connection) {
   if (needs_name_server(parsed))
     connection.resolved = start_resolving(parsed);
   else
-    open(connection, resolve(parsed));
+    connection.dial = new_dial(resolve(parsed));
 }
 
-void ZmqPipe::open(Connection& connection, const std::string& address) {
-  try {
-    connection.socket->connect(address);
-  } catch (const zmq::error_t& error) {
-    connection.failure = "cannot dial " + connection.endpoint + ": " + error.what();
-  }
-  for (const Frames& each : std::exchange(connection.waiting, {})) transmit(connection, each);
+std::unique_ptr<Dial> ZmqPipe::new_dial(std::vector<std::string> addresses) {
+  return std::make_unique<Dial>(std::move(addresses), [this] {
+    return std::make_unique<ZmqSocket>(context_, zmq::socket_type::dealer);
+  });
 }
 
 void ZmqPipe::try_resolved(Connection& connection) {
   if (!connection.resolved.valid()) return;
   if (connection.resolved.wait_for(Duration{0}) == std::future_status::ready) {
     try {
-      open(connection, connection.resolved.get());
+      connection.dial = new_dial(connection.resolved.get());
     } catch (const Fault& fault) {
       connection.failure = fault.what();
     }
@@ -119,13 +124,35 @@ void ZmqPipe::try_resolved(Connection& connection) {
   }
 }
 
+// Until one of its addresses has connected, or all have failed.
+void ZmqPipe::advance(ConnectionId id, Connection& connection, PipeEvents& events) {
+  if (!connection.dial || connection.hung_up) return;
+  if (std::optional<Dial::Connected> connected = connection.dial->advance(now())) {
+    connection.dial.reset();
+    connection.socket = std::move(connected->socket);
+    connection.fd = connected->fd;
+    events.connected(id);
+    for (const Frames& each : std::exchange(connection.waiting, {})) transmit(connection, each);
+    if (connected->ended) lose(id, connection, events);
+    return;
+  }
+  const bool failed = connection.dial->failed();
+  if (failed || now() - connection.dialed_at > from_seconds(kTroubleSeconds))
+    events.failing(id, connection.dial->trouble());
+  if (!failed) return;
+  connection.dial.reset();
+  lose(id, connection, events);
+  connection.gone_at = Time{};  // nothing was connected, or brought
+}
+
 // Both ways.
 
 void ZmqPipe::send(ConnectionId id, Frames frames) {
   const auto found = connections_.find(id);
   if (found == connections_.end()) return;
-  found->second.resolved.valid() ? found->second.waiting.push_back(std::move(frames))
-                                 : transmit(found->second, frames);
+  Connection& connection = found->second;
+  const bool waits = connection.is_dialed() && !connection.socket;
+  waits ? connection.waiting.push_back(std::move(frames)) : transmit(connection, frames);
 }
 
 void ZmqPipe::transmit(Connection& connection, const Frames& frames) {
@@ -163,8 +190,10 @@ void ZmqPipe::note_receiving() {
 void ZmqPipe::wait(Time deadline) {
   std::vector<zmq::pollitem_t> items{{nullptr, bell_.fd(), ZMQ_POLLIN, 0}};
   if (listener_) listener_->append_poll_items(items);
-  for (const auto& [id, connection] : connections_)
+  for (const auto& [id, connection] : connections_) {
     if (connection.socket && !connection.hung_up) connection.socket->append_poll_items(items);
+    if (connection.dial && !connection.hung_up) connection.dial->append_poll_items(items);
+  }
   const auto wait = std::chrono::ceil<std::chrono::milliseconds>(deadline - now());
   zmq::poll(items, std::max(wait, std::chrono::milliseconds(0)));
   bell_.quiet();
@@ -276,18 +305,12 @@ ConnectionId ZmqPipe::caller(ZmqFrames& frames, PipeEvents& events) {
 
 void ZmqPipe::read_dialed(ConnectionId id, Connection& connection, PipeEvents& events) {
   try_resolved(connection);
+  advance(id, connection, events);
   if (!connection.failure.empty() && !connection.hung_up)
     events.unreachable(id, connection.failure);
   if (!connection.socket) return;
-  for (const ZmqHappening& happening : connection.socket->happenings()) {
-    if (happening.kind == ZmqHappening::Kind::disconnected) {
-      lose(id, connection, events);
-      if (happening.fd < 0) connection.gone_at = Time{};  // nothing was connected, or brought
-    } else {
-      connection.fd = happening.fd;
-      events.connected(id);
-    }
-  }
+  for (const ZmqHappening& happening : connection.socket->happenings())
+    if (happening.kind == ZmqHappening::Kind::disconnected) lose(id, connection, events);
   for (int i = 0; i < kReadsInARow && !connection.hung_up; ++i) {
     std::optional<ZmqFrames> frames = connection.socket->receive();
     if (!frames) return;

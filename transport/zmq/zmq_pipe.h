@@ -1,4 +1,4 @@
-// ZmqPipe: connections over ZeroMQ. Each dial has a socket of its own; all callers come by the
+// ZmqPipe: connections over ZeroMQ. Each dial has sockets of its own; all callers come by the
 // listening socket, which knows each of them by a route.
 #pragma once
 
@@ -13,6 +13,7 @@
 #include "transport/link/bell.h"
 #include "transport/link/pipe.h"
 #include "transport/zmq/descriptor.h"
+#include "transport/zmq/dial.h"
 #include "transport/zmq/endpoint.h"
 #include "transport/zmq/socket.h"
 #include "transport/zmq/strangers.h"
@@ -36,7 +37,7 @@ class ZmqPipe final : public Pipe {
 
  private:
   struct Connection {
-    std::unique_ptr<ZmqSocket> socket;  // of a dialed one, unless there was none left
+    std::unique_ptr<ZmqSocket> socket;  // of a dialed one that has connected
     std::string route;                  // of one that called
     int fd = -1;
     SocketId id;                   // of one that called
@@ -48,8 +49,9 @@ class ZmqPipe final : public Pipe {
     Time receiving_at{};  // when bytes of it were last seen on their way
     // Dialed.
     std::string endpoint;
-    std::future<std::string> resolved;  // while its name is looked up
-    std::vector<Frames> waiting;        // for that
+    std::future<std::vector<std::string>> resolved;  // while its name is looked up
+    std::unique_ptr<Dial> dial;                      // from then until it has connected
+    std::vector<Frames> waiting;                     // for that
     Time dialed_at{};
     std::string failure;  // it cannot be dialed at all
 
@@ -58,8 +60,9 @@ class ZmqPipe final : public Pipe {
 
   std::string bind(const ZmqEndpoint& wanted, const std::string& resolved);
   void start_dial(Connection& connection);
+  std::unique_ptr<Dial> new_dial(std::vector<std::string> addresses);
   void try_resolved(Connection& connection);
-  void open(Connection& connection, const std::string& address);
+  void advance(ConnectionId id, Connection& connection, PipeEvents& events);
   void transmit(Connection& connection, const Frames& frames);
 
   void read_listener(PipeEvents& events);

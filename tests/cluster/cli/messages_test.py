@@ -218,6 +218,8 @@ class Messages(unittest.TestCase):
         split = ("--stages", "3", "--split", "2,2")
         self.refused(USAGE, ["--stages 3 contradicts --split 2,2"], *RUN, "-m", TINY, "-p", "hello", *split)
         self.refused(USAGE, ["--stages 3 contradicts --split 2,2"], "inspect", "-m", TINY, *split)
+        self.refused(USAGE, ["--stages 1 contradicts --split 2,3"], *RUN, "-m", TINY, "-p", "hello", "--stages", "1",
+                     "--split", "2,3")  # fmt: skip
         apart = ("--transport", "inproc", "--host", "processes")
         self.refused(USAGE, ["--transport inproc", "--host processes"], *RUN, "-m", TINY, "-p", "hello", *apart)
 

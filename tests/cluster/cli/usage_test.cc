@@ -123,13 +123,15 @@ TEST(Usage, FlagsThatDoNotGoTogetherAreBothNamed) {
             "-p and -f both give a prompt; leave one of them out");
   EXPECT_EQ(refused([](RunFlags& f) { f.raw = true, f.system_prompt = "x"; }),
             "--raw has no place for --system-prompt; leave one of them out");
-  EXPECT_EQ(refused([](RunFlags& f) { f.ring.plan = "p.yaml", f.ring.options.stages = 2; }),
+  EXPECT_EQ(refused([](RunFlags& f) { f.ring.plan = "p.yaml", f.ring.stages_given = true; }),
             "--plan already says who runs which layers; leave out --stages and --split");
   EXPECT_EQ(refused([](RunFlags& f) {
+              f.ring.stages_given = true;
               f.ring.options.stages = 3, f.ring.options.split = {2, 3};
             }),
             "--stages 3 contradicts --split 2,3; leave one of them out");
   EXPECT_EQ(refused([](RunFlags& f) {
+              f.ring.stages_given = true;
               f.ring.options.stages = 2, f.ring.options.split = {2, 3};
             }),
             "");

@@ -57,6 +57,24 @@ TEST(RingFlags, DevicesThatMeanNothingTogetherAreRefused) {
   EXPECT_EQ(refusal(split), "");
 }
 
+TEST(RingFlags, ANumberOfStagesThatIsNotTheSplitsIsRefused) {
+  RingFlags flags;
+  flags.options.split = {2, 3};
+  EXPECT_EQ(refusal(flags), "");
+  flags.stages_given = true;
+  for (const int stages : {1, 3}) {
+    flags.options.stages = stages;
+    EXPECT_EQ(refusal(flags), "--stages " + std::to_string(stages) +
+                                  " contradicts --split 2,3; leave one of them out");
+  }
+  flags.options.stages = 2;
+  EXPECT_EQ(refusal(flags), "");
+  flags = {};
+  flags.stages_given = true;
+  flags.plan = "x.yaml";
+  EXPECT_THAT(refusal(flags), HasSubstr("leave out --stages and --split"));
+}
+
 Card card(const std::string& device, uint64_t bytes, const std::string& problem = "") {
   GpuFacts facts;
   facts.bytes_total = bytes;

@@ -231,6 +231,28 @@ TEST(PlanYaml, NobodyIsAskedToDialAnotherMachinesLoopback) {
             std::string::npos);
 }
 
+// Where a worker that runs already listens is not where it can be called; one that is started here
+// gets an address from us.
+TEST(PlanYaml, NobodyIsAskedToDialAllAddressesOfAMachine) {
+  for (const std::string any : {"tcp://0.0.0.0:7000", "tcp://[::]:7000", "tcp://*:7000"}) {
+    EXPECT_NE(refusal(replaced(kWhole, "tcp://10.0.0.4:7000", any))
+                  .find("plan.yaml:17: \"endpoint\" of \"old-laptop\" is " + any +
+                        ", where a worker can listen but nobody can call it; give the address"),
+              std::string::npos)
+        << any;
+    EXPECT_EQ(refusal(replaced(kWhole, "tcp://10.0.0.2:7001", any)), "") << any;
+  }
+}
+
+TEST(PlanYaml, ANameThatBeginsLikeLoopbackIsOfAnotherMachine) {
+  const std::string named = replaced(kWhole, "tcp://10.0.0.2:7001", "tcp://127.example.org:7001");
+  EXPECT_EQ(refusal(replaced(named, "    start: here\n", "")), "");
+}
+
+TEST(PlanYaml, ALinkLocalAddressHasAZone) {
+  EXPECT_EQ(refusal(replaced(kWhole, "tcp://10.0.0.4:7000", "tcp://[fe80::4%eth0]:7000")), "");
+}
+
 TEST(ByteSize, UnitsAreReadAsPeopleWriteThem) {
   const std::pair<const char*, uint64_t> cases[] = {{"4096", 4096},
                                                     {"6GiB", 6ull << 30},

@@ -230,9 +230,23 @@ TEST_F(LinksTest, ADialThatReachesNobodySaysHowOftenItTried) {
   connect(kLower);
   links_.ended(now_, 1);
   pass(11);
-  EXPECT_THAT(said(), testing::Contains(
-                          "down 1: connection refused or no answer at x in 2 tries within 10 s; is "
-                          "the worker started there?"));
+  EXPECT_THAT(
+      said(),
+      testing::Contains("down 1: connection refused or no answer at x in 2 tries within 9.5 s; is "
+                        "the worker started there?"));
+}
+
+TEST_F(LinksTest, ADialThatReachesNobodySaysWhatItsAddressesSaid) {
+  connect(kLower);
+  links_.failing(1, "10.0.0.4 did not answer; see");
+  links_.failing(1, "10.0.0.4 refused the connection; see");
+  links_.ended(now_, 1);
+  pass(0.15);
+  said();
+  pass(11);  // the second try is still silent
+  EXPECT_THAT(said(),
+              testing::Contains(
+                  "down 1: 10.0.0.4 refused the connection; see (2 tries of x within 9.5 s)"));
 }
 
 TEST_F(LinksTest, ADialThatIsTakenButNotAnsweredSaysSo) {

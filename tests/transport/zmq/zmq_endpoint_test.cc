@@ -102,11 +102,50 @@ TEST(ZmqEndpoint, MalformedOnesSayWhatIsWrong) {
 }
 
 TEST(ZmqEndpoint, ReadsAddressesOfBothFamilies) {
-  EXPECT_EQ(resolve(parse_zmq_endpoint("tcp://[::1]:7")), "tcp://[::1]:7");
-  EXPECT_EQ(resolve(parse_zmq_endpoint("tcp://10.0.0.3:7")), "tcp://10.0.0.3:7");
-  EXPECT_EQ(resolve(parse_zmq_endpoint("tcp://*:*")), "tcp://0.0.0.0:0");
-  EXPECT_EQ(resolve(parse_zmq_endpoint("ipc:///tmp/x")), "ipc:///tmp/x");
+  const auto resolved = [](const char* endpoint) { return resolve(parse_zmq_endpoint(endpoint)); };
+  using testing::ElementsAre;
+  EXPECT_THAT(resolved("tcp://[::1]:7"), ElementsAre("tcp://[::1]:7"));
+  EXPECT_THAT(resolved("tcp://10.0.0.3:7"), ElementsAre("tcp://10.0.0.3:7"));
+  EXPECT_THAT(resolved("tcp://*:*"), ElementsAre("tcp://0.0.0.0:0"));
+  EXPECT_THAT(resolved("tcp://localhost:7"), ElementsAre("tcp://127.0.0.1:7", "tcp://[::1]:7"));
+  EXPECT_THAT(resolved("tcp://[fe80::3%lo]:7"), ElementsAre("tcp://[fe80::3%lo]:7"));
+  EXPECT_THAT(resolved("ipc:///tmp/x"), ElementsAre("ipc:///tmp/x"));
   EXPECT_FALSE(is_loopback("tcp://12.7.0.1:7"));
+}
+
+TEST(ZmqEndpoint, OnlyNamesNeedANameServer) {
+  for (const char* number : {"tcp://10.0.0.3:7", "tcp://[fd00::3]:7", "tcp://[fe80::3%lo]:7",
+                             "tcp://localhost:7", "tcp://*:7", "ipc:///tmp/x"})
+    EXPECT_FALSE(needs_name_server(parse_zmq_endpoint(number))) << number;
+  for (const char* name : {"tcp://spare:7", "tcp://127.example.org:7"})
+    EXPECT_TRUE(needs_name_server(parse_zmq_endpoint(name))) << name;
+}
+
+TEST(ZmqEndpoint, AddressesOfBothFamiliesTakeTurns) {
+  const std::vector<std::string> mixed = {"[fd00::1]", "[fd00::2]", "[fd00::1]",
+                                          "10.0.0.1",  "10.0.0.2",  "10.0.0.3"};
+  EXPECT_THAT(in_turn(mixed),
+              testing::ElementsAre("[fd00::1]", "10.0.0.1", "[fd00::2]", "10.0.0.2", "10.0.0.3"));
+  EXPECT_TRUE(in_turn({}).empty());
+  std::vector<std::string> many;
+  for (int i = 0; i < 100; ++i) many.push_back("10.0.0." + std::to_string(i));
+  EXPECT_EQ(in_turn(many).size(), kAddressesMax);
+}
+
+TEST(ZmqEndpoint, AZoneThatThisMachineLacksIsNamed) {
+  try {
+    resolve(parse_zmq_endpoint("tcp://[fe80::3%nosuch7]:7"));
+    ADD_FAILURE();
+  } catch (const Fault& fault) {
+    EXPECT_THAT(fault.text(), HasSubstr("this machine has no interface nosuch7"));
+  }
+}
+
+TEST(ZmqEndpoint, AListenerOfOneFamilyIsFoundByAName) {
+  ZmqParty head(kHeadPeer, "head"), stage(stage_peer(0), "stage 0");
+  const std::string endpoint = head->listen("tcp://[::1]:0");
+  stage->connect(kHeadPeer, "tcp://localhost:" + endpoint.substr(endpoint.rfind(':') + 1));
+  stage.expect_up(kHeadPeer);
 }
 
 TEST(ZmqEndpoint, TheSocketFileOfADeadProcessIsReplaced) {
