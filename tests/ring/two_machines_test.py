@@ -11,29 +11,13 @@ import tempfile
 import unittest
 
 import deep_gguf
+import namespaces
+from namespaces import ip
 from rings import NANO, PATIENCE, POTLUCK, SOURCE
 
 HERE, THERE = f"potluck-here-{os.getpid()}", f"potluck-there-{os.getpid()}"
-SKIPPED = 77
 RELEASED_LAYERS = 30
 HIDDEN, CANVAS = 2816, 256
-
-
-def ip(*words):
-    subprocess.run(["ip", *words], check=True, capture_output=True)
-
-
-def namespaces_can_be_made():
-    try:
-        ip("netns", "add", HERE)
-    except (FileNotFoundError, subprocess.CalledProcessError):
-        return False
-    try:
-        ip("netns", "exec", HERE, "true")  # not below a chroot
-        return True
-    except subprocess.CalledProcessError:
-        ip("netns", "delete", HERE)
-        return False
 
 
 def section(heading):
@@ -45,8 +29,9 @@ def section(heading):
 class TwoMachines(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        ip("netns", "add", THERE)
-        cls.addClassCleanup(ip, "netns", "delete", THERE)
+        for name in (HERE, THERE):
+            ip("netns", "add", name)
+            cls.addClassCleanup(ip, "netns", "delete", name)
         ip("link", "add", "wire0", "netns", HERE, "type", "veth", "peer", "name", "wire0", "netns", THERE)
         for name, address in ((HERE, "10.0.0.3"), (THERE, "10.0.0.4")):
             ip("-n", name, "address", "add", f"{address}/24", "dev", "wire0")
@@ -119,10 +104,7 @@ class TwoMachines(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    if not namespaces_can_be_made():
-        print("skipped: network namespaces need root, iproute2 and no chroot")
-        sys.exit(SKIPPED)
-    try:
-        unittest.main()
-    finally:
-        ip("netns", "delete", HERE)
+    if not namespaces.can_be_made():
+        print(namespaces.WHY)
+        sys.exit(namespaces.SKIPPED)
+    unittest.main()

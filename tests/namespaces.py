@@ -1,0 +1,76 @@
+"""Machines for tests: network namespaces and the cables between them."""
+import os
+import pathlib
+import subprocess
+import tempfile
+
+from rings import POTLUCK
+
+SKIPPED = 77
+WHY = "skipped: network namespaces need root, iproute2 and no chroot"
+
+
+def ip(*words):
+    done = subprocess.run(["ip", *words], capture_output=True, text=True)
+    if done.returncode:
+        raise OSError(f"ip {' '.join(words)}: {done.stderr.strip()}")
+
+
+def can_be_made():
+    name = f"potluck-trial-{os.getpid()}"
+    try:
+        ip("netns", "add", name)
+    except OSError:
+        return False
+    try:
+        ip("netns", "exec", name, "true")  # not below a chroot
+        return True
+    except OSError:
+        return False
+    finally:
+        ip("netns", "delete", name)
+
+
+class Machine:
+    """One namespace. It and what runs in it are gone when the test is over."""
+
+    def __init__(self, test, name):
+        self.test, self.name, self.namespace = test, name, f"potluck-{name}-{os.getpid()}"
+        ip("netns", "add", self.namespace)
+        test.addCleanup(ip, "netns", "delete", self.namespace)
+        self.ip("link", "set", "lo", "up")
+        folder = tempfile.TemporaryDirectory()
+        test.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+    def ip(self, *words):
+        ip("-n", self.namespace, *words)
+
+    def sets(self, setting, value):
+        """A kernel setting of the namespace's network: net.ipv4.ip_forward."""
+        path = "/proc/sys/" + setting.replace(".", "/")
+        subprocess.run(["ip", "netns", "exec", self.namespace, "sh", "-c", f"echo {value} > {path}"], check=True)
+
+    def knows(self, lines):
+        """What its /etc/hosts says from now on."""
+        (self.folder / "hosts").write_text(lines)
+
+    def command(self, *words):
+        """potluck on this machine, as a command of the test's."""
+        command = ["ip", "netns", "exec", self.namespace]
+        if (self.folder / "hosts").exists():
+            bind = f"mount --bind {self.folder}/hosts /etc/hosts && exec \"$0\" \"$@\""
+            command += ["unshare", "--mount", "sh", "-c", bind]
+        return [*command, POTLUCK, *words]
+
+    def address(self, link, *addresses):
+        """Gives a link these addresses and no other, and brings it up; none waits to be found unique."""
+        self.sets(f"net.ipv6.conf.{link}.addr_gen_mode", 1)
+        for address in addresses:
+            self.ip("address", "add", address, "dev", link, *(["nodad"] if ":" in address else []))
+        self.ip("link", "set", link, "up")
+
+
+def cable(a, link_a, b, link_b):
+    """Joins two machines, each by a link that it names its own way."""
+    ip("link", "add", link_a, "netns", a.namespace, "type", "veth", "peer", "name", link_b, "netns", b.namespace)
