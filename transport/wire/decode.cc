@@ -241,6 +241,12 @@ bool may_come_by_card(MessageKind kind) {
   return kind == MessageKind::encode || kind == MessageKind::denoise;
 }
 
+// A payload of any other would be kept for as long as its message is, and nobody reads it.
+bool may_have_payload(MessageKind kind) {
+  return may_come_by_card(kind) || kind == MessageKind::candidates ||
+         kind == MessageKind::card_link;
+}
+
 void read_body(Body::Reader in, Message& out) {
   const MessageKind kind = out.header.kind;
   const std::optional<Body::Which> expected = body_of(kind);
@@ -278,6 +284,9 @@ Message read_message(wire::Message::Reader in, size_t payload_bytes) {
     refuse("payloadBytes is " + std::to_string(in.getPayloadBytes()) + ", but " +
            std::to_string(payload_bytes) + " bytes follow");
   check_length("the payload", payload_bytes, kPayloadBytesMax);
+  if (payload_bytes > 0 && !may_have_payload(message.header.kind))
+    refuse(std::string(message_kind_name(message.header.kind)) + " has a payload of " +
+           std::to_string(payload_bytes) + " bytes, not 0");
   read_body(in.getBody(), message);
   return message;
 }

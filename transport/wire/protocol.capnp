@@ -3,7 +3,8 @@
 # A link is one connection. A sequence of messages travels on it, each of one or two frames:
 #
 #   frame 1   a Message of this file, unpacked, with Cap'n Proto's segment table in front
-#   frame 2   the payload, raw little-endian values; absent when payloadBytes is 0
+#   frame 2   the payload, raw little-endian values; absent when payloadBytes is 0,
+#             as it is but for encode, denoise, candidates and card_link
 #
 # The side that dials says hello first; the side that listens answers with its own hello, or with a
 # goodbye that gives the reason. Nothing else may come before. From then on both send a heartbeat

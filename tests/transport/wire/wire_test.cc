@@ -331,6 +331,21 @@ TEST(Wire, RefusesAPayloadThatIsNotAsLongAsItSays) {
     EXPECT_THROW(decode_header(header.data(), header.size(), bytes), Fault) << bytes;
 }
 
+TEST(Wire, APayloadComesWithDataAlone) {
+  using Kind = MessageKind;
+  for (const Kind kind : all_message_kinds()) {
+    Message message = sample_message(kind);
+    message.payload.bytes = 8;
+    const std::vector<std::byte> header = encode_header(message);
+    const auto read = [&] { decode_header(header.data(), header.size(), 8); };
+    if (kind == Kind::encode || kind == Kind::denoise || kind == Kind::candidates ||
+        kind == Kind::card_link)
+      EXPECT_NO_THROW(read()) << message_kind_name(kind);
+    else
+      EXPECT_THROW(read(), Fault) << message_kind_name(kind);
+  }
+}
+
 // Every prefix, and every message with one bit turned: an answer or a Fault, and a message that is
 // read can be sent again.
 TEST(Wire, DamageIsReadOrRefused) {
