@@ -397,6 +397,7 @@ Outbox Pipeline::handle(Time now, Event event) {
   State& s = *state_;
   Outbox out;
   if (s.phase == State::Phase::ended) {
+    if (event.kind == Event::Kind::up) s.ring.found(event.peer);
     if (event.kind == Event::Kind::down) s.ring.lost(event.peer);
     return out;
   }

@@ -86,6 +86,11 @@ void RingStart::up(Time now, PeerId worker, const Event& event, Outbox& out) {
   if (phase_ == Phase::connecting) load_all(now, out);
 }
 
+void RingStart::found(PeerId link) {
+  const auto dialed = links_.find(link);
+  if (dialed != links_.end()) dialed->second.up = true;
+}
+
 void RingStart::load_all(Time now, Outbox& out) {
   if (!all([](const RingStart& s, PeerId worker) { return s.is_up(worker); })) return;
   set_phase(Phase::loading, now);

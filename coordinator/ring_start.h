@@ -42,6 +42,8 @@ class RingStart final {
   void begin(Time now, const Plan& plan, Outbox& out);
   // An `up`, or a worker's `ready` or `joined`. Throws Fault{refused}.
   void handle(Time now, const Event& event, Outbox& out);
+  // Links come up and go down when nothing is to be loaded, too: they serve the next plan.
+  void found(PeerId link);
   void lost(PeerId link) { links_.erase(link); }
   // Throws Fault{lost} naming the workers that are late; tells those that are about to be.
   void check_deadline(Time now);

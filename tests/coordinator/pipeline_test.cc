@@ -185,6 +185,22 @@ TEST_F(PipelineTest, ARingThatFailedComesToLifeAgain) {
   EXPECT_EQ(loaded_, 2);
 }
 
+// A worker answers when another has been lost already.
+TEST_F(PipelineTest, ARingThatFailedWhileItConnectedComesToLife) {
+  take(pipeline_->start(now_, plan(1)));
+  Event down;
+  down.kind = Event::Kind::down;
+  down.peer = 3;
+  down.reason = "closed by peer";
+  take(pipeline_->handle(now_, down));
+  ASSERT_TRUE(ring_fault_);
+  come_up({1, 2}, 1);
+  take(pipeline_->start(now_, plan(2)));
+  come_up({3}, 2);
+  become_loaded({1, 2, 3}, 2);
+  EXPECT_EQ(loaded_, 1);
+}
+
 TEST_F(PipelineTest, AnEpochIsNotUsedTwice) {
   start_two_stages();
   try {
