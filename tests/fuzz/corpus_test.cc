@@ -17,7 +17,6 @@ namespace {
 
 using Input = std::vector<uint8_t>;
 
-constexpr int kMutations = 20000;
 constexpr uint64_t kSeed = 20260101;
 
 std::vector<Input> kept_inputs() {
@@ -69,7 +68,7 @@ TEST(Fuzz, SurvivesMutationsOfThem) {
   ASSERT_FALSE(inputs.empty());
   RecordProperty("seed", std::to_string(kSeed));
   std::mt19937_64 random(kSeed);
-  for (int i = 0; i < kMutations; ++i) {
+  for (int i = 0; i < POTLUCK_MUTATIONS; ++i) {
     Input input = inputs[random() % inputs.size()];
     for (uint64_t damages = 1 + random() % 4; damages > 0; --damages)
       mutate(input, inputs[random() % inputs.size()], random);
