@@ -9,6 +9,7 @@
 #include <fstream>
 #include <string>
 
+#include "backends/cpu/free_memory.h"
 #include "backends/cpu/host_memory.h"
 #include "backends/finite_weights.h"
 #include "kernels/cpu/fast/attention.h"
@@ -45,13 +46,6 @@ std::string processor_name() {
   return "unknown processor";
 }
 
-uint64_t available_memory() {
-  std::ifstream info("/proc/meminfo");
-  for (std::string line; std::getline(info, line);)
-    if (line.rfind("MemAvailable:", 0) == 0) return std::stoull(line.substr(13)) * 1024;
-  return sysconf(_SC_AVPHYS_PAGES) * sysconf(_SC_PAGESIZE);
-}
-
 }  // namespace
 
 CpuBackend::CpuBackend(int threads, cpu::Isa isa, bool pin)
@@ -67,7 +61,7 @@ DeviceInfo CpuBackend::info() const {
               (fast() ? std::string(", ") + cpu::isa_name(isa_) : "") + ")";
   info.units = pool_.threads();
   info.bytes_total = sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
-  info.bytes_free = available_memory();
+  info.bytes_free = free_memory();
   return info;
 }
 

@@ -14,12 +14,12 @@ namespace {
 
 constexpr char kCpu[] = "cpu";
 
+}  // namespace
+
 DeviceRoom cpu_room() {
   const DeviceOptions one_thread{.device = kCpu, .cpu = {.threads = 1}};
   return {kCpu, make_backend(one_thread)->info().bytes_free, 0};
 }
-
-}  // namespace
 
 DeviceRoom room_of(const std::string& device, const GpuFacts& facts) {
   return {device, facts.bytes_free, kCardHeadroom + (facts.has_watchdog ? kDisplayHeadroom : 0)};

@@ -20,6 +20,7 @@ inline constexpr uint64_t kCardHeadroom = uint64_t{640} << 20;
 inline constexpr uint64_t kDisplayHeadroom = uint64_t{1} << 30;
 
 DeviceRoom room_of(const std::string& device, const GpuFacts& facts);
+DeviceRoom cpu_room();
 
 // Asks the devices that are named, in their order. Throws Fault for one that cannot be used.
 std::vector<DeviceRoom> rooms_of(const std::vector<std::string>& devices);

@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "cluster/ring/address.h"
+#include "cluster/ring/device_rooms.h"
+#include "cluster/ring/local_memory.h"
 #include "cluster/ring/mpi_ranks.h"
 #include "cluster/ring/worker_processes.h"
 #include "cluster/ring/worker_threads.h"
@@ -52,6 +54,7 @@ HostedWorkers::HostedWorkers(std::shared_ptr<const ModelSource> source, Plan& pl
           }),
       job_(setup.job) {
   CHECK(!is_inproc_ || setup.hosting == Hosting::threads, setup.transport);
+  check_local_memory(*source, plan, setup.threads, cpu_room().bytes_free);
   host_ = make_host(std::move(source), setup, new_transport_);
   each_local(plan, [&](PeerId peer, const WorkerPlan& worker) {
     const int threads = worker.threads ? worker.threads : setup.threads;
