@@ -16,6 +16,7 @@
 #include "cluster/cli/commands.h"
 #include "cluster/cli/fault_line.h"
 #include "cluster/cli/interrupt.h"
+#include "cluster/cli/machine.h"
 #include "cluster/cli/usage.h"
 #include "topology/base/clock.h"
 #include "topology/base/fault.h"
@@ -32,7 +33,8 @@ const potluck::Time kStart = potluck::now();  // of this process
 // The demo models are in ../share beside the program; a build has a link to them there.
 std::string demo_models() {
   std::error_code none;
-  const auto program = std::filesystem::read_symlink("/proc/self/exe", none);
+  auto program = std::filesystem::read_symlink("/proc/self/exe", none);
+  if (none) program = std::filesystem::canonical(potluck::own_program(), none);
   return program.parent_path().parent_path() / "share/potluck/demo";
 }
 
@@ -83,7 +85,7 @@ int run(int argc, char** argv) {
   app.set_version_flag("--version", potluck::kSoftware);
   app.require_subcommand(1);
   potluck::CommandLine line{
-      app, model_places(), "/proc/self/exe", {wants_no_color(), dumb_terminal()}, {}};
+      app, model_places(), potluck::own_program(), {wants_no_color(), dumb_terminal()}, {}};
   potluck::add_bench(line);
   potluck::add_demo(line);
   potluck::add_devices(line);
@@ -106,6 +108,8 @@ int run(int argc, char** argv) {
     flush_stdout();
     return 0;
   }
+  potluck::raise_descriptor_limit();
+  potluck::catch_cut_files();
   const int code = line.chosen();
   flush_stdout();
   return code;

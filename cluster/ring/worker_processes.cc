@@ -44,6 +44,9 @@ constexpr char kListening[] = "listening on ";
   dup2(out, STDOUT_FILENO);
   dup2(log, STDERR_FILENO);
   execv(program, arguments);
+  const char* const words[] = {"cannot run ", program, ": ", strerrordesc_np(errno)};
+  for (const char* word : words)
+    if (write(STDERR_FILENO, word, std::strlen(word)) < 0) break;
   _exit(127);
 }
 

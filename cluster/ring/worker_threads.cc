@@ -5,6 +5,7 @@
 
 #include "shard/card_links.h"
 #include "shard/worker.h"
+#include "transport/quiet_thread.h"
 
 namespace potluck {
 
@@ -28,10 +29,11 @@ void WorkerThreads::start(const WorkerOrder& order) {
   transport->set_identity(worker->identity());
   endpoints_[order.name] = transport->listen(order.listen);
   transports_.push_back(transport);
-  threads_.emplace_back([this, worker = std::move(worker), transport = std::move(transport)] {
-    while (!stopping_ && run_once(*worker, *transport)) {
-    }
-  });
+  threads_.push_back(
+      start_without_signals([this, worker = std::move(worker), transport = std::move(transport)] {
+        while (!stopping_ && run_once(*worker, *transport)) {
+        }
+      }));
 }
 
 // A worker whose coordinator never came would wait for it for ever.

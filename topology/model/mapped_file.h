@@ -19,15 +19,23 @@ class MappedFile final {
 
   const std::string& path() const { return path_; }
   uint64_t size() const { return size_; }
-  // Bytes [offset, offset + bytes); CHECKs that they are within the file.
+  // Bytes [offset, offset + bytes); CHECKs that they are within the file. Throws Fault{world} if
+  // the file has been written to since it was opened.
   TensorBytes map(uint64_t offset, uint64_t bytes) const;
   void drop_cached() const;  // as ModelSource's
 
  private:
+  void check_unchanged() const;
+
   std::string path_;
   int descriptor_ = -1;
   uint64_t size_ = 0;
+  int64_t written_ns_ = 0;
 };
+
+// The path of the file that is mapped at this address, cut after 200 bytes; nullptr: none is. For a
+// signal handler: who cuts a file off while it is mapped makes reading it a SIGBUS.
+const char* mapped_path_at(const void* address);
 
 // The whole file as text, refused by name above `limit` bytes.
 std::string read_text_file(const std::string& path, uint64_t limit);

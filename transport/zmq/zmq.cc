@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "transport/link/pipe.h"
+#include "transport/zmq/room.h"
 #include "transport/zmq/zmq_pipe.h"
 
 namespace potluck {
@@ -12,6 +13,7 @@ namespace potluck {
 std::unique_ptr<Transport> make_zmq_transport(ZmqOptions options) {
   if (!options.log)
     options.log = [](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); };
+  check_room();
   return make_pipe_transport(std::make_unique<ZmqPipe>(options.insecure_plaintext),
                              std::move(options.log));
 }

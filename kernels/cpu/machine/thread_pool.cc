@@ -8,7 +8,11 @@
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
+#include <string>
+#include <system_error>
 #include <thread>
+
+#include "topology/base/fault.h"
 
 namespace potluck::cpu {
 
@@ -49,6 +53,15 @@ struct ThreadPool::State {
       if (--busy == 0) done.notify_one();
     }
   }
+
+  void end() {
+    {
+      const std::lock_guard lock(mutex);
+      stop = true;
+    }
+    work.notify_all();
+    for (std::thread& thread : threads) thread.join();
+  }
 };
 
 namespace {
@@ -66,21 +79,25 @@ void pin_to(const std::vector<int>& cores, int thread) {
 
 ThreadPool::ThreadPool(int threads, bool pin) : state_(std::make_unique<State>()) {
   const std::vector<int> cores = pin ? allowed_cores() : std::vector<int>();
-  for (int i = 1; i < threads; ++i)
-    state_->threads.emplace_back([state = state_.get(), i, cores] {
-      pin_to(cores, i);
-      state->serve(i);
-    });
+  try {
+    for (int i = 1; i < threads; ++i)
+      state_->threads.emplace_back([state = state_.get(), i, cores] {
+        pin_to(cores, i);
+        state->serve(i);
+      });
+  } catch (const std::system_error& error) {
+    state_->end();
+    throw Fault(FaultKind::world,
+                "only " + std::to_string(this->threads()) + " of " + std::to_string(threads) +
+                    " threads could be started: " + error.code().message(),
+                Fix{"the limit of processes is too low (ulimit -u, or a container's pids.max): "
+                    "raise it, or use fewer threads"});
+  }
   pin_to(cores, 0);
 }
 
 ThreadPool::~ThreadPool() {
-  {
-    const std::lock_guard lock(state_->mutex);
-    state_->stop = true;
-  }
-  state_->work.notify_all();
-  for (std::thread& thread : state_->threads) thread.join();
+  state_->end();
 }
 
 int ThreadPool::threads() const {
