@@ -3,6 +3,7 @@
 #include <cstring>
 #include <numeric>
 
+#include "kernels/cpu/reference/dequantize.h"
 #include "tests/contract/backend/backend_bench.h"
 #include "topology/base/fault.h"
 
@@ -175,7 +176,9 @@ Findings refuses_weights_that_are_not_finite(const BackendKind& kind) {
   const int64_t n = 256;
   for (const DType type : {DType::f32, DType::bf16, DType::q8_0, DType::q4_0, DType::iq2_s})
     for (const int64_t count : {1, 3}) {
-      StoredWeights w(type, count, n, n, grid_floats(count * n * n, 1));
+      const StoredWeights w = cpu::can_quantize(type)
+                                  ? StoredWeights(type, count, n, n, grid_floats(count * n * n, 1))
+                                  : StoredWeights(type, count, n, n, 1);
       const size_t size = block_shape(type).bytes, bytes = row_bytes(type, count * n * n);
       const std::shared_ptr<std::byte[]> spoilt(new std::byte[bytes]);
       std::memcpy(spoilt.get(), w.blocks.get(), bytes);
