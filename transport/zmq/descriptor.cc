@@ -55,9 +55,14 @@ Severer::~Severer() {
   close(nothing_);
 }
 
+// Answers that a stranger does not read would stay with the kernel for minutes, behind the close.
 void Severer::sever(const SocketId& connection) {
   if (spare_ < 0 || dup3(connection.fd, spare_, O_CLOEXEC) < 0) return;
-  if (inode_of(spare_) == connection.inode) shutdown(spare_, SHUT_RDWR);
+  if (inode_of(spare_) == connection.inode) {
+    const linger none{1, 0};
+    setsockopt(spare_, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+    shutdown(spare_, SHUT_RDWR);
+  }
   dup3(nothing_, spare_, O_CLOEXEC);
 }
 
