@@ -5,6 +5,7 @@
 
 #include "tests/hostile/honest_ring.h"
 #include "tests/hostile/hostile_peer.h"
+#include "topology/base/utf8.h"
 
 namespace potluck {
 namespace {
@@ -96,6 +97,88 @@ std::vector<Message> words(MessageKind kind, int count = 1) {
   return std::vector<Message>(static_cast<size_t>(count), word(kind, {}));
 }
 
+std::vector<Message> all_words() {
+  using Kind = MessageKind;
+  std::vector<Message> all;
+  for (const Kind kind :
+       {Kind::open, Kind::close, Kind::truncate, Kind::cancel, Kind::shutdown, Kind::join,
+        Kind::joined, Kind::encode, Kind::encode_done, Kind::denoise, Kind::candidates})
+    all.push_back(word(kind, {}));
+  return all;
+}
+
+Message fault_of_a_stranger() {
+  Message fault = word(MessageKind::fault, {});
+  fault.fault = FaultReport{FaultKind::world, "it burns", "stage 1", {}};
+  return fault;
+}
+
+// Bytes on a connection of its own, at each port; whether they are answered or not.
+std::function<void(const Stranger&)> bytes(std::string text) {
+  return [text = std::move(text)](const Stranger& s) {
+    for (const std::string& endpoint : {s.head, s.stage}) ZmtpPeer(endpoint).write(text);
+  };
+}
+
+// The same behind a handshake, after which the worker must hang up; or need not so soon.
+std::function<void(const Stranger&)> frames(std::string text, bool are_heard = true) {
+  return [text = std::move(text), are_heard](const Stranger& s) {
+    for (const std::string& endpoint : {s.head, s.stage}) {
+      ZmtpPeer peer(endpoint);
+      ASSERT_TRUE(peer.shake_hands("DEALER"));
+      peer.write(text);
+      while (are_heard && peer.receive()) {
+      }
+    }
+  };
+}
+
+std::string repeated(const std::string& text, int times) {
+  std::string all;
+  for (int i = 0; i < times; ++i) all += text;
+  return all;
+}
+
+std::string command(const std::string& name, const std::string& body) {
+  std::string frame = zmtp_frame(static_cast<char>(name.size()) + name + body);
+  frame[0] |= 4;
+  return frame;
+}
+
+std::string greeting_with(size_t at, const std::string& damage) {
+  return zmtp_greeting().replace(at, damage.size(), damage);
+}
+
+// A hello with something about it.
+std::function<void(const Stranger&)> hello_with(std::function<void(Message&)> damage) {
+  return [damage = std::move(damage)](const Stranger& s) {
+    for (const std::string& endpoint : {s.head, s.stage}) {
+      HostilePeer peer(endpoint);
+      Message hello = word(MessageKind::hello, s.ring, 0);
+      hello.header.source = kHeadPeer;
+      hello.hello = Hello{"evil", "evil"};
+      damage(hello);
+      peer.say(hello);
+      const std::string told = peer.complaint();
+      EXPECT_EQ(one_line(told), told);
+    }
+  };
+}
+
+// So many strangers who say nothing, or that much of a greeting.
+std::function<void(const Stranger&)> silence(int strangers, size_t greeting) {
+  return [=](const Stranger& s) {
+    std::vector<std::unique_ptr<ZmtpPeer>> silent;
+    for (int i = 0; i < strangers; ++i) {
+      silent.push_back(std::make_unique<ZmtpPeer>(i % 2 ? s.head : s.stage));
+      silent.back()->write(zmtp_greeting().substr(0, greeting));
+    }
+    HostilePeer peer(s.head);  // there is still somebody who answers
+    peer.hello(200, s.ring);
+    EXPECT_NE(peer.complaint(), "");
+  };
+}
+
 const AgainstARing kAttacks[] = {
     {"a_hello_as_peer_200_and_a_hang_up", says(200)},
     {"a_hello_as_the_head", says(kHeadPeer)},
@@ -141,6 +224,87 @@ const AgainstARing kAttacks[] = {
        HostilePeer peer(s.stage);
        peer.raw().write(std::string(1000, '\xff'));
      }},
+    {"a_fault_of_the_last_stage", says(stage_peer(1), {fault_of_a_stranger()})},
+    {"candidates_of_the_head", says(kHeadPeer, words(MessageKind::candidates, 3))},
+    {"answers_of_the_last_stage", says(stage_peer(1), words(MessageKind::encode_done, 3))},
+    {"a_join", says(kCoordinatorPeer, words(MessageKind::join))},
+    {"a_hello_for_itself", says(stage_peer(0), words(MessageKind::open))},
+    {"every_word_there_is", says(kHeadPeer, all_words())},
+    {"a_hello_of_another_protocol", hello_with([](Message& m) { m.header.protocol = 2; })},
+    {"a_hello_without_a_body", hello_with([](Message& m) { m.hello.reset(); })},
+    {"a_hello_with_the_body_of_a_load", hello_with([](Message& m) {
+       m.hello.reset();
+       m.load.emplace();
+     })},
+    {"a_hello_with_a_payload",
+     hello_with([](Message& m) { m.payload = own_payload(std::vector<std::byte>(20000)); })},
+    {"a_hello_with_260_hops",
+     hello_with([](Message& m) { m.header.hops.resize(260, Hop{kHeadPeer}); })},
+    {"a_hello_of_a_page",
+     hello_with([](Message& m) { m.hello->name = std::string(kTextBytesMax, 'x'); })},
+    {"a_hello_of_another_digest", hello_with([](Message& m) { m.header.digest = 0xBAD; })},
+    {"a_hello_that_drives_a_terminal",
+     [](const Stranger& s) {
+       for (const char* driver : kTerminalDrivers) {
+         HostilePeer peer(s.stage);
+         Message hello = word(MessageKind::hello, s.ring, 0);
+         hello.header.source = kHeadPeer;
+         hello.hello = Hello{"~~~", "e~~~vil"};
+         peer.say_with(driver, hello);
+         const std::string told = peer.complaint();
+         EXPECT_EQ(one_line(told), told);
+       }
+     }},
+    {"a_hello_and_half_a_hang_up",
+     [](const Stranger& s) {
+       for (int i = 0; i < 50; ++i) {
+         HostilePeer peer(s.stage);
+         peer.hello(kHeadPeer, s.ring);
+         peer.raw().hang_up();
+       }
+     }},
+    {"two_strangers_of_one_identity",
+     [](const Stranger& s) {
+       for (const std::string& identity : {std::string("same"), std::string(255, 'x'),
+                                           std::string("\0\0\0\0\1", 5), std::string(1, '\0')}) {
+         ZmtpPeer one(s.stage), other(s.stage);
+         one.shake_hands("DEALER", identity);
+         other.shake_hands("DEALER", identity);
+         one.send(word(MessageKind::close, s.ring));
+         other.send(word(MessageKind::close, s.ring));
+         one.receive_message();
+       }
+     }},
+    {"sockets_of_other_types",
+     [](const Stranger& s) {
+       for (const char* type : {"SUB", "REQ", "PAIR", "ROUTER", "STREAM", "", "no type at all"}) {
+         ZmtpPeer peer(s.stage);
+         peer.shake_hands(type);
+         peer.send(word(MessageKind::close, s.ring));
+         peer.receive_message();
+       }
+     }},
+    {"300_silent_strangers", silence(300, 0)},
+    {"300_strangers_who_stop_in_their_greeting", silence(300, 20)},
+    {"300_strangers_who_only_greet", silence(300, 64)},
+    {"a_greeting_of_an_older_version", bytes(std::string("\x01\x00", 2))},
+    {"a_greeting_of_version_2", bytes(greeting_with(10, "\x01"))},
+    {"a_greeting_of_version_255", bytes(greeting_with(10, "\xFF"))},
+    {"a_greeting_with_a_password", bytes(greeting_with(12, "PLAIN"))},
+    {"a_greeting_with_another_mechanism", bytes(greeting_with(12, "EVIL"))},
+    {"a_request_for_a_page", bytes("GET / HTTP/1.1\r\nHost: x\r\n\r\n")},
+    {"a_ready_of_a_megabyte", bytes(zmtp_greeting() + command("READY", std::string(1 << 20, 'x')))},
+    {"a_thousand_readies", frames(repeated(command("READY", ""), 1000), false)},
+    {"a_million_pings", frames(repeated(command("PING", std::string(2, '\0')), 1000000))},
+    {"a_command_that_goes_on", frames(std::string("\x05\x05\x04PING", 7), false)},
+    {"a_frame_with_all_flags", frames(std::string("\xFF\xFF", 2) + std::string(300, 'x'))},
+    {"a_frame_of_exabytes", frames(std::string("\x02\x7F", 2) + std::string(100000, 'x'))},
+    {"an_empty_message", frames(zmtp_frame(""))},
+    {"an_empty_frame_before_it_all", frames(zmtp_frame("", true) + zmtp_frame("hello"))},
+    {"a_message_of_ten_thousand_frames",
+     frames(repeated(zmtp_frame("", true), 10000) + zmtp_frame(""))},
+    {"words_that_are_all_zero", frames(zmtp_frame(std::string(800, '\0')))},
+    {"words_that_point_past_the_end", frames(zmtp_frame(repeated("\xFF\x7F\0\0\1\0\0\0", 40)))},
 };
 
 std::string name_of(const testing::TestParamInfo<AgainstARing>& info) {

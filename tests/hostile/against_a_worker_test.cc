@@ -1,140 +1,27 @@
-// Whatever a coordinator or a neighbour says to a worker, that worker serves the next ring.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
+// Whatever a neighbour or a coordinator says to a worker that is loaded, that worker serves the
+// next ring.
 #include <limits>
 
-#include "tests/hostile/honest_ring.h"
-#include "tests/hostile/hostile_peer.h"
+#include "tests/hostile/worker_under_attack.h"
 
 namespace potluck {
 namespace {
-
-constexpr RingId kRing{0xE71, 1};
-constexpr char kNobody[] = "tcp://127.0.0.1:1";
-constexpr size_t kRowBytes = kAttackedHidden * sizeof(float);
-
-// The attacker has the worker's coordinator's link, and the link of the worker before.
-struct Attack {
-  HostilePeer& coordinator;
-  HostilePeer* previous;
-  Plan plan;
-  PeerId you;
-  Digest model;
-
-  void load(const Plan& other, PeerId as) const {
-    RingId ring = kRing;
-    ring.epoch = other.epoch;
-    coordinator.say(load_of(other, as, ring, model));
-  }
-  void open() const { previous->say(word(MessageKind::open, kRing)); }
-  // A canvas fits, but for `damage`.
-  void canvas(const std::function<void(Message&)>& damage) const {
-    Message m = rows_of(MessageKind::denoise, kRing, kAttackedCanvas, kAttackedCanvas * kRowBytes);
-    damage(m);
-    previous->say(m);
-  }
-  // An encode for a head holds one id.
-  void id(int32_t id) const {
-    Message m = rows_of(MessageKind::encode, kRing, 1, sizeof(id));
-    m.payload = copy_payload(&id, sizeof(id));
-    coordinator.say(m);
-  }
-};
-
-struct AgainstAWorker {
-  const char* name;
-  std::function<void(const Attack&)> strike;
-  const char* coordinator_hears;  // in a fault or a goodbye; empty: perhaps nothing
-  const char* previous_hears = "";
-};
-
-void PrintTo(const AgainstAWorker& attack, std::ostream* out) {
-  *out << attack.name;
-}
-
-class WorkerUnderAttack : public testing::TestWithParam<AgainstAWorker> {
- protected:
-  // The attacked is a part of a plan whose other workers there are not.
-  Plan lonely_plan(PeerId you) const {
-    Plan plan = workers_.plan();
-    plan.head.endpoint = plan.stages[1].endpoint = kNobody;
-    plan.stages[1].endpoint += "0";
-    plan.stages[0].endpoint = kNobody + std::string("1");
-    WorkerPlan& attacked = you == kHeadPeer ? plan.head : plan.stages[0];
-    attacked.endpoint = workers_.endpoint(1);
-    return plan;
-  }
-
-  void loaded_as(PeerId you) {
-    Attack attack{coordinator_, nullptr, lonely_plan(you), you, spec_digest(*source_)};
-    coordinator_.hello(kCoordinatorPeer, {kRing.incarnation, 0});
-    ASSERT_TRUE(coordinator_.hear(MessageKind::hello));
-    attack.load(attack.plan, you);
-    ASSERT_TRUE(coordinator_.hear(MessageKind::ready));
-    HostilePeer previous(workers_.endpoint(1));
-    previous.hello(you == kHeadPeer ? stage_peer(1) : kHeadPeer, kRing);
-    ASSERT_TRUE(previous.hear(MessageKind::hello));
-    attack.previous = &previous;
-    GetParam().strike(attack);
-    if (*GetParam().previous_hears) {
-      EXPECT_THAT(previous.complaint(), testing::HasSubstr(GetParam().previous_hears));
-    }
-    if (*GetParam().coordinator_hears) {
-      EXPECT_THAT(coordinator_.complaint(), testing::HasSubstr(GetParam().coordinator_hears));
-    }
-  }
-
-  // The attacker's links may hold the place for a moment.
-  std::vector<int32_t> ask() const {
-    for (int tries = 0; tries < 100; ++tries) {
-      HonestCoordinator coordinator(source_, workers_.plan());
-      const std::vector<int32_t> ids = coordinator.ask();
-      if (!ids.empty() || !coordinator.fault()) return ids;
-      if (std::string(coordinator.fault()->what()).find("another coordinator") == std::string::npos)
-        ADD_FAILURE() << coordinator.fault()->what();
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    }
-    return {};
-  }
-
-  const std::shared_ptr<const ModelSource> source_ = open_model(kAttackedModel);
-  HonestWorkers workers_{source_, 3};
-  const std::vector<int32_t> expected_ = ask();
-  HostilePeer coordinator_{workers_.endpoint(1)};
-};
 
 class StageUnderAttack : public WorkerUnderAttack {};
 class HeadUnderAttack : public WorkerUnderAttack {};
 
 TEST_P(StageUnderAttack, ServesTheNextRing) {
-  ASSERT_FALSE(expected_.empty());
-  loaded_as(stage_peer(0));
-  coordinator_.raw().hang_up();
-  EXPECT_EQ(ask(), expected_);
+  attack(stage_peer(0));
 }
 
 TEST_P(HeadUnderAttack, ServesTheNextRing) {
-  ASSERT_FALSE(expected_.empty());
-  loaded_as(kHeadPeer);
-  coordinator_.raw().hang_up();
-  EXPECT_EQ(ask(), expected_);
+  attack(kHeadPeer);
 }
 
 std::function<void(const Attack&)> canvas_with(std::function<void(Message&)> damage) {
   return [damage = std::move(damage)](const Attack& a) {
     a.open();
     a.canvas(damage);
-  };
-}
-
-// A second load, of another plan.
-std::function<void(const Attack&)> load_with(std::function<void(Plan&)> damage, int you = -1) {
-  return [damage = std::move(damage), you](const Attack& a) {
-    Plan plan = a.plan;
-    plan.epoch = 2;
-    damage(plan);
-    a.load(plan, you < 0 ? a.you : static_cast<PeerId>(you));
   };
 }
 
@@ -146,7 +33,35 @@ std::function<void(const Attack&)> previous_says(MessageKind kind) {
   return [kind](const Attack& a) { a.previous->say(word(kind, kRing)); };
 }
 
-void nothing(Plan&) {}
+// An open, an encode of so many rows at a position, as the one before sends them.
+void encode(const Attack& a, int rows, int at) {
+  Message m = rows_of(MessageKind::encode, kRing, rows, static_cast<size_t>(rows) * kRowBytes);
+  m.header.first_position = m.header.kv_length_before = at;
+  a.previous->say(m);
+}
+
+void truncate(const Attack& a, int length, uint64_t session = 1) {
+  Message m = word(MessageKind::truncate, kRing, session);
+  m.header.kv_length_before = length;
+  a.previous->say(m);
+}
+
+// Each value of the canvas has these bits.
+void canvas_of(const Attack& a, uint32_t bits) {
+  a.open();
+  a.canvas([bits](Message& m) {
+    const std::vector<uint32_t> values(m.payload.bytes / sizeof(bits), bits);
+    m.payload = copy_payload(values.data(), m.payload.bytes);
+  });
+}
+
+// Something that is passed over, and then what is not.
+std::function<void(const Attack&)> passed_over(std::function<void(const Attack&)> words) {
+  return [words = std::move(words)](const Attack& a) {
+    words(a);
+    a.canvas([](Message&) {});
+  };
+}
 
 const AgainstAWorker kAgainstStages[] = {
     {"truncate_of_no_session", coordinator_says(MessageKind::truncate), ""},
@@ -265,51 +180,127 @@ const AgainstAWorker kAgainstStages[] = {
        a.canvas([](Message&) {});
      },
      ""},
-    {"a_load_of_another_model",
-     [](const Attack& a) {
-       a.coordinator.say(load_of(a.plan, a.you, {kRing.incarnation, 2}, a.model + 1));
-     },
-     "my model"},
-    {"a_load_as_peer_200", load_with(nothing, 200), "no worker 200"},
-    {"a_load_as_the_coordinator", load_with(nothing, 0), "no worker 0"},
-    {"a_load_as_nobody", load_with(nothing, kUnassignedPeer), "no worker 65535"},
-    {"a_load_without_stages", load_with([](Plan& p) { p.stages.clear(); }), "number of stages"},
-    {"a_load_with_a_gap", load_with([](Plan& p) { p.stages[1].layers.begin = 3; }), "nobody runs"},
-    {"a_load_of_layers_from_minus_one", load_with([](Plan& p) { p.stages[0].layers.begin = -1; }),
-     "layerBegin is -1"},
-    {"a_load_without_a_context", load_with([](Plan& p) { p.ctx_size = 0; }), "context"},
-    {"a_load_of_a_chunk_past_the_context", load_with([](Plan& p) { p.chunk = 262144; }), "chunk"},
-    {"a_load_without_a_chunk", load_with([](Plan& p) { p.chunk = 0; }), "chunk"},
-    {"a_load_of_too_many_threads", load_with([](Plan& p) { p.stages[0].threads = 1 << 30; }),
-     "threads is"},
-    {"a_load_of_another_stream", load_with([](Plan& p) { p.stream = DType::q4_k; }), "stream is"},
-    {"a_load_of_another_cache", load_with([](Plan& p) { p.kv = DType::q8_0; }), "kv is"},
-    {"a_load_of_another_device", load_with([](Plan& p) { p.stages[0].device = "cuda:0"; }),
-     "device cuda:0"},
-    {"a_load_of_a_thousand_sessions_without_room", load_with([](Plan& p) {
-       p.sessions = 1024;
-       p.stages[0].memory_bytes = 1 << 20;
-     }),
-     "KV"},
-    {"a_load_without_a_plan",
-     [](const Attack& a) {
-       a.coordinator.say(word(MessageKind::load, {kRing.incarnation, 2}));
-     },
-     "load has body"},
-    {"a_load_that_fails_then_a_canvas_for_the_first",
-     [](const Attack& a) {
-       load_with([](Plan& p) { p.stages[0].memory_bytes = 1000; })(a);
-       a.open();
-       a.canvas([](Message& m) { m.header.dtype = DType::q4_k; });
-     },
-     "KV"},
-    {"a_second_load_then_a_canvas_for_the_first",
+    {"an_encode_then_a_truncate_past_it",
      [](const Attack& a) {
        a.open();
-       load_with(nothing)(a);
-       a.canvas([](Message&) {});
+       encode(a, 4, 0);
+       truncate(a, 5);
+     },
+     "cannot go back"},
+    {"a_truncate_below_zero",
+     [](const Attack& a) {
+       a.open();
+       truncate(a, -1);
+     },
+     "", "kvLengthBefore is -1"},
+    {"a_truncate_of_another_session",
+     [](const Attack& a) {
+       a.open();
+       truncate(a, 0, 2);
+     },
+     "session 2"},
+    {"a_truncate_of_the_last_number", [](const Attack& a) { truncate(a, 0, ~uint64_t{0}); },
+     "18446744073709551615"},
+    {"a_canvas_of_what_was_cut_off",
+     [](const Attack& a) {
+       a.open();
+       encode(a, 4, 0);
+       truncate(a, 2);
+       a.canvas([](Message& m) { m.header.first_position = m.header.kv_length_before = 4; });
+     },
+     "has 2"},
+    {"an_encode_twice",
+     [](const Attack& a) {
+       a.open();
+       encode(a, 4, 0);
+       encode(a, 4, 0);
+     },
+     "has 4"},
+    {"an_encode_of_more_than_a_chunk",
+     [](const Attack& a) {
+       a.open();
+       encode(a, 5, 0);
+     },
+     "at most 4"},
+    {"encodes_past_the_context",
+     [](const Attack& a) {
+       a.open();
+       for (int at = 0; at <= 64; at += 4) encode(a, 4, at);
      },
      ""},
+    {"a_canvas_after_a_close",
+     [](const Attack& a) {
+       a.open();
+       a.previous->say(word(MessageKind::close, kRing));
+       a.canvas([](Message&) {});
+     },
+     "not open"},
+    {"two_closes", passed_over([](const Attack& a) {
+       a.open();
+       for (int i = 0; i < 2; ++i) a.previous->say(word(MessageKind::close, kRing));
+     }),
+     "not open"},
+    {"activations_that_are_none", [](const Attack& a) { canvas_of(a, 0x7FC00000); }, ""},
+    {"endless_activations", [](const Attack& a) { canvas_of(a, 0x7F800000); }, ""},
+    {"the_largest_activations", [](const Attack& a) { canvas_of(a, 0x7F7FFFFF); }, ""},
+    {"the_smallest_activations", [](const Attack& a) { canvas_of(a, 1); }, ""},
+    {"a_join_of_another_ring", passed_over([](const Attack& a) {
+       a.coordinator.say(word(MessageKind::join, {kRing.incarnation, 9}));
+     }),
+     "not open"},
+    {"a_cancel_of_all_sessions", passed_over([](const Attack& a) {
+       for (uint64_t session = 0; session < 500; ++session)
+         a.coordinator.say(word(MessageKind::cancel, kRing, session));
+     }),
+     "not open"},
+    {"answers_from_the_coordinator", passed_over([](const Attack& a) {
+       for (const MessageKind kind :
+            {MessageKind::candidates, MessageKind::encode_done, MessageKind::joined})
+         a.coordinator.say(word(kind, kRing));
+     }),
+     "not open"},
+    {"a_fault_that_drives_a_terminal", passed_over([](const Attack& a) {
+       Message m = word(MessageKind::fault, kRing);
+       m.fault = FaultReport{FaultKind::world, "a~~~b", "~~~", {"~~~"}};
+       for (const char* bytes : kTerminalDrivers) a.previous->say_with(bytes, m);
+     }),
+     "control character"},
+    {"a_goodbye_that_drives_a_terminal",
+     [](const Attack& a) {
+       Message m = word(MessageKind::goodbye, kRing);
+       m.fault = FaultReport{FaultKind::lost, "go~~~ne", "evil", {}};
+       a.previous->say_with("\xE2\x80\xAE", m);
+     },
+     "control character"},
+    {"a_heartbeat_of_all_messages",
+     [](const Attack& a) {
+       Message m = word(MessageKind::heartbeat, kRing);
+       m.heartbeat = Heartbeat{~uint64_t{0}};
+       a.previous->say(m);
+     },
+     "lost head", "messages taken of 0"},
+    {"a_protocol_of_its_own",
+     [](const Attack& a) {
+       Message m = word(MessageKind::open, kRing);
+       m.header.protocol = 2;
+       a.previous->say(m);
+     },
+     "lost head", "speaks 2"},
+    {"a_kind_that_there_is_not",
+     [](const Attack& a) { a.previous->say(word(static_cast<MessageKind>(99), kRing)); },
+     "lost head", "kind 99 is unknown"},
+    {"a_shutdown_of_another_coordinator", passed_over([](const Attack& a) {
+       a.coordinator.say(word(MessageKind::shutdown, {kRing.incarnation + 1, 1}));
+     }),
+     "not open"},
+    {"two_hellos_of_the_one_before",
+     [](const Attack& a) {
+       HostilePeer other(a.endpoint);
+       other.hello(kHeadPeer, kRing);
+       EXPECT_THAT(other.complaint(), testing::HasSubstr("there is a link with that peer"));
+       a.canvas([](Message&) {});
+     },
+     "not open"},
 };
 
 const AgainstAWorker kAgainstHeads[] = {
@@ -342,6 +333,55 @@ const AgainstAWorker kAgainstHeads[] = {
     {"an_open_from_a_stage", previous_says(MessageKind::open), "lost stage 1"},
     {"an_encode_from_a_stage", previous_says(MessageKind::encode), "lost stage 1"},
     {"ids_from_a_stage", previous_says(MessageKind::denoise), "not open"},
+    {"a_step_of_a_canvas_that_is_not_over",
+     [](const Attack& a) {
+       a.coordinator.say(word(MessageKind::open, kRing));
+       Message m = rows_of(MessageKind::denoise, kRing, kAttackedCanvas, kAttackedCanvas * 4);
+       a.coordinator.say(m);
+       ++m.header.key.step;
+       a.coordinator.say(m);
+     },
+     "does not follow"},
+    {"the_last_of_all_steps",
+     [](const Attack& a) {
+       a.coordinator.say(word(MessageKind::open, kRing));
+       Message m = rows_of(MessageKind::denoise, kRing, kAttackedCanvas, kAttackedCanvas * 4);
+       m.header.key.step = m.header.key.canvas = ~0u;
+       a.coordinator.say(m);
+     },
+     "does not follow"},
+    {"a_canvas_back_of_another_step",
+     [](const Attack& a) {
+       a.coordinator.say(word(MessageKind::open, kRing));
+       a.coordinator.say(
+           rows_of(MessageKind::denoise, kRing, kAttackedCanvas, kAttackedCanvas * 4));
+       a.canvas([](Message& m) { ++m.header.key.seed; });
+     },
+     "not the one on its way"},
+    {"a_canvas_back_of_a_closed_session",
+     [](const Attack& a) {
+       for (const MessageKind kind : {MessageKind::open, MessageKind::close})
+         a.coordinator.say(word(kind, kRing));
+       a.canvas([](Message&) {});
+     },
+     "denoise of session 1"},
+    {"a_truncate_of_a_session_of_the_past",
+     [](const Attack& a) {
+       for (const MessageKind kind : {MessageKind::open, MessageKind::close, MessageKind::truncate})
+         a.coordinator.say(word(kind, kRing));
+     },
+     "session 1 is not one of"},
+    {"a_close_from_a_stage", previous_says(MessageKind::close), "lost stage 1"},
+    {"a_truncate_from_a_stage", previous_says(MessageKind::truncate), "lost stage 1"},
+    {"ids_of_a_card",
+     [](const Attack& a) {
+       a.coordinator.say(word(MessageKind::open, kRing));
+       Message m = rows_of(MessageKind::encode, kRing, 1, 0);
+       m.card_link.emplace().step = CardLink::Step::payload;
+       m.card_link->payload_bytes = 4;
+       a.coordinator.say(m);
+     },
+     "payload of 0 bytes"},
 };
 
 std::string name_of(const testing::TestParamInfo<AgainstAWorker>& info) {

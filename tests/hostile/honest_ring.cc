@@ -21,6 +21,20 @@ std::unique_ptr<Transport> quiet_transport() {
 
 }  // namespace
 
+Plan attacked_plan(const ModelSource& source, const std::vector<std::string>& endpoints) {
+  const int stages = static_cast<int>(endpoints.size()) - 1;
+  Plan plan = plan_local(source.spec(), EvenPartitioner(stages).layer_counts(source));
+  plan.ctx_size = 64;
+  plan.chunk = 4;
+  plan.stream = plan.kv = plan.head.hop_type = DType::f32;
+  plan.head.endpoint = endpoints[0];
+  for (size_t i = 0; i < plan.stages.size(); ++i) {
+    plan.stages[i].endpoint = endpoints[i + 1];
+    plan.stages[i].hop_type = DType::f32;
+  }
+  return plan;
+}
+
 HonestWorkers::HonestWorkers(std::shared_ptr<const ModelSource> source, int count)
     : source_(std::move(source)) {
   for (int i = 0; i < count; ++i) {
@@ -40,20 +54,6 @@ HonestWorkers::HonestWorkers(std::shared_ptr<const ModelSource> source, int coun
 HonestWorkers::~HonestWorkers() {
   stop_ = true;
   for (std::thread& thread : threads_) thread.join();
-}
-
-Plan HonestWorkers::plan() const {
-  const int stages = static_cast<int>(endpoints_.size()) - 1;
-  Plan plan = plan_local(source_->spec(), EvenPartitioner(stages).layer_counts(*source_));
-  plan.ctx_size = 64;
-  plan.chunk = 4;
-  plan.stream = plan.kv = plan.head.hop_type = DType::f32;
-  plan.head.endpoint = endpoints_[0];
-  for (size_t i = 0; i < plan.stages.size(); ++i) {
-    plan.stages[i].endpoint = endpoints_[i + 1];
-    plan.stages[i].hop_type = DType::f32;
-  }
-  return plan;
 }
 
 HonestCoordinator::HonestCoordinator(std::shared_ptr<const ModelSource> source, Plan plan)

@@ -18,14 +18,17 @@ inline constexpr char kAttackedModel[] =
     "synthetic:nano?layers=4&hidden=32&vocab=320&canvas=8&experts=4&window=8&seed=5";
 inline constexpr int kAttackedCanvas = 8, kAttackedVocab = 320, kAttackedHidden = 32;
 
+// A plan of a head and stages in their order.
+Plan attacked_plan(const ModelSource& source, const std::vector<std::string>& endpoints);
+
 class HonestWorkers final {
  public:
   HonestWorkers(std::shared_ptr<const ModelSource> source, int count);
   ~HonestWorkers();
 
   const std::string& endpoint(size_t worker) const { return endpoints_[worker]; }
-  // Worker 0 is the head, the others are stages in their order.
-  Plan plan() const;
+  // Worker 0 is the head.
+  Plan plan() const { return attacked_plan(*source_, endpoints_); }
 
  private:
   const std::shared_ptr<const ModelSource> source_;

@@ -2,6 +2,7 @@
 #include "tests/hostile/hostile_peer.h"
 
 #include "topology/base/check.h"
+#include "transport/wire/wire.h"
 
 namespace potluck {
 
@@ -20,6 +21,16 @@ void HostilePeer::hello(PeerId as, RingId ring) {
   message.hello->software = "evil 6.6.6";
   message.hello->name = "evil";
   say(message);
+}
+
+void HostilePeer::say_with(const std::string& three_bytes, const Message& message) {
+  constexpr std::string_view kMark = "~~~";
+  const std::vector<std::byte> bytes = encode_header(message);
+  std::string header(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  CHECK(header.find(kMark) != std::string::npos && three_bytes.size() == kMark.size());
+  for (size_t at; (at = header.find(kMark)) != std::string::npos;)
+    header.replace(at, kMark.size(), three_bytes);
+  raw_.send(std::vector<std::string>{header});
 }
 
 std::optional<Message> HostilePeer::hear(MessageKind kind) {

@@ -20,6 +20,8 @@ class HostilePeer final {
   // Says hello as this peer, for that ring.
   void hello(PeerId as, RingId ring);
   void say(const Message& message) { raw_.send(message); }
+  // The message with these bytes, which no encoder writes, in place of each "~~~" of its texts.
+  void say_with(const std::string& three_bytes, const Message& message);
   ZmtpPeer& raw() { return raw_; }
 
   // The next message of this kind, whatever comes before it; nothing when the other side hangs up.
@@ -36,5 +38,9 @@ Message word(MessageKind kind, RingId ring, uint64_t session = 1);
 Message load_of(const Plan& plan, PeerId you, RingId ring, Digest model);
 // A message of so many rows whose payload has so many bytes.
 Message rows_of(MessageKind kind, RingId ring, int rows, size_t bytes);
+
+// Three bytes of a text that would clear a terminal, reorder its line, break it, or are no UTF-8.
+inline constexpr const char* kTerminalDrivers[] = {"\x1B[J", "\xC2\x9BJ", "\xE2\x80\xAE",
+                                                   "\xE2\x80\xA8", "\xFF\xFE\xC2"};
 
 }  // namespace potluck

@@ -34,10 +34,12 @@ std::string property(const std::string& name, const std::string& value) {
   return static_cast<char>(name.size()) + name + big_endian(value.size(), 4) + value;
 }
 
-// A test that waits for what never comes ends all the same.
+// A test that waits for what never comes, or is never taken, ends all the same.
 int patient(int fd) {
   const timeval limit{20, 0};
   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+  const timeval untaken{2, 0};
+  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &untaken, sizeof(untaken));
   return fd;
 }
 
@@ -89,14 +91,14 @@ bool ZmtpPeer::read(char* to, size_t bytes) {
   return bytes == 0 || recv(fd_, to, bytes, MSG_WAITALL) == static_cast<ssize_t>(bytes);
 }
 
-bool ZmtpPeer::shake_hands(const std::string& socket_type) {
+bool ZmtpPeer::shake_hands(const std::string& socket_type, const std::string& identity) {
   write(zmtp_greeting());
   char greeting[64];
   if (!read(greeting, sizeof(greeting))) return false;
   const std::string ready =
-      "\x05READY" + property("Socket-Type", socket_type) + property("Identity", "");
+      "\x05READY" + property("Socket-Type", socket_type) + property("Identity", identity);
   std::string frame = zmtp_frame(ready);
-  frame[0] = kCommand;
+  frame[0] |= kCommand;
   write(frame);
   char head[2];
   if (!read(head, sizeof(head))) return false;

@@ -22,7 +22,7 @@ class ZmtpPeer final {
   void hang_up();
   void write(const std::string& bytes);
   // Greeting and READY, both ways. False: the other side hung up.
-  bool shake_hands(const std::string& socket_type);
+  bool shake_hands(const std::string& socket_type, const std::string& identity = "");
   void send(const std::vector<std::string>& frames);
   void send(const Message& message);  // header and payload, exactly as given
   // The next message's frames; nothing when the other side hung up.
