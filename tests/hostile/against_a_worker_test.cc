@@ -319,6 +319,7 @@ const AgainstAWorker kAgainstHeads[] = {
     {"a_canvas_that_was_not_sent",
      [](const Attack& a) {
        a.coordinator.say(word(MessageKind::open, kRing));
+       a.settle();
        a.canvas([](Message&) {});
      },
      "not the one on its way"},
@@ -355,6 +356,7 @@ const AgainstAWorker kAgainstHeads[] = {
        a.coordinator.say(word(MessageKind::open, kRing));
        a.coordinator.say(
            rows_of(MessageKind::denoise, kRing, kAttackedCanvas, kAttackedCanvas * 4));
+       a.settle();
        a.canvas([](Message& m) { ++m.header.key.seed; });
      },
      "not the one on its way"},
@@ -362,6 +364,7 @@ const AgainstAWorker kAgainstHeads[] = {
      [](const Attack& a) {
        for (const MessageKind kind : {MessageKind::open, MessageKind::close})
          a.coordinator.say(word(kind, kRing));
+       a.settle();
        a.canvas([](Message&) {});
      },
      "denoise of session 1"},

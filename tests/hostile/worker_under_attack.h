@@ -32,6 +32,11 @@ struct Attack {
     ring.epoch = other.epoch;
     coordinator.say(load_of(other, as, ring, model));
   }
+  // What the coordinator said is done when the worker refuses what it says last.
+  void settle() const {
+    coordinator.say(word(MessageKind::truncate, kRing, 999));
+    EXPECT_TRUE(coordinator.hear(MessageKind::fault));
+  }
   void open() const { previous->say(word(MessageKind::open, kRing)); }
   // A canvas fits, but for `damage`.
   void canvas(const std::function<void(Message&)>& damage) const {
