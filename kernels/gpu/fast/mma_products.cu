@@ -106,7 +106,7 @@ GPU_DEVICE void store_matrices(const Words4* rows, uint32_t* out) {
 GPU_KERNEL(matrix_loads, MatrixLoads, kMmaProductsThreads) {
   GPU_SHARED(Words4, rows, [32]);
   if constexpr (kHasMma && !kMmaMirrors) {
-    if (warp() == 0)
+    if (warp() == 1)  // for another warp
       for (int i = 0; i < 8; ++i) as<uint16_t>(&rows[lane()])[i] = lane() * 8 + i;
     barrier();
     store_matrices<false>(rows, a.words);
