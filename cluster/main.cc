@@ -51,6 +51,14 @@ potluck::ModelPlaces model_places() {
   return places;
 }
 
+// $XDG_CONFIG_HOME counts where it is an absolute path, as its specification has it.
+std::string config_folder() {
+  const char* settings = std::getenv("XDG_CONFIG_HOME");
+  if (settings && *settings == '/') return std::string(settings) + "/potluck";
+  const char* home = std::getenv("HOME");
+  return home && *home ? std::string(home) + "/.config/potluck" : "";
+}
+
 bool wants_no_color() {
   const char* value = std::getenv("NO_COLOR");
   return value && *value;
@@ -84,13 +92,18 @@ int run(int argc, char** argv) {
   CLI::App app("potluck runs DiffusionGemma across whatever machines you have", "potluck");
   app.set_version_flag("--version", potluck::kSoftware);
   app.require_subcommand(1);
-  potluck::CommandLine line{
-      app, model_places(), potluck::own_program(), {wants_no_color(), dumb_terminal()}, {}};
+  potluck::CommandLine line{app,
+                            model_places(),
+                            potluck::own_program(),
+                            config_folder(),
+                            {wants_no_color(), dumb_terminal()},
+                            {}};
   potluck::add_bench(line);
   potluck::add_demo(line);
   potluck::add_devices(line);
   potluck::add_run(line);
   potluck::add_inspect(line);
+  potluck::add_key(line);
   potluck::add_tokenize(line);
   potluck::add_verify(line);
   potluck::add_worker(line);

@@ -36,7 +36,7 @@ struct Pipeline::State {
       : spec(model_spec),
         events(std::move(listeners)),
         options(wishes),
-        ring(std::move(model), wishes.load_timeout_seconds, events.start) {
+        ring(std::move(model), options.ring_secret, wishes.load_timeout_seconds, events.start) {
     plan.epoch = 0;  // every plan's is greater
   }
 

@@ -26,6 +26,8 @@ struct PipelineOptions {
   double step_timeout_seconds = 0;  // 0: max(30 s, 5 × the slowest answer); 1800 s before a first
   double load_timeout_seconds = 600;
   uint64_t incarnation = 0;
+  // Workers prove to each other that they know it (transport/proof); empty: they prove nothing.
+  std::string ring_secret;
 };
 
 class Pipeline final : public StateMachine {

@@ -17,10 +17,18 @@ Message order(MessageKind kind, PeerId worker) {
   return message;
 }
 
+bool leads_to(const Address& address, const WorkerPlan& worker) {
+  return address.endpoint == worker.endpoint && address.key == worker.key;
+}
+
 }  // namespace
 
-RingStart::RingStart(Fingerprint model, double timeout_seconds, RingStartEvents events)
-    : model_(std::move(model)), timeout_seconds_(timeout_seconds), events_(std::move(events)) {}
+RingStart::RingStart(Fingerprint model, std::string secret, double timeout_seconds,
+                     RingStartEvents events)
+    : model_(std::move(model)),
+      secret_(std::move(secret)),
+      timeout_seconds_(timeout_seconds),
+      events_(std::move(events)) {}
 
 double next_told_seconds(double told) {
   return told == 0 ? kToldSeconds : told + kToldAgainSeconds;
@@ -46,7 +54,7 @@ void RingStart::begin(Time now, const Plan& plan, Outbox& out) {
 void RingStart::keep_links(Outbox& out) {
   std::erase_if(links_, [&](const auto& link) {
     const bool wanted = std::any_of(members_.begin(), members_.end(), [&](const auto& member) {
-      return plan_.worker(member.first).endpoint == link.second.endpoint;
+      return leads_to(link.second.address, plan_.worker(member.first));
     });
     if (!wanted) out.drops.push_back(link.first);
     return !wanted;
@@ -55,10 +63,10 @@ void RingStart::keep_links(Outbox& out) {
 }
 
 void RingStart::assign_link(PeerId worker, Outbox& out) {
-  const std::string& endpoint = plan_.worker(worker).endpoint;
+  const WorkerPlan& to = plan_.worker(worker);
   PeerId& link = members_[worker].link;
   const auto kept = std::find_if(links_.begin(), links_.end(), [&](const auto& each) {
-    return each.second.endpoint == endpoint;
+    return leads_to(each.second.address, to);
   });
   if (kept != links_.end()) {
     link = kept->first;
@@ -66,8 +74,8 @@ void RingStart::assign_link(PeerId worker, Outbox& out) {
   }
   link = worker;
   while (links_.count(link) || (link != worker && members_.count(link))) ++link;
-  links_[link] = {endpoint, false};
-  out.connects.push_back({link, endpoint});
+  links_[link] = {{to.endpoint, to.key}, false};
+  out.connects.push_back({link, links_[link].address});
 }
 
 void RingStart::handle(Time now, const Event& event, Outbox& out) {
@@ -96,7 +104,7 @@ void RingStart::load_all(Time now, Outbox& out) {
   set_phase(Phase::loading, now);
   for (const auto& [worker, member] : members_) {
     out.messages.push_back(order(MessageKind::load, worker));
-    out.messages.back().load = Load{plan_for(plan_, worker), worker, model_};
+    out.messages.back().load = Load{plan_for(plan_, worker), worker, model_, secret_};
   }
 }
 

@@ -35,7 +35,8 @@ struct RingStartEvents {
 
 class RingStart final {
  public:
-  RingStart(Fingerprint model, double timeout_seconds, RingStartEvents events);
+  // secret: of the ring, for its workers alone (Load::secret).
+  RingStart(Fingerprint model, std::string secret, double timeout_seconds, RingStartEvents events);
 
   // plan: checked by the caller. Messages of `out` are addressed to workers by the plan's ids, as
   // those of handle() are; see link_to().
@@ -56,7 +57,7 @@ class RingStart final {
  private:
   enum class Phase { idle, connecting, loading, joining, done };
   struct Link {
-    std::string endpoint;
+    Address address;
     bool up = false;
   };
   struct Member {
@@ -76,6 +77,7 @@ class RingStart final {
   void set_phase(Phase phase, Time now);
 
   const Fingerprint model_;
+  const std::string secret_;
   const double timeout_seconds_;
   const RingStartEvents events_;
   Plan plan_;

@@ -69,6 +69,7 @@ Identity Worker::identity() const {
   identity.hello.software = kSoftware;
   identity.hello.name = options_.name;
   identity.callers = {kCoordinatorPeer};
+  identity.keys[kCoordinatorPeer] = options_.coordinators;
   identity.unread_bytes_max = kWordsBytesMax;
   if (!loaded_) return identity;
   identity.unread_bytes_max += data_max(loaded_->plan) * payload_bytes_max();
@@ -76,7 +77,10 @@ Identity Worker::identity() const {
   identity.incarnation = loaded_->ring.incarnation;
   identity.epoch = loaded_->ring.epoch;
   identity.hello.name = loaded_->plan.worker(loaded_->self).name;
-  if (!is_dialed(previous())) identity.callers->push_back(previous());
+  identity.secret = loaded_->secret;
+  if (is_dialed(previous())) return identity;
+  identity.callers->push_back(previous());
+  identity.keys[previous()] = {loaded_->plan.worker(previous()).key};
   return identity;
 }
 
@@ -316,6 +320,7 @@ void Worker::load(const Message& message, Outbox& out) {
   next->ring = ring;
   next->plan = order.plan;
   next->self = order.you;
+  next->secret = order.secret;
   next->backend = new_backend(order.plan, order.you);
   build(std::move(next), out);
 }
@@ -350,7 +355,8 @@ void Worker::build(std::unique_ptr<Loaded> next, Outbox& out) {
 void Worker::join(Outbox& out) {
   if (std::exchange(loaded_->joining, true)) return;
   const PeerId next = loaded_->role->next();
-  if (is_dialed(next)) out.connects.push_back({next, loaded_->plan.worker(next).endpoint});
+  const WorkerPlan& to = loaded_->plan.worker(next);
+  if (is_dialed(next)) out.connects.push_back({next, {to.endpoint, to.key}});
   report_joined(out);
 }
 

@@ -17,6 +17,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "shard/load_check.h"
 #include "shard/ring_role.h"
@@ -36,6 +37,8 @@ struct WorkerOptions {
   bool pin = false;  // each thread to a core of its own
   // For a card, which alone reads it: names what it runs for a profiler.
   bool ranges = false;
+  // The public keys of coordinators that it takes calls from where links are locked.
+  std::vector<std::string> coordinators;
   std::function<void(const std::string& line)> log = [](const std::string&) {};
 };
 
@@ -60,6 +63,7 @@ class Worker final : public StateMachine {
     RingId ring;
     Plan plan;
     PeerId self = kUnassignedPeer;
+    std::string secret;  // of the ring's neighbours
     std::unique_ptr<Backend> backend;
     std::unique_ptr<RingRole> role;  // lives on the backend
     Ready ready;

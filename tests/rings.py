@@ -12,6 +12,9 @@ SOURCE = pathlib.Path(__file__).resolve().parents[1]
 NANO = str(SOURCE / "tests/golden/nano/model-bf16.gguf")
 # Random weights seldom settle: an answer of many steps, some milliseconds each.
 SLOW = "synthetic:nano?layers=6&hidden=128&vocab=2048&canvas=32&seed=3"
+# No test reads or makes the keys of whoever runs it.
+CONFIG = tempfile.TemporaryDirectory()
+os.environ["XDG_CONFIG_HOME"] = CONFIG.name
 PATIENCE = 60 * int(os.environ.get("POTLUCK_SLOWNESS", "1"))  # seconds after which a test calls it a hang
 
 

@@ -10,7 +10,7 @@ namespace potluck {
 namespace {
 
 std::unique_ptr<Transport> make_zmq(TransportOptions options) {
-  return make_zmq_transport({options.insecure_plaintext, {}});
+  return make_zmq_transport({std::move(options.keys), options.insecure_plaintext, {}});
 }
 
 std::unique_ptr<Transport> make_inproc(TransportOptions options) {

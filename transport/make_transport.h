@@ -10,12 +10,14 @@
 #include "transport/inproc/inproc.h"
 #include "transport/mpi/mpi.h"
 #include "transport/transport.h"
+#include "transport/zmq/lock_keys.h"
 
 namespace potluck {
 
 struct TransportOptions {
   std::shared_ptr<InprocHub> hub;   // inproc: the transports that can reach each other share it
-  bool insecure_plaintext = false;  // zmq: see ZmqOptions
+  std::function<LockKeys()> keys;   // zmq: see ZmqOptions
+  bool insecure_plaintext = false;  // zmq
   std::shared_ptr<MpiJob> job;      // mpi: join_mpi_job() gives it
 };
 

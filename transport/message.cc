@@ -4,6 +4,8 @@
 #include <cstring>
 #include <utility>
 
+#include "transport/proof/ring_proof.h"
+
 namespace potluck {
 namespace {
 
@@ -11,6 +13,14 @@ void check_length(const char* field, size_t found, size_t most) {
   if (found > most)
     throw Fault(FaultKind::input, std::string(field) + " has length " + std::to_string(found) +
                                       "; a message carries at most " + std::to_string(most));
+}
+
+// Bytes that are there as a whole, or not at all.
+void check_bytes(const char* field, const std::string& found, size_t bytes) {
+  if (!found.empty() && found.size() != bytes)
+    throw Fault(FaultKind::input, std::string(field) + " has length " +
+                                      std::to_string(found.size()) + ", not " +
+                                      std::to_string(bytes));
 }
 
 void check_text(const char* field, const std::string& text) {
@@ -24,12 +34,14 @@ void check(const Fingerprint& model) {
 void check(const Hello& hello) {
   check_text("hello.software", hello.software);
   check_text("hello.name", hello.name);
+  check_bytes("hello.nonce", hello.nonce, kNonceBytes);
 }
 
 void check(const WorkerPlan& worker) {
   check_text("plan.name", worker.name);
   check_text("plan.endpoint", worker.endpoint);
   check_text("plan.device", worker.device);
+  check_text("plan.key", worker.key);
 }
 
 void check(const Load& load) {
@@ -37,6 +49,7 @@ void check(const Load& load) {
   check_length("plan.stages", load.plan.stages.size(), kMaxStages);
   for (const WorkerPlan& stage : load.plan.stages) check(stage);
   check(load.model);
+  check_bytes("load.secret", load.secret, kRingSecretBytes);
 }
 
 void check(const Ready& ready) {
@@ -81,6 +94,8 @@ const char* message_kind_name(MessageKind kind) {
       return "goodbye";
     case MessageKind::card_link:
       return "card_link";
+    case MessageKind::proof:
+      return "proof";
     case MessageKind::encode:
       return "encode";
     case MessageKind::encode_done:
@@ -135,6 +150,7 @@ void check_limits(const Message& message) {
   if (message.hello) check(*message.hello);
   if (message.load) check(*message.load);
   if (message.ready) check(*message.ready);
+  if (message.proof) check_bytes("proof.mac", message.proof->mac, kProofBytes);
   if (message.card_link) check(*message.card_link);
   check_length("payload", message.payload.bytes, kPayloadBytesMax);
 }

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -35,6 +36,7 @@ enum class MessageKind : uint16_t {
   shutdown = 10,   // worker: leave the ring and wait for the next coordinator, or exit if local
   goodbye = 11,    // the last message each way on a link; its fault says why
   card_link = 14,  // sent and consumed by transport/nccl, but for a worker's wish for such a link
+  proof = 15,      // links: of the ring's secret, between neighbours, behind the hello
   join = 12,       // every worker is loaded: connect to the next
   joined = 13,     // the next is connected
   // Data: round the ring.
@@ -68,15 +70,24 @@ struct Hop {
 };
 
 // A hello is read by whoever is at the other end: it says nothing of the machine or the model.
+// Neighbours of a ring leave out the name, and the ring, until they have proved that they are in
+// it.
 struct Hello {
   std::string software;  // "potluck 0.1.0"
   std::string name;      // the sender's
+  std::string nonce;     // of who wants a proof (transport/proof); empty: none is wanted
+};
+
+struct Proof {
+  std::string mac;
 };
 
 struct Load {
   Plan plan;
   PeerId you = 0;
   Fingerprint model;  // the coordinator's copy: refuse if yours differs
+  // What the workers of this ring know and nobody else; empty: neighbours prove nothing.
+  std::string secret;
 };
 
 struct Ready {
@@ -155,6 +166,7 @@ struct Message {
   Header header;
   // At most one body, as the kind says (a goodbye's is `fault`).
   std::optional<Hello> hello;
+  std::optional<Proof> proof;
   std::optional<Load> load;
   std::optional<Ready> ready;
   std::optional<FaultReport> fault;
@@ -173,6 +185,11 @@ struct Identity {
   Hello hello;
   // Peers that may call, each but the coordinator for this ring alone; none given: any, for any.
   std::optional<std::vector<PeerId>> callers;
+  // The ring's secret, which a peer proves to know on every link, be it ours or theirs; empty:
+  // nobody proves anything. A coordinator never does.
+  std::string secret;
+  // The public keys of which a caller must have one where links are locked.
+  std::map<PeerId, std::vector<std::string>> keys;
   // How much may have come from a caller that was not read yet; 0: whatever links hold.
   uint64_t unread_bytes_max = 0;
 };

@@ -29,7 +29,7 @@ std::vector<Event> apply(Outbox outbox, Transport& transport) {
   std::vector<Event> lost;
   for (PeerId peer : outbox.drops) transport.drop(peer);
   if (outbox.identity) transport.set_identity(std::move(*outbox.identity));
-  for (const auto& [peer, endpoint] : outbox.connects) transport.connect(peer, endpoint);
+  for (const auto& [peer, address] : outbox.connects) transport.connect(peer, address);
   for (Message& message : outbox.messages)
     if (std::optional<Event> down = send(std::move(message), transport))
       lost.push_back(std::move(*down));

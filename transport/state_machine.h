@@ -12,10 +12,10 @@ namespace potluck {
 
 struct Outbox {
   std::vector<PeerId> drops;
-  std::optional<Identity> identity;                      // of links made from now on
-  std::vector<std::pair<PeerId, std::string>> connects;  // peer, endpoint
-  std::vector<Message> messages;                         // header.destination routes
-  bool finished = false;             // leave the loop
+  std::optional<Identity> identity;  // of links made from now on
+  std::vector<std::pair<PeerId, Address>> connects;
+  std::vector<Message> messages;  // header.destination routes
+  bool finished = false;          // leave the loop
 };
 
 class StateMachine {

@@ -6,7 +6,9 @@
 // reports `up` with the other side's Hello. A listener knows the peer by the id in its Hello, a
 // dialer by the id that it gave to connect(); what comes on a link has that id as its source. A
 // second claim to a peer id that is up is refused: the first holder wins until its link is down.
-// Whoever may not call (Identity::callers) is refused before anything of it is looked at.
+// Whoever may not call (Identity::callers) is refused before anything of it is looked at, and so is
+// whoever has another key than Identity::keys say on a link that is locked. Neighbours of a ring
+// with a secret (Identity::secret) prove to each other that they have it before the link is up.
 // Between two peers there is one link: when both dial, one call serves both, and connect() to a
 // peer that has called already reports `up` (again) for its link. After `down` nothing queued for
 // that link is ever delivered, and a new connect() starts afresh.
@@ -20,6 +22,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "topology/base/clock.h"
 #include "transport/message.h"
@@ -33,6 +36,16 @@ inline constexpr uint64_t kAllLinksBytesMax = 2 * kLinkBytesMax;
 inline constexpr double kHeartbeatSeconds = 0.5;  // sent by the I/O thread, not the compute thread
 inline constexpr double kSilenceSeconds = 2.0;    // a link silent for so long is down
 inline constexpr double kConnectSeconds = 10.0;   // a connect() that has no Hello by then is down
+
+// Where to dial, and whom to expect there.
+struct Address {
+  Address() = default;
+  Address(std::string where, std::string whose = {})
+      : endpoint(std::move(where)), key(std::move(whose)) {}
+  Address(const char* where) : endpoint(where) {}
+  std::string endpoint;
+  std::string key;  // the listener's public key (topology/base/key.h); empty: no lock
+};
 
 struct Event {
   enum class Kind { message, up, down, woken };
@@ -52,8 +65,8 @@ class Transport {
   // Starts listening and returns the endpoint with its real port. Throws Fault{world} naming the
   // endpoint (port in use, no such interface).
   virtual std::string listen(const std::string& endpoint) = 0;
-  // Dials `endpoint`, to be known as `peer`. Returns at once; `up` or `down` follows.
-  virtual void connect(PeerId peer, const std::string& endpoint) = 0;
+  // Dials `address`, to be known as `peer`. Returns at once; `up` or `down` follows.
+  virtual void connect(PeerId peer, const Address& address) = 0;
   // Routes by header.destination; fills in source, protocol and digest. Before `up` it waits with
   // the link. Dropped with a `down` already reported or on its way if the link is gone. Throws
   // Fault{lost} for a peer that there never was a link with, Fault{input} for a message that passes

@@ -25,6 +25,7 @@ struct CommandLine {
   CLI::App& app;
   ModelPlaces places;
   std::string program;  // this executable, to start workers with
+  std::string config;   // potluck's folder among the person's settings
   Surroundings surroundings;
   std::function<int()> chosen;  // runs the chosen command and returns the exit code
 };
@@ -34,6 +35,7 @@ void add_demo(CommandLine& line);
 void add_devices(CommandLine& line);
 void add_run(CommandLine& line);
 void add_inspect(CommandLine& line);
+void add_key(CommandLine& line);
 void add_tokenize(CommandLine& line);
 void add_verify(CommandLine& line);
 void add_worker(CommandLine& line);

@@ -17,6 +17,7 @@
 #include "cluster/terminal/display.h"
 #include "topology/base/endpoint.h"
 #include "topology/base/fault.h"
+#include "topology/base/key.h"
 #include "topology/base/text.h"
 #include "topology/model/locator.h"
 #include "topology/plan/cost_model.h"
@@ -120,28 +121,41 @@ int play_all(Game& game, const Flags& flags, uint64_t seed, const Display& displ
   return flags.check && solved != flags.puzzles + 1 ? 1 : 0;
 }
 
-// The endpoint that HOST:PORT or tcp://HOST:PORT names; empty if `worker` is.
-std::string far_endpoint(const std::string& worker) {
-  if (worker.empty()) return "";
-  const std::string endpoint = worker.rfind(kTcp, 0) == 0 ? worker : kTcp + worker;
-  if (!parse_endpoint(endpoint))
+// A worker on another machine, by HOST:PORT=KEY or tcp://HOST:PORT=KEY; nothing if `worker` is
+// empty.
+struct FarWorker {
+  std::string endpoint, key;
+};
+
+FarWorker far_worker(const std::string& worker) {
+  if (worker.empty()) return {};
+  const size_t equals = worker.find('=');
+  FarWorker far{worker.substr(0, equals), ""};
+  if (equals != std::string::npos) far.key = worker.substr(equals + 1);
+  if (far.endpoint.rfind(kTcp, 0) != 0) far.endpoint = kTcp + far.endpoint;
+  if (!parse_endpoint(far.endpoint))
     throw Fault(FaultKind::input,
-                "--worker " + worker + " is not HOST:PORT, such as 10.0.0.7:7000");
-  return endpoint;
+                "--worker " + worker + " is not HOST:PORT=KEY, such as 10.0.0.7:7000=…");
+  if (equals != std::string::npos && !is_key(far.key))
+    throw Fault(FaultKind::input, "--worker " + worker + " ends with no key",
+                Fix{"it must be the " + std::to_string(kKeyDigits) +
+                    " digits that potluck key shows on that machine"});
+  return far;
 }
 
-RingSetup ring_setup(const Flags& flags, const std::string& program) {
+RingSetup ring_setup(const Flags& flags, const CommandLine& line) {
   RingSetup setup;
   setup.hosts.hosting = Hosting::processes;
   setup.hosts.transport = "zmq";
-  setup.hosts.program = program;
+  setup.hosts.program = line.program;
+  setup.hosts.config = line.config;
   setup.hosts.model = demo_kind(flags.grid).model;
   setup.hosts.insecure_plaintext = flags.insecure_plaintext;
   return setup;
 }
 
 int run(const Flags& flags, const CommandLine& line) {
-  const std::string far = far_endpoint(flags.worker);
+  const FarWorker far = far_worker(flags.worker);
   const uint64_t seed = seed_or_random(flags.seed);
   catch_interrupts();
   const DemoKind& kind = demo_kind(flags.grid);
@@ -150,11 +164,12 @@ int run(const Flags& flags, const CommandLine& line) {
   std::printf(
       "%s, four worker processes and a coordinator; a model trained only on %d×%d Sudoku.\n"
       "Seed %llu. Each puzzle is new, has one solution, and gets one attempt.\n\n",
-      far.empty() ? "One machine" : "Two machines", kind.size, kind.size,
+      far.endpoint.empty() ? "One machine" : "Two machines", kind.size, kind.size,
       static_cast<unsigned long long>(seed));
-  const Plan plan = demo_plan(*source, devices, far);
+  Plan plan = demo_plan(*source, devices, far.endpoint);
+  plan.stages.back().key = far.key;
   show_refusal(source, plan);
-  Game game(source, plan, ring_setup(flags, line.program));
+  Game game(source, plan, ring_setup(flags, line));
   show_ring(game.ring.plan());
   return play_all(game, flags, seed, display_of({}, line.surroundings));
 }
@@ -172,11 +187,13 @@ void add_demo(CommandLine& line) {
                "N", 0, kMostInt - 1);
   add_seed_flag(sub, flags->seed, "seed of puzzles and noise (default: -1, a random one)");
   sub->add_flag("--check", flags->check, "exit with code 1 if a puzzle was not solved");
-  sub->add_option("--worker", flags->worker,
-                  "a `potluck worker -m demo` (--grid 9: demo9) that runs the last stage")
-      ->type_name("HOST:PORT");
+  sub->add_option(
+         "--worker", flags->worker,
+         "a `potluck worker -m demo` (--grid 9: demo9) that runs the last stage, and the key "
+         "that `potluck key` shows there")
+      ->type_name("HOST:PORT=KEY");
   sub->add_flag("--insecure-plaintext", flags->insecure_plaintext,
-                "with --worker: listen beyond this machine, though links are not encrypted");
+                "with --worker HOST:PORT: do not lock the links with it, as it does not");
   sub->callback([&line, flags] { line.chosen = [&line, flags] { return run(*flags, line); }; });
 }
 

@@ -5,6 +5,8 @@
 
 #include "cluster/ring/address.h"
 #include "cluster/ring/device_rooms.h"
+#include "cluster/ring/key_file.h"
+#include "cluster/ring/link_keys.h"
 #include "cluster/ring/local_memory.h"
 #include "cluster/ring/mpi_ranks.h"
 #include "cluster/ring/worker_processes.h"
@@ -42,6 +44,10 @@ std::unique_ptr<WorkerHost> make_host(std::shared_ptr<const ModelSource> source,
       ProcessSetup{setup.program, setup.model, setup.insecure_plaintext});
 }
 
+std::function<LockKeys()> keys_of(const HostSetup& setup) {
+  return [file = KeyFile(setup.config)] { return file.read_or_make(); };
+}
+
 }  // namespace
 
 HostedWorkers::HostedWorkers(std::shared_ptr<const ModelSource> source, Plan& plan,
@@ -49,16 +55,17 @@ HostedWorkers::HostedWorkers(std::shared_ptr<const ModelSource> source, Plan& pl
     : is_inproc_(setup.transport == kInproc),
       new_transport_(
           [name = setup.transport,
-           options = TransportOptions{make_inproc_hub(), setup.insecure_plaintext, setup.job}] {
-            return make_transport(name, options);
-          }),
+           options = TransportOptions{make_inproc_hub(), keys_of(setup), setup.insecure_plaintext,
+                                      setup.job}] { return make_transport(name, options); }),
       job_(setup.job) {
   CHECK(!is_inproc_ || setup.hosting == Hosting::threads, setup.transport);
   check_local_memory(*source, plan, setup.threads, cpu_room().bytes_free);
+  name_keys(plan, keys_of(setup), setup.insecure_plaintext);
   host_ = make_host(std::move(source), setup, new_transport_);
   each_local(plan, [&](PeerId peer, const WorkerPlan& worker) {
     const int threads = worker.threads ? worker.threads : setup.threads;
-    host_->start({worker.name, worker.device, place_of(plan, peer), threads, setup.ranges});
+    host_->start(
+        {worker.name, worker.device, place_of(plan, peer), threads, setup.ranges, worker.key});
   });
   each_local(plan,
              [&](PeerId, WorkerPlan& worker) { worker.endpoint = host_->endpoint(worker.name); });

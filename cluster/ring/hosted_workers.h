@@ -26,14 +26,16 @@ struct HostSetup {
   std::string model;                 // Hosting::processes: the model as -m names it
   int threads = 0;                   // of each worker whose plan does not say; 0: all cores
   bool ranges = false;               // of each worker on a card
-  bool insecure_plaintext = false;
-  std::shared_ptr<MpiJob> job;  // mpi: this process is its rank 0, and no worker is local
+  std::string config;                // zmq: where this machine's key lies (key_file.h)
+  bool insecure_plaintext = false;   // zmq: links over TCP are not locked
+  std::shared_ptr<MpiJob> job;       // mpi: this process is its rank 0, and no worker is local
 };
 
 class HostedWorkers final {
  public:
-  // Starts the plan's local workers and fills in their endpoints. Throws Fault{world}. The
-  // transport inproc needs Hosting::threads.
+  // Starts the plan's local workers and fills in their endpoints and keys. Throws Fault{world}, and
+  // Fault{input} for a plan whose links cannot be locked. The transport inproc needs
+  // Hosting::threads.
   HostedWorkers(std::shared_ptr<const ModelSource> source, Plan& plan, const HostSetup& setup);
 
   // A new end of links in this process.

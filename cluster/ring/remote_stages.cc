@@ -9,6 +9,7 @@
 #include "shard/data_message.h"
 #include "topology/base/version.h"
 #include "topology/plan/dialing.h"
+#include "transport/proof/ring_proof.h"
 #include "transport/state_machine.h"
 
 namespace potluck {
@@ -25,17 +26,8 @@ Plan with_head_elsewhere(Plan plan) {
   return plan;
 }
 
-Identity identity_of(PeerId self, const Plan& plan, uint64_t incarnation) {
-  Identity me;
-  me.self = self;
-  me.incarnation = incarnation;
-  me.epoch = plan.epoch;
-  me.hello.software = kSoftware;
-  me.hello.name = "verify";
-  me.callers.emplace();
-  if (self == kHeadPeer && plan.stage_count() > 1)
-    me.callers->push_back(stage_peer(plan.stage_count() - 1));
-  return me;
+Address address_of(const WorkerPlan& worker) {
+  return {worker.endpoint, worker.key};
 }
 
 }  // namespace
@@ -45,11 +37,12 @@ RemoteStages::RemoteStages(std::shared_ptr<const ModelSource> source, Plan plan,
     : source_(std::move(source)),
       plan_(with_head_elsewhere(std::move(plan))),
       incarnation_(std::random_device{}() | 1u),
+      secret_(random_bytes(kRingSecretBytes)),
       hosts_(source_, plan_, setup),
       coordinator_(hosts_.transport()),
       head_(hosts_.transport()) {
-  coordinator_->set_identity(identity_of(kCoordinatorPeer, plan_, incarnation_));
-  head_->set_identity(identity_of(kHeadPeer, plan_, incarnation_));
+  coordinator_->set_identity(identity_of(kCoordinatorPeer));
+  head_->set_identity(identity_of(kHeadPeer));
   plan_.head.endpoint = head_->listen(hosts_.place_of(plan_, kHeadPeer));
   load();
 }
@@ -63,18 +56,35 @@ RemoteStages::~RemoteStages() {
   }
 }
 
+Identity RemoteStages::identity_of(PeerId self) const {
+  Identity me;
+  me.self = self;
+  me.incarnation = incarnation_;
+  me.epoch = plan_.epoch;
+  me.hello.software = kSoftware;
+  me.hello.name = "verify";
+  me.callers.emplace();
+  if (self == kCoordinatorPeer) return me;
+  me.secret = secret_;
+  if (plan_.stage_count() == 1) return me;  // the head dials it
+  const PeerId last = stage_peer(plan_.stage_count() - 1);
+  me.callers->push_back(last);
+  me.keys[last] = {plan_.worker(last).key};
+  return me;
+}
+
 void RemoteStages::load() {
   const Fingerprint model = fingerprint_of(*source_);
   for (int i = 0; i < plan_.stage_count(); ++i)
-    coordinator_->connect(stage_peer(i), plan_.worker(stage_peer(i)).endpoint);
+    coordinator_->connect(stage_peer(i), address_of(plan_.stages[static_cast<size_t>(i)]));
   for (int i = 0; i < plan_.stage_count(); ++i) await(MessageKind::hello);
   for (int i = 0; i < plan_.stage_count(); ++i) {
     Message order = message(MessageKind::load, stage_peer(i));
-    order.load = Load{plan_for(plan_, stage_peer(i)), stage_peer(i), model};
+    order.load = Load{plan_for(plan_, stage_peer(i)), stage_peer(i), model, secret_};
     coordinator_->send(std::move(order));
   }
   for (int i = 0; i < plan_.stage_count(); ++i) await(MessageKind::ready);
-  head_->connect(stage_peer(0), plan_.stages[0].endpoint);
+  head_->connect(stage_peer(0), address_of(plan_.stages[0]));
   await(MessageKind::hello);
   for (int i = 0; i < plan_.stage_count(); ++i)
     coordinator_->send(message(MessageKind::join, stage_peer(i)));

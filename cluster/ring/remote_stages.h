@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "backends/backend.h"
 #include "cluster/ring/hosted_workers.h"
@@ -23,6 +24,7 @@ class RemoteStages final {
   Message through(const Segment& segment, DType hop, Payload payload);
 
  private:
+  Identity identity_of(PeerId self) const;
   void load();
   Message message(MessageKind kind, PeerId to) const;
   Message await(MessageKind kind);
@@ -31,6 +33,7 @@ class RemoteStages final {
   const std::shared_ptr<const ModelSource> source_;
   Plan plan_;
   uint64_t incarnation_;
+  std::string secret_;
   HostedWorkers hosts_;
   std::unique_ptr<Transport> coordinator_, head_;
 };

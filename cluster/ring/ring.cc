@@ -7,10 +7,12 @@
 #include <utility>
 
 #include "cluster/cli/interrupt.h"
+#include "cluster/ring/link_keys.h"
 #include "cluster/ring/ring_plan.h"
 #include "topology/base/text.h"
 #include "topology/plan/cost_model.h"
 #include "topology/plan/plan_check.h"
+#include "transport/proof/ring_proof.h"
 
 namespace potluck {
 namespace {
@@ -30,7 +32,9 @@ Ring::Ring(std::shared_ptr<const ModelSource> source, Plan plan, RingSetup setup
       transport_(hosts_.transport()) {
   PipelineOptions options;
   options.incarnation = std::random_device{}() | 1u;
+  options.ring_secret = random_bytes(kRingSecretBytes);
   options.step_timeout_seconds = setup_.step_timeout_seconds;
+  if (setup_.hosts.insecure_plaintext && has_tcp(plan_)) setup_.log(kPlainLinks);
   pipeline_ = std::make_unique<Pipeline>(source_->spec(), fingerprint_of(*source_),
                                          pipeline_events(), options);
   apply(pipeline_->start(now(), plan_), *transport_);

@@ -178,9 +178,8 @@ void add_ring_flags(CLI::App* command, RingFlags& flags) {
           "answer, at least 30; 1800 before the first answer)"),
       "S", 1e-3, 1e9);
   command->add_flag("--ranges", flags.ranges, kRangesHelp);
-  command->add_flag(
-      "--insecure-plaintext", flags.insecure_plaintext,
-      "let workers started here listen beyond this machine, though links are not encrypted");
+  command->add_flag("--insecure-plaintext", flags.insecure_plaintext,
+                    "do not lock links over TCP: for workers that were started with this flag too");
 }
 
 void check_ring_flags(const RingFlags& flags) {

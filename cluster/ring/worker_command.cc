@@ -5,15 +5,21 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "cluster/cli/commands.h"
 #include "cluster/cli/flag_checks.h"
 #include "cluster/cli/interrupt.h"
 #include "cluster/cli/log.h"
+#include "cluster/ring/key_file.h"
+#include "cluster/ring/link_keys.h"
 #include "cluster/ring/mpi_ranks.h"
 #include "shard/card_links.h"
 #include "shard/worker.h"
 #include "topology/base/byte_size.h"
+#include "topology/base/fault.h"
+#include "topology/base/key.h"
 #include "topology/model/locator.h"
 #include "transport/make_transport.h"
 
@@ -26,6 +32,7 @@ struct Flags {
   int threads = 0;
   bool pin = false, ranges = false;
   bool local = false, insecure_plaintext = false;
+  std::vector<std::string> allow;
   LogOptions log;
 };
 
@@ -54,13 +61,46 @@ int run_on_rank(Flags flags, const ModelPlaces& places) {
   return work_on_rank(job, open_model(flags.model, places), worker_options(flags));
 }
 
-int run(const Flags& flags, const ModelPlaces& places) {
-  if (flags.transport == "mpi") return run_on_rank(flags, places);
+void check_allowed(const Flags& flags) {
+  if (flags.insecure_plaintext && !flags.allow.empty())
+    throw Fault(FaultKind::input,
+                "--allow is for locked links and --insecure-plaintext for others; leave one out");
+  for (const std::string& key : flags.allow)
+    if (!is_key(key))
+      throw Fault(FaultKind::input, "--allow " + key + " is no key",
+                  Fix{"it must be the " + std::to_string(kKeyDigits) +
+                      " digits that potluck key shows on the coordinator's machine"});
+}
+
+// Whoever has this machine's own key may coordinate it too. Says which keys matter.
+std::vector<std::string> coordinators_of(const Flags& flags, const KeyFile& keys) {
+  if (flags.listen.rfind("tcp://", 0) != 0) return {};
+  if (flags.insecure_plaintext) {
+    spdlog::warn(kPlainLinks);
+    return {};
+  }
+  const std::string own = keys.read_or_make().public_key;
+  std::vector<std::string> allowed = flags.allow;
+  allowed.push_back(own);
+  if (flags.local) return allowed;
+  spdlog::info("this machine's key is {}", own);
+  if (flags.allow.empty())
+    spdlog::info("no other machine may coordinate this worker; --allow KEY lets one");
+  return allowed;
+}
+
+int run(const Flags& flags, const CommandLine& line) {
+  check_allowed(flags);
+  if (flags.transport == "mpi") return run_on_rank(flags, line.places);
   set_up_log(flags.log);
-  Worker worker(open_model(flags.model, places), worker_options(flags));
-  const std::unique_ptr<Transport> transport =
-      with_card_links(make_transport(flags.transport, {nullptr, flags.insecure_plaintext}),
-                      flags.device, [](const std::string& line) { spdlog::info(line); });
+  const KeyFile keys(line.config);
+  WorkerOptions options = worker_options(flags);
+  options.coordinators = coordinators_of(flags, keys);
+  Worker worker(open_model(flags.model, line.places), options);
+  const std::unique_ptr<Transport> transport = with_card_links(
+      make_transport(flags.transport, {nullptr, [keys] { return keys.read_or_make(); },
+                                       flags.insecure_plaintext, nullptr}),
+      flags.device, [](const std::string& text) { spdlog::info(text); });
   transport->set_identity(worker.identity());
   const std::string endpoint = transport->listen(flags.listen);
   if (!flags.local) catch_interrupts();
@@ -104,13 +144,16 @@ void add_worker(CommandLine& line) {
                                "CPU threads (default: the plan's, or all cores)"),
                "N", 1, kThreadsMax);
   sub->add_flag("--ranges", flags->ranges, kRangesHelp);
+  sub->add_option("--allow", flags->allow,
+                  "the public key of a machine that may coordinate this worker (what potluck key "
+                  "shows there); once for each")
+      ->type_name("KEY")
+      ->allow_extra_args(false);
   sub->add_flag("--insecure-plaintext", flags->insecure_plaintext,
-                "listen beyond this machine, though links are not encrypted");
+                "do not lock links over TCP: for a network that you trust, at an address of it");
   sub->add_flag("--local", flags->local, "end with the coordinator, as workers do that run starts");
   add_log_flags(sub, flags->log);
-  sub->callback([&line, flags] {
-    line.chosen = [flags, places = line.places] { return run(*flags, places); };
-  });
+  sub->callback([&line, flags] { line.chosen = [flags, &line] { return run(*flags, line); }; });
 }
 
 }  // namespace potluck

@@ -16,6 +16,7 @@ struct WorkerOrder {
   std::string listen;   // an endpoint; its port may be *, which means any that is free
   int threads = 0;      // 0: as many as the worker likes
   bool ranges = false;  // a card names what it runs for a profiler
+  std::string key;      // this machine's, where the plan's links are locked
 };
 
 // One thread owns it. Its destructor stops the workers.

@@ -23,6 +23,7 @@ void WorkerThreads::start(const WorkerOrder& order) {
   options.threads = order.threads;
   options.ranges = order.ranges;
   options.exit_on_shutdown = true;
+  options.coordinators = {order.key};
   auto worker = std::make_unique<Worker>(source_, std::move(options));
   std::shared_ptr<Transport> transport =
       with_card_links(new_transport_(), order.device, [](const std::string&) {});

@@ -31,6 +31,7 @@ class RunCommand {
         flags_(flags),
         seed_(seed_or_random(flags.seed)),
         program_(line.program),
+        config_(line.config),
         display_(display_of(flags.display, line.surroundings)),
         prompt_(is_chat(flags) ? "" : read_prompt(flags)),
         source_(open_model(flags.model, line.places)),
@@ -118,6 +119,7 @@ class RunCommand {
     RingSetup setup;
     setup.hosts = host_setup(flags_.ring, plan_.stage_count());
     setup.hosts.program = program_;
+    setup.hosts.config = config_;
     setup.hosts.model = flags_.model;
     setup.hosts.job = job_;
     setup.step_timeout_seconds = flags_.ring.step_timeout;
@@ -138,7 +140,7 @@ class RunCommand {
   const std::shared_ptr<MpiJob> job_;  // with --transport mpi
   const RunFlags flags_;
   const uint64_t seed_;
-  const std::string program_;
+  const std::string program_, config_;
   Display display_;
   const std::string prompt_;
   const std::shared_ptr<const ModelSource> source_;

@@ -66,7 +66,7 @@ int run_sampler(const Flags& flags) {
 
 // The stages are beside the head unless a transport, a plan or devices of their own put them at the
 // other end of links.
-std::optional<HostSetup> hosts_of(const Flags& flags, const std::string& program) {
+std::optional<HostSetup> hosts_of(const Flags& flags, const CommandLine& line) {
   const bool mixes = flags.verify.devices.size() > 1;
   if (flags.transport.empty() && flags.verify.plan.empty() && !mixes) return std::nullopt;
   RingFlags ring;
@@ -75,7 +75,8 @@ std::optional<HostSetup> hosts_of(const Flags& flags, const std::string& program
   ring.threads = flags.verify.threads;
   ring.insecure_plaintext = flags.insecure_plaintext;
   HostSetup hosts = host_setup(ring, 0);
-  hosts.program = program;
+  hosts.program = line.program;
+  hosts.config = line.config;
   hosts.model = flags.model;
   return hosts;
 }
@@ -88,7 +89,8 @@ int run_released(const Flags& flags, const ModelPlaces& places) {
   return report.at("passed").get<bool>() ? 0 : 1;
 }
 
-int run(Flags flags, const ModelPlaces& places, const std::string& program) {
+int run(Flags flags, const CommandLine& line) {
+  const ModelPlaces& places = line.places;
   if (!flags.sampler.empty()) return run_sampler(flags);
   if (flags.released && !flags.model.empty()) return run_released(flags, places);
   if (flags.model.empty() || flags.verify.trace.empty())
@@ -103,7 +105,7 @@ int run(Flags flags, const ModelPlaces& places, const std::string& program) {
     throw Fault(FaultKind::input,
                 "--plan already says which worker has which device; --device names the head's");
   if (flags.precision == "fast") flags.verify.precision = Precision::fast;
-  flags.verify.hosts = hosts_of(flags, program);
+  flags.verify.hosts = hosts_of(flags, line);
   if (flags.verify.hosts && !flags.verify.isa.empty())
     throw Fault(FaultKind::input,
                 "--isa concerns this process alone, but the stages are in others; give it to "
@@ -125,7 +127,7 @@ void add_place_flags(CLI::App* sub, Flags& flags) {
   sub->add_option("--plan", flags.verify.plan,
                   "a file that says which workers run the stages; this process is the head");
   sub->add_flag("--insecure-plaintext", flags.insecure_plaintext,
-                "with --plan: listen beyond this machine, though links are not encrypted");
+                "with --plan: do not lock links over TCP, as its workers do not");
 }
 
 }  // namespace
@@ -181,11 +183,7 @@ void add_verify(CommandLine& line) {
       "X", 0, 1e9);
   sub->add_flag("--json", flags->json, "print one JSON object");
   add_place_flags(sub, *flags);
-  sub->callback([&line, flags] {
-    line.chosen = [flags, places = line.places, program = line.program] {
-      return run(*flags, places, program);
-    };
-  });
+  sub->callback([&line, flags] { line.chosen = [flags, &line] { return run(*flags, line); }; });
 }
 
 }  // namespace potluck

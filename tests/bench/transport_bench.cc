@@ -18,9 +18,11 @@ namespace {
 constexpr size_t kHopBytes = 256 * 2816 * 2;
 constexpr PeerId kEchoPeer = kHeadPeer, kBenchPeer = stage_peer(0);
 
-std::unique_ptr<Transport> party(std::unique_ptr<Transport> transport, PeerId self) {
+std::unique_ptr<Transport> party(std::unique_ptr<Transport> transport, PeerId self,
+                                 const std::string& key) {
   Identity identity;
   identity.self = self;
+  identity.keys[kBenchPeer] = {key};
   transport->set_identity(identity);
   return transport;
 }
@@ -44,10 +46,11 @@ void echo(Transport& transport) {
 }
 
 void ping_pong(benchmark::State& state, std::unique_ptr<Transport> here,
-               std::unique_ptr<Transport> there, const std::string& endpoint) {
-  here = party(std::move(here), kBenchPeer);
-  there = party(std::move(there), kEchoPeer);
-  here->connect(kEchoPeer, there->listen(endpoint));
+               std::unique_ptr<Transport> there, const std::string& endpoint,
+               const std::string& key = {}) {
+  here = party(std::move(here), kBenchPeer, key);
+  there = party(std::move(there), kEchoPeer, key);
+  here->connect(kEchoPeer, {there->listen(endpoint), key});
   std::thread other([&] { echo(*there); });
   wait_for(*here, Event::Kind::up);
   Message message;
@@ -66,7 +69,13 @@ void ping_pong(benchmark::State& state, std::unique_ptr<Transport> here,
 }
 
 void OverTcp(benchmark::State& state) {
-  ping_pong(state, make_zmq_transport({}), make_zmq_transport({}), "tcp://127.0.0.1:*");
+  ping_pong(state, make_zmq_transport({.insecure_plaintext = true}),
+            make_zmq_transport({.insecure_plaintext = true}), "tcp://127.0.0.1:*");
+}
+void OverLockedTcp(benchmark::State& state) {
+  const auto keys = [keys = make_lock_keys()] { return keys; };
+  ping_pong(state, make_zmq_transport({keys}), make_zmq_transport({keys}), "tcp://127.0.0.1:*",
+            keys().public_key);
 }
 void OverIpc(benchmark::State& state) {
   const std::string path = "ipc:///tmp/potluck-bench-" + std::to_string(getpid());
@@ -78,9 +87,10 @@ void InProcess(benchmark::State& state) {
 }
 
 void sizes(benchmark::internal::Benchmark* bench) {
-  bench->Arg(0)->Arg(kHopBytes)->UseManualTime()->Unit(benchmark::kMicrosecond);
+  bench->Arg(0)->Arg(kHopBytes)->Arg(2 * kHopBytes)->UseManualTime()->Unit(benchmark::kMicrosecond);
 }
 BENCHMARK(OverTcp)->Apply(sizes);
+BENCHMARK(OverLockedTcp)->Apply(sizes);
 BENCHMARK(OverIpc)->Apply(sizes);
 BENCHMARK(InProcess)->Apply(sizes);
 

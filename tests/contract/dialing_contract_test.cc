@@ -16,7 +16,7 @@ constexpr PeerId kHead = kHeadPeer, kStage = stage_peer(0), kOther = stage_peer(
 
 TEST_P(DialingContract, KnowsAWorkerByTheIdThatItsDialerGivesIt) {
   auto worker = party(kUnassignedPeer, "worker"), coordinator = party(kCoordinatorPeer, "c");
-  coordinator->connect(kStage, listen(*worker));
+  coordinator->connect(kStage, at(listen(*worker)));
   expect_up(*worker, kCoordinatorPeer);
   expect_up(*coordinator, kStage);
   worker->send(message(kCoordinatorPeer, 5));
@@ -27,7 +27,7 @@ TEST_P(DialingContract, ReconnectsAfresh) {
   Pair pair = linked_pair();
   for (uint64_t i = 0; i < 50; ++i) pair.stage->send(message(kHead, i, bytes(1000)));
   pair.stage->drop(kHead);
-  pair.stage->connect(kHead, pair.endpoint);
+  pair.stage->connect(kHead, at(pair.endpoint));
   pair.stage->send(message(kHead, 1000));
   expect_up(*pair.stage, kHead);
   for (uint64_t i = 0; i < 50; ++i) ASSERT_EQ(expect_message(*pair.head, kStage).header.session, i);
@@ -40,7 +40,7 @@ TEST_P(DialingContract, LosesNothingIntoTheNextLinkOfAPeer) {
   Pair pair = linked_pair();
   pair.stage.reset();
   auto second = party(kStage, "second stage 0");
-  second->connect(kHead, pair.endpoint);
+  second->connect(kHead, at(pair.endpoint));
   expect_up(*second, kHead);
   // The head has not read that the first is gone: what it sends now was for the first.
   pair.head->send(message(kStage, 1));
@@ -53,7 +53,7 @@ TEST_P(DialingContract, LosesNothingIntoTheNextLinkOfAPeer) {
 TEST_P(DialingContract, RefusesASecondClaimToAPeerThatIsUp) {
   Pair pair = linked_pair();
   auto thief = party(kStage, "thief");
-  thief->connect(kHead, pair.endpoint);
+  thief->connect(kHead, at(pair.endpoint));
   EXPECT_THAT(expect_down(*thief, kHead).reason, testing::HasSubstr("already"));
   pair.stage->send(message(kHead, 4));
   EXPECT_EQ(expect_message(*pair.head, kStage).header.session, 4u);
@@ -61,14 +61,14 @@ TEST_P(DialingContract, RefusesASecondClaimToAPeerThatIsUp) {
   EXPECT_EQ(expect_message(*pair.stage, kHead).header.session, 5u);
   pair.stage->drop(kHead);
   expect_down(*pair.head, kStage);
-  thief->connect(kHead, pair.endpoint);  // now it is free
+  thief->connect(kHead, at(pair.endpoint));  // now it is free
   expect_up(*thief, kHead);
   expect_up(*pair.head, kStage);
 }
 
 TEST_P(DialingContract, RefusesAClaimToItsOwnId) {
   auto head = party(kHead, "head"), impostor = party(kHead, "impostor");
-  impostor->connect(kStage, listen(*head));
+  impostor->connect(kStage, at(listen(*head)));
   EXPECT_THAT(expect_down(*impostor, kStage).reason, testing::HasSubstr("itself"));
   expect_silence(*head);
 }
@@ -91,10 +91,10 @@ TEST_P(DialingContract, TwoThatDialEachOtherGetOneLink) {
     const std::string head_at = listen(*head), stage_at = listen(*stage);
     std::thread other([&, stage = stage.get()] {
       if (round % 2) std::this_thread::sleep_for(std::chrono::microseconds(200 * round));
-      stage->connect(kHead, head_at);
+      stage->connect(kHead, at(head_at));
       stage->send(message(kHead, 1));
     });
-    head->connect(kStage, stage_at);
+    head->connect(kStage, at(stage_at));
     head->send(message(kStage, 2));
     other.join();
     const auto first_message = [&](Transport& t, PeerId from) {
@@ -116,7 +116,7 @@ TEST_P(DialingContract, NobodyListeningIsReportedWithTheEndpoint) {
     endpoint = listen(*gone);
   }
   auto stage = party(kStage, "stage 0");
-  stage->connect(kHead, endpoint);
+  stage->connect(kHead, at(endpoint));
   EXPECT_THAT(expect_down(*stage, kHead).reason, testing::HasSubstr(endpoint));
   expect_silence(*stage);
 }
@@ -132,7 +132,7 @@ TEST_P(DialingContract, AnEndpointInUseIsNamed) {
     EXPECT_THAT(fault.text(), testing::HasSubstr(endpoint));
   }
   auto stage = party(kStage, "stage 0");  // the first still listens
-  stage->connect(kHead, endpoint);
+  stage->connect(kHead, at(endpoint));
   expect_up(*head, kStage);
 }
 

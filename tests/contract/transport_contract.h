@@ -20,6 +20,7 @@ struct TransportKind {
   // A maker of transports that can reach each other.
   std::function<std::function<std::unique_ptr<Transport>()>()> make_net;
   std::function<std::string()> fresh_endpoint;  // to listen at; listen() returns the one to dial
+  std::string key;                              // that all parties have, where links are locked
   bool real_time = true;  // wait() lets the clock's time pass, not time that is made up
   // Where payloads lie, and what the ends of a pair need before they carry such ones.
   std::function<Payload(std::vector<std::byte>)> payload = own_payload;
@@ -46,11 +47,16 @@ class TransportContract : public testing::TestWithParam<TransportKind> {
     identity.epoch = 3;
     identity.hello.software = "potluck test";
     identity.hello.name = name;
+    for (PeerId peer = kCoordinatorPeer; peer <= stage_peer(8); ++peer)
+      if (!GetParam().key.empty()) identity.keys[peer] = {GetParam().key};
     transport->set_identity(identity);
     return transport;
   }
 
   std::string listen(Transport& transport) { return transport.listen(GetParam().fresh_endpoint()); }
+
+  // The address of a party that listens there.
+  static Address at(const std::string& endpoint) { return {endpoint, GetParam().key}; }
 
   static std::optional<Event> next(Transport& transport, double patience = kPatienceSeconds) {
     return transport.wait(now() + from_seconds(patience));
@@ -102,7 +108,7 @@ class TransportContract : public testing::TestWithParam<TransportKind> {
   Pair linked_pair() {
     Pair pair{party(kHeadPeer, "head"), party(stage_peer(0), "stage 0"), ""};
     pair.endpoint = listen(*pair.head);
-    pair.stage->connect(kHeadPeer, pair.endpoint);
+    pair.stage->connect(kHeadPeer, at(pair.endpoint));
     expect_up(*pair.head, stage_peer(0));
     expect_up(*pair.stage, kHeadPeer);
     GetParam().link(*pair.head, kHeadPeer, *pair.stage, stage_peer(0));

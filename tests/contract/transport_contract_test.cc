@@ -17,7 +17,7 @@ constexpr PeerId kHead = kHeadPeer, kStage = stage_peer(0), kOther = stage_peer(
 
 TEST_P(TransportContract, ComesUpWithTheOtherSidesHello) {
   auto head = party(kHead, "head"), stage = party(kStage, "stage 0");
-  stage->connect(kHead, listen(*head));
+  stage->connect(kHead, at(listen(*head)));
   const Event at_head = expect_up(*head, kStage), at_stage = expect_up(*stage, kHead);
   ASSERT_TRUE(at_head.message.hello && at_stage.message.hello);
   EXPECT_EQ(at_head.message.hello->name, "stage 0");
@@ -124,7 +124,7 @@ TEST_P(TransportContract, APayloadWithoutAnOwnerIsTheSendersAgainAfterSend) {
 
 TEST_P(TransportContract, DeliversWhatWasSentBeforeItWasUp) {
   auto head = party(kHead, "head"), stage = party(kStage, "stage 0");
-  stage->connect(kHead, listen(*head));
+  stage->connect(kHead, at(listen(*head)));
   stage->send(message(kHead, 1));
   expect_up(*head, kStage);
   EXPECT_EQ(expect_message(*head, kStage).header.session, 1u);
@@ -179,7 +179,7 @@ TEST_P(TransportContract, ServesManyPeersAtOnce) {
   std::vector<std::unique_ptr<Transport>> stages;
   for (int i = 0; i < 4; ++i) {
     stages.push_back(party(stage_peer(i), "stage " + std::to_string(i)));
-    stages.back()->connect(kHead, endpoint);
+    stages.back()->connect(kHead, at(endpoint));
     expect_up(*stages.back(), kHead);
     expect_up(*head, stage_peer(i));
   }

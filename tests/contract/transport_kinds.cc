@@ -14,6 +14,20 @@ namespace {
 
 std::unique_ptr<Transport> quiet_zmq() {
   ZmqOptions options;
+  options.insecure_plaintext = true;
+  options.log = [](const std::string&) {};
+  return make_zmq_transport(options);
+}
+
+// All parties have one machine's keys.
+const LockKeys& keys() {
+  static const LockKeys keys = make_lock_keys();
+  return keys;
+}
+
+std::unique_ptr<Transport> locked_zmq() {
+  ZmqOptions options;
+  options.keys = keys;
   options.log = [](const std::string&) {};
   return make_zmq_transport(options);
 }
@@ -33,7 +47,13 @@ std::vector<TransportKind> dialing_kinds() {
   const auto in_process = [] { return numbered("inproc://contract-"); };
   const auto on_tcp = [] { return std::string("tcp://127.0.0.1:*"); };
   const auto on_ipc = [] { return numbered("ipc://" + testing::TempDir() + "potluck-contract-"); };
-  return {{"Inproc", inproc_net, in_process}, {"Tcp", zmq_net, on_tcp}, {"Ipc", zmq_net, on_ipc}};
+  const auto locked_net = [] { return locked_zmq; };
+  TransportKind locked{"LockedTcp", locked_net, on_tcp};
+  locked.key = keys().public_key;
+  return {{"Inproc", inproc_net, in_process},
+          {"Tcp", zmq_net, on_tcp},
+          locked,
+          {"Ipc", zmq_net, on_ipc}};
 }
 
 std::vector<TransportKind> transport_kinds() {
@@ -42,7 +62,7 @@ std::vector<TransportKind> transport_kinds() {
   };
   const auto simulated = [] { return numbered("sim://contract-"); };
   std::vector<TransportKind> kinds = dialing_kinds();
-  kinds.push_back({"Simulated", simulated_net, simulated, false});
+  kinds.push_back({"Simulated", simulated_net, simulated, "", false});
   return kinds;
 }
 

@@ -139,7 +139,7 @@ TEST_F(PipelineTest, AWorkerIsToldWhereTheNextIsWithoutOurZone) {
   far.stages[0].endpoint = "tcp://[fe80::2%cable0]:7000";
   far.stages[1].endpoint = "tcp://[fe80::3%cable0]:7000";
   take(pipeline_->start(now_, far));
-  EXPECT_EQ(connects_.back().second, "tcp://[fe80::3%cable0]:7000");
+  EXPECT_EQ(connects_.back().second.endpoint, "tcp://[fe80::3%cable0]:7000");
   for (PeerId link : {1, 2, 3}) up(link);
   const std::vector<Message> loads = taken(MessageKind::load);
   ASSERT_EQ(loads.size(), 3u);

@@ -192,7 +192,7 @@ class PipelineTest : public testing::Test {
   }();
   Time now_{};
   std::optional<Pipeline> pipeline_;
-  std::vector<std::pair<PeerId, std::string>> connects_;
+  std::vector<std::pair<PeerId, Address>> connects_;
   std::vector<Message> sent_;
   std::vector<PeerId> drops_;
   bool ended_ = false;

@@ -164,7 +164,7 @@ TEST_F(PipelineTest, ARingThatIsLoadedAgainConnectsWhatIsNewAndDropsWhatIsNot) {
   take(pipeline_->start(now_, moved));
   EXPECT_EQ(drops_, std::vector<PeerId>{2});
   ASSERT_EQ(connects_.size(), 1u);
-  EXPECT_EQ(connects_[0].second, "test://elsewhere");
+  EXPECT_EQ(connects_[0].second.endpoint, "test://elsewhere");
 }
 
 TEST_F(PipelineTest, ARingThatFailedComesToLifeAgain) {
@@ -179,7 +179,7 @@ TEST_F(PipelineTest, ARingThatFailedComesToLifeAgain) {
   connects_.clear();
   take(pipeline_->start(now_, plan(2)));
   ASSERT_EQ(connects_.size(), 1u);
-  EXPECT_EQ(connects_[0].second, "test://1");
+  EXPECT_EQ(connects_[0].second.endpoint, "test://1");
   come_up({3}, 2);
   become_loaded({1, 2, 3}, 2);
   EXPECT_EQ(loaded_, 2);

@@ -35,6 +35,8 @@ class LinkFuzz final : private LinkActions {
     me.self = draws_.one_of(kPeers);
     me.incarnation = draws_.below(2);
     me.epoch = static_cast<uint32_t>(draws_.below(2));
+    if (draws_.once_in(2)) me.secret.assign(kRingSecretBytes, 's');
+    me.keys[kCoordinatorPeer] = {"a key"};
     if (draws_.once_in(2)) return me;
     me.callers.emplace();
     for (const PeerId peer : kPeers)
@@ -126,7 +128,7 @@ class LinkFuzz final : private LinkActions {
 
   void called() {
     open_.insert(++last_id_);
-    links_.called(last_id_, "somewhere");
+    links_.called(now_, last_id_, {"somewhere", draws_.once_in(4) ? "a key" : ""});
     if (draws_.once_in(2)) links_.arrived(now_, last_id_, message());
   }
 
@@ -134,12 +136,14 @@ class LinkFuzz final : private LinkActions {
   Message message() {
     using Kind = MessageKind;
     Message m;
-    m.header.kind =
-        draws_.one_of({Kind::hello, Kind::hello, Kind::denoise, Kind::heartbeat, Kind::goodbye});
+    m.header.kind = draws_.one_of(
+        {Kind::hello, Kind::hello, Kind::denoise, Kind::heartbeat, Kind::goodbye, Kind::proof});
     m.header.source = draws_.one_of(kPeers);
     m.header.incarnation = draws_.below(2);
     m.header.epoch = static_cast<uint32_t>(draws_.below(2));
     if (m.header.kind == Kind::hello) m.hello.emplace();
+    if (m.header.kind == Kind::hello && draws_.once_in(2)) m.hello->nonce.assign(kNonceBytes, 'n');
+    if (m.header.kind == Kind::proof) m.proof = Proof{std::string(kProofBytes, 'p')};
     if (m.header.kind == Kind::heartbeat) m.heartbeat = Heartbeat{draws_.below(4)};
     if (m.header.kind == Kind::goodbye) m.fault.emplace();
     if (draws_.once_in(4)) m.payload.bytes = kLarge;
@@ -147,7 +151,7 @@ class LinkFuzz final : private LinkActions {
   }
 
   // The links ask.
-  ConnectionId dial(const std::string&) override {
+  ConnectionId dial(const Address&) override {
     open_.insert(++last_id_);
     return last_id_;
   }
@@ -155,7 +159,8 @@ class LinkFuzz final : private LinkActions {
   void hang_up(ConnectionId connection, double) override {
     CHECK(hung_up_.insert(connection).second, connection);
   }
-  void limit_unread(uint64_t) override {}
+  void guard(const Identity&) override {}
+  void admit(ConnectionId) override {}
   bool is_receiving(ConnectionId) override { return draws_.once_in(8); }
   void report(std::shared_ptr<LinkEnd> end, Event event) override {
     CHECK(event.peer == end->peer, event.peer, end->peer);

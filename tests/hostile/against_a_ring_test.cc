@@ -3,9 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <memory>
+
 #include "tests/hostile/honest_ring.h"
 #include "tests/hostile/hostile_peer.h"
 #include "topology/base/utf8.h"
+#include "transport/proof/ring_proof.h"
 
 namespace potluck {
 namespace {
@@ -79,6 +82,26 @@ TEST(IdleWorker, TellsWhoCoordinatesItNothingOfAnyRing) {
   ASSERT_TRUE(answer);
   EXPECT_EQ(ring_of(answer->header), RingId{});
   EXPECT_EQ(answer->hello->name, "worker 0");
+}
+
+// Nobody is heard who has no key of the ring, be it before the coordinator has come or after.
+TEST(LockedRing, StrangersGetNoFurtherThanTheHandshake) {
+  const std::shared_ptr<const ModelSource> source = open_model(kAttackedModel);
+  HonestWorkers workers(source, 3, Locks::one_key);
+  const auto strike = [&] {
+    for (size_t worker = 0; worker < 3; ++worker) {
+      ZmtpPeer raw(workers.endpoint(worker));
+      EXPECT_FALSE(raw.shake_hands("DEALER"));
+      raw.send(word(MessageKind::hello, {}));
+      EXPECT_FALSE(raw.receive());
+    }
+  };
+  strike();
+  HonestCoordinator coordinator(source, workers.plan());
+  const std::vector<int32_t> expected = coordinator.ask();
+  ASSERT_FALSE(expected.empty());
+  strike();
+  EXPECT_EQ(coordinator.ask(), expected);
 }
 
 // As whom, and with what to say; for the ring itself, or for another of its coordinator.
@@ -214,6 +237,45 @@ const AgainstARing kAttacks[] = {
        peer.hello(kCoordinatorPeer, s.ring);
        peer.say(load_of({}, kHeadPeer, {s.ring.incarnation, 9}, s.model));
        EXPECT_THAT(peer.complaint(), testing::HasSubstr("another coordinator for"));
+     }},
+    {"a_neighbour_without_a_proof",
+     [](const Stranger& s) {
+       const auto strike = [&](HostilePeer& peer, const std::string& nonce) {
+         Message hello = word(MessageKind::hello, {}, 0);
+         hello.header.source = kHeadPeer;
+         hello.hello = Hello{"potluck", "head", nonce};
+         peer.say(hello);
+         return peer.raw().receive_message().value();
+       };
+       const std::string nonce(kNonceBytes, 'n');
+       HostilePeer liar(s.stage), mute(s.stage), impatient(s.stage);
+       for (HostilePeer* each : {&liar, &mute, &impatient}) {
+         const Message answer = strike(*each, nonce);
+         EXPECT_EQ(answer.header.kind, MessageKind::hello);
+         EXPECT_EQ(answer.header.source, kUnassignedPeer);
+         EXPECT_EQ(ring_of(answer.header), RingId{});
+         EXPECT_EQ(answer.hello->name, "");
+         EXPECT_EQ(answer.hello->nonce.size(), kNonceBytes);
+       }
+       Message lie = word(MessageKind::proof, s.ring, 0);
+       lie.proof = Proof{std::string(kProofBytes, 'p')};
+       liar.say(lie);
+       EXPECT_THAT(liar.complaint(), testing::HasSubstr("did not prove it"));
+       impatient.say(word(MessageKind::close, s.ring));
+       EXPECT_THAT(impatient.complaint(), testing::HasSubstr("in place of a proof"));
+     }},
+    {"a_hundred_neighbours_without_a_proof",
+     [](const Stranger& s) {
+       std::vector<std::unique_ptr<HostilePeer>> peers;
+       for (int i = 0; i < 100; ++i) {
+         peers.push_back(std::make_unique<HostilePeer>(s.stage));
+         Message hello = word(MessageKind::hello, {}, 0);
+         hello.header.source = kHeadPeer;
+         hello.hello = Hello{"potluck", "", std::string(kNonceBytes, 'n')};
+         peers.back()->say(hello);
+       }
+       peers[0]->hear(MessageKind::hello);
+       EXPECT_THAT(peers[0]->complaint(), testing::HasSubstr("others wait to prove"));
      }},
     {"a_hundred_hellos",
      [](const Stranger& s) {

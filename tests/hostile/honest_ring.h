@@ -18,20 +18,24 @@ inline constexpr char kAttackedModel[] =
     "synthetic:nano?layers=4&hidden=32&vocab=320&canvas=8&experts=4&window=8&seed=5";
 inline constexpr int kAttackedCanvas = 8, kAttackedVocab = 320, kAttackedHidden = 32;
 
-// A plan of a head and stages in their order.
-Plan attacked_plan(const ModelSource& source, const std::vector<std::string>& endpoints);
+// A plan of a head and stages in their order, which have this key where links are locked.
+Plan attacked_plan(const ModelSource& source, const std::vector<std::string>& endpoints,
+                   const std::string& key = {});
+
+enum class Locks { none, one_key };  // one_key: all parties of the ring have the same
 
 class HonestWorkers final {
  public:
-  HonestWorkers(std::shared_ptr<const ModelSource> source, int count);
+  HonestWorkers(std::shared_ptr<const ModelSource> source, int count, Locks locks = Locks::none);
   ~HonestWorkers();
 
   const std::string& endpoint(size_t worker) const { return endpoints_[worker]; }
   // Worker 0 is the head.
-  Plan plan() const { return attacked_plan(*source_, endpoints_); }
+  Plan plan() const { return attacked_plan(*source_, endpoints_, key_); }
 
  private:
   const std::shared_ptr<const ModelSource> source_;
+  const std::string key_;  // of workers with locked links
   std::atomic<bool> stop_{false};
   std::vector<std::string> endpoints_;
   std::vector<std::thread> threads_;

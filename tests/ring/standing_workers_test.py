@@ -90,9 +90,9 @@ class StandingWorkers(unittest.TestCase):
         said = potluck("worker", "-m", SLOW, "--listen", endpoint, code=3)[1]
         self.assertIn(endpoint, said)
 
-    def test_beyond_loopback_needs_a_flag(self):
-        said = potluck("worker", "-m", SLOW, "--listen", "tcp://0.0.0.0:*", code=2)[1]
-        self.assertIn("--insecure-plaintext", said)
+    def test_plain_links_are_for_a_named_interface(self):
+        said = potluck("worker", "-m", SLOW, "--listen", "tcp://0.0.0.0:*", "--insecure-plaintext", code=2)[1]
+        self.assertIn("name the address of the network that you trust", said)
 
     def test_garbage_to_a_port_hurts_nobody(self):
         head, stage = self.worker()[1], self.worker()[1]

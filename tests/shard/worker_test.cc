@@ -17,7 +17,7 @@ TEST_F(WorkerTest, IsReadyWhenLoadedAndJoinedWhenItsNextIsUp) {
   EXPECT_EQ(loaded.identity->self, kHeadPeer);
   const Outbox joining = give(kCoordinatorPeer, message(MessageKind::join, 1));
   ASSERT_EQ(joining.connects.size(), 1u);
-  EXPECT_EQ(joining.connects[0].second, "test://0");
+  EXPECT_EQ(joining.connects[0].second.endpoint, "test://0");
   EXPECT_FALSE(find(joining, MessageKind::joined));
   EXPECT_TRUE(find(up(stage_peer(0), kIncarnation, 1), MessageKind::joined));
   EXPECT_TRUE(give(kCoordinatorPeer, message(MessageKind::join, 1)).connects.empty());  // again

@@ -10,6 +10,7 @@
 #include "shard/worker.h"
 #include "topology/model/locator.h"
 #include "transport/inproc/inproc.h"
+#include "transport/proof/ring_proof.h"
 #include "transport/zmq/zmq.h"
 
 namespace potluck {
@@ -42,6 +43,7 @@ class Reload : public testing::TestWithParam<Net> {
     events.ring_failed = [this](const Fault& fault) { fault_ = fault; };
     PipelineOptions options;
     options.incarnation = 7;
+    options.ring_secret = std::string(kRingSecretBytes, 's');
     pipeline_.emplace(source_->spec(), model, events, options);
   }
 
@@ -118,7 +120,7 @@ std::function<std::unique_ptr<Transport>()> inproc_net() {
   return [hub = make_inproc_hub()] { return make_inproc_transport(hub); };
 }
 std::function<std::unique_ptr<Transport>()> zmq_net() {
-  return [] { return make_zmq_transport({}); };
+  return [] { return make_zmq_transport({.insecure_plaintext = true}); };
 }
 
 INSTANTIATE_TEST_SUITE_P(

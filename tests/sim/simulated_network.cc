@@ -56,7 +56,9 @@ ConnectionId SimulatedNetwork::dial(Links& from, const std::string& endpoint) {
   const ConnectionId other = ++last_id_;
   sides_[id] = {&from, other, now_};
   sides_[other] = {to->links, id, now_};
-  deliver(other, [other](Links& links) { links.called(other, "the simulation"); });
+  deliver(other, [other, at = now_](Links& links) {
+    links.called(at, other, {"the simulation", ""});
+  });
   return id;
 }
 

@@ -2,6 +2,7 @@
 #include "tests/sim/simulated_ring.h"
 
 #include "topology/plan/even_partitioner.h"
+#include "transport/proof/ring_proof.h"
 
 namespace potluck {
 namespace {
@@ -33,6 +34,7 @@ SimulatedRing::SimulatedRing(std::shared_ptr<const ModelSource> source, int work
   model.spec = spec_digest(*source_);
   PipelineOptions options;
   options.incarnation = seed + 1;
+  options.ring_secret = std::string(kRingSecretBytes, 's');
   pipeline_ = std::make_unique<Pipeline>(source_->spec(), model, events(), options);
   simulation_.add(
       kCoordinatorEndpoint, [this]() -> StateMachine& { return *pipeline_; },

@@ -29,8 +29,8 @@ class SimulatedHost final : public LinkHost, private LinkActions {
   Parcel pack(Message message) override { return {std::move(message), {}}; }
 
  private:
-  ConnectionId dial(const std::string& endpoint) override {
-    return network_.dial(links_, endpoint);
+  ConnectionId dial(const Address& address) override {
+    return network_.dial(links_, address.endpoint);
   }
   void send(ConnectionId connection, Parcel parcel) override {
     const ConnectionId to = network_.beyond(connection);
@@ -39,7 +39,8 @@ class SimulatedHost final : public LinkHost, private LinkActions {
                       Links& links) { links.arrived(this_network->now(), to, message); });
   }
   void hang_up(ConnectionId connection, double) override { network_.hang_up(connection); }
-  void limit_unread(uint64_t) override {}
+  void guard(const Identity&) override {}
+  void admit(ConnectionId) override {}
   bool is_receiving(ConnectionId) override { return false; }
   void report(std::shared_ptr<LinkEnd> end, Event event) override {
     mailbox_.post(std::move(end), std::move(event));
@@ -59,9 +60,7 @@ class SimulatedTransport final : public Transport {
 
   void set_identity(Identity identity) override { inner_->set_identity(std::move(identity)); }
   std::string listen(const std::string& endpoint) override { return inner_->listen(endpoint); }
-  void connect(PeerId peer, const std::string& endpoint) override {
-    inner_->connect(peer, endpoint);
-  }
+  void connect(PeerId peer, const Address& address) override { inner_->connect(peer, address); }
   void send(Message message) override { inner_->send(std::move(message)); }
   void drop(PeerId peer) override {
     inner_->drop(peer);

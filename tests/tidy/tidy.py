@@ -15,6 +15,7 @@ FLOOR = {"topology": 1, "kernels": 2, "transport": 3, "backends": 3, "coordinato
 # Where headers from outside may be included: a prefix of the path, by header pattern.
 HOMES = {
     r"zmq": ["transport/zmq"],
+    r"sodium": ["transport/proof"],
     r"(mpi|nccl)\.h": ["transport/mpi", "transport/nccl"],
     r"(capnp|kj)/|protocol\.capnp\.h": ["transport/wire", "tests/transport/wire"],
     r"yaml-cpp/": ["topology/plan/plan_yaml"],

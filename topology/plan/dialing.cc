@@ -25,6 +25,13 @@ std::string what_to_open(const WorkerPlan& from, const WorkerPlan& to) {
   return open;
 }
 
+void hide_keys(WorkerPlan& worker, const Plan& plan, PeerId from) {
+  const bool is_near = worker.name == plan.worker(from).name ||
+                       worker.name == plan.next_of(from).name ||
+                       worker.name == plan.previous_of(from).name;
+  if (!is_near) worker.key.clear();
+}
+
 }  // namespace
 
 bool is_here(const WorkerPlan& worker) {
@@ -34,6 +41,8 @@ bool is_here(const WorkerPlan& worker) {
 
 Plan plan_for(const Plan& plan, PeerId you) {
   Plan yours = plan;
+  hide_keys(yours.head, plan, you);
+  for (WorkerPlan& stage : yours.stages) hide_keys(stage, plan, you);
   if (is_here(plan.worker(you))) return yours;
   const bool last = you == stage_peer(plan.stage_count() - 1);
   WorkerPlan& next = last ? yours.head : yours.stages[you - kHeadPeer];

@@ -16,8 +16,9 @@ namespace potluck {
 // Whether a worker is on the machine of whoever has the plan.
 bool is_here(const WorkerPlan& worker);
 
-// The plan as worker `you` is to have it: on another machine, the next worker's endpoint is without
-// a zone, which would name an interface of this machine.
+// The plan as worker `you` is to have it: with no other keys than its own and its neighbours'; and
+// on another machine, the next worker's endpoint is without a zone, which would name an interface
+// of this machine.
 Plan plan_for(const Plan& plan, PeerId you);
 
 // A worker says this of the next one when no link with it has come about.

@@ -44,6 +44,7 @@ struct WorkerPlan {
   DType hop_type = DType::bf16;  // of rows that it sends on: the stream's, or q8_0 (lossy)
   bool by_nccl = false;          // those rows go from its card to the next worker's by NCCL
   bool local = false;            // "start: here": the coordinator starts it itself, on its machine
+  std::string key;  // the public key (key.h) of whoever listens at a TCP endpoint; empty: no lock
 };
 
 struct Plan {

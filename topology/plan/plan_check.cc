@@ -6,6 +6,7 @@
 
 #include "topology/base/endpoint.h"
 #include "topology/base/fault.h"
+#include "topology/base/key.h"
 
 namespace potluck {
 namespace {
@@ -69,6 +70,9 @@ void check_worker(const WorkerPlan& worker, DType stream, std::set<std::string>&
     throw Fault(FaultKind::input,
                 "worker \"" + worker.name + "\" has device \"" + worker.device + "\"",
                 Fix{"it can be cpu, cuda:N or hip:N"});
+  if (!worker.key.empty() && !is_key(worker.key))
+    throw Fault(FaultKind::input, "worker \"" + worker.name + "\" has key \"" + worker.key + "\"",
+                Fix{"a key has " + std::to_string(kKeyDigits) + " digits from 0 to 9 and a to f"});
   check_within("the threads of worker \"" + worker.name + "\"", worker.threads, 0, kThreadsMax);
 }
 

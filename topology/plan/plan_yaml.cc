@@ -13,6 +13,7 @@
 #include "topology/base/byte_size.h"
 #include "topology/base/endpoint.h"
 #include "topology/base/fault.h"
+#include "topology/base/key.h"
 #include "topology/base/suggest.h"
 #include "topology/base/text.h"
 #include "topology/model/mapped_file.h"
@@ -28,10 +29,10 @@ constexpr size_t kNameBytesMax = 64;
 constexpr char kVersion[] = "1";
 constexpr std::string_view kPlanKeys[] = {"version",  "stream", "kv",    "precision", "context",
                                           "sessions", "chunk",  "slots", "head",      "stages"};
-constexpr std::string_view kHeadKeys[] = {"name",    "endpoint", "start", "device",
-                                          "threads", "memory",   "hop",   "transport"};
-constexpr std::string_view kStageKeys[] = {"name",   "endpoint", "start",     "device", "threads",
-                                           "memory", "hop",      "transport", "layers"};
+constexpr std::string_view kHeadKeys[] = {"name",    "endpoint", "key", "start",    "device",
+                                          "threads", "memory",   "hop", "transport"};
+constexpr std::string_view kStageKeys[] = {"name",    "endpoint", "key", "start",     "device",
+                                           "threads", "memory",   "hop", "transport", "layers"};
 
 // int8 in blocks of 32, as people call ggml's q8_0.
 std::string people_name(DType type) {
@@ -163,6 +164,18 @@ std::string read_endpoint(const Fields& fields, const WorkerPlan& worker) {
   return text;
 }
 
+std::string read_key(const Fields& fields) {
+  const YamlNode* node = fields.find("key");
+  if (!node) return "";
+  const std::string& text = fields.word("key", *node);
+  if (!is_key(text))
+    fields.refuse("\"key\" is \"" + text + "\"",
+                  "it must be the " + std::to_string(kKeyDigits) +
+                      " digits that \"potluck key\" shows on the worker's machine",
+                  node->line);
+  return text;
+}
+
 LayerRange read_layers(const Fields& fields) {
   const YamlNode& node = fields.need("layers", "give its half-open range, like \"layers: 0:10\"");
   const std::string& text = fields.word("layers", node);
@@ -188,6 +201,7 @@ WorkerPlan read_worker(const Fields& fields, const std::string& default_name, DT
                     start->line);
   }
   worker.endpoint = read_endpoint(fields, worker);
+  worker.key = read_key(fields);
   worker.device = fields.word_or("device", worker.device);
   worker.threads = fields.integer_or("threads", worker.threads);
   worker.memory_bytes = read_memory(fields);
@@ -257,6 +271,7 @@ void emit_worker(YAML::Emitter& out, const WorkerPlan& worker, DType stream, boo
   field("name", worker.name);
   if (worker.local) field("start", "here");
   if (!worker.endpoint.empty()) field("endpoint", worker.endpoint);
+  if (!worker.key.empty()) field("key", worker.key);
   field("device", worker.device);
   if (worker.threads) field("threads", worker.threads);
   if (worker.memory_bytes) field("memory", exact_bytes_text(worker.memory_bytes));

@@ -11,6 +11,7 @@
 //   head:
 //     name: big-desktop
 //     endpoint: tcp://10.0.0.3:7000
+//     key: 53a1…c09f                  # what `potluck key` shows there, 64 digits
 //     device: cpu                     # cpu, cuda:0, hip:0
 //     threads: 4
 //     memory: 6GiB                    # also GB, MiB, MB, bytes
@@ -24,6 +25,8 @@
 //       start: here                   # the coordinator starts this worker itself, on its machine
 //       endpoint: tcp://10.0.0.2:7001
 //       layers: 10:30
+//
+// A worker on another machine has the key of its machine, which locks the links with it.
 //
 // version, head, stages and each stage's layers must be there; everything else has Plan's default,
 // and names default to "head" and "stage K". Each worker is dialed by the one before it in the ring

@@ -97,7 +97,8 @@ class InprocHost final : public LinkHost, private LinkActions {
   Parcel pack(Message message) override { return {std::move(message), {}}; }
 
  private:
-  ConnectionId dial(const std::string& endpoint) override {
+  ConnectionId dial(const Address& address) override {
+    const std::string& endpoint = address.endpoint;
     const auto found = hub_->listeners.find(endpoint);
     if (found == hub_->listeners.end()) {
       const ConnectionId id = hub_->lone_side(links_);
@@ -107,7 +108,9 @@ class InprocHost final : public LinkHost, private LinkActions {
       return id;
     }
     const auto [id, other] = hub_->join(links_, *found->second);
-    hub_->post(other, [to = other](Links& links) { links.called(to, "this process"); });
+    hub_->post(other, [to = other](Links& links) {
+      links.called(now(), to, {"this process", ""});
+    });
     return id;
   }
 
@@ -127,7 +130,8 @@ class InprocHost final : public LinkHost, private LinkActions {
     });
   }
 
-  void limit_unread(uint64_t) override {}                    // what is sent is read
+  void guard(const Identity&) override {}  // what is sent is read
+  void admit(ConnectionId) override {}
   bool is_receiving(ConnectionId) override { return true; }  // nobody here falls silent
 
   void report(std::shared_ptr<LinkEnd> end, Event event) override {

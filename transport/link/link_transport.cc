@@ -31,9 +31,9 @@ class LinkTransport final : public Transport {
 
   std::string listen(const std::string& endpoint) override { return host_->listen(endpoint); }
 
-  void connect(PeerId peer, const std::string& endpoint) override {
-    host_->order([host = host_.get(), end = mailbox_.claim(peer), endpoint](Links& links) {
-      links.connect(host->time(), end, endpoint);
+  void connect(PeerId peer, const Address& address) override {
+    host_->order([host = host_.get(), end = mailbox_.claim(peer), address](Links& links) {
+      links.connect(host->time(), end, address);
     });
   }
 

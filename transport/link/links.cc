@@ -39,17 +39,17 @@ std::string named(MessageKind kind) {
 
 void Links::set_identity(Time now, Identity identity) {
   identity_ = std::move(identity);
-  actions_.limit_unread(identity_.unread_bytes_max);
+  actions_.guard(identity_);
   for (const auto& link : links_) {
     if (!link->called || !link->is_live()) continue;
-    const std::string why = objection(link->hello);
+    const std::string why = objection(link->hello, link->key);
     if (why.empty()) continue;
     report_down(*link, why);
     leave(now, *link);
   }
 }
 
-void Links::connect(Time now, std::shared_ptr<LinkEnd> end, const std::string& endpoint) {
+void Links::connect(Time now, std::shared_ptr<LinkEnd> end, const Address& address) {
   if (Link* existing = live(end->peer)) {
     if (existing->state != Link::State::up) return;  // dialing already
     if (existing->end != end) existing->also = end;
@@ -58,7 +58,7 @@ void Links::connect(Time now, std::shared_ptr<LinkEnd> end, const std::string& e
   // The end of a link whose down still waits in the mailbox: the new link counts afresh.
   if (end->used) end = std::make_shared<LinkEnd>(end->peer);
   Link& link = add_link(std::move(end));
-  link.endpoint = endpoint;
+  link.address = address;
   link.give_up_at = now + from_seconds(kDialSeconds);
   try_dial(now, link);
 }
@@ -98,8 +98,13 @@ bool Links::stopped(Time now) const {
 
 // Reports.
 
-void Links::called(ConnectionId connection, const std::string& address) {
-  strangers_[connection] = address;
+void Links::called(Time now, ConnectionId connection, Caller caller) {
+  callers_.add(now, connection, std::move(caller));
+}
+
+void Links::locked_out(const Caller& caller) {
+  actions_.log("potluck: locked out a connection from " + caller.address + ": its key " +
+               caller.key + " is none that may call");
 }
 
 void Links::connected(ConnectionId connection) {
@@ -107,7 +112,7 @@ void Links::connected(ConnectionId connection) {
 }
 
 void Links::arrived(Time now, ConnectionId connection, Message message) {
-  if (strangers_.count(connection)) return meet(now, connection, std::move(message));
+  if (callers_.has(connection)) return meet(now, connection, std::move(message));
   Link* link = find(connection);
   if (!link) return;
   try {
@@ -118,8 +123,8 @@ void Links::arrived(Time now, ConnectionId connection, Message message) {
 }
 
 void Links::broken(ConnectionId connection, const std::string& why) {
-  if (const auto stranger = strangers_.extract(connection))
-    turn_away(connection, stranger.mapped(), why);
+  if (const auto stranger = callers_.extract(connection))
+    turn_away(connection, stranger->caller.address, why);
   else if (Link* link = find(connection))
     refuse(*link, why);
 }
@@ -129,9 +134,9 @@ void Links::hung_up(ConnectionId connection) {
 }
 
 void Links::ended(Time now, ConnectionId connection) {
-  if (strangers_.erase(connection))
-    actions_.log("potluck: a connection to " + identity_.hello.name +
-                 " ended without a hello in potluck's protocol");
+  if (const auto stranger = callers_.extract(connection))
+    actions_.log("potluck: a connection to " + identity_.hello.name + " ended without a " +
+                 (stranger->meeting ? "proof" : "hello in potluck's protocol"));
   Link* link = find(connection);
   if (!link) return;
   link->connection = 0;
@@ -152,6 +157,9 @@ void Links::unreachable(ConnectionId connection, const std::string& why) {
 void Links::tick(Time now) {
   const bool paused = last_tick_ && now - *last_tick_ > from_seconds(kPauseSeconds);
   last_tick_ = now;
+  for (const auto& [connection, late] : callers_.extract_late(now))
+    turn_away(connection, late.caller.address,
+              "it proved nothing within " + seconds_text("%.0f s", kProofSeconds));
   for (const auto& link : links_) {
     if (paused) link->heard_at = now;
     link->state == Link::State::dialing ? tick_dial(now, *link) : tick_link(now, *link);
@@ -194,39 +202,44 @@ bool Links::is_leaving(PeerId peer) const {
   });
 }
 
-// Strangers: each is one until it says hello.
+// Callers that are no peers yet.
 
-void Links::meet(Time now, ConnectionId connection, Message hello) {
-  const std::string address = strangers_.extract(connection).mapped();
+void Links::meet(Time now, ConnectionId connection, Message message) {
+  Stranger stranger = *callers_.extract(connection);
   try {
-    if (hello.header.kind != MessageKind::hello)
-      refuse_message("it begins with " + named(hello.header.kind) + ", not a hello");
-    check_claim(now, hello);
-    welcome(now, connection, std::move(hello));
+    if (stranger.meeting) {
+      check_proof(identity_, stranger, message);
+    } else {
+      if (message.header.kind != MessageKind::hello)
+        refuse_message("it begins with " + named(message.header.kind) + ", not a hello");
+      stranger.hello = std::move(message);
+      if (needs_proof(identity_, stranger.hello.header.source) && !stop_at_)
+        return ask_for_proof(now, connection, stranger);
+    }
+    check_claim(now, stranger.hello, stranger.caller.key);
+    welcome(now, connection, stranger);
   } catch (const Fault& fault) {
-    turn_away(connection, address, fault.what());
+    turn_away(connection, stranger.caller.address, fault.what());
   }
 }
 
-// Why a caller may not be who its hello says; empty if it may.
-std::string Links::objection(const Message& hello) const {
-  const PeerId claimed = hello.header.source;
-  const std::string who = hello.hello->name + " says it is peer " + std::to_string(claimed);
-  if (stop_at_) return "no calls are taken any more";
-  if (claimed == identity_.self) return who + ", and calls itself";
-  if (!identity_.callers) return "";
-  if (std::count(identity_.callers->begin(), identity_.callers->end(), claimed) == 0)
-    return who + ", from which no call is taken";
-  const RingId ours{identity_.incarnation, identity_.epoch};
-  if (claimed != kCoordinatorPeer && ring_of(hello.header) != ours)
-    return who + ", but of another ring";
-  return "";
+// Until the proof is there, it holds nobody's place and is told nothing of the ring.
+void Links::ask_for_proof(Time now, ConnectionId connection, Stranger& stranger) {
+  begin_meeting(now, identity_, stranger);
+  if (const auto surplus = callers_.extract_surplus())
+    turn_away(surplus->first, surplus->second.caller.address, "others wait to prove who they are");
+  actions_.send(connection, {nobodys_hello(identity_, stranger.meeting->listener_nonce), {}});
+  callers_.add(connection, stranger);
+}
+
+std::string Links::objection(const Message& hello, const std::string& key) const {
+  return stop_at_ ? "no calls are taken any more" : potluck::objection(identity_, hello, key);
 }
 
 // The first holder of a peer id keeps it. Whoever is turned away changes nothing, and is told
 // nothing of the ring.
-void Links::check_claim(Time now, const Message& hello) {
-  if (const std::string why = objection(hello); !why.empty()) refuse_message(why);
+void Links::check_claim(Time now, const Message& hello, const std::string& key) {
+  if (const std::string why = objection(hello, key); !why.empty()) refuse_message(why);
   const PeerId claimed = hello.header.source;
   Link* holder = live(claimed);
   if (!holder || holder->state != Link::State::up) return;
@@ -235,22 +248,24 @@ void Links::check_claim(Time now, const Message& hello) {
     refuse_message("it has worked for another coordinator for " +
                    seconds_text("%.0f s", seconds(now - holder->up_at)) +
                    "; wait for that to end, or start another worker");
-  refuse_message(hello.hello->name + " says it is peer " + std::to_string(claimed) +
-                 ", but there is a link with that peer already");
+  refuse_message(claim_text(hello) + ", but there is a link with that peer already");
 }
 
 // When two peers dial each other at the same time, the call of the lower id stands, and both sides
 // know it.
-void Links::welcome(Time now, ConnectionId connection, Message hello) {
-  Link* link = live(hello.header.source);
+void Links::welcome(Time now, ConnectionId connection, Stranger& stranger) {
+  Link* link = live(stranger.hello.header.source);
   if (link && identity_.self < link->end->peer) return actions_.hang_up(connection, 0);
-  if (!link) link = &add_link(std::make_shared<LinkEnd>(hello.header.source));
+  if (!link) link = &add_link(std::make_shared<LinkEnd>(stranger.hello.header.source));
   if (link->connection) actions_.hang_up(link->connection, 0);
+  actions_.admit(connection);
   link->connection = connection;
   link->called = true;
   link->gone = false;
-  say_hello(*link);
-  come_up(now, *link, std::move(hello));
+  link->key = stranger.caller.key;
+  link->meeting = stranger.meeting;
+  link->meeting ? say_proof(*link) : say_hello(*link);
+  come_up(now, *link, std::move(stranger.hello));
 }
 
 void Links::turn_away(ConnectionId connection, const std::string& address, const std::string& why) {
@@ -267,22 +282,53 @@ void Links::turn_away(ConnectionId connection, const std::string& address, const
 void Links::try_dial(Time now, Link& link) {
   if (link.connection || now < link.next_try_at || is_leaving(link.end->peer)) return;
   ++link.tries;
-  link.connection = actions_.dial(link.endpoint);
+  link.connection = actions_.dial(link.address);
+  const PeerId peer = link.end->peer;
+  link.meeting.reset();
+  if (needs_proof(identity_, peer))
+    link.meeting = Meeting{identity_.incarnation,
+                           identity_.epoch,
+                           identity_.self,
+                           peer,
+                           random_bytes(kNonceBytes),
+                           ""};
   say_hello(link);
 }
 
 void Links::tick_dial(Time now, Link& link) {
   if (now <= link.give_up_at) return try_dial(now, link);
   const std::string waited = seconds_text("%.1f s", kDialSeconds);
+  const std::string& endpoint = link.address.endpoint;
+  if (link.connected && !link.address.key.empty())
+    return close(link, "the worker at " + endpoint + " has another key than the plan names, does " +
+                           "not lock its links, or is none; the plan has " + link.address.key +
+                           ", compare it with what its machine shows");
   if (link.connected)
-    return close(link, link.endpoint + " takes connections but said no hello within " + waited +
-                           "; is it a potluck worker?");
+    return close(link, endpoint + " takes connections but said no hello within " + waited +
+                           "; is it a potluck worker, and are its links not locked?");
   const std::string tries = std::to_string(link.tries) + " tries";
   if (!link.trouble.empty())
-    return close(link,
-                 link.trouble + " (" + tries + " of " + link.endpoint + " within " + waited + ")");
-  close(link, "connection refused or no answer at " + link.endpoint + " in " + tries + " within " +
+    return close(link, link.trouble + " (" + tries + " of " + endpoint + " within " + waited + ")");
+  close(link, "connection refused or no answer at " + endpoint + " in " + tries + " within " +
                   waited + "; is the worker started there?");
+}
+
+// A listener that has to prove that it is the neighbour: nothing is said to it before.
+void Links::meet_listener(Time now, Link& link, Message message) {
+  Meeting& meeting = *link.meeting;
+  const bool first = meeting.listener_nonce.empty();
+  if (message.header.kind != (first ? MessageKind::hello : MessageKind::proof))
+    refuse_message(named(message.header.kind) + " came out of turn; a proof follows the hello");
+  if (!needs_proof(identity_, meeting.listener)) refuse_message("the ring that it is for is over");
+  if (!first) {
+    if (!is_proof(message.proof->mac, identity_.secret, meeting.listener, meeting))
+      refuse_message("whoever listens there did not prove that it is in this ring");
+    return come_up(now, link, std::move(link.hello));
+  }
+  if (message.hello->nonce.empty()) refuse_message("whoever listens there wants no proof");
+  meeting.listener_nonce = message.hello->nonce;
+  link.hello = std::move(message);
+  say_proof(link);
 }
 
 // The messages of a link.
@@ -293,7 +339,10 @@ void Links::handle(Time now, Link& link, Message message) {
   message.header.source = link.end->peer;
   if (kind == MessageKind::goodbye) return take_goodbye(link, message);
   if (link.state == Link::State::leaving) return;
-  if ((kind == MessageKind::hello) != (link.state == Link::State::dialing))
+  if (link.state == Link::State::dialing && link.meeting)
+    return meet_listener(now, link, std::move(message));
+  if ((kind == MessageKind::hello) != (link.state == Link::State::dialing) ||
+      kind == MessageKind::proof)
     refuse_message(named(kind) + " came out of turn; a link begins with one hello");
   if (kind == MessageKind::hello) return come_up(now, link, std::move(message));
   if (kind == MessageKind::heartbeat) return take_heartbeat(link, *message.heartbeat);
@@ -389,11 +438,24 @@ void Links::say(Link& link, Message message) {
   if (!link.gone) actions_.send(link.connection, {std::move(message), {}});
 }
 
-// A dialer's names the ring that the link is for; an answer has nobody to convince.
+// A dialer's names the ring that the link is for, unless that is to be proved; an answer has nobody
+// to convince.
 void Links::say_hello(Link& link) {
   Message message = message_from(identity_, MessageKind::hello, link.end->peer);
-  if (link.called) stamp(message.header, RingId{});
   message.hello = identity_.hello;
+  if (link.called) stamp(message.header, RingId{});
+  if (link.meeting) {
+    message = nobodys_hello(identity_, link.meeting->dialer_nonce);
+    message.header.source = identity_.self;
+    message.header.destination = link.end->peer;
+  }
+  say(link, std::move(message));
+}
+
+void Links::say_proof(Link& link) {
+  Message message = message_from(identity_, MessageKind::proof, link.end->peer);
+  stamp(message.header, RingId{});
+  message.proof = Proof{proof_of(identity_.secret, identity_.self, *link.meeting)};
   say(link, std::move(message));
 }
 
@@ -407,7 +469,9 @@ Message Links::goodbye(const Identity& from, PeerId to, const std::string& reaso
 
 void Links::say_goodbye(Link& link, const std::string& reason) {
   link.said_goodbye = true;
-  say(link, goodbye(identity_, link.end->peer, reason));
+  Identity from = identity_;
+  if (link.state == Link::State::dialing && link.meeting) from = {.self = kUnassignedPeer};
+  say(link, goodbye(from, link.end->peer, reason));
 }
 
 void Links::beat(Time now, Link& link) {

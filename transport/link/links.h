@@ -9,19 +9,16 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "transport/link/callers.h"
 #include "transport/link/mailbox.h"
 #include "transport/transport.h"
 
 namespace potluck {
-
-// A pipe names each of its connections by a number, which it never uses twice; 0 is none.
-using ConnectionId = uint64_t;
 
 inline constexpr double kFlushSeconds = 1.0;  // for what was sent, after a drop or at the end
 
@@ -36,16 +33,19 @@ struct Parcel {
 class LinkActions {
  public:
   virtual ~LinkActions() = default;
-  // Opens a connection to `endpoint`, on which sending may begin at once. If that is impossible, it
+  // Opens a connection to `address`, on which sending may begin at once. If that is impossible, it
   // is reported later.
-  virtual ConnectionId dial(const std::string& endpoint) = 0;
+  virtual ConnectionId dial(const Address& address) = 0;
   virtual void send(ConnectionId connection, Parcel parcel) = 0;
   // Nothing more is sent, and nothing more of the connection is to be reported. What was sent
   // before may still take flush_seconds to leave.
   virtual void hang_up(ConnectionId connection, double flush_seconds) = 0;
-  // From now on a caller's connection ends that has brought more than this and it was not read yet,
-  // finished message or not. 0: there is no such limit.
-  virtual void limit_unread(uint64_t bytes) = 0;
+  // From now on a caller's connection ends that has brought more than identity.unread_bytes_max and
+  // it was not read yet, finished message or not; and no locked one begins by a key that is not one
+  // of identity.keys.
+  virtual void guard(const Identity& identity) = 0;
+  // A caller is one of the peers. Until then its connection may bring no more than a stranger's.
+  virtual void admit(ConnectionId connection) = 0;
   // Whether bytes of an unfinished message arrived within the last kSilenceSeconds.
   virtual bool is_receiving(ConnectionId connection) = 0;
   // Gives the owner an event, and the log a line.
@@ -62,7 +62,7 @@ class Links final {
   // The owner's orders, as their namesakes in Transport. `end` names the link, see Mailbox.
   // Ends the links of callers that the new identity does not take calls from.
   void set_identity(Time now, Identity identity);
-  void connect(Time now, std::shared_ptr<LinkEnd> end, const std::string& endpoint);
+  void connect(Time now, std::shared_ptr<LinkEnd> end, const Address& address);
   void send(const std::shared_ptr<LinkEnd>& end, Parcel parcel);
   void drop(Time now, const std::shared_ptr<LinkEnd>& end);
   // The owner has taken so much that the peer must hear of it before the next heartbeat.
@@ -72,8 +72,9 @@ class Links final {
   bool stopped(Time now) const;
 
   // The pipe's reports. What a connection that nobody knows any more brings is thrown away.
-  void called(ConnectionId connection, const std::string& address);  // by a stranger
-  void connected(ConnectionId connection);                           // a dial reached somebody
+  void called(Time now, ConnectionId connection, Caller caller);  // by a stranger
+  void locked_out(const Caller& caller);                          // by its key
+  void connected(ConnectionId connection);                        // a dial reached somebody
   void arrived(Time now, ConnectionId connection, Message message);
   void broken(ConnectionId connection, const std::string& why);  // what came is unreadable
   // The other side has hung up: nothing can be sent any more, but what it sent may still arrive.
@@ -105,7 +106,8 @@ class Links final {
     bool said_goodbye = false;
 
     // Dialing.
-    std::string endpoint;
+    Address address;
+    std::optional<Meeting> meeting;    // the other nonce is empty until their hello is there
     Time give_up_at{}, next_try_at{};  // leaving: when to wait no longer
     int tries = 0;
     bool connected = false;      // at least one try reached somebody
@@ -115,6 +117,7 @@ class Links final {
     // Up.
     Message hello;        // theirs
     bool called = false;  // by them
+    std::string key;      // of a caller's lock
     Time up_at{}, heard_at{}, beat_at{};
     uint64_t sent = 0, received = 0;  // without the link's own messages
 
@@ -130,16 +133,18 @@ class Links final {
   Link* live(PeerId peer);
   bool is_leaving(PeerId peer) const;
 
-  // Strangers.
-  void meet(Time now, ConnectionId connection, Message hello);
-  std::string objection(const Message& hello) const;
-  void check_claim(Time now, const Message& hello);
-  void welcome(Time now, ConnectionId connection, Message hello);
+  // Callers that are no peers yet.
+  void meet(Time now, ConnectionId connection, Message message);
+  void ask_for_proof(Time now, ConnectionId connection, Stranger& stranger);
+  std::string objection(const Message& hello, const std::string& key) const;
+  void check_claim(Time now, const Message& hello, const std::string& key);
+  void welcome(Time now, ConnectionId connection, Stranger& stranger);
   void turn_away(ConnectionId connection, const std::string& address, const std::string& why);
 
   // Dialing.
   void try_dial(Time now, Link& link);
   void tick_dial(Time now, Link& link);
+  void meet_listener(Time now, Link& link, Message message);
 
   // The messages of a link.
   void handle(Time now, Link& link, Message message);
@@ -159,6 +164,7 @@ class Links final {
   // Messages that a link makes itself.
   void say(Link& link, Message message);
   void say_hello(Link& link);
+  void say_proof(Link& link);
   void say_goodbye(Link& link, const std::string& reason);
   void beat(Time now, Link& link);
   Message goodbye(const Identity& from, PeerId to, const std::string& reason) const;
@@ -169,7 +175,7 @@ class Links final {
   LinkActions& actions_;
   Identity identity_;
   std::vector<std::unique_ptr<Link>> links_;
-  std::map<ConnectionId, std::string> strangers_;  // and where they call from
+  CallerTable callers_;
   std::optional<Time> last_tick_;
   std::optional<Time> stop_at_;
 };

@@ -94,7 +94,7 @@ class LinkThread final : public LinkHost, private LinkActions, private PipeEvent
   }
 
   // The links ask.
-  ConnectionId dial(const std::string& endpoint) override { return pipe_->dial(endpoint); }
+  ConnectionId dial(const Address& address) override { return pipe_->dial(address); }
   void send(ConnectionId connection, Parcel parcel) override {
     if (parcel.header.empty()) parcel.header = encode_header(parcel.message);
     pipe_->send(connection, {std::move(parcel.header), std::move(parcel.message.payload)});
@@ -102,7 +102,8 @@ class LinkThread final : public LinkHost, private LinkActions, private PipeEvent
   void hang_up(ConnectionId connection, double flush_seconds) override {
     pipe_->hang_up(connection, flush_seconds);
   }
-  void limit_unread(uint64_t bytes) override { pipe_->limit_unread(bytes); }
+  void guard(const Identity& identity) override { pipe_->guard(identity); }
+  void admit(ConnectionId connection) override { pipe_->admit(connection); }
   bool is_receiving(ConnectionId connection) override { return pipe_->is_receiving(connection); }
   void report(std::shared_ptr<LinkEnd> end, Event event) override {
     mailbox_.post(std::move(end), std::move(event));
@@ -111,9 +112,10 @@ class LinkThread final : public LinkHost, private LinkActions, private PipeEvent
   void log(const std::string& line) override { log_(line); }
 
   // The pipe reports.
-  void called(ConnectionId connection, const std::string& address) override {
-    links_.called(connection, address);
+  void called(ConnectionId connection, Caller caller) override {
+    links_.called(now(), connection, std::move(caller));
   }
+  void locked_out(const Caller& caller) override { links_.locked_out(caller); }
   void connected(ConnectionId connection) override { links_.connected(connection); }
   void arrived(ConnectionId connection, const void* header, size_t header_bytes,
                Payload payload) override {

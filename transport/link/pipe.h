@@ -28,7 +28,8 @@ struct Frames {
 class PipeEvents {
  public:
   virtual ~PipeEvents() = default;
-  virtual void called(ConnectionId connection, const std::string& address) = 0;  // by a stranger
+  virtual void called(ConnectionId connection, Caller caller) = 0;
+  virtual void locked_out(const Caller& caller) = 0;    // it never gets as far as a connection
   virtual void connected(ConnectionId connection) = 0;  // a dial reached somebody
   // header: valid during the call. A payload lies at a multiple of 8 and keeps its bytes alive.
   virtual void arrived(ConnectionId connection, const void* header, size_t header_bytes,
@@ -51,10 +52,11 @@ class Pipe {
   // As Transport's. A pipe that needs no listening says where it can be reached.
   virtual std::string listen(const std::string& endpoint) = 0;
   // As their namesakes in LinkActions. Frames of one connection arrive in order and whole.
-  virtual ConnectionId dial(const std::string& endpoint) = 0;
+  virtual ConnectionId dial(const Address& address) = 0;
   virtual void send(ConnectionId connection, Frames frames) = 0;
   virtual void hang_up(ConnectionId connection, double flush_seconds) = 0;
-  virtual void limit_unread(uint64_t bytes) = 0;
+  virtual void guard(const Identity& identity) = 0;
+  virtual void admit(ConnectionId connection) = 0;
   virtual bool is_receiving(ConnectionId connection) = 0;
 
   // Until there may be something to read, somebody rings, or the deadline has passed.

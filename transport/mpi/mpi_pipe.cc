@@ -98,7 +98,8 @@ ConnectionId MpiPipe::add_connection(Connection connection) {
   return id;
 }
 
-ConnectionId MpiPipe::dial(const std::string& endpoint) {
+ConnectionId MpiPipe::dial(const Address& address) {
+  const std::string& endpoint = address.endpoint;
   const std::optional<int> rank = rank_of(endpoint);
   const ConnectionId id = add_connection({rank.value_or(0), 0, true});
   if (rank)
@@ -344,7 +345,7 @@ void MpiPipe::welcome(int rank, const Envelope& envelope, PipeEvents& events) {
   at(rank).connected = true;
   const ConnectionId id = add_connection(caller);
   post(caller, EnvelopeKind::answer);
-  events.called(id, name_of(rank));
+  events.called(id, {name_of(rank), ""});
 }
 
 // A rank in trouble is not spoken to any more.

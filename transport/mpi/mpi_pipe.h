@@ -25,10 +25,11 @@ class MpiPipe final : public Pipe {
 
   void ring() override { bell_.ring(); }
   std::string listen(const std::string& endpoint) override;
-  ConnectionId dial(const std::string& endpoint) override;
+  ConnectionId dial(const Address& address) override;
   void send(ConnectionId id, Frames frames) override;
   void hang_up(ConnectionId id, double flush_seconds) override;
-  void limit_unread(uint64_t) override {}  // ranks of a job trust each other
+  void guard(const Identity&) override {}  // ranks of a job trust each other
+  void admit(ConnectionId) override {}
   bool is_receiving(ConnectionId id) override;
   void wait(Time deadline) override;
   void read(PipeEvents& events) override;

@@ -25,9 +25,7 @@ class NcclTransport final : public Transport {
 
   void set_identity(Identity identity) override { below_->set_identity(std::move(identity)); }
   std::string listen(const std::string& endpoint) override { return below_->listen(endpoint); }
-  void connect(PeerId peer, const std::string& endpoint) override {
-    below_->connect(peer, endpoint);
-  }
+  void connect(PeerId peer, const Address& address) override { below_->connect(peer, address); }
 
   void send(Message message) override;
   void drop(PeerId peer) override;

@@ -11,6 +11,7 @@
 #include "topology/base/fault.h"
 #include "topology/base/utf8.h"
 #include "topology/base/version.h"
+#include "transport/proof/ring_proof.h"
 #include "transport/wire/wire.h"
 
 namespace potluck {
@@ -68,6 +69,14 @@ std::string text(const char* field, capnp::Text::Reader value) {
   return text;
 }
 
+// As long as it must be, or empty.
+std::string bytes_of(const char* field, capnp::Data::Reader value, size_t bytes) {
+  if (value.size() != 0 && value.size() != bytes)
+    refuse(std::string(field) + " has length " + std::to_string(value.size()) + ", not " +
+           std::to_string(bytes));
+  return std::string(value.asChars().begin(), value.size());
+}
+
 std::vector<Digest> digests(const char* field, capnp::List<uint64_t>::Reader list) {
   check_length(field, list.size(), kLayersMax);
   std::vector<Digest> values;
@@ -83,6 +92,7 @@ Hello read(wire::Hello::Reader in) {
   Hello hello;
   hello.software = text("hello.software", in.getSoftware());
   hello.name = text("hello.name", in.getName());
+  hello.nonce = bytes_of("hello.nonce", in.getNonce(), kNonceBytes);
   return hello;
 }
 
@@ -97,6 +107,7 @@ WorkerPlan read(wire::WorkerPlan::Reader in) {
   worker.hop_type = dtype("plan.hop", in.getHop());
   worker.memory_bytes = in.getMemoryBytes();
   worker.by_nccl = in.getByNccl();
+  worker.key = text("plan.key", in.getKey());
   return worker;
 }
 
@@ -118,7 +129,8 @@ Plan read(wire::Plan::Reader in) {
 }
 
 Load read(wire::Load::Reader in) {
-  return {read(in.getPlan()), peer("load.you", in.getYou()), read(in.getModel())};
+  return {read(in.getPlan()), peer("load.you", in.getYou()), read(in.getModel()),
+          bytes_of("load.secret", in.getSecret(), kRingSecretBytes)};
 }
 
 Ready read(wire::Ready::Reader in) {
@@ -221,6 +233,8 @@ std::optional<Body::Which> body_of(MessageKind kind) {
       return Body::HEARTBEAT;
     case MessageKind::card_link:
       return Body::CARD_LINK;
+    case MessageKind::proof:
+      return Body::PROOF;
     case MessageKind::open:
     case MessageKind::close:
     case MessageKind::truncate:
@@ -255,6 +269,7 @@ void read_body(Body::Reader in, Message& out) {
     refuse(std::string(message_kind_name(kind)) + " has body " + std::to_string(in.which()) +
            ", not " + std::to_string(*expected));
   if (in.isHello()) out.hello = read(in.getHello());
+  if (in.isProof()) out.proof = Proof{bytes_of("proof.mac", in.getProof().getMac(), kProofBytes)};
   if (in.isLoad()) out.load = read(in.getLoad());
   if (in.isReady()) out.ready = read(in.getReady());
   if (in.isFault()) out.fault = read(in.getFault());

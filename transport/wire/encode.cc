@@ -16,6 +16,10 @@ namespace {
 constexpr uint8_t kXxh3 = 1;                // wire::Message.digestAlgorithm
 constexpr size_t kFirstSegmentWords = 256;  // a data header of 40 hops needs no second segment
 
+capnp::Data::Reader data(const std::string& bytes) {
+  return kj::arrayPtr(reinterpret_cast<const kj::byte*>(bytes.data()), bytes.size());
+}
+
 void put(wire::Fingerprint::Builder out, const Fingerprint& model) {
   out.setSpec(model.spec);
   out.setHead(model.head);
@@ -26,6 +30,7 @@ void put(wire::Fingerprint::Builder out, const Fingerprint& model) {
 void put(wire::Hello::Builder out, const Hello& hello) {
   out.setSoftware(one_line(hello.software));
   out.setName(one_line(hello.name));
+  out.setNonce(data(hello.nonce));
 }
 
 void put(wire::WorkerPlan::Builder out, const WorkerPlan& worker) {
@@ -38,6 +43,7 @@ void put(wire::WorkerPlan::Builder out, const WorkerPlan& worker) {
   out.setHop(static_cast<uint8_t>(worker.hop_type));
   out.setMemoryBytes(worker.memory_bytes);
   out.setByNccl(worker.by_nccl);
+  out.setKey(one_line(worker.key));
 }
 
 void put(wire::Plan::Builder out, const Plan& plan) {
@@ -58,6 +64,7 @@ void put(wire::Load::Builder out, const Load& load) {
   put(out.initPlan(), load.plan);
   out.setYou(load.you);
   put(out.initModel(), load.model);
+  out.setSecret(data(load.secret));
 }
 
 void put(wire::Ready::Builder out, const Ready& ready) {
@@ -128,6 +135,7 @@ void put_numbers(wire::Message::Builder out, const Header& h) {
 
 void put_body(wire::Message::Body::Builder out, const Message& message) {
   if (message.hello) put(out.initHello(), *message.hello);
+  if (message.proof) out.initProof().setMac(data(message.proof->mac));
   if (message.load) put(out.initLoad(), *message.load);
   if (message.ready) put(out.initReady(), *message.ready);
   if (message.fault) put(out.initFault(), *message.fault);

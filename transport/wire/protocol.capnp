@@ -9,8 +9,20 @@
 # The side that dials says hello first; the side that listens answers with its own hello, or with a
 # goodbye that gives the reason. Nothing else may come before. From then on both send a heartbeat
 # every half second; a link on which nothing arrives for two seconds is given up by whoever notices.
-# A dialer's hello names the ring that the link is for (incarnation and epoch), but for that of a
-# coordinator, which has none yet; an answer names none, and neither does a goodbye to a stranger.
+# A coordinator's hello names its incarnation; an answer names no ring, and neither does a goodbye to a
+# stranger.
+#
+# Neighbours of a ring are there only for each other. Where the Load brought a secret, each proves that
+# it has it before anything else is said, and before their hellos name themselves or the ring:
+#
+#   dialer     hello with a nonce; its source is who it wants to be
+#   listener   hello with a nonce, from nobody (65535)
+#   dialer     proof: crypto_auth by the secret over who it is, both peers and both nonces
+#   listener   proof, of the same with its own id in front; the link is up
+#
+# Without a secret a dialer's hello names the ring instead (incarnation and epoch). Links by TCP are
+# locked (CURVE) unless both sides were told to do without; there a peer also has the key that the
+# plan, or the worker's list of coordinators, names for it.
 #
 # A worker takes calls from one coordinator, and once it is loaded, from the worker before it in that
 # ring. It calls the next worker itself. Only the coordinator and the worker before are listened to:
@@ -43,7 +55,7 @@ struct Message {
   kind @1 :UInt16;
   # Decides which body there must be (none where none is named):
   #   links    1 hello (hello) · 9 heartbeat (heartbeat) · 11 goodbye (fault: its text is the reason)
-  #            14 card_link (cardLink)
+  #            14 card_link (cardLink) · 15 proof (proof)
   #   control  2 load (load) · 3 ready (ready) · 4 open · 5 close · 6 truncate · 7 cancel
   #            8 fault (fault) · 10 shutdown · 12 join · 13 joined
   #   data     20 encode · 21 encode_done · 22 denoise · 23 candidates
@@ -105,6 +117,7 @@ struct Message {
     fault @28 :FaultReport;
     heartbeat @29 :Heartbeat;
     cardLink @30 :CardLink;
+    proof @31 :Proof;
   }
 }
 
@@ -125,6 +138,13 @@ struct Hello {
   software @0 :Text;
   # "potluck 0.1.0"
   name @1 :Text;
+  nonce @2 :Data;
+  # Of who wants a proof: 32 random bytes.
+}
+
+struct Proof {
+  mac @0 :Data;
+  # 32 bytes; transport/proof/ring_proof.h has the text that it is of.
 }
 
 struct Fingerprint {
@@ -140,6 +160,8 @@ struct Load {
   # Which of the plan's workers the receiver is to be.
   model @2 :Fingerprint;
   # The coordinator's copy. A worker whose copy differs refuses.
+  secret @3 :Data;
+  # Of this ring's neighbours, 32 random bytes; empty: they prove nothing.
 }
 
 struct Plan {
@@ -169,6 +191,9 @@ struct WorkerPlan {
   memoryBytes @7 :UInt64;
   byNccl @8 :Bool;
   # What it sends on goes from card to card.
+  key @9 :Text;
+  # The public key of whoever listens at the endpoint, 64 hexadecimal digits; empty: the link with it
+  # is not locked. A worker is told its own key and those of its neighbours.
 }
 
 struct Ready {

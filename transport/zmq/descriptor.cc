@@ -35,6 +35,13 @@ std::string peer_host(int fd) {
   return known ? host : "";
 }
 
+bool is_local(int fd) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof(address);
+  return getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0 &&
+         address.ss_family == AF_UNIX;
+}
+
 uint64_t bytes_received(int fd) {
   tcp_info info{};
   socklen_t size = sizeof(info);

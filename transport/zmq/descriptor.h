@@ -15,6 +15,7 @@ struct SocketId {
 };
 SocketId socket_id(int fd);
 std::string peer_host(int fd);    // the address alone; empty: no TCP
+bool is_local(int fd);            // known to be a connection within this machine
 uint64_t bytes_received(int fd);  // so far; 0: no TCP
 bool has_unread_bytes(int fd);    // that libzmq has not taken from the kernel yet
 

@@ -60,11 +60,10 @@ std::optional<Dial::Connected> Dial::read(Try& attempt) {
   std::optional<Connected> connected;
   for (const ZmqHappening& happening : attempt.socket->happenings()) {
     if (happening.kind == ZmqHappening::Kind::connected)
-      connected = Connected{nullptr, happening.fd, false};
-    if (happening.kind != ZmqHappening::Kind::disconnected) continue;
-    if (connected)
-      connected->ended = true;
-    else
+      connected = Connected{nullptr, happening.fd, {}};
+    else if (connected)
+      connected->since.push_back(happening.kind);
+    else if (happening.kind == ZmqHappening::Kind::disconnected)
       attempt.probe.emplace(attempt.address);
   }
   if (connected) connected->socket = std::move(attempt.socket);

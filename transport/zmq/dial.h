@@ -27,7 +27,7 @@ class Dial final {
   struct Connected {
     std::unique_ptr<ZmqSocket> socket;
     int fd = -1;
-    bool ended = false;  // and it has ended since
+    std::vector<ZmqHappening::Kind> since;  // what has happened to it since
   };
   // Dials what is due, and reads what has happened. Never waits.
   std::optional<Connected> advance(Time now);

@@ -167,11 +167,6 @@ std::vector<std::string> resolve(const ZmqEndpoint& endpoint) {
   return addresses;
 }
 
-bool is_loopback(const std::string& resolved) {
-  return starts_with(resolved, "ipc://") || starts_with(resolved, "tcp://127.") ||
-         starts_with(resolved, "tcp://[::1]:");
-}
-
 void clear_socket_file(const ZmqEndpoint& endpoint) {
   struct stat status {};
   if (lstat(endpoint.path.c_str(), &status) != 0) return;

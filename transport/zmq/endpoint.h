@@ -28,9 +28,6 @@ bool needs_name_server(const ZmqEndpoint& endpoint);  // else resolve() returns 
 // Hosts, each once and at most kAddressesMax of them, as resolve() orders them.
 std::vector<std::string> in_turn(const std::vector<std::string>& hosts);
 
-// Whether only this machine can reach a resolved address.
-bool is_loopback(const std::string& resolved);
-
 // Makes sure that listening takes nothing away: removes a socket file that a dead process left.
 // Throws Fault{world} if somebody listens there, Fault{input} if it is something else than a
 // socket.

@@ -8,6 +8,7 @@
 
 #include "topology/base/check.h"
 #include "transport/transport.h"
+#include "transport/zmq/gate.h"
 
 namespace potluck {
 namespace {
@@ -15,7 +16,10 @@ namespace {
 constexpr int kMilliseconds = 1000;
 constexpr int kEvents = ZMQ_EVENT_CONNECTED | ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED |
                         ZMQ_EVENT_LISTENING | ZMQ_EVENT_ACCEPT_FAILED |
-                        ZMQ_EVENT_CLOSED;  // closed: of a dial that found nobody
+                        ZMQ_EVENT_CLOSED |  // of a dial that found nobody
+                        ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
+constexpr size_t kShortFrameMax = 255;  // its head has 2 bytes, that of a longer one 9
+constexpr size_t kLockBytes = 33;       // of a frame: command name 8, nonce 8, MAC 16, flags 1
 
 std::string next_monitor_address() {
   static std::atomic<uint64_t> count{0};
@@ -46,6 +50,11 @@ std::optional<ZmqHappening> happening_of(const zmq::message_t& event) {
   if (id == ZMQ_EVENT_ACCEPT_FAILED && value != EAGAIN)
     return ZmqHappening{ZmqHappening::Kind::starved, -1};
   if (id == ZMQ_EVENT_CLOSED) return ZmqHappening{ZmqHappening::Kind::disconnected, -1};
+  if (id == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
+    return ZmqHappening{ZmqHappening::Kind::locked_out, -1};
+  if (id == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL &&
+      value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH)
+    return ZmqHappening{ZmqHappening::Kind::mismatched, -1};
   return std::nullopt;
 }
 
@@ -60,7 +69,7 @@ ZmqSocket::ZmqSocket(zmq::context_t& context, zmq::socket_type type)
   // Nothing is dropped at a high-water mark: LinkEnd counts, and refuses at kLinkQueueMax.
   socket_.set(zmq::sockopt::sndhwm, 0);
   socket_.set(zmq::sockopt::rcvhwm, 0);
-  socket_.set(zmq::sockopt::maxmsgsize, static_cast<int64_t>(kPayloadBytesMax));
+  socket_.set(zmq::sockopt::maxmsgsize, static_cast<int64_t>(kPayloadBytesMax + kLockBytes));
   socket_.set(zmq::sockopt::handshake_ivl, connect_ms);  // Strangers ends what stays silent later
   socket_.set(zmq::sockopt::tcp_keepalive, 1);
   socket_.set(zmq::sockopt::tcp_maxrt, connect_ms);  // frees what waits for a host that vanished
@@ -79,6 +88,18 @@ ZmqSocket::ZmqSocket(zmq::context_t& context, zmq::socket_type type)
 // a reader of its next event otherwise.
 ZmqSocket::~ZmqSocket() {
   zmq_socket_monitor(socket_.handle(), nullptr, 0);
+}
+
+void ZmqSocket::lock_as_listener(const LockKeys& own) {
+  socket_.set(zmq::sockopt::curve_server, true);
+  socket_.set(zmq::sockopt::curve_secretkey, zmq::buffer(key_bytes(own.secret_key)));
+  socket_.set(zmq::sockopt::zap_domain, kGateDomain);
+}
+
+void ZmqSocket::lock_as_dialer(const LockKeys& own, const std::string& expected) {
+  socket_.set(zmq::sockopt::curve_serverkey, zmq::buffer(key_bytes(expected)));
+  socket_.set(zmq::sockopt::curve_publickey, zmq::buffer(key_bytes(own.public_key)));
+  socket_.set(zmq::sockopt::curve_secretkey, zmq::buffer(key_bytes(own.secret_key)));
 }
 
 void ZmqSocket::bind(const std::string& address) {
@@ -148,6 +169,11 @@ void ZmqSocket::set_linger(double seconds) {
 void ZmqSocket::append_poll_items(std::vector<zmq::pollitem_t>& items) {
   items.push_back({socket_.handle(), 0, ZMQ_POLLIN, 0});
   items.push_back({monitor_.handle(), 0, ZMQ_POLLIN, 0});
+}
+
+size_t wire_bytes(const zmq::message_t& frame, bool is_locked) {
+  const size_t bytes = frame.size() + (is_locked ? kLockBytes : 0);
+  return bytes + (bytes > kShortFrameMax ? 9 : 2);
 }
 
 Payload payload_of(zmq::message_t frame) {

@@ -8,6 +8,7 @@
 #include <zmq.hpp>
 
 #include "transport/message.h"
+#include "transport/zmq/lock_keys.h"
 
 namespace potluck {
 
@@ -18,11 +19,17 @@ struct ZmqFrames {
 };
 
 struct ZmqHappening {
-  enum class Kind { connected, accepted, disconnected, listening, starved };
+  enum class Kind {
+    connected,
+    accepted,
+    disconnected,
+    listening,
+    starved,     // nothing can be accepted for want of descriptors
+    mismatched,  // one side locks its links, and the other does not
+    locked_out   // the other side does not let our key in
+  };
   Kind kind;
-  // The connection's, -1 of one that was never made; the listener's; of starved, which means that
-  // nothing can be accepted for want of descriptors: none.
-  int fd;
+  int fd;  // the connection's, -1 of one that was never made; the listener's; else none
 };
 
 class ZmqSocket final {
@@ -35,6 +42,10 @@ class ZmqSocket final {
   ZmqSocket(const ZmqSocket&) = delete;
   ZmqSocket& operator=(const ZmqSocket&) = delete;
 
+  // For what is bound or connected from now on. A listener lets those in that the context's gate
+  // does; a dialer reaches nobody else than who has the key that it expects.
+  void lock_as_listener(const LockKeys& own);
+  void lock_as_dialer(const LockKeys& own, const std::string& expected);
   // Addresses are resolved ones. Both throw zmq::error_t.
   void bind(const std::string& address);
   void connect(const std::string& address);
@@ -54,6 +65,8 @@ class ZmqSocket final {
   zmq::socket_t socket_, monitor_;
 };
 
+// The bytes that a frame takes on the wire of a connection.
+size_t wire_bytes(const zmq::message_t& frame, bool is_locked);
 // A frame as a payload that keeps it alive; copied if it lies at an address no multiple of 8.
 Payload payload_of(zmq::message_t frame);
 int fd_of(zmq::message_t& frame);               // of the connection that it came by

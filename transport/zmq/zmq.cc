@@ -14,8 +14,8 @@ std::unique_ptr<Transport> make_zmq_transport(ZmqOptions options) {
   if (!options.log)
     options.log = [](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); };
   check_room();
-  return make_pipe_transport(std::make_unique<ZmqPipe>(options.insecure_plaintext),
-                             std::move(options.log));
+  auto pipe = std::make_unique<ZmqPipe>(std::move(options.keys), options.insecure_plaintext);
+  return make_pipe_transport(std::move(pipe), std::move(options.log));
 }
 
 }  // namespace potluck

@@ -1,5 +1,9 @@
 // Transport over ZeroMQ: "tcp://HOST:PORT" (port * or 0: any that is free) and "ipc:///PATH".
 //
+// Links over TCP are locked: each side shows a key, and what travels is encrypted (CURVE). What is
+// sent over ipc stays on this machine, where whoever may open the socket is the file's permissions'
+// business.
+//
 // One connection is one link: it is never re-made behind our back, so nothing of an old link
 // reaches a new one. Destruction flushes what was sent for at most about a second.
 #pragma once
@@ -9,19 +13,24 @@
 #include <string>
 
 #include "transport/transport.h"
+#include "transport/zmq/lock_keys.h"
 
 namespace potluck {
 
 struct ZmqOptions {
-  // Listen beyond loopback though nothing is encrypted. Keys will stand here.
+  // Gives this machine's keys. Called when they are first needed, on the I/O thread; may throw
+  // Fault. None: TCP is for plain links alone.
+  std::function<LockKeys()> keys;
+  // Listeners lock nothing, and endpoints may be dialed that have no key.
   bool insecure_plaintext = false;
   // Gets one line for each connection that was turned away; called on the I/O thread. By default
   // stderr.
   std::function<void(const std::string& line)> log;
 };
 
-// listen() throws Fault{input} for an endpoint of another form, or beyond loopback without
-// insecure_plaintext. connect() resolves names away from the caller's thread.
+// listen() throws Fault{input} for an endpoint of another form, for TCP with neither keys nor
+// insecure_plaintext, and for plain links at all interfaces of the machine. connect() resolves
+// names away from the caller's thread.
 std::unique_ptr<Transport> make_zmq_transport(ZmqOptions options);
 
 }  // namespace potluck

@@ -11,11 +11,13 @@
 #include <thread>
 #include <utility>
 
+#include "topology/base/key.h"
+
 namespace potluck {
 namespace {
 
-constexpr size_t kShortFrameMax = 255;  // its head has 2 bytes, that of a longer one 9
-constexpr int kReadsInARow = 64;        // from one socket, before others get their turn
+constexpr char kNoKey[] = "none";  // no peer's: the gate was not asked
+constexpr int kReadsInARow = 64;   // from one socket, before others get their turn
 // What an ended connection brought is complete by then: libzmq tells the end a moment before.
 constexpr double kDrainSeconds = 0.02;
 // Less than kConnectSeconds: who waits for a link hears of the name server, not of the listener.
@@ -29,13 +31,8 @@ std::string real_endpoint(const ZmqEndpoint& wanted, const std::string& bound) {
   return wanted.text.substr(0, port_at) + bound.substr(bound.rfind(':') + 1);
 }
 
-void check_reach(const std::string& endpoint, const std::string& resolved, bool insecure) {
-  if (insecure || is_loopback(resolved)) return;
-  throw Fault(FaultKind::input,
-              "endpoint " + endpoint +
-                  " can be reached from other machines, and links are not encrypted yet",
-              Fix{"listen at 127.0.0.1, or, if you trust the network, allow plain links",
-                  Setting::plain_links});
+bool is_every_interface(const std::string& resolved) {
+  return resolved.rfind("tcp://0.0.0.0:", 0) == 0 || resolved.rfind("tcp://[::]:", 0) == 0;
 }
 
 // Names are looked up on a thread of their own, which nobody waits for: a name server can take its
@@ -59,8 +56,9 @@ std::string ZmqPipe::listen(const std::string& endpoint) {
   std::vector<std::string> addresses = resolve(wanted);
   if (wanted.host.empty()) clear_socket_file(wanted);
   for (;;) {
-    check_reach(endpoint, addresses.front(), insecure_plaintext_);
     try {
+      if (!listener_) listener_ = std::make_unique<ZmqSocket>(context_, zmq::socket_type::router);
+      if (!wanted.host.empty()) lock_listener(wanted, addresses.front());
       return bind(wanted, addresses.front());
     } catch (const zmq::error_t& error) {
       const bool elsewhere = error.num() == EADDRNOTAVAIL || error.num() == ENODEV;
@@ -73,8 +71,32 @@ std::string ZmqPipe::listen(const std::string& endpoint) {
   }
 }
 
+// Plain links are for a network that somebody has chosen, and not for all that there are.
+void ZmqPipe::lock_listener(const ZmqEndpoint& wanted, const std::string& resolved) {
+  if (insecure_plaintext_ && is_every_interface(resolved))
+    throw Fault(FaultKind::input,
+                "endpoint " + wanted.text + " is at every interface of this machine, and its " +
+                    "links would not be locked",
+                Fix{"name the address of the network that you trust, or lock the links"});
+  if (insecure_plaintext_) return;
+  if (!ask_for_keys_)
+    throw Fault(FaultKind::input,
+                "endpoint " + wanted.text + " can be reached by others, and there is no key to " +
+                    "lock its links with",
+                Fix{"give this machine a key, or, if you trust all who can reach it, ask for " +
+                        std::string("plain links"),
+                    Setting::plain_links});
+  if (!gate_) gate_ = std::make_unique<Gate>(context_);
+  gate_->allow(allowed_keys_);
+  listener_->lock_as_listener(own_keys());
+}
+
+const LockKeys& ZmqPipe::own_keys() {
+  if (!own_keys_) own_keys_ = ask_for_keys_();
+  return *own_keys_;
+}
+
 std::string ZmqPipe::bind(const ZmqEndpoint& wanted, const std::string& resolved) {
-  if (!listener_) listener_ = std::make_unique<ZmqSocket>(context_, zmq::socket_type::router);
   listener_->bind(resolved);
   if (wanted.host.empty()) socket_files_.push_back(wanted.path);
   return real_endpoint(wanted, listener_->last_endpoint());
@@ -82,32 +104,48 @@ std::string ZmqPipe::bind(const ZmqEndpoint& wanted, const std::string& resolved
 
 // Dialing.
 
-ConnectionId ZmqPipe::dial(const std::string& endpoint) {
+ConnectionId ZmqPipe::dial(const Address& address) {
   const ConnectionId id = ++last_id_;
   Connection& connection = connections_[id];
-  connection.endpoint = endpoint;
+  connection.address = address;
   connection.dialed_at = now();
   try {
     start_dial(connection);
   } catch (const Fault& fault) {
     connection.failure = fault.what();
   } catch (const std::exception& error) {  // no thread is left
-    connection.failure = "cannot dial " + endpoint + ": " + error.what();
+    connection.failure = "cannot dial " + address.endpoint + ": " + error.what();
   }
   return id;
 }
 
 void ZmqPipe::start_dial(Connection& connection) {
-  const ZmqEndpoint parsed = parse_zmq_endpoint(connection.endpoint);
+  const ZmqEndpoint parsed = parse_zmq_endpoint(connection.address.endpoint);
+  key_for(connection.address);  // what is wrong with it is told before anybody is asked
   if (needs_name_server(parsed))
     connection.resolved = start_resolving(parsed);
   else
-    connection.dial = new_dial(resolve(parsed));
+    connection.dial = new_dial(resolve(parsed), connection.address);
 }
 
-std::unique_ptr<Dial> ZmqPipe::new_dial(std::vector<std::string> addresses) {
-  return std::make_unique<Dial>(std::move(addresses), [this] {
-    return std::make_unique<ZmqSocket>(context_, zmq::socket_type::dealer);
+// The key to expect there; empty: the link is plain.
+std::string ZmqPipe::key_for(const Address& to) const {
+  if (parse_zmq_endpoint(to.endpoint).host.empty()) return "";
+  if (to.key.empty() && insecure_plaintext_) return "";
+  if (to.key.empty())
+    throw Fault(FaultKind::input,
+                "there is no key for " + to.endpoint + ", and plain links were not asked for here");
+  if (!is_key(to.key)) throw Fault(FaultKind::input, "the key for " + to.endpoint + " is none");
+  if (!ask_for_keys_)
+    throw Fault(FaultKind::input, "this machine has no key to lock links with " + to.endpoint);
+  return to.key;
+}
+
+std::unique_ptr<Dial> ZmqPipe::new_dial(std::vector<std::string> addresses, const Address& to) {
+  return std::make_unique<Dial>(std::move(addresses), [this, key = key_for(to)] {
+    auto socket = std::make_unique<ZmqSocket>(context_, zmq::socket_type::dealer);
+    if (!key.empty()) socket->lock_as_dialer(own_keys(), key);
+    return socket;
   });
 }
 
@@ -115,12 +153,13 @@ void ZmqPipe::try_resolved(Connection& connection) {
   if (!connection.resolved.valid()) return;
   if (connection.resolved.wait_for(Duration{0}) == std::future_status::ready) {
     try {
-      connection.dial = new_dial(connection.resolved.get());
+      connection.dial = new_dial(connection.resolved.get(), connection.address);
     } catch (const Fault& fault) {
       connection.failure = fault.what();
     }
   } else if (now() - connection.dialed_at > from_seconds(kResolveSeconds)) {
-    connection.failure = "no name server knew the host of " + connection.endpoint + " in time";
+    connection.failure =
+        "no name server knew the host of " + connection.address.endpoint + " in time";
   }
 }
 
@@ -133,7 +172,7 @@ void ZmqPipe::advance(ConnectionId id, Connection& connection, PipeEvents& event
     connection.fd = connected->fd;
     events.connected(id);
     for (const Frames& each : std::exchange(connection.waiting, {})) transmit(connection, each);
-    if (connected->ended) lose(id, connection, events);
+    for (const ZmqHappening::Kind each : connected->since) note(each, id, connection, events);
     return;
   }
   const bool failed = connection.dial->failed();
@@ -159,6 +198,18 @@ void ZmqPipe::transmit(Connection& connection, const Frames& frames) {
   ZmqSocket* socket = connection.socket ? connection.socket.get() : listener_.get();
   if (connection.gone_at || connection.hung_up || !connection.failure.empty()) return;
   if (!socket->send(connection.route, frames.header, frames.payload)) connection.gone_at = now();
+}
+
+void ZmqPipe::guard(const Identity& identity) {
+  unread_max_ = identity.unread_bytes_max;
+  allowed_keys_.clear();
+  for (const auto& [peer, keys] : identity.keys) allowed_keys_.insert(keys.begin(), keys.end());
+  if (gate_) gate_->allow(allowed_keys_);
+}
+
+void ZmqPipe::admit(ConnectionId id) {
+  if (const auto found = connections_.find(id); found != connections_.end())
+    found->second.admitted = true;
 }
 
 // The socket is closed when nothing reads from it (finish()). A connection of the listener's is
@@ -189,6 +240,7 @@ void ZmqPipe::note_receiving() {
 
 void ZmqPipe::wait(Time deadline) {
   std::vector<zmq::pollitem_t> items{{nullptr, bell_.fd(), ZMQ_POLLIN, 0}};
+  if (gate_) gate_->append_poll_items(items);
   if (listener_) listener_->append_poll_items(items);
   for (const auto& [id, connection] : connections_) {
     if (connection.socket && !connection.hung_up) connection.socket->append_poll_items(items);
@@ -203,6 +255,8 @@ void ZmqPipe::wait(Time deadline) {
 // is removed in finish().
 void ZmqPipe::read(PipeEvents& events) {
   note_receiving();
+  if (gate_)
+    for (const Caller& each : gate_->answer()) events.locked_out(each);
   if (listener_) read_listener(events);
   for (auto& [id, connection] : connections_)
     if (connection.is_dialed()) read_dialed(id, connection, events);
@@ -236,8 +290,8 @@ void ZmqPipe::read_happenings(PipeEvents& events) {
       case ZmqHappening::Kind::disconnected:
         end(happening.fd, events);
         break;
-      case ZmqHappening::Kind::connected:
-        break;  // a listener dials nobody
+      default:
+        break;  // of dialers, and of handshakes that a listener has ended
     }
   }
 }
@@ -268,7 +322,8 @@ void ZmqPipe::sever_surplus() {
 bool ZmqPipe::is_surplus(const Connection& caller) const {
   if (caller.gone_at) return false;
   if (caller.hung_up) return caller.sever_at && now() > *caller.sever_at;
-  return unread_max_ > 0 && bytes_received(caller.fd) > caller.read_bytes + unread_max_;
+  const uint64_t most = caller.admitted ? unread_max_ : kStrangerBytesMax;
+  return most > 0 && bytes_received(caller.fd) > caller.read_bytes + most;
 }
 
 void ZmqPipe::lose(ConnectionId id, Connection& connection, PipeEvents& events) {
@@ -278,7 +333,7 @@ void ZmqPipe::lose(ConnectionId id, Connection& connection, PipeEvents& events) 
 
 void ZmqPipe::report_stranger_gone(PipeEvents& events) {
   const ConnectionId id = ++last_id_;
-  events.called(id, "");
+  events.called(id, {});
   events.ended(id);
 }
 
@@ -299,18 +354,21 @@ ConnectionId ZmqPipe::caller(ZmqFrames& frames, PipeEvents& events) {
   } else {
     connection.gone_at = now();
   }
-  events.called(id, address_of(frames.kept[0]));
+  connection.key = key_of(frames.kept[0]);
+  if (gate_ && connection.key.empty() && !is_local(connection.fd)) connection.key = kNoKey;
+  events.called(id, {address_of(frames.kept[0]), connection.key});
   return id;
 }
 
 void ZmqPipe::read_dialed(ConnectionId id, Connection& connection, PipeEvents& events) {
   try_resolved(connection);
   advance(id, connection, events);
+  if (connection.socket)
+    for (const ZmqHappening& happening : connection.socket->happenings())
+      note(happening.kind, id, connection, events);
   if (!connection.failure.empty() && !connection.hung_up)
     events.unreachable(id, connection.failure);
   if (!connection.socket) return;
-  for (const ZmqHappening& happening : connection.socket->happenings())
-    if (happening.kind == ZmqHappening::Kind::disconnected) lose(id, connection, events);
   for (int i = 0; i < kReadsInARow && !connection.hung_up; ++i) {
     std::optional<ZmqFrames> frames = connection.socket->receive();
     if (!frames) return;
@@ -318,9 +376,32 @@ void ZmqPipe::read_dialed(ConnectionId id, Connection& connection, PipeEvents& e
   }
 }
 
+// Something has happened to a dialed connection.
+void ZmqPipe::note(ZmqHappening::Kind happening, ConnectionId id, Connection& connection,
+                   PipeEvents& events) {
+  const std::string& endpoint = connection.address.endpoint;
+  switch (happening) {
+    case ZmqHappening::Kind::disconnected:
+      return lose(id, connection, events);
+    case ZmqHappening::Kind::locked_out:
+      connection.failure = "the worker at " + endpoint + " takes no calls by this machine's key " +
+                           own_keys().public_key;
+      return;
+    case ZmqHappening::Kind::mismatched:
+      connection.failure = "the worker at " + endpoint +
+                           (connection.address.key.empty()
+                                ? " locks its links, and the plan names no key for it"
+                                : " does not lock its links, and the plan names a key for it");
+      return;
+    default:
+      return;  // of listeners, and of dials that have not connected
+  }
+}
+
 void ZmqPipe::take(ConnectionId id, ZmqFrames frames, PipeEvents& events) {
+  Connection& connection = connections_[id];
   for (const zmq::message_t& frame : frames.kept)
-    connections_[id].read_bytes += frame.size() + (frame.size() > kShortFrameMax ? 9 : 2);
+    connection.read_bytes += wire_bytes(frame, !connection.key.empty());
   if (frames.count == 0 || frames.count > ZmqSocket::kFramesKept)
     return events.broken(id, "a message cannot be read: it has " + std::to_string(frames.count) +
                                  " frames, not 1 or 2");

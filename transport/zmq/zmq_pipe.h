@@ -2,12 +2,15 @@
 // listening socket, which knows each of them by a route.
 #pragma once
 
+#include <functional>
 #include <future>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "transport/link/bell.h"
@@ -15,6 +18,8 @@
 #include "transport/zmq/descriptor.h"
 #include "transport/zmq/dial.h"
 #include "transport/zmq/endpoint.h"
+#include "transport/zmq/gate.h"
+#include "transport/zmq/lock_keys.h"
 #include "transport/zmq/socket.h"
 #include "transport/zmq/strangers.h"
 
@@ -22,15 +27,18 @@ namespace potluck {
 
 class ZmqPipe final : public Pipe {
  public:
-  explicit ZmqPipe(bool insecure_plaintext) : insecure_plaintext_(insecure_plaintext) {}
+  // keys: see ZmqOptions.
+  ZmqPipe(std::function<LockKeys()> keys, bool insecure_plaintext)
+      : ask_for_keys_(std::move(keys)), insecure_plaintext_(insecure_plaintext) {}
   ~ZmqPipe() override;
 
   void ring() override { bell_.ring(); }
   std::string listen(const std::string& endpoint) override;
-  ConnectionId dial(const std::string& endpoint) override;
+  ConnectionId dial(const Address& address) override;
   void send(ConnectionId id, Frames frames) override;
   void hang_up(ConnectionId id, double flush_seconds) override;
-  void limit_unread(uint64_t bytes) override { unread_max_ = bytes; }
+  void guard(const Identity& identity) override;
+  void admit(ConnectionId id) override;
   bool is_receiving(ConnectionId id) override;
   void wait(Time deadline) override;
   void read(PipeEvents& events) override;
@@ -39,6 +47,8 @@ class ZmqPipe final : public Pipe {
   struct Connection {
     std::unique_ptr<ZmqSocket> socket;  // of a dialed one that has connected
     std::string route;                  // of one that called
+    std::string key;                    // of one that called by a locked link
+    bool admitted = false;              // of one that called
     int fd = -1;
     SocketId id;                   // of one that called
     uint64_t read_bytes = 0;       // of its messages, as they are framed
@@ -48,7 +58,7 @@ class ZmqPipe final : public Pipe {
     bool told_gone = false;
     Time receiving_at{};  // when bytes of it were last seen on their way
     // Dialed.
-    std::string endpoint;
+    Address address;
     std::future<std::vector<std::string>> resolved;  // while its name is looked up
     std::unique_ptr<Dial> dial;                      // from then until it has connected
     std::vector<Frames> waiting;                     // for that
@@ -58,9 +68,12 @@ class ZmqPipe final : public Pipe {
     bool is_dialed() const { return route.empty(); }
   };
 
+  const LockKeys& own_keys();
+  void lock_listener(const ZmqEndpoint& wanted, const std::string& resolved);
+  std::string key_for(const Address& to) const;
   std::string bind(const ZmqEndpoint& wanted, const std::string& resolved);
   void start_dial(Connection& connection);
-  std::unique_ptr<Dial> new_dial(std::vector<std::string> addresses);
+  std::unique_ptr<Dial> new_dial(std::vector<std::string> addresses, const Address& to);
   void try_resolved(Connection& connection);
   void advance(ConnectionId id, Connection& connection, PipeEvents& events);
   void transmit(Connection& connection, const Frames& frames);
@@ -75,13 +88,19 @@ class ZmqPipe final : public Pipe {
   void report_stranger_gone(PipeEvents& events);
   ConnectionId caller(ZmqFrames& frames, PipeEvents& events);
   void read_dialed(ConnectionId id, Connection& connection, PipeEvents& events);
+  void note(ZmqHappening::Kind happening, ConnectionId id, Connection& connection,
+            PipeEvents& events);
   void take(ConnectionId id, ZmqFrames frames, PipeEvents& events);
   void note_receiving();
   void finish(PipeEvents& events);
 
+  const std::function<LockKeys()> ask_for_keys_;
   const bool insecure_plaintext_;
+  std::optional<LockKeys> own_keys_;
   Bell bell_;
   zmq::context_t context_;
+  std::unique_ptr<Gate> gate_;
+  std::set<std::string> allowed_keys_;
   std::unique_ptr<ZmqSocket> listener_;
   std::vector<std::string> socket_files_;  // ours to remove: libzmq leaves them
   ConnectionId last_id_ = 0;

@@ -104,7 +104,8 @@ class Messages(unittest.TestCase):
             port = free.getsockname()[1]
         nobody = self.plan(f"  - name: laptop\n    endpoint: tcp://127.0.0.1:{port}\n    layers: 0:4\n")
         self.refused(BROKEN, ["laptop", str(port)], *RUN, "-m", TINY, "-p", "hello", "--plan", nobody)
-        self.refused(USAGE, ["--insecure-plaintext"], "worker", "-m", TINY, "--listen", "tcp://0.0.0.0:*")
+        self.refused(USAGE, ["every interface", "name the address"], "worker", "-m", TINY, "--listen", "tcp://0.0.0.0:*",
+                     "--insecure-plaintext")  # fmt: skip
         self.refused(USAGE, ["udp://x:1"], "worker", "-m", TINY, "--listen", "udp://x:1")
 
     def test_memory(self):
@@ -225,7 +226,8 @@ class Messages(unittest.TestCase):
 
     def test_far_workers(self):
         for address in ("nowhere", "tcp://nowhere", "ipc:///tmp/x", "host:0"):
-            self.refused(USAGE, [f"--worker {address} is not HOST:PORT"], "demo", "--worker", address)
+            self.refused(USAGE, [f"--worker {address} is not HOST:PORT=KEY"], "demo", "--worker", address)
+        self.refused(USAGE, ["--worker 10.0.0.9:7000=abc ends with no key", "64 digits"], "demo", "--worker", "10.0.0.9:7000=abc")
 
     def test_ids_that_are_none(self):
         values = (("1.5", "1.5"), ("-1", "-1"), ("99999999999", "99999999999"), ("1e2", "100.0"), ('"x"', '"x"'),

@@ -16,6 +16,8 @@ namespace {
 
 constexpr char kModel[] = "synthetic:nano?layers=4&hidden=64&vocab=512&canvas=16&seed=3";
 
+constexpr bool kPlain = true;  // links over TCP
+
 std::shared_ptr<const ModelSource> model() {
   static const std::shared_ptr<const ModelSource> kSource = open_model(kModel, {});
   return kSource;
@@ -46,11 +48,11 @@ HostSetup setup_of(const HostKind& kind) {
 class WorkerHostTest : public testing::TestWithParam<HostKind> {
  protected:
   std::unique_ptr<Transport> new_transport() const {
-    return make_transport(GetParam().transport, {hub_});
+    return make_transport(GetParam().transport, {hub_, {}, kPlain, {}});
   }
   std::unique_ptr<WorkerHost> new_host() const {
     if (GetParam().hosting == Hosting::processes)
-      return std::make_unique<WorkerProcesses>(ProcessSetup{POTLUCK_PROGRAM, kModel});
+      return std::make_unique<WorkerProcesses>(ProcessSetup{POTLUCK_PROGRAM, kModel, kPlain});
     return std::make_unique<WorkerThreads>(model(), [this] { return new_transport(); });
   }
   WorkerOrder order(const std::string& name) const { return {name, "cpu", GetParam().place, 1}; }

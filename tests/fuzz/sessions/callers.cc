@@ -76,7 +76,7 @@ void Callers::remove(ConnectionId id) {
 }
 
 // A worker that has been told that its next is here.
-void Callers::called(ConnectionId id, const std::string&) {
+void Callers::called(ConnectionId id, potluck::Caller) {
   callers_.push_back({id, stage_peer(0)});
 }
 

@@ -35,7 +35,8 @@ class Callers final : private PipeEvents {
   MessageKind next_kind(Draws& draws, const Caller& caller) const;
   void remove(ConnectionId id);
 
-  void called(ConnectionId id, const std::string& address) override;
+  void called(ConnectionId id, potluck::Caller caller) override;
+  void locked_out(const potluck::Caller&) override {}
   void connected(ConnectionId) override {}
   void arrived(ConnectionId id, const void* header, size_t header_bytes, Payload payload) override;
   void broken(ConnectionId, const std::string&) override {}

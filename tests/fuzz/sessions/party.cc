@@ -50,14 +50,17 @@ class WireHost final : public LinkHost, private LinkActions, private PipeEvents 
 
  private:
   // The links ask.
-  ConnectionId dial(const std::string& endpoint) override { return wires_.dial(*this, endpoint); }
+  ConnectionId dial(const Address& address) override {
+    return wires_.dial(*this, address.endpoint);
+  }
   void send(ConnectionId connection, Parcel parcel) override {
     if (parcel.header.empty()) parcel.header = encode_header(parcel.message);
     for (Frames& each : tamper_({std::move(parcel.header), std::move(parcel.message.payload)}))
       wires_.send(connection, std::move(each));
   }
   void hang_up(ConnectionId connection, double) override { wires_.hang_up(connection); }
-  void limit_unread(uint64_t) override {}
+  void guard(const Identity&) override {}
+  void admit(ConnectionId) override {}
   bool is_receiving(ConnectionId) override { return false; }
   void report(std::shared_ptr<LinkEnd> end, Event event) override {
     mailbox_.post(std::move(end), std::move(event));
@@ -67,9 +70,10 @@ class WireHost final : public LinkHost, private LinkActions, private PipeEvents 
   void log(const std::string& line) override { check_line(line); }
 
   // The wires report.
-  void called(ConnectionId connection, const std::string& address) override {
-    links_.called(connection, address);
+  void called(ConnectionId connection, Caller caller) override {
+    links_.called(time(), connection, std::move(caller));
   }
+  void locked_out(const Caller& caller) override { links_.locked_out(caller); }
   void connected(ConnectionId connection) override { links_.connected(connection); }
   void arrived(ConnectionId connection, const void* header, size_t header_bytes,
                Payload payload) override {

@@ -21,7 +21,7 @@ ConnectionId Wires::dial(PipeEvents& from, const std::string& endpoint) {
   const ConnectionId other = add(*listener->second);
   ends_[id].other = other;
   ends_[other].other = id;
-  post(other, [other](PipeEvents& to) { to.called(other, "a wire"); });
+  post(other, [other](PipeEvents& to) { to.called(other, {"a wire", ""}); });
   post(id, [id](PipeEvents& to) { to.connected(id); });
   return id;
 }

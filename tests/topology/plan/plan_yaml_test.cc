@@ -92,6 +92,24 @@ TEST(PlanYaml, EveryFieldArrives) {
   EXPECT_FALSE(plan.stages[0].by_nccl);
 }
 
+TEST(PlanYaml, AWorkersKeyIsSixtyFourDigits) {
+  const std::string at = "tcp://10.0.0.4:7000\n", key = "00e1" + std::string(60, '7');
+  const Plan plan = parse_plan(replaced(kWhole, at, at + "    key: " + key + "\n"), "plan.yaml");
+  EXPECT_EQ(plan.stages[0].key, key);
+  EXPECT_EQ(plan.head.key, "");
+  EXPECT_EQ(parse_plan(plan_yaml(plan), "again").stages[0].key, key);
+  for (const std::string& wrong : {key.substr(1), key + "7", std::string(64, 'A'),
+                                   std::string(64, 'g'), std::string("\"\"")}) {
+    try {
+      parse_plan(replaced(kWhole, at, at + "    key: " + wrong + "\n"), "plan.yaml");
+      ADD_FAILURE() << wrong;
+    } catch (const Fault& fault) {
+      EXPECT_NE(std::string(fault.what()).find("plan.yaml:18: \"key\" is "), std::string::npos)
+          << fault.what();
+    }
+  }
+}
+
 TEST(PlanYaml, WhatIsLeftOutHasThePlansDefault) {
   const Plan plan = parse_plan(kLeast, "plan.yaml"), fresh;
   EXPECT_EQ(plan.stream, fresh.stream);

@@ -16,7 +16,7 @@ TEST_F(LinksTest, ADialerSaysHelloFirstAndIsUpWithTheirs) {
 }
 
 TEST_F(LinksTest, AListenerAnswersAHelloWithItsOwn) {
-  links_.called(kCall, "there");
+  links_.called(now_, kCall, {"there", ""});
   EXPECT_THAT(said(), IsEmpty());
   arrives(kCall, hello_of(kLower, "them"));
   EXPECT_THAT(said(), ElementsAre("100 < hello", "up 1: them"));
@@ -48,7 +48,7 @@ TEST_F(LinksTest, AnythingBeforeTheHelloEndsTheDial) {
 
 TEST_F(LinksTest, TheFirstClaimToAPeerWins) {
   accepted(kLower);
-  links_.called(101, "elsewhere");
+  links_.called(now_, 101, {"elsewhere", ""});
   arrives(101, hello_of(kLower, "thief"));
   const std::string why = "thief says it is peer 1, but there is a link with that peer already";
   EXPECT_THAT(said(), ElementsAre("log: potluck: turned away a connection from elsewhere: " + why,
@@ -62,7 +62,7 @@ TEST_F(LinksTest, ASecondCoordinatorIsToldSinceWhenThePlaceIsHeld) {
   record_.receiving = true;
   pass(42);
   said();
-  links_.called(101, "elsewhere");
+  links_.called(now_, 101, {"elsewhere", ""});
   arrives(101, hello_of(kCoordinatorPeer, "c"));
   EXPECT_THAT(said(), testing::Contains(
                           HasSubstr("goodbye: it has worked for another coordinator for 42 s")));
@@ -82,7 +82,7 @@ TEST_F(LinksTest, WhoMayNotCallIsTurnedAwayAndChangesNothing) {
   };
   ConnectionId call = 200;
   for (const auto& [hello, why] : claims) {
-    links_.called(++call, "there");
+    links_.called(now_, ++call, {"there", ""});
     arrives(call, hello);
     EXPECT_THAT(said(), ElementsAre(HasSubstr(why), HasSubstr(why),
                                     "hang up " + std::to_string(call) + " when flushed"));
@@ -92,7 +92,7 @@ TEST_F(LinksTest, WhoMayNotCallIsTurnedAwayAndChangesNothing) {
     EXPECT_THAT(told.fault->where, testing::Not(HasSubstr("me")));
   }
   arrives(1, hello_of(kHigher, "them"));  // our dial goes on
-  links_.called(300, "there");
+  links_.called(now_, 300, {"there", ""});
   arrives(300, hello_of(kLower, "them", kRing));
   EXPECT_THAT(said(), ElementsAre("up 7: them", "300 < hello", "up 1: them"));
 }
@@ -101,7 +101,7 @@ TEST_F(LinksTest, ADialersHelloNamesItsRingAndAnAnswerNone) {
   take_calls_from({kLower});
   connect(kHigher);
   EXPECT_EQ(ring_of(record_.last_sent.header), kRing);
-  links_.called(kCall, "there");
+  links_.called(now_, kCall, {"there", ""});
   arrives(kCall, hello_of(kLower, "them", kRing));
   EXPECT_EQ(record_.last_sent.header.kind, MessageKind::hello);
   EXPECT_EQ(ring_of(record_.last_sent.header), RingId{});
@@ -117,7 +117,7 @@ TEST_F(LinksTest, LinksOfCallersThatMayCallNoMoreEnd) {
   arrives(101, numbered(1));
   EXPECT_THAT(said(), IsEmpty());
   arrives(101, goodbye_of("closed by peer"));
-  links_.called(102, "there");
+  links_.called(now_, 102, {"there", ""});
   arrives(102, hello_of(kLower, "them", kRing));
   EXPECT_THAT(said(), ElementsAre("hang up 101 when flushed", "102 < hello", "up 1: them"));
   take_calls_from({kCoordinatorPeer});
@@ -128,7 +128,7 @@ TEST_F(LinksTest, LinksOfCallersThatMayCallNoMoreEnd) {
 TEST_F(LinksTest, AClaimIsFreeOnceItsHolderHasHungUp) {
   accepted(kLower);
   links_.hung_up(kCall);
-  links_.called(101, "there");
+  links_.called(now_, 101, {"there", ""});
   arrives(101, hello_of(kLower, "them again"));
   EXPECT_THAT(said(), ElementsAre("down 1: closed by peer", "hang up 100", "101 < hello",
                                   "up 1: them again"));
@@ -138,14 +138,14 @@ TEST_F(LinksTest, AClaimIsFreeOnceItsHolderHasHungUp) {
 }
 
 TEST_F(LinksTest, NobodyElseMayBeMe) {
-  links_.called(kCall, "there");
+  links_.called(now_, kCall, {"there", ""});
   arrives(kCall, hello_of(kMe, "impostor"));
   EXPECT_THAT(said(),
               testing::Contains("100 < goodbye: impostor says it is peer 2, and calls itself"));
 }
 
 TEST_F(LinksTest, AStrangerWhoBeginsWithAnythingElseIsTurnedAway) {
-  links_.called(kCall, "there");
+  links_.called(now_, kCall, {"there", ""});
   arrives(kCall, goodbye_of("bye"));
   EXPECT_THAT(said(), testing::Contains(HasSubstr("it begins with a goodbye, not a hello")));
   arrives(kCall, hello_of(kLower, "them"));  // too late
@@ -153,7 +153,7 @@ TEST_F(LinksTest, AStrangerWhoBeginsWithAnythingElseIsTurnedAway) {
 }
 
 TEST_F(LinksTest, AStrangerWhoCannotBeReadIsTurnedAwayOnce) {
-  links_.called(kCall, "there");
+  links_.called(now_, kCall, {"there", ""});
   links_.broken(kCall, "gibberish");
   EXPECT_THAT(said(), ElementsAre("log: potluck: turned away a connection from there: gibberish",
                                   "100 < goodbye: gibberish", "hang up 100 when flushed"));
@@ -162,7 +162,7 @@ TEST_F(LinksTest, AStrangerWhoCannotBeReadIsTurnedAwayOnce) {
 }
 
 TEST_F(LinksTest, AStrangerWhoLeavesWithoutAHelloIsALineInTheLog) {
-  links_.called(kCall, "there");
+  links_.called(now_, kCall, {"there", ""});
   links_.ended(now_, kCall);
   EXPECT_THAT(said(),
               ElementsAre("log: potluck: a connection to me ended without a hello in potluck's "
@@ -172,7 +172,7 @@ TEST_F(LinksTest, AStrangerWhoLeavesWithoutAHelloIsALineInTheLog) {
 TEST_F(LinksTest, OfTwoDialsTheOneOfTheLowerIdStandsAtTheHigher) {
   const auto end = connect(kLower);
   send(end, 7);
-  links_.called(kCall, "there");
+  links_.called(now_, kCall, {"there", ""});
   said();
   arrives(kCall, hello_of(kLower, "them"));
   EXPECT_THAT(said(), ElementsAre("hang up 1", "100 < hello", "up 1: them", "100 < denoise 7"));
@@ -180,7 +180,7 @@ TEST_F(LinksTest, OfTwoDialsTheOneOfTheLowerIdStandsAtTheHigher) {
 
 TEST_F(LinksTest, OfTwoDialsTheOneOfTheLowerIdStandsAtTheLower) {
   connect(kHigher);
-  links_.called(kCall, "there");
+  links_.called(now_, kCall, {"there", ""});
   said();
   arrives(kCall, hello_of(kHigher, "them"));
   EXPECT_THAT(said(), ElementsAre("hang up 100"));

@@ -19,8 +19,8 @@ inline constexpr double kTick = 0.1;
 // Writes down what links ask for, a line each: "dial 1 at x", "1 < hello", "up 2", "down 2: why".
 class Record final : public LinkActions {
  public:
-  ConnectionId dial(const std::string& endpoint) override {
-    add("dial " + std::to_string(++last_dial) + " at " + endpoint);
+  ConnectionId dial(const Address& address) override {
+    add("dial " + std::to_string(++last_dial) + " at " + address.endpoint);
     return last_dial;
   }
   void send(ConnectionId connection, Parcel parcel) override {
@@ -35,7 +35,8 @@ class Record final : public LinkActions {
   void hang_up(ConnectionId connection, double flush_seconds) override {
     add("hang up " + std::to_string(connection) + (flush_seconds > 0 ? " when flushed" : ""));
   }
-  void limit_unread(uint64_t) override {}
+  void guard(const Identity&) override {}
+  void admit(ConnectionId) override {}
   bool is_receiving(ConnectionId) override { return receiving; }
   void report(std::shared_ptr<LinkEnd> end, Event event) override {
     const std::string peer = std::to_string(event.peer);
@@ -131,7 +132,7 @@ class LinksTest : public testing::Test {
   }
   // A link that they dialed: connection `call`.
   std::shared_ptr<LinkEnd> accepted(PeerId peer, ConnectionId call = kCall) {
-    links_.called(call, "there");
+    links_.called(now_, call, {"there", ""});
     arrives(call, hello_of(peer, "them"));
     record_.take();
     return record_.last_end;

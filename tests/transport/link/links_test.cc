@@ -236,7 +236,7 @@ TEST_F(LinksTest, StoppingSaysGoodbyeOnEveryLinkAndWaitsForTheirs) {
 TEST_F(LinksTest, StoppingWaitsNoLongerThanOneSecondAndTakesNoCalls) {
   dialed(kLower);
   links_.stop(now_);
-  links_.called(kCall, "there");
+  links_.called(now_, kCall, {"there", ""});
   arrives(kCall, hello_of(kHigher, "late"));
   EXPECT_THAT(said(), testing::Contains("100 < goodbye: no calls are taken any more"));
   EXPECT_FALSE(links_.stopped(now_ + from_seconds(0.9)));

@@ -219,10 +219,10 @@ class Ranks::Far final : public Transport {
     parcels_.put_text(endpoint);
     return parcels_.get_outcome();
   }
-  void connect(PeerId peer, const std::string& endpoint) override {
+  void connect(PeerId peer, const Address& address) override {
     ask(Order::connect);
     parcels_.put_number(peer);
-    parcels_.put_text(endpoint);
+    parcels_.put_text(address.endpoint);
   }
   void send(Message message) override {
     ask(Order::send);
@@ -259,7 +259,7 @@ class Ranks::Near final : public Transport {
   }
   void set_identity(Identity identity) override { own_->set_identity(std::move(identity)); }
   std::string listen(const std::string& endpoint) override { return own_->listen(endpoint); }
-  void connect(PeerId peer, const std::string& endpoint) override { own_->connect(peer, endpoint); }
+  void connect(PeerId peer, const Address& address) override { own_->connect(peer, address); }
   void send(Message message) override { own_->send(std::move(message)); }
   void drop(PeerId peer) override { own_->drop(peer); }
   std::optional<Event> wait(Time deadline) override { return own_->wait(deadline); }

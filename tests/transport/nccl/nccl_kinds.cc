@@ -60,6 +60,7 @@ std::vector<TransportKind> dialing_kinds() {
   const auto zmq = []() -> Maker {
     return [] {
       ZmqOptions options;
+      options.insecure_plaintext = true;
       options.log = [](const std::string&) {};
       return make_zmq_transport(options);
     };

@@ -3,12 +3,15 @@
 
 #include <string>
 
+#include "transport/proof/ring_proof.h"
+
 namespace potluck {
 
 Hello sample_hello() {
   Hello hello;
   hello.software = "potluck 0.1.0";
   hello.name = "old-1080";
+  hello.nonce = std::string(kNonceBytes, '\x80');
   return hello;
 }
 
@@ -25,7 +28,9 @@ Plan sample_plan(int stages) {
                            i,
                            1ull << 30,
                            i % 2 ? DType::q8_0 : DType::f32,
-                           i % 2 == 1});
+                           i % 2 == 1,
+                           false,
+                           std::string(64, "0123456789abcdef"[i % 16])});
   }
   plan.stream = plan.kv = DType::f32;
   plan.ctx_size = 4096;
@@ -65,12 +70,14 @@ Message sample_message(MessageKind kind) {
   h.hops = {{kHeadPeer, 10, 20, 30, 40}, {stage_peer(0), 11, 21, 31, 41}};
   if (kind == MessageKind::hello) message.hello = sample_hello();
   if (kind == MessageKind::load)
-    message.load = Load{sample_plan(3), stage_peer(1), {1, 2, {3, 4, 5}}};
+    message.load = Load{
+        sample_plan(3), stage_peer(1), {1, 2, {3, 4, 5}}, std::string(kRingSecretBytes, '\xfe')};
   if (kind == MessageKind::ready)
     message.ready = Ready{1, 2, 3, 4.5, {6, 7}, "tcp://h:1", "12 cores", 8};
   if (kind == MessageKind::fault || kind == MessageKind::goodbye)
     message.fault = FaultReport{
         FaultKind::memory, "needs 9 GiB, has 8", "stage 1", {"give it less", Setting::context}};
+  if (kind == MessageKind::proof) message.proof = Proof{std::string(kProofBytes, '\0')};
   if (kind == MessageKind::heartbeat) message.heartbeat = Heartbeat{99};
   if (kind == MessageKind::card_link)
     message.card_link = CardLink{CardLink::Step::stopped, 17, 1441792, "cuda card 1", "it hangs"};

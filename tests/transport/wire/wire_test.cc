@@ -12,6 +12,7 @@
 
 #include "protocol.capnp.h"
 #include "tests/transport/wire/wire_samples.h"
+#include "transport/proof/ring_proof.h"
 
 namespace potluck {
 namespace {
@@ -75,6 +76,7 @@ void expect_same(const WorkerPlan& a, const WorkerPlan& b) {
   EXPECT_EQ(a.memory_bytes, b.memory_bytes);
   EXPECT_EQ(a.hop_type, b.hop_type);
   EXPECT_EQ(a.by_nccl, b.by_nccl);
+  EXPECT_EQ(a.key, b.key);
 }
 
 TEST(Wire, CarriesEveryNumberOfEveryKind) {
@@ -116,6 +118,24 @@ TEST(Wire, CarriesAHello) {
   const Hello sent = sample_hello(), got = *back(sample_message(MessageKind::hello)).hello;
   EXPECT_EQ(got.software, sent.software);
   EXPECT_EQ(got.name, sent.name);
+  EXPECT_EQ(got.nonce, sent.nonce);
+}
+
+TEST(Wire, CarriesAProofAndARingsSecret) {
+  EXPECT_EQ(back(sample_message(MessageKind::proof)).proof->mac, std::string(kProofBytes, '\0'));
+  EXPECT_EQ(back(sample_message(MessageKind::load)).load->secret,
+            std::string(kRingSecretBytes, '\xfe'));
+}
+
+TEST(Wire, NoncesSecretsAndProofsAreWholeOrNotThere) {
+  Message hello = sample_message(MessageKind::hello), load = sample_message(MessageKind::load),
+          proof = sample_message(MessageKind::proof);
+  hello.hello->nonce = "short";
+  load.load->secret = std::string(kRingSecretBytes + 1, 'x');
+  proof.proof->mac = "short";
+  EXPECT_THROW(encode_header(hello), Fault);
+  EXPECT_THROW(encode_header(load), Fault);
+  EXPECT_THROW(encode_header(proof), Fault);
 }
 
 TEST(Wire, CarriesAPlan) {
@@ -258,7 +278,7 @@ TEST(Wire, RefusesWhatPassesALimitOrMakesNoSense) {
   const std::string long_text(kTextBytesMax + 1, 'x');
   const std::vector<std::pair<const char*, std::function<void(M)>>> cases = {
       {"kind 0 is unknown", [](M m) { m.setKind(0); }},
-      {"kind 15 is unknown", [](M m) { m.setKind(15); }},
+      {"kind 16 is unknown", [](M m) { m.setKind(16); }},
       {"kind 65535 is unknown", [](M m) { m.setKind(65535); }},
       {"source is peer 258", [](M m) { m.setSource(258); }},
       {"destination is peer 65534", [](M m) { m.setDestination(65534); }},

@@ -30,21 +30,34 @@ std::string temporary(const char* name) {
   return testing::TempDir() + "potluck-" + std::to_string(getpid()) + "-" + name;
 }
 
-TEST(ZmqEndpoint, BeyondLoopbackNeedsInsecurePlaintext) {
-  ZmqParty head(kHeadPeer, "head");
-  for (const char* endpoint : {"tcp://*:0", "tcp://0.0.0.0:*", "tcp://192.0.2.1:7000",
-                               "tcp://[::]:0", "tcp://[2001:db8::1]:7000", "tcp://128.0.0.1:0"}) {
+TEST(ZmqEndpoint, TcpNeedsAKeyOrTheWishForPlainLinks) {
+  ZmqParty head(kHeadPeer, "head", ZmqOptions{}, {});
+  for (const char* endpoint : {"tcp://127.0.0.1:0", "tcp://localhost:0", "tcp://*:0",
+                               "tcp://192.0.2.1:7000", "tcp://[2001:db8::1]:7000"}) {
     const std::string why = listen_failure(head, endpoint, FaultKind::input);
     EXPECT_THAT(why, HasSubstr(endpoint));
-    EXPECT_THAT(why, HasSubstr("if you trust the network, allow plain links"));
+    EXPECT_THAT(why, HasSubstr("no key to lock its links with"));
+    head->connect(stage_peer(0), endpoint);
+    EXPECT_THAT(head.expect_down(stage_peer(0)), HasSubstr("plain links were not asked for"));
   }
 }
 
-TEST(ZmqEndpoint, InsecurePlaintextAllowsIt) {
-  ZmqParty head(kHeadPeer, "head", true), stage(stage_peer(0), "stage 0");
+TEST(ZmqEndpoint, PlainLinksAreForAnInterfaceThatIsNamed) {
+  ZmqParty head(kHeadPeer, "head");
+  for (const char* endpoint : {"tcp://*:0", "tcp://0.0.0.0:*", "tcp://[::]:0"}) {
+    const std::string why = listen_failure(head, endpoint, FaultKind::input);
+    EXPECT_THAT(why, HasSubstr(endpoint));
+    EXPECT_THAT(why, HasSubstr("name the address of the network that you trust"));
+  }
+}
+
+TEST(ZmqEndpoint, LockedLinksAreForEveryInterface) {
+  const LockKeys mine = make_lock_keys(), theirs = make_lock_keys();
+  ZmqParty head(kHeadPeer, "head", mine, {{stage_peer(0), {theirs.public_key}}});
+  ZmqParty stage(stage_peer(0), "stage 0", theirs);
   const std::string endpoint = head->listen("tcp://*:0");
   ASSERT_THAT(endpoint, testing::StartsWith("tcp://*:"));
-  stage->connect(kHeadPeer, "tcp://127.0.0.1:" + endpoint.substr(8));
+  stage->connect(kHeadPeer, {"tcp://127.0.0.1:" + endpoint.substr(8), mine.public_key});
   stage.expect_up(kHeadPeer);
 }
 
@@ -64,7 +77,7 @@ TEST(ZmqEndpoint, LoopbackHasMoreThanOneName) {
 }
 
 TEST(ZmqEndpoint, AnAddressOfAnotherMachineIsNamed) {
-  ZmqParty head(kHeadPeer, "head", true);
+  ZmqParty head(kHeadPeer, "head");
   EXPECT_THAT(listen_failure(head, "tcp://192.0.2.1:7000", FaultKind::world),
               HasSubstr("tcp://192.0.2.1:7000"));
 }
@@ -110,7 +123,6 @@ TEST(ZmqEndpoint, ReadsAddressesOfBothFamilies) {
   EXPECT_THAT(resolved("tcp://localhost:7"), ElementsAre("tcp://127.0.0.1:7", "tcp://[::1]:7"));
   EXPECT_THAT(resolved("tcp://[fe80::3%lo]:7"), ElementsAre("tcp://[fe80::3%lo]:7"));
   EXPECT_THAT(resolved("ipc:///tmp/x"), ElementsAre("ipc:///tmp/x"));
-  EXPECT_FALSE(is_loopback("tcp://12.7.0.1:7"));
 }
 
 TEST(ZmqEndpoint, OnlyNamesNeedANameServer) {

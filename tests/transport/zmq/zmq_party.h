@@ -4,10 +4,12 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "transport/zmq/zmq.h"
@@ -18,19 +20,32 @@ inline constexpr double kPatienceSeconds = 20;  // an upper bound for what must 
 
 class ZmqParty final {
  public:
-  ZmqParty(PeerId self, const std::string& name, bool insecure_plaintext = false) {
-    ZmqOptions options;
-    options.insecure_plaintext = insecure_plaintext;
+  // Its links are plain.
+  ZmqParty(PeerId self, const std::string& name) : ZmqParty(self, name, plain(), {}) {}
+  // Its links are locked, and callers have these keys.
+  ZmqParty(PeerId self, const std::string& name, const LockKeys& own,
+           std::map<PeerId, std::vector<std::string>> callers = {})
+      : ZmqParty(self, name, locked(own), std::move(callers)) {}
+  ZmqParty(PeerId self, const std::string& name, ZmqOptions options,
+           std::map<PeerId, std::vector<std::string>> callers) {
     options.log = [log = log_](const std::string& line) {
       const std::lock_guard lock(log->mutex);
       log->lines.push_back(line);
     };
     transport_ = make_zmq_transport(options);
-    Identity identity;
-    identity.self = self;
-    identity.hello.software = "potluck test";
-    identity.hello.name = name;
-    transport_->set_identity(identity);
+    identity_.self = self;
+    identity_.hello.software = "potluck test";
+    identity_.hello.name = name;
+    take_calls_by(std::move(callers));
+  }
+
+  void take_calls_by(std::map<PeerId, std::vector<std::string>> keys) {
+    identity_.keys = std::move(keys);
+    transport_->set_identity(identity_);
+  }
+  void limit_unread(uint64_t bytes) {
+    identity_.unread_bytes_max = bytes;
+    transport_->set_identity(identity_);
   }
 
   Transport& operator*() { return *transport_; }
@@ -72,7 +87,19 @@ class ZmqParty final {
     std::mutex mutex;
     std::vector<std::string> lines;
   };
+  static ZmqOptions plain() {
+    ZmqOptions options;
+    options.insecure_plaintext = true;
+    return options;
+  }
+  static ZmqOptions locked(const LockKeys& own) {
+    ZmqOptions options;
+    options.keys = [own] { return own; };
+    return options;
+  }
+
   std::shared_ptr<Log> log_ = std::make_shared<Log>();
+  Identity identity_;
   std::unique_ptr<Transport> transport_;
 };
 

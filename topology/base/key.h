@@ -1,0 +1,12 @@
+// A public key of a machine as people write it: the 64 hexadecimal digits that `potluck key` shows.
+#pragma once
+
+#include <string>
+
+namespace potluck {
+
+inline constexpr size_t kKeyDigits = 64;
+
+bool is_key(const std::string& text);  // letters are small, so that equal keys are equal texts
+
+}  // namespace potluck
