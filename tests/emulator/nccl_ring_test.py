@@ -71,7 +71,7 @@ class Ring(unittest.TestCase):
         expected, _ = self.answer(self.plan(DEVICES[0], None, None, None))
         found, log = self.answer(self.plan(DEVICES[0], "nccl", "nccl", "nccl"), NCCL_STAND_IN_HANGING_SEND="2")
         self.assertEqual(found, expected)
-        self.assertIn("NCCL to first is given up (a payload does not come)", log)
+        self.assertIn("NCCL to peer 2 is given up (a payload does not come)", log)
         self.assertEqual(len(self.payloads()), LINKS, "the first of each link, before the second hangs")
 
     def test_a_worker_that_is_killed_is_one_fault_by_name(self):

@@ -91,8 +91,31 @@ TEST(GpuMemory, WhatIsDrawnIsPhilox) {
   EXPECT_EQ(std::memcmp(bytes.data() + gpu::kDrawBytes, expected, sizeof(expected)), 0);
 }
 
+uint16_t half_bits_at(const std::vector<uint8_t>& bytes, int64_t at) {
+  return static_cast<uint16_t>(bytes[at] | bytes[at + 1] << 8);
+}
+
 float half_at(const std::vector<uint8_t>& bytes, int64_t at) {
-  return f32_from_f16(static_cast<uint16_t>(bytes[at] | bytes[at + 1] << 8));
+  return f32_from_f16(half_bits_at(bytes, at));
+}
+
+uint32_t random_bits_at(int64_t at) {
+  const noise::Words words =
+      noise::philox4x32({static_cast<uint32_t>(at / gpu::kDrawBytes), 0, 0, 0}, kBlocks.key);
+  const uint32_t of_word[] = {words.a, words.b, words.c, words.d};
+  const int64_t half = at % gpu::kDrawBytes / 2;
+  return of_word[half / 2] >> (half % 2 * 16) & 0xffff;
+}
+
+TEST(GpuMemory, ScalesOfDrawnBlocksAreRoundedToTheNearest) {
+  const auto bytes = drawn(emulator::Vendor::cuda, kBlocks, 0, 300 * kBlocks.block_bytes);
+  for (int64_t block = 0; block < std::ssize(bytes); block += kBlocks.block_bytes)
+    for (const int at : kBlocks.scale_at) {
+      const float share = static_cast<float>(random_bits_at(block + at)) * 0x1p-16f;
+      EXPECT_EQ(half_bits_at(bytes, block + at),
+                f16_from_f32(kBlocks.scale * (0.5f + 0.5f * share)))
+          << block << ", " << at;
+    }
 }
 
 TEST(GpuMemory, DrawnBlocksHaveScalesOfTheAskedSizeAndAllLevels) {

@@ -213,7 +213,8 @@ TEST(MatrixLoads, BringEachLaneItsWordsOfFourMatrices) {
 
 TEST_P(Peaks, CopiesToSharedMemoryBringWordsOrZeros) {
   constexpr int kThreads = gpu::kSharedCopyThreads, kBytes = gpu::kCopyGroups * kThreads * 16;
-  alignas(16) std::array<uint8_t, kBytes> from, to = {};
+  alignas(16) std::array<uint8_t, kBytes> from, to;
+  to.fill(0xee);
   for (int i = 0; i < kBytes; ++i) from[i] = static_cast<uint8_t>(1 + i % 251);
   emulator::run(GetParam(), {1}, gpu::SharedCopies{from.data(), to.data()});
   for (int i = 0; i < kBytes; ++i)
