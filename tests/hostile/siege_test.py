@@ -25,7 +25,7 @@ class Siege(unittest.TestCase):
         """Peak memory of each of the ring's workers, and what the siege prints."""
         with contextlib.ExitStack() as stack:
             workers = [stack.enter_context(Running("worker", "-m", MODEL, "--listen", "tcp://127.0.0.1:*",
-                                                   "--threads", "1")) for _ in range(3)]  # fmt: skip
+                                                   "--insecure-plaintext", "--threads", "1")) for _ in range(3)]  # fmt: skip
             endpoints = [worker.wait_for_endpoint() for worker in workers]
             siege = subprocess.run([os.environ["POTLUCK_SIEGE"], str(seconds), str(strangers), *endpoints],
                                    timeout=seconds + PATIENCE, capture_output=True, text=True)  # fmt: skip

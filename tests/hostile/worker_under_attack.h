@@ -32,7 +32,7 @@ struct Attack {
     ring.epoch = other.epoch;
     coordinator.say(load_of(other, as, ring, model));
   }
-  // What the coordinator said is done when the worker refuses what it says last.
+  // The worker refuses what the coordinator says last: all before it is done by then.
   void settle() const {
     coordinator.say(word(MessageKind::truncate, kRing, 999));
     EXPECT_TRUE(coordinator.hear(MessageKind::fault));
