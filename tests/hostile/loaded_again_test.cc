@@ -86,6 +86,14 @@ const AgainstAWorker kLoads[] = {
      "control character"},
     {"a_load_of_many_stages_at_one_place",
      load_with([](Plan& p) { p.stages.resize(kMaxStages, p.stages[0]); }), "appears twice"},
+    {"a_load_that_gives_the_head_layers", load_with([](Plan& p) {
+       p.head.layers = {0, kLayersMax};
+     }),
+     "the head has layers 0:1024"},
+    {"a_load_that_gives_the_head_fewer_layers_than_none", load_with([](Plan& p) {
+       p.head.layers = {kLayersMax, 0};
+     }),
+     "the head has layers"},
     {"a_load_without_slots", load_with([](Plan& p) { p.slots = 0; }), "slots"},
     {"a_load_of_minus_one_session", load_with([](Plan& p) { p.sessions = -1; }), "sessions is -1"},
     {"a_load_of_all_memory", load_with([](Plan& p) {

@@ -16,6 +16,9 @@ constexpr int kSessionsMax = 1024;
 constexpr int kSlotsMax = 256;
 
 void check_layers(const Plan& plan, int layers) {
+  if (plan.head.layers != LayerRange{})
+    throw Fault(FaultKind::input, "the head has layers " + range_text(plan.head.layers),
+                Fix{"layers belong to stages"});
   int next = 0;
   for (const WorkerPlan& stage : plan.stages) {
     const LayerRange r = stage.layers;

@@ -69,6 +69,16 @@ TEST_F(PlanTest, SplitsByBytesNotByCount) {
   EXPECT_EQ(split_evenly({1, 1, 1, 9, 1, 1}, 3), (std::vector<int>{3, 1, 2}));
 }
 
+// A Load may say so by wire; whatever costs a worker its layers would look them up.
+TEST_F(PlanTest, TheHeadHasNoLayers) {
+  for (const LayerRange layers : {LayerRange{0, 1}, LayerRange{0, 1024}, LayerRange{5, 5}}) {
+    Plan plan = plan_;
+    plan.head.layers = layers;
+    EXPECT_EQ(refusal(plan),
+              "the head has layers " + range_text(layers) + "; layers belong to stages");
+  }
+}
+
 TEST_F(PlanTest, GapsOverlapsAndStrangersAreNamed) {
   Plan gap = plan_;
   gap.stages[1].layers.begin = 3;
