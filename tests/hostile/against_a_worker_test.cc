@@ -368,7 +368,7 @@ const AgainstAWorker kAgainstHeads[] = {
        a.settle();
        a.canvas([](Message&) {});
      },
-     "denoise of session 1"},
+     "not open"},
     {"a_truncate_of_a_session_of_the_past",
      [](const Attack& a) {
        for (const MessageKind kind : {MessageKind::open, MessageKind::close, MessageKind::truncate})

@@ -217,9 +217,12 @@ void World::end(std::unique_ptr<Coordinator>& coordinator) {
 // that may have said that its epochs were past this one.
 void World::check_revived() {
   if (!coordinator_ || is_loyal_ || loyalty_ >> kWorkers) return;
-  coordinator_->start(2);
-  coordinator_->ask(false, false);
-  await_answers(*coordinator_);
+  for (const uint32_t epoch : {2, 3}) {  // a worker may just have given up its place
+    coordinator_->start(epoch);
+    coordinator_->ask(false, false);
+    await_answers(*coordinator_);
+    if (coordinator_->failure().empty()) break;
+  }
   CHECK(coordinator_->failure().empty(), coordinator_->failure());
   CHECK(coordinator_->answers().back() == undisturbed_answer());
 }
