@@ -149,11 +149,7 @@ TEST_F(PipelineTest, AWorkerIsToldWhereTheNextIsWithoutOurZone) {
 TEST_F(PipelineTest, AWorkerThatNeverCameIsNotCalledLost) {
   take(pipeline_->start(now_, plan(1)));
   up(2);
-  Event down;
-  down.kind = Event::Kind::down;
-  down.peer = 3;
-  down.reason = "10.0.0.4 did not answer";
-  take(pipeline_->handle(now_, down));
+  down(3, "10.0.0.4 did not answer");
   ASSERT_TRUE(ring_fault_);
   EXPECT_EQ(std::string(ring_fault_->what()),
             "no link from here to worker stage 1 at test://1: 10.0.0.4 did not answer");

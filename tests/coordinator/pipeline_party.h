@@ -87,6 +87,14 @@ class PipelineTest : public testing::Test {
     take(pipeline_->handle(now_, event));
   }
 
+  void down(PeerId link, const std::string& reason) {
+    Event event;
+    event.kind = Event::Kind::down;
+    event.peer = link;
+    event.reason = reason;
+    take(pipeline_->handle(now_, event));
+  }
+
   Message reply(MessageKind kind, uint32_t epoch = 1) const {
     Message m;
     m.header.kind = kind;

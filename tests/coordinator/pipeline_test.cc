@@ -169,11 +169,7 @@ TEST_F(PipelineTest, ARingThatIsLoadedAgainConnectsWhatIsNewAndDropsWhatIsNot) {
 
 TEST_F(PipelineTest, ARingThatFailedComesToLifeAgain) {
   start_two_stages();
-  Event down;
-  down.kind = Event::Kind::down;
-  down.peer = 3;
-  down.reason = "closed by peer";
-  take(pipeline_->handle(now_, down));
+  down(3, "closed by peer");
   ASSERT_TRUE(ring_fault_);
   EXPECT_EQ(ring_fault_->kind(), FaultKind::lost);
   connects_.clear();
@@ -188,11 +184,7 @@ TEST_F(PipelineTest, ARingThatFailedComesToLifeAgain) {
 // A worker answers when another has been lost already.
 TEST_F(PipelineTest, ARingThatFailedWhileItConnectedComesToLife) {
   take(pipeline_->start(now_, plan(1)));
-  Event down;
-  down.kind = Event::Kind::down;
-  down.peer = 3;
-  down.reason = "closed by peer";
-  take(pipeline_->handle(now_, down));
+  down(3, "closed by peer");
   ASSERT_TRUE(ring_fault_);
   come_up({1, 2}, 1);
   take(pipeline_->start(now_, plan(2)));

@@ -160,6 +160,18 @@ Tolerances tolerances_of(const Floats& h, const StoredWeights& table, const Answ
   return all;
 }
 
+// A backend that holds e as the table and has room for the head's operations on it.
+struct HeadBench {
+  HeadBench(const BackendKind& kind, const StoredWeights& e)
+      : bench(kind), table(bench.put(e, Care::raw)) {
+    bench->reserve({.spec = &spec, .rows = kRowsMost, .keys = 0, .head = true});
+  }
+
+  BackendBench bench;
+  const Matrix table;
+  const ModelSpec spec = small_spec(kHidden);
+};
+
 // The bits of each canvas alone are those of all together. On the grid two logits are equal or
 // 2⁻¹² apart, so argmax is the same everywhere; a draw is too unless two tiles race to within 2δ,
 // about 1e-4 of each other, which no row of these does.
@@ -167,13 +179,10 @@ Findings answers_for_the_vocabulary(const BackendKind& kind) {
   Findings findings;
   const Floats h = grid_floats(kRowsMost * kHidden, 61);
   const StoredWeights e(DType::q8_0, 1, kVocab, kHidden, grid_floats(kVocab * kHidden, 62));
-  BackendBench bench(kind);
-  const Matrix table = bench.put(e, Care::raw);
-  const ModelSpec spec = small_spec(kHidden);
-  bench->reserve({.spec = &spec, .rows = kRowsMost, .keys = 0, .head = true});
+  HeadBench head(kind, e);
   const Answer expected = expected_answer(h, e);
   const Tolerances allowed = kind.exact ? Tolerances{} : tolerances_of(h, e, expected);
-  const Answer all = answer_of(bench, table, h, canvases(), true);
+  const Answer all = answer_of(head.bench, head.table, h, canvases(), true);
   compare(findings, "logits of the tap", expected.logits, all.logits, allowed.logits);
   expect(findings, all.tapped == kVocab, "the tap was not given each id once");
   expect(findings, all.summed >= 1 && all.summed <= kVocab, "no such number of ids was summed");
@@ -185,7 +194,7 @@ Findings answers_for_the_vocabulary(const BackendKind& kind) {
           allowed.entropy);
   compare(findings, "soft embeddings", expected.soft, all.soft, allowed.soft);
   for (const Segment& s : canvases()) {
-    const Answer alone = answer_of(bench, table, h, {s}, false);
+    const Answer alone = answer_of(head.bench, head.table, h, {s}, false);
     const std::string where = " of " + std::to_string(s.rows) + " rows alone";
     const auto rows = std::span(all.candidates).subspan(s.row_begin, s.rows);
     const std::vector<RowCandidate> own(rows.begin(), rows.end());
@@ -206,16 +215,14 @@ Findings tells_of_lost_rows(const BackendKind& kind) {
   Findings findings;
   const Floats h = grid_floats(kRowsMost * kHidden, 61);
   const StoredWeights e(DType::q8_0, 1, kVocab, kHidden, grid_floats(kVocab * kHidden, 62));
-  BackendBench bench(kind);
-  const Matrix table = bench.put(e, Care::raw);
-  const ModelSpec spec = small_spec(kHidden);
-  bench->reserve({.spec = &spec, .rows = kRowsMost, .keys = 0, .head = true});
-  const std::vector<RowCandidate> whole = answer_of(bench, table, h, canvases(), false).candidates;
+  HeadBench head(kind, e);
+  const std::vector<RowCandidate> whole =
+      answer_of(head.bench, head.table, h, canvases(), false).candidates;
   Floats spoilt = h;
   spoilt[5 * kHidden + 3] = std::numeric_limits<float>::quiet_NaN();
   spoilt[200 * kHidden + kHidden - 1] = -std::numeric_limits<float>::infinity();
   const std::vector<RowCandidate> rows =
-      answer_of(bench, table, spoilt, canvases(), false).candidates;
+      answer_of(head.bench, head.table, spoilt, canvases(), false).candidates;
   for (size_t t = 0; t < rows.size(); ++t)
     if (t == 5 || t == 200)
       expect(
@@ -236,12 +243,9 @@ Findings takes_the_lowest_of_equal_logits(const BackendKind& kind) {
   std::fill_n(h.begin(), kHidden, 0.0f);
   std::copy_n(rows.begin(), kHalf * kHidden, rows.begin() + kHalf * kHidden);
   const StoredWeights e(DType::q8_0, 1, kVocab, kHidden, rows);
-  BackendBench bench(kind);
-  const Matrix table = bench.put(e, Care::raw);
-  const ModelSpec spec = small_spec(kHidden);
-  bench->reserve({.spec = &spec, .rows = kRowsMost, .keys = 0, .head = true});
-  const Floats found =
-      ids(answer_of(bench, table, h, canvases(), false).candidates, &RowCandidate::argmax);
+  HeadBench head(kind, e);
+  const Floats found = ids(answer_of(head.bench, head.table, h, canvases(), false).candidates,
+                           &RowCandidate::argmax);
   compare(findings, "argmax", ids(expected_answer(h, e).candidates, &RowCandidate::argmax), found);
   expect(findings, found.front() == 0, "of equal logits the first is not taken");
   for (const float id : found)
@@ -254,10 +258,7 @@ Findings weighs_recorded_logits(const BackendKind& kind) {
   Findings findings;
   constexpr int kRows = 33;
   const StoredWeights e(DType::bf16, 1, kVocab, kHidden, random_floats(kVocab * kHidden, 63));
-  BackendBench bench(kind);
-  const Matrix table = bench.put(e, Care::raw);
-  const ModelSpec spec = small_spec(kHidden);
-  bench->reserve({.spec = &spec, .rows = kRowsMost, .keys = 0, .head = true});
+  HeadBench head(kind, e);
   const Floats z = random_floats(kRows * kVocab, 64, 4);
   Floats expected(kRows * kHidden), scratch(kVocab + kHidden);
   cpu::ThreadPool pool(1);
@@ -268,14 +269,14 @@ Findings weighs_recorded_logits(const BackendKind& kind) {
   const std::vector<double> tolerance(kind.exact ? 0 : expected.size(),
                                       kSoftScale * kVocab * 0x1p-22 * 2 * std::sqrt(kVocab));
   for (const int rows : {1, 7, kRows}) {
-    const Tensor soft = bench.space(rows * kHidden);
+    const Tensor soft = head.bench.space(rows * kHidden);
     Floats host(z.begin(), z.begin() + rows * kVocab);
-    bench->soft_from_logits(host.data(), table, kSoftScale, rows, soft);
-    bench->wait();
+    head.bench->soft_from_logits(host.data(), head.table, kSoftScale, rows, soft);
+    head.bench->wait();
     std::fill(host.begin(), host.end(), -1.0f);
     const auto values = static_cast<size_t>(rows) * kHidden;
     compare(findings, "soft embeddings of recorded logits", std::span(expected).first(values),
-            bench.floats(soft, rows * kHidden),
+            head.bench.floats(soft, rows * kHidden),
             std::span(tolerance).first(kind.exact ? 0 : values));
   }
   return findings;
