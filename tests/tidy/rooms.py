@@ -12,14 +12,14 @@ import shape
 # Rooms of each floor, lowest first: a room may include those before it. "." is the floor's own files; a unit of the
 # floor that chooses among its rooms is a room of its own, by its name.
 ORDER = {
-    "topology": ["base", "model", "plan"],
+    "topology": ["base", "model", "plan", "cluster", "planner"],
     "kernels": ["noise", "gpu/device", "gpu/exact", "gpu/fast", "gpu", "gpu/compile", "cpu/machine", "cpu/reference",
                 "cpu/packed", "cpu/packed/avx2", "cpu/packed/avx512", "cpu/packed/amx", "cpu/fast", "cpu"],
     "transport": ["proof", ".", "wire", "link", "inproc", "zmq", "mpi", "nccl", "make_transport"],
     "backends": [".", "cpu", "gpu", "profiled", "make_backend"],
     "shard": ["."],
     "coordinator": [".", "text"],
-    "cluster": ["cli", "terminal", "ring", "run", "inspect", "verify", "bench", "bench/step", "demo", "."],
+    "cluster": ["cli", "terminal", "ring", "planning", "launch", "run", "inspect", "verify", "bench", "bench/step", "demo", "."],
 }
 ARROWS_MAX = {"kernels": 15, "cluster": 20}
 CASTS_MAX = 8  # in 1,000 lines of product code
