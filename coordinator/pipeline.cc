@@ -52,7 +52,7 @@ struct Pipeline::State {
   std::vector<uint64_t> to_close, to_cancel;
   uint64_t next_request = 1;
   double slowest_seconds = 0;
-  bool stop_asked = false;
+  bool stop_asked = false, ordered = false;
 
   RingId ring_id() const { return {options.incarnation, plan.epoch}; }
   Identity identity() const;
@@ -75,6 +75,7 @@ struct Pipeline::State {
   bool go_back(Session& session, int length, Outbox& out) const;
   void finish(Time now, Generation& generation, Outbox& out);
   void end_session(uint64_t session, Outbox& out);
+  void obey(Outbox& out);
   void advance(Time now, Outbox& out);
   void check_deadlines(Time now);
   double step_limit() const;
@@ -316,24 +317,34 @@ void Pipeline::State::end_session(uint64_t session, Outbox& out) {
   send(MessageKind::close, kHeadPeer, session, out);
 }
 
-void Pipeline::State::advance(Time now, Outbox& out) {
+void Pipeline::State::obey(Outbox& out) {
+  ordered = false;
   for (uint64_t id : std::exchange(to_cancel, {})) {
     const size_t dropped = std::erase_if(waiting, [&](const Queued& q) { return q.id == id; });
     const Fault canceled(FaultKind::canceled, "canceled");
     if (running.count(id)) fail_request(id, canceled);
     if (dropped && events.requests.failed) events.requests.failed(id, canceled);
   }
-  for (uint64_t session : std::exchange(to_close, {})) end_session(session, out);
-  if (phase != Phase::running) return;
-  start_waiting(out);
-  std::vector<Generation*> generations;
-  for (const auto& [id, generation] : running) generations.push_back(generation.get());
-  for (Generation* generation : generations) {
-    if (generation->finished())
-      finish(now, *generation, out);
-    else
-      generation->pump(now, events.requests, out.messages);
+  for (uint64_t session : std::exchange(to_close, {})) {
+    const auto user = std::find_if(running.begin(), running.end(), [&](const auto& each) {
+      return each.second->session() == session;
+    });
+    if (user != running.end())
+      fail_request(user->first, Fault(FaultKind::canceled, "its session was closed"));
+    end_session(session, out);
   }
+}
+
+// A request that has finished makes room for one that waits.
+void Pipeline::State::advance(Time now, Outbox& out) {
+  obey(out);
+  if (phase != Phase::running) return;
+  std::vector<Generation*> finished;
+  for (const auto& [id, generation] : running)
+    if (generation->finished()) finished.push_back(generation.get());
+  for (Generation* generation : finished) finish(now, *generation, out);
+  start_waiting(out);
+  for (const auto& [id, generation] : running) generation->pump(now, events.requests, out.messages);
 }
 
 void Pipeline::State::check_deadlines(Time now) {
@@ -380,17 +391,23 @@ Outbox Pipeline::start(Time now, const Plan& plan) {
 uint64_t Pipeline::submit(Request request) {
   const uint64_t id = state_->next_request++;
   state_->waiting.push_back({id, std::move(request)});
+  state_->ordered = true;
   return id;
 }
 
 void Pipeline::cancel(uint64_t request) {
   state_->to_cancel.push_back(request);
+  state_->ordered = true;
 }
 void Pipeline::close_session(uint64_t session) {
   state_->to_close.push_back(session);
+  state_->ordered = true;
 }
 void Pipeline::shut_down() {
-  state_->stop_asked = true;
+  state_->stop_asked = state_->ordered = true;
+}
+bool Pipeline::idle_work() {
+  return state_->ordered && state_->phase != State::Phase::ended;
 }
 
 Outbox Pipeline::handle(Time now, Event event) {

@@ -41,15 +41,16 @@ class Pipeline final : public StateMachine {
   // to life, or one that runs takes another shape; what runs is canceled and the sessions are gone,
   // but requests that wait still do. Throws Fault{input} for a plan that cannot be.
   Outbox start(Time now, const Plan& plan);
+  // These three give orders that the next handle() or tick() obeys.
   // Queues a request; returns its id. It runs when the ring is loaded and a session is free.
   uint64_t submit(Request request);
   void cancel(uint64_t request);
-  void close_session(uint64_t session);
-  void shut_down();  // tells the workers and finishes
+  void close_session(uint64_t session);  // a request that runs in it is canceled
+  void shut_down();                      // tells the workers and finishes
 
   Outbox handle(Time now, Event event) override;
   Outbox tick(Time now) override;
-  bool idle_work() override { return false; }  // it only ever answers
+  bool idle_work() override;  // true: there are orders
 
  private:
   struct State;

@@ -36,9 +36,8 @@ std::vector<Event> apply(Outbox outbox, Transport& transport) {
   return lost;
 }
 
-bool run_once(StateMachine& machine, Transport& transport) {
-  const Time deadline = machine.idle_work() ? now() : now() + from_seconds(kTickSeconds);
-  std::optional<Event> event = transport.wait(deadline);
+bool run_once(StateMachine& machine, Transport& transport, Time deadline) {
+  std::optional<Event> event = transport.wait(machine.idle_work() ? now() : deadline);
   Outbox out = event ? machine.handle(now(), std::move(*event)) : machine.tick(now());
   std::set<PeerId>
       told;  // a machine that answers a loss with a message to the lost is not asked twice
@@ -51,6 +50,10 @@ bool run_once(StateMachine& machine, Transport& transport) {
     out = machine.handle(now(), std::move(lost.front()));
     lost.pop_front();
   }
+}
+
+bool run_once(StateMachine& machine, Transport& transport) {
+  return run_once(machine, transport, now() + from_seconds(kTickSeconds));
 }
 
 void run_loop(StateMachine& machine, Transport& transport) {

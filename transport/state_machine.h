@@ -32,8 +32,10 @@ inline constexpr double kTickSeconds = 0.05;
 // connected anew in one. A link on which a message cannot be sent is dropped; the `down` of each
 // comes back, for the machine to handle.
 std::vector<Event> apply(Outbox outbox, Transport& transport);
-// Waits for one event or tick and handles it; false when the machine has finished.
-bool run_once(StateMachine& machine, Transport& transport);
+// Waits for one event or tick, until `deadline` at most, and handles it; false when the machine has
+// finished.
+bool run_once(StateMachine& machine, Transport& transport, Time deadline);
+bool run_once(StateMachine& machine, Transport& transport);  // kTickSeconds at most
 // run_once until finished.
 void run_loop(StateMachine& machine, Transport& transport);
 

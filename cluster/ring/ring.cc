@@ -70,30 +70,52 @@ PipelineEvents Ring::pipeline_events() {
     setup_.log(fmt::format("waiting for {} ({:.0f} s so far)", what, seconds));
   };
   events.start.loaded = [this] { loaded_ = true; };
-  events.requests.waiting = [this](const WaitReport& report) {
-    if (asked_.waiting) asked_.waiting(report);
-  };
-  events.requests.encoding = [this](const EncodeReport& report) {
-    if (asked_.encoding) asked_.encoding(report);
-  };
-  events.requests.step = [this](const StepReport& report) {
-    if (asked_.step) asked_.step(report);
-  };
-  events.requests.canvas_done = [this](const CanvasReport& report) {
-    if (asked_.canvas_done) asked_.canvas_done(report);
-  };
-  events.requests.finished = [this](uint64_t, const RequestResult& result) { result_ = result; };
-  events.requests.failed = [this](uint64_t, const Fault& fault) { request_fault_ = fault; };
+  events.requests = request_events();
   events.ring_failed = [this](const Fault& fault) { ring_fault_ = fault; };
   return events;
+}
+
+// Each report goes to whoever has asked the request.
+RequestEvents Ring::request_events() {
+  RequestEvents events;
+  const auto pass_on = [this](auto RequestEvents::*event) {
+    return [this, event](const auto& report) {
+      const auto& to = asked_.at(report.request).*event;
+      if (to) to(report);
+    };
+  };
+  events.waiting = pass_on(&RequestEvents::waiting);
+  events.encoding = pass_on(&RequestEvents::encoding);
+  events.step = pass_on(&RequestEvents::step);
+  events.canvas_done = pass_on(&RequestEvents::canvas_done);
+  events.finished = [this](uint64_t request, const RequestResult& result) {
+    const RequestEvents asked = take(request);
+    if (asked.finished) asked.finished(request, result);
+  };
+  events.failed = [this](uint64_t request, const Fault& fault) {
+    const RequestEvents asked = take(request);
+    if (asked.failed) asked.failed(request, hosts_.with_last_words(fault, plan_));
+  };
+  return events;
+}
+
+RequestEvents Ring::take(uint64_t request) {
+  return std::move(asked_.extract(request).mapped());
 }
 
 void Ring::run_until(const std::function<bool()>& done) {
   while (running_ && !done()) running_ = run_once(*pipeline_, *transport_);
 }
 
-bool Ring::looks_alive() {
-  if (running_) running_ = run_once(*pipeline_, *transport_);
+uint64_t Ring::submit(Request request, RequestEvents events) {
+  throw_failure();
+  const uint64_t id = pipeline_->submit(std::move(request));
+  asked_[id] = std::move(events);
+  return id;
+}
+
+bool Ring::turn(Time deadline) {
+  if (running_) running_ = run_once(*pipeline_, *transport_, deadline);
   return !ring_fault_;
 }
 
@@ -102,21 +124,18 @@ void Ring::throw_failure() {
 }
 
 RequestResult Ring::ask(Request request, RequestEvents events) {
-  throw_failure();
-  asked_ = std::move(events);
-  result_.reset();
-  request_fault_.reset();
-  const uint64_t id = pipeline_->submit(std::move(request));
+  std::optional<RequestResult> result;
+  std::optional<Fault> failure;
+  events.finished = [&](uint64_t, const RequestResult& found) { result = found; };
+  events.failed = [&](uint64_t, const Fault& fault) { failure = fault; };
+  const uint64_t id = submit(std::move(request), std::move(events));
   bool canceled = false;
   run_until([&] {
-    if (interrupt_signal() && !canceled) pipeline_->cancel(id);
-    canceled = canceled || interrupt_signal();
-    return result_ || request_fault_;
+    if (interrupt_signal() && !std::exchange(canceled, true)) cancel(id);
+    return result || failure;
   });
-  asked_ = {};
-  throw_failure();
-  if (request_fault_) throw hosts_.with_last_words(*request_fault_, plan_);
-  return *std::move(result_);
+  if (failure) throw *failure;
+  return *std::move(result);
 }
 
 }  // namespace potluck

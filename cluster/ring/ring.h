@@ -1,9 +1,13 @@
-// Ring: a loaded ring and the pipeline over it, for one request after another. (Pipeline itself
-// takes several at once, on one thread.) Its workers are threads of this process, processes of this
-// machine, or others that listen at the plan's endpoints.
+// Ring: a loaded ring and the pipeline over it. Its workers are threads of this process, processes
+// of this machine, or others that listen at the plan's endpoints.
+//
+// Either one request after another is asked, which waits for its result; or an owner submits as
+// many as it likes and turns the ring, for one that also listens to others. One thread makes all
+// calls, and events are called on it.
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -28,20 +32,28 @@ class Ring final {
   Ring(std::shared_ptr<const ModelSource> source, Plan plan, RingSetup setup);
   ~Ring();  // ends the local workers
 
-  // Asks one request and waits for its result. events.finished and events.failed are not called,
-  // for the result is returned and the request's Fault thrown; after an interrupt (interrupt.h)
-  // that is Fault{canceled}, with the ring still loaded.
-  RequestResult ask(Request request, RequestEvents events = {});
-  // Takes in what has come meanwhile, for a moment; false once the ring has failed, and then
-  // throw_failure() says how.
-  bool looks_alive();
+  // Queues a request, which runs as soon as the plan has a session for it; returns its id. Its
+  // events come from turn(), the last of them `finished` or `failed`. Throws as throw_failure().
+  uint64_t submit(Request request, RequestEvents events);
+  void cancel(uint64_t request) { pipeline_->cancel(request); }
+  // Takes in what comes until `deadline`, one event or a tick; false once the ring has failed, and
+  // then throw_failure() says how.
+  bool turn(Time deadline);
   void throw_failure();
+
+  // Asks one request and turns the ring until its result is there. events.finished and
+  // events.failed are not called, for the result is returned and the request's Fault thrown; after
+  // an interrupt (interrupt.h) that is Fault{canceled}, with the ring still loaded.
+  RequestResult ask(Request request, RequestEvents events = {});
+  // Closes a session that a request kept; whatever runs in it is canceled.
   void close_session(uint64_t session) { pipeline_->close_session(session); }
 
   const Plan& plan() const { return plan_; }
 
  private:
   PipelineEvents pipeline_events();
+  RequestEvents request_events();
+  RequestEvents take(uint64_t request);
   void run_until(const std::function<bool()>& done);
 
   std::shared_ptr<const ModelSource> source_;
@@ -51,9 +63,8 @@ class Ring final {
   std::unique_ptr<Transport> transport_;
   std::unique_ptr<Pipeline> pipeline_;
   bool loaded_ = false, running_ = true;
-  std::optional<Fault> ring_fault_, request_fault_;
-  std::optional<RequestResult> result_;
-  RequestEvents asked_;  // the current request's
+  std::optional<Fault> ring_fault_;
+  std::map<uint64_t, RequestEvents> asked_;  // by request
 };
 
 }  // namespace potluck

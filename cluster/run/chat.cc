@@ -34,7 +34,8 @@ class Chat {
   void run() {
     remark(fmt::format("Chat with {}{}. /help lists the commands.", place_.model,
                        place_.raw ? ", raw: each message stands alone" : ""));
-    LineEditor editor(place_.display.stderr_terminal, [this] { return ring_.looks_alive(); });
+    LineEditor editor(place_.display.stderr_terminal,
+                      [this] { return ring_.turn(now() + from_seconds(kTickSeconds)); });
     for (;;) {
       const TypedMessage typed = editor.read();
       quiet_.reset();

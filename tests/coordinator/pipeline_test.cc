@@ -132,6 +132,40 @@ TEST_F(PipelineTest, ASessionIsAskedOneThingAtATime) {
   EXPECT_EQ(taken(MessageKind::encode).at(0).header.request, second);
 }
 
+TEST_F(PipelineTest, ARequestThatWaitsBeginsAsSoonAsAnotherEnds) {
+  start_two_stages();
+  uint64_t first = 0;
+  const Header step = step_of(first);
+  const uint64_t second = submit({2, 3, 4, 5}, step.session);
+  give(1, candidates(step));
+  EXPECT_EQ(finished_.count(first), 1u);
+  EXPECT_EQ(taken(MessageKind::encode).at(0).header.request, second);
+}
+
+TEST_F(PipelineTest, OrdersAreWorkThatDoesNotWaitForAnEvent) {
+  start_two_stages();
+  EXPECT_FALSE(pipeline_->idle_work());
+  const uint64_t id = submit({2, 3, 4});
+  EXPECT_FALSE(pipeline_->idle_work());
+  pipeline_->cancel(id);
+  EXPECT_TRUE(pipeline_->idle_work());
+  tick();
+  EXPECT_EQ(failed_.at(id).kind(), FaultKind::canceled);
+  EXPECT_FALSE(pipeline_->idle_work());
+}
+
+TEST_F(PipelineTest, ASessionThatIsClosedCancelsTheRequestThatRunsInIt) {
+  start_two_stages();
+  uint64_t id = 0;
+  const Header step = step_of(id);
+  pipeline_->close_session(step.session);
+  tick();
+  EXPECT_EQ(failed_.at(id).kind(), FaultKind::canceled);
+  EXPECT_EQ(taken(MessageKind::close).at(0).header.session, step.session);
+  give(1, candidates(step));
+  EXPECT_TRUE(steps_.empty());
+}
+
 // The head and the last stage change places: their links stay, and are told apart by endpoint.
 TEST_F(PipelineTest, ARingThatIsLoadedAgainKeepsItsLinks) {
   start_two_stages();
