@@ -41,8 +41,10 @@ struct DeviceSpec {
   std::string name;            // unique in the cluster: "desk", "desk-3060"; by default the host's
                                // name, and behind it the device's where the host has several
   std::string device = "cpu";  // "cpu", "cuda:0", "hip:0"
+  std::string card;            // a known card's name ("3090"), for what nobody has measured
   uint64_t memory_bytes = 0;   // that potluck may take; 0: not known yet
-  int threads = 0;             // 0: the worker's own choice
+  Source memory_source = Source::stated;
+  int threads = 0;  // 0: the worker's own choice
   bool may_be_head = true;
   bool may_hold_layers = true;
   bool spare = false;  // takes a part only when another worker is lost
@@ -67,8 +69,8 @@ struct HostSpec {
 // One direction between two hosts.
 struct LinkSpec {
   std::string from, to;
-  double latency_ms = 0;      // one way, of a small message
-  double mbit_per_s = 0;      // of messages as large as a canvas
+  double latency_ms = 0;      // one way, of a small message; 0: not known
+  double mbit_per_s = 0;      // of messages as large as a canvas; 0: not known
   bool may_be_lossy = false;  // a plan may narrow what crosses it to int8
   Source source = Source::stated;
   int line = 0;
@@ -90,7 +92,7 @@ struct ClusterSpec {
   std::string coordinator;  // the host that coordinates; empty: this machine's
   std::string head;         // the device that has to be the head; empty: the planner's choice
   std::vector<HostSpec> hosts;
-  std::vector<LinkSpec> links;      // those that are known one by one
+  std::vector<LinkSpec> links;      // those that are known one by one, each pair once
   std::optional<LinkSpec> network;  // of every other pair of hosts; from and to are empty
   ClusterOptions options;
 };

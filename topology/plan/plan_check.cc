@@ -41,19 +41,6 @@ void check_layers(const Plan& plan, int layers) {
                     std::to_string(layers)});
 }
 
-// "cpu", "cuda:N" or "hip:N"; or one of the emulated cards, which a program of the tests has.
-bool is_device(const std::string& device) {
-  const size_t colon = device.find(':');
-  const std::string kind = device.substr(0, colon);
-  if (colon == std::string::npos) return kind == "cpu";
-  const std::string index = device.substr(colon + 1);
-  if (kind == "emulated")
-    return index == "cuda" || index == "hip" || index == "rdna" || index == "pascal";
-  const bool number = !index.empty() && index.size() <= 3 &&
-                      index.find_first_not_of("0123456789") == std::string::npos;
-  return number && (kind == "cuda" || kind == "hip");
-}
-
 void check_worker(const WorkerPlan& worker, DType stream, std::set<std::string>& names,
                   std::set<std::string>& endpoints) {
   if (worker.name.empty() || !names.insert(worker.name).second)
@@ -122,6 +109,18 @@ void validate(const Plan& plan, const ModelSpec& spec) {
   for (PeerId peer = kHeadPeer; peer < stage_peer(plan.stage_count()); ++peer)
     check_link(plan.worker(peer), plan.next_of(peer));
   check_layers(plan, spec.layer_count());
+}
+
+bool is_device(const std::string& device) {
+  const size_t colon = device.find(':');
+  const std::string kind = device.substr(0, colon);
+  if (colon == std::string::npos) return kind == "cpu";
+  const std::string index = device.substr(colon + 1);
+  if (kind == "emulated")
+    return index == "cuda" || index == "hip" || index == "rdna" || index == "pascal";
+  const bool number = !index.empty() && index.size() <= 3 &&
+                      index.find_first_not_of("0123456789") == std::string::npos;
+  return number && (kind == "cuda" || kind == "hip");
 }
 
 }  // namespace potluck

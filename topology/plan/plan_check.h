@@ -10,4 +10,8 @@ namespace potluck {
 // duplicate names or endpoints, sizes past their limits.
 void validate(const Plan& plan, const ModelSpec& spec);
 
+// Whether it is "cpu", "cuda:N" or "hip:N"; or one of the emulated cards, which a program of the
+// tests has.
+bool is_device(const std::string& device);
+
 }  // namespace potluck

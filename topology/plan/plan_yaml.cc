@@ -4,21 +4,18 @@
 #include <yaml-cpp/emitter.h>
 
 #include <algorithm>
-#include <charconv>
 #include <initializer_list>
 #include <optional>
-#include <span>
 #include <string_view>
 
 #include "topology/base/byte_size.h"
 #include "topology/base/endpoint.h"
 #include "topology/base/fault.h"
-#include "topology/base/key.h"
-#include "topology/base/suggest.h"
 #include "topology/base/text.h"
 #include "topology/model/mapped_file.h"
 #include "topology/plan/dialing.h"
 #include "topology/plan/plan_check.h"
+#include "topology/plan/plan_yaml_fields.h"
 #include "topology/plan/plan_yaml_tree.h"
 
 namespace potluck {
@@ -39,110 +36,20 @@ std::string people_name(DType type) {
   return type == DType::q8_0 ? "int8" : dtype_name(type);
 }
 
-// The fields of one map, each read by its type; every refusal names file and line.
-class Fields {
- public:
-  // what names the map in messages: "the plan", "the head", "stage 2".
-  Fields(const YamlNode& map, std::string what, const std::string& file)
-      : map_(map), what_(std::move(what)), file_(file) {
-    if (map.kind != YamlNode::Kind::map)
-      refuse(what_ + " has no keys", "write keys with values, like \"name: old-laptop\"", map.line);
+DType dtype_or(const YamlFields& fields, const std::string& key, DType fallback,
+               std::initializer_list<DType> allowed) {
+  const YamlNode* node = fields.find(key);
+  if (!node) return fallback;
+  const std::string& name = fields.word(key, *node);
+  std::string choices;
+  for (DType type : allowed) {
+    if (name == people_name(type)) return type;
+    add_to_list(choices, people_name(type));
   }
-
-  [[noreturn]] void refuse(const std::string& why, const std::string& fix, int line) const {
-    throw Fault(FaultKind::input, why, Fix{fix}, file_ + ":" + std::to_string(line));
-  }
-
-  void check_keys(std::span<const std::string_view> known) const {
-    for (size_t i = 0; i < map_.keys.size(); ++i) {
-      const auto& [name, line] = map_.keys[i];
-      bool found = false;
-      for (std::string_view key : known) found = found || key == name;
-      if (!found) refuse("unknown key \"" + name + "\"", suggestion(name, known), line);
-      for (size_t j = 0; j < i; ++j)
-        if (map_.keys[j].name == name)
-          refuse(
-              "\"" + name + "\" appears twice, first in line " + std::to_string(map_.keys[j].line),
-              "delete one", line);
-    }
-  }
-
-  const YamlNode* find(std::string_view key) const {
-    for (size_t i = 0; i < map_.keys.size(); ++i)
-      if (map_.keys[i].name == key) return &map_.items[i];
-    return nullptr;
-  }
-  const YamlNode& need(const std::string& key, const std::string& fix) const {
-    const YamlNode* node = find(key);
-    if (!node) refuse(what_ + " has no \"" + key + "\"", fix, map_.line);
-    return *node;
-  }
-
-  const std::string& word(const std::string& key, const YamlNode& node) const {
-    if (node.kind != YamlNode::Kind::scalar || node.scalar.empty())
-      refuse("\"" + key + "\" is " +
-                 (node.kind == YamlNode::Kind::scalar ? "empty"
-                  : node.kind == YamlNode::Kind::map  ? "a map"
-                                                      : "a list"),
-             "it must be one word", node.line);
-    return node.scalar;
-  }
-  std::string word_or(const std::string& key, const std::string& fallback) const {
-    const YamlNode* node = find(key);
-    return node ? word(key, *node) : fallback;
-  }
-  int integer(const std::string& text, const std::string& key, int line) const {
-    int value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc() || end != text.data() + text.size())
-      refuse("\"" + key + "\" is \"" + text + "\"", "it must be a whole number", line);
-    return value;
-  }
-  int integer_or(const std::string& key, int fallback) const {
-    const YamlNode* node = find(key);
-    return node ? integer(word(key, *node), key, node->line) : fallback;
-  }
-  DType dtype_or(const std::string& key, DType fallback,
-                 std::initializer_list<DType> allowed) const {
-    const YamlNode* node = find(key);
-    if (!node) return fallback;
-    const std::string& name = word(key, *node);
-    std::string choices;
-    for (DType type : allowed) {
-      if (name == people_name(type)) return type;
-      add_to_list(choices, people_name(type));
-    }
-    refuse("\"" + key + "\" is \"" + name + "\"", "it can be one of " + choices, node->line);
-  }
-
-  Precision precision_or(const std::string& key, Precision fallback) const {
-    const YamlNode* node = find(key);
-    if (!node) return fallback;
-    const std::string& name = word(key, *node);
-    if (name == "exact") return Precision::exact;
-    if (name == "fast") return Precision::fast;
-    refuse("\"" + key + "\" is \"" + name + "\"", "it can be exact or fast", node->line);
-  }
-
-  int line() const { return map_.line; }
-
- private:
-  const YamlNode& map_;
-  std::string what_;
-  const std::string& file_;
-};
-
-uint64_t read_memory(const Fields& fields) {
-  const YamlNode* node = fields.find("memory");
-  if (!node) return 0;
-  try {
-    return parse_bytes(fields.word("memory", *node));
-  } catch (const Fault& fault) {
-    fields.refuse("\"memory\": " + fault.text(), fault.fix().text, node->line);
-  }
+  fields.refuse("\"" + key + "\" is \"" + name + "\"", "it can be one of " + choices, node->line);
 }
 
-std::string read_endpoint(const Fields& fields, const WorkerPlan& worker) {
+std::string read_endpoint(const YamlFields& fields, const WorkerPlan& worker) {
   const YamlNode* node = fields.find("endpoint");
   if (!node && worker.local) return "";
   if (!node)
@@ -164,19 +71,7 @@ std::string read_endpoint(const Fields& fields, const WorkerPlan& worker) {
   return text;
 }
 
-std::string read_key(const Fields& fields) {
-  const YamlNode* node = fields.find("key");
-  if (!node) return "";
-  const std::string& text = fields.word("key", *node);
-  if (!is_key(text))
-    fields.refuse("\"key\" is \"" + text + "\"",
-                  "it must be the " + std::to_string(kKeyDigits) +
-                      " digits that \"potluck key\" shows on the worker's machine",
-                  node->line);
-  return text;
-}
-
-LayerRange read_layers(const Fields& fields) {
+LayerRange read_layers(const YamlFields& fields) {
   const YamlNode& node = fields.need("layers", "give its half-open range, like \"layers: 0:10\"");
   const std::string& text = fields.word("layers", node);
   const size_t colon = text.find(':');
@@ -187,7 +82,7 @@ LayerRange read_layers(const Fields& fields) {
           fields.integer(text.substr(colon + 1), "layers", node.line)};
 }
 
-WorkerPlan read_worker(const Fields& fields, const std::string& default_name, DType stream) {
+WorkerPlan read_worker(const YamlFields& fields, const std::string& default_name, DType stream) {
   WorkerPlan worker;
   worker.name = fields.word_or("name", default_name);
   if (worker.name.size() > kNameBytesMax)
@@ -201,11 +96,11 @@ WorkerPlan read_worker(const Fields& fields, const std::string& default_name, DT
                     start->line);
   }
   worker.endpoint = read_endpoint(fields, worker);
-  worker.key = read_key(fields);
+  worker.key = fields.machine_key("key");
   worker.device = fields.word_or("device", worker.device);
   worker.threads = fields.integer_or("threads", worker.threads);
-  worker.memory_bytes = read_memory(fields);
-  worker.hop_type = fields.dtype_or("hop", stream, {stream, DType::q8_0});
+  worker.memory_bytes = fields.bytes_or("memory", 0);
+  worker.hop_type = dtype_or(fields, "hop", stream, {stream, DType::q8_0});
   if (const YamlNode* transport = fields.find("transport")) {
     worker.by_nccl = fields.word("transport", *transport) == "nccl";
     if (!worker.by_nccl)
@@ -217,7 +112,7 @@ WorkerPlan read_worker(const Fields& fields, const std::string& default_name, DT
 }
 
 // A worker that the one before it in the ring dials must be within its reach.
-void check_dial(const WorkerPlan& dialer, const WorkerPlan& worker, const Fields& fields) {
+void check_dial(const WorkerPlan& dialer, const WorkerPlan& worker, const YamlFields& fields) {
   const auto endpoint = parse_endpoint(worker.endpoint);
   if (!endpoint || !is_loopback(*endpoint) || is_here(dialer)) return;
   const YamlNode* node = fields.find("endpoint");
@@ -228,31 +123,27 @@ void check_dial(const WorkerPlan& dialer, const WorkerPlan& worker, const Fields
 }
 
 Plan read_root(const YamlNode& root, const std::string& file) {
-  const Fields fields(root, "the plan", file);
-  const YamlNode& version = fields.need("version", "begin the file with \"version: 1\"");
-  if (fields.word("version", version) != kVersion)
-    fields.refuse("\"version\" is \"" + version.scalar + "\"", "this potluck reads version 1",
-                  version.line);
+  const YamlFields fields(root, "the plan", file);
+  fields.check_version(kVersion);
   fields.check_keys(kPlanKeys);
   Plan plan;
-  plan.stream = fields.dtype_or("stream", plan.stream, {DType::bf16, DType::f32});
-  plan.kv = fields.dtype_or("kv", plan.kv, {DType::f16, DType::bf16, DType::f32});
+  plan.stream = dtype_or(fields, "stream", plan.stream, {DType::bf16, DType::f32});
+  plan.kv = dtype_or(fields, "kv", plan.kv, {DType::f16, DType::bf16, DType::f32});
   plan.precision = fields.precision_or("precision", plan.precision);
   plan.ctx_size = fields.integer_or("context", 0);
   plan.sessions = fields.integer_or("sessions", plan.sessions);
   plan.chunk = fields.integer_or("chunk", plan.chunk);
   plan.slots = fields.integer_or("slots", plan.slots);
 
-  const Fields head(fields.need("head", "say which worker owns the head"), "the head", file);
+  const YamlFields head(fields.need("head", "say which worker owns the head"), "the head", file);
   head.check_keys(kHeadKeys);
   plan.head = read_worker(head, "head", plan.stream);
 
-  const YamlNode& stages = fields.need("stages", "list the workers that run the layers");
-  if (stages.kind != YamlNode::Kind::sequence || stages.items.empty())
-    fields.refuse("\"stages\" is not a list", "begin each stage with \"- \"", stages.line);
+  fields.need("stages", "list the workers that run the layers");
+  const YamlNode& stages = *fields.find_list("stages", "begin each stage with \"- \"");
   for (const YamlNode& node : stages.items) {
     const std::string name = "stage " + std::to_string(plan.stage_count());
-    const Fields stage(node, name, file);
+    const YamlFields stage(node, name, file);
     stage.check_keys(kStageKeys);
     plan.stages.push_back(read_worker(stage, name, plan.stream));
     plan.stages.back().layers = read_layers(stage);

@@ -15,7 +15,7 @@
 namespace potluck {
 namespace {
 
-constexpr size_t kDepthMax = 8;           // a plan has 3
+constexpr size_t kDepthMax = 8;           // a plan has 3, a cluster 6
 constexpr size_t kScalarBytesMax = 4096;  // the longest path of an endpoint
 
 [[noreturn]] void refuse(const std::string& why, const std::string& fix, const std::string& file,
@@ -97,7 +97,7 @@ class TreeBuilder final : public YAML::EventHandler {
     check_tag(tag, mark);
     if (open_.size() == kDepthMax)
       refuse("the file is nested more than " + std::to_string(kDepthMax) + " deep",
-             "a plan needs 3", mark);
+             "nothing here needs more than 6", mark);
     open_.push_back(&add(kind, mark));
   }
 
@@ -130,7 +130,8 @@ YamlNode parse_yaml(const std::string& text, const std::string& file) {
   std::istringstream stream(text);
   try {
     YAML::Parser parser(stream);
-    if (!parser.HandleNextDocument(builder)) refuse("the file is empty", "write a plan", file, 1);
+    if (!parser.HandleNextDocument(builder))
+      refuse("the file is empty", "begin it with \"version: 1\"", file, 1);
     while (parser.HandleNextDocument(builder)) continue;
   } catch (const YAML::Exception& error) {
     refuse("this is not YAML: " + error.msg, "", file, std::max(error.mark.line, 0) + 1);
