@@ -16,6 +16,8 @@ FLOOR = {"topology": 1, "kernels": 2, "transport": 3, "backends": 3, "coordinato
 HOMES = {
     r"zmq": ["transport/zmq"],
     r"sodium": ["transport/proof"],
+    r"avahi-": ["transport/mdns"],
+    r"systemd/": ["cluster/ring/sleep_lock"],
     r"(mpi|nccl)\.h": ["transport/mpi", "transport/nccl"],
     r"(capnp|kj)/|protocol\.capnp\.h": ["transport/wire", "tests/transport/wire"],
     r"yaml-cpp/": ["topology/plan/plan_yaml"],

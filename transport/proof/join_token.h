@@ -26,7 +26,7 @@ std::string token_text(const JoinToken& token);
 // is no whole token, without a word of the text in the message.
 JoinToken parse_token(const std::string& text);
 
-// What the coordinator keeps of a secret: 64 hexadecimal digits. The secret is random and long
+// The coordinator keeps this of a secret: 64 hexadecimal digits. The secret is random and long
 // enough that a plain hash (BLAKE2b) cannot be turned round.
 std::string token_hash(const std::string& secret);
 // The name of a token for people: it says nothing about the secret.
