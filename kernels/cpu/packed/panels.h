@@ -4,6 +4,7 @@
 // linker must not choose one for all.
 #pragma once
 
+#include <cfloat>
 #include <cstdint>
 #include <cstring>
 
@@ -41,6 +42,13 @@ struct TileRows {
     for (int r = 0; r < kRows; ++r) at[r] = p.x[first + r];
   }
 };
+
+// Values up to `most` are multiplied by this before they are rounded. It is finite: where a step
+// were no normal float, values are so small that they may as well come out smaller still.
+inline float inverse_step(float most, float reach) {
+  const float least = reach * FLT_MIN;
+  return reach / (most > least ? most : least);
+}
 
 constexpr int64_t tile_count(int64_t rows, int rows_max) {
   return (rows + rows_max - 1) / rows_max;

@@ -207,6 +207,45 @@ TEST_P(PackedProducts, EveryTypeBecomesBf16AsItsValuesDo) {
   }
 }
 
+// One value that is not finite, anywhere in a row, leaves nothing of the row's products that could
+// pass for an answer, and changes no bit of its neighbours.
+TEST_P(PackedProducts, ARowThatIsNotFiniteHasNoFiniteProduct) {
+  const Isa isa = GetParam();
+  constexpr int64_t kRows = 3, kOutputs = 35, kColumns = 512;
+  for (DType type : kTypes)
+    for (Use use : {Use::many, Use::few, Use::fine, Use::finest}) {
+      const Weights w(type, kOutputs, kColumns, 17);
+      const Floats right = random_floats(kRows * kColumns, 18);
+      const Floats expected = multiply(isa, right, kRows, w.view(), 1, use);
+      for (float bad : {NAN, INFINITY, -INFINITY})
+        for (int64_t at : {0, 15, 16, 37, 255, 300, 511}) {
+          Floats x = right;
+          x[static_cast<size_t>(kColumns + at)] = bad;
+          const Floats actual = multiply(isa, x, kRows, w.view(), 1, use);
+          for (size_t i = 0; i < actual.size(); ++i)
+            if (i / kOutputs == 1)
+              ASSERT_FALSE(std::isfinite(actual[i]))
+                  << dtype_name(type) << " by " << packed_product(isa, type, use).name << ": "
+                  << bad << " at " << at << " gives " << actual[i];
+            else
+              ASSERT_EQ(actual[i], expected[i]) << dtype_name(type) << ": " << bad << " at " << at;
+        }
+    }
+}
+
+// Values so small that no float is their step's inverse count for nothing.
+TEST_P(PackedProducts, ValuesTooSmallForAStepAreZeros) {
+  const Isa isa = GetParam();
+  for (DType type : kTypes)
+    for (Use use : {Use::many, Use::few, Use::fine, Use::finest}) {
+      const Weights w(type, 35, 256, 19);
+      Floats x = random_floats(256, 20);
+      for (float& value : x) value *= 0x1p-140f;
+      for (float value : multiply(isa, x, 1, w.view(), 1, use))
+        ASSERT_LE(std::fabs(value), 0x1p-120f);
+    }
+}
+
 // A row of zeros, and one of a single outlier.
 TEST_P(PackedProducts, ZerosStayZeroAndAnOutlierSpoilsItsBlockAlone) {
   const Isa isa = GetParam();

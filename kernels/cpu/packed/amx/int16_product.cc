@@ -13,6 +13,8 @@
 // two terms of x alone; int8 of two terms by VPDPBUSD 0.28 (Xeon with AMX, 2026-11-26).
 #include <immintrin.h>
 
+#include <cmath>
+
 #include "kernels/cpu/packed/amx.h"
 #include "kernels/cpu/packed/amx/configure_tiles.h"
 #include "kernels/cpu/packed/amx/tiles.h"
@@ -61,19 +63,21 @@ POTLUCK_INLINE_512 float most_of(const float* x, int64_t n) {
 }
 
 // Writes the terms of round(x · kReach / max|x|) of a chunk's n values, and zeros up to a whole
-// step, where high(i) and low(i) say; returns the scale.
+// step, where high(i) and low(i) say; returns the scale, NaN if a value is not finite.
 template <typename High, typename Low>
 POTLUCK_INLINE_512 float write_terms(const float* x, int64_t n, const High& high, const Low& low) {
   const float most = most_of(x, n);
-  const __m512 inverse = _mm512_set1_ps(most > 0 ? kReach / most : 0.0f);
+  const __m512 inverse = _mm512_set1_ps(inverse_step(most, kReach));
+  __m512i least = _mm512_setzero_si512();
   for (int64_t i = 0; i < padded_columns(n); i += 16) {
     const __m512 values = _mm512_maskz_loadu_ps(avx512::first_lanes(n - i), x + i);
     const __m512i q = _mm512_cvtps_epi32(_mm512_mul_ps(values, inverse));
+    least = _mm512_min_epi32(least, q);
     const __m512i upper = _mm512_srai_epi32(_mm512_add_epi32(q, _mm512_set1_epi32(128)), 8);
     store_16(high(i), _mm512_cvtepi32_epi8(upper));
     store_16(low(i), _mm512_cvtepi32_epi8(q));
   }
-  return most / kReach;
+  return avx512::some_not_finite(least) ? NAN : most / kReach;
 }
 
 // A sum is 1/256 of what it stands for; each of its two scales makes up for 16 of that.

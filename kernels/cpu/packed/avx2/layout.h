@@ -11,6 +11,7 @@
 // linker must not choose one for all.
 #pragma once
 
+#include <cmath>
 #include <cstring>
 
 #include "kernels/cpu/packed/avx2/tiles.h"
@@ -72,7 +73,9 @@ struct Chunk {
   int64_t first, groups;
 };
 
-// A row's values of one block as int32, with their scale.
+// A row's values of one block as int32, with their scale. If a value is not finite (the processor
+// makes the least integer of it) the scale is NaN, and so is every product; the integers are 0
+// then, whose sums do not overflow.
 struct QuantizedBlock {
   __m256i values[4];
   float scale;
@@ -88,11 +91,16 @@ POTLUCK_INLINE_256 QuantizedBlock quantize_block(const float* x, int64_t n, floa
   __m128 four = _mm_max_ps(_mm256_castps256_ps128(most), _mm256_extractf128_ps(most, 1));
   four = _mm_max_ps(four, _mm_movehl_ps(four, four));
   const float all = _mm_cvtss_f32(_mm_max_ss(four, _mm_movehdup_ps(four)));
-  const __m256 inverse = _mm256_set1_ps(all > 0 ? reach / all : 0.0f);
+  const __m256 inverse = _mm256_set1_ps(inverse_step(all, reach));
   QuantizedBlock block;
   block.scale = all / reach;
-  for (int i = 0; i < 4; ++i)
+  __m256i least = _mm256_setzero_si256();
+  for (int i = 0; i < 4; ++i) {
     block.values[i] = _mm256_cvtps_epi32(_mm256_mul_ps(parts[i], inverse));
+    least = _mm256_min_epi32(least, block.values[i]);
+  }
+  const __m256i lost = _mm256_cmpeq_epi32(least, _mm256_set1_epi32(INT32_MIN));
+  if (!_mm256_testz_si256(lost, lost)) return {{}, NAN};
   return block;
 }
 

@@ -7,6 +7,7 @@
 
 #include <immintrin.h>
 
+#include <cmath>
 #include <cstdint>
 
 #include "kernels/cpu/packed/avx512/tiles.h"
@@ -17,7 +18,14 @@ namespace {
 
 constexpr int kBlock = 32;
 
-// q = round(x · reach / max|x|), 16 values a half; x ≈ scale · q.
+// Whether one of the values was not finite of which rounding made these, or less: the processor
+// makes the least integer of such a value.
+POTLUCK_INLINE_512 bool some_not_finite(__m512i least) {
+  return _mm512_cmpeq_epi32_mask(least, _mm512_set1_epi32(INT32_MIN)) != 0;
+}
+
+// q = round(x · reach / max|x|), 16 values a half; x ≈ scale · q. If a value is not finite the
+// scale is NaN, and so is every product; q is 0 then, whose sums do not overflow.
 struct QuantizedBlock {
   __m512i halves[2];
   float scale;
@@ -25,10 +33,12 @@ struct QuantizedBlock {
 
 POTLUCK_INLINE_512 QuantizedBlock quantize(__m512 a, __m512 b, float reach) {
   const float most = _mm512_reduce_max_ps(_mm512_max_ps(_mm512_abs_ps(a), _mm512_abs_ps(b)));
-  const __m512 inverse = _mm512_set1_ps(most > 0 ? reach / most : 0.0f);
-  return {{_mm512_cvtps_epi32(_mm512_mul_ps(a, inverse)),
-           _mm512_cvtps_epi32(_mm512_mul_ps(b, inverse))},
-          most / reach};
+  const __m512 inverse = _mm512_set1_ps(inverse_step(most, reach));
+  const __m512i first = _mm512_cvtps_epi32(_mm512_mul_ps(a, inverse));
+  const __m512i second = _mm512_cvtps_epi32(_mm512_mul_ps(b, inverse));
+  if (some_not_finite(_mm512_min_epi32(first, second)))
+    return {{_mm512_setzero_si512(), _mm512_setzero_si512()}, NAN};
+  return {{first, second}, most / reach};
 }
 
 POTLUCK_INLINE_512 QuantizedBlock quantize_block(const float* x, float reach) {
