@@ -11,6 +11,7 @@
 #include "cluster/cli/commands.h"
 #include "cluster/cli/flag_checks.h"
 #include "cluster/cli/interrupt.h"
+#include "cluster/cli/lifeline.h"
 #include "cluster/cli/log.h"
 #include "cluster/ring/key_file.h"
 #include "cluster/ring/link_keys.h"
@@ -31,7 +32,7 @@ struct Flags {
                      transport = "zmq";
   int threads = 0;
   bool pin = false, ranges = false;
-  bool local = false, insecure_plaintext = false;
+  bool local = false, end_with_stdin = false, insecure_plaintext = false;
   std::vector<std::string> allow;
   LogOptions log;
 };
@@ -104,6 +105,7 @@ int run(const Flags& flags, const CommandLine& line) {
   transport->set_identity(worker.identity());
   const std::string endpoint = transport->listen(flags.listen);
   if (!flags.local) catch_interrupts();
+  if (flags.end_with_stdin) end_with_stdin();
   std::printf("listening on %s\n", endpoint.c_str());  // worker_processes.cc reads this
   std::fflush(stdout);
   while (run_once(worker, *transport))
@@ -152,6 +154,7 @@ void add_worker(CommandLine& line) {
   sub->add_flag("--insecure-plaintext", flags->insecure_plaintext,
                 "do not lock links over TCP: for a network that you trust, at an address of it");
   sub->add_flag("--local", flags->local, "end with the coordinator, as workers do that run starts");
+  sub->add_flag("--end-with-stdin", flags->end_with_stdin, kEndWithStdinHelp);
   add_log_flags(sub, flags->log);
   sub->callback([&line, flags] { line.chosen = [flags, &line] { return run(*flags, line); }; });
 }

@@ -2,11 +2,12 @@
 // them.
 #pragma once
 
-#include <sys/types.h>
-
+#include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "cluster/ring/child_process.h"
 #include "cluster/ring/worker_host.h"
 
 namespace potluck {
@@ -33,21 +34,12 @@ class WorkerProcesses final : public WorkerHost {
   void stop() override;
 
  private:
-  struct Child {
-    std::string name;
-    pid_t pid = -1;
-    int out = -1;  // its stdout, which says one line: the endpoint
-    int log = -1;  // its stderr, a file in memory
-    bool ended = false;
-    int status = 0;
-  };
   std::vector<std::string> command_line(const WorkerOrder& order) const;
-  const Child& find(const std::string& name) const;
-  void reap();
-  std::string words_of_failed();
+  ChildProcess& find(const std::string& name) const;
+  std::string words_of_failed() const;
 
   const ProcessSetup setup_;
-  std::vector<Child> children_;
+  std::map<std::string, std::unique_ptr<ChildProcess>> children_;  // by the worker's name
 };
 
 }  // namespace potluck
