@@ -1,0 +1,180 @@
+// Fills the rest of the layers fractionally.
+#include "topology/planner/bound.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "topology/plan/step_time.h"
+
+namespace potluck {
+namespace {
+
+// Sums of parts in another order may differ by so much of a unit.
+constexpr double kSameWork = 1e-12;
+
+std::vector<int> sorted_by(const std::vector<int>& devices, const std::vector<double>& key,
+                           bool falling = false) {
+  std::vector<int> order = devices;
+  std::stable_sort(order.begin(), order.end(),
+                   [&](int a, int b) { return falling ? key[a] > key[b] : key[a] < key[b]; });
+  return order;
+}
+
+}  // namespace
+
+Bound::Bound(const Cuts& cuts, int head)
+    : cuts_(cuts),
+      problem_(cuts.problem()),
+      head_(head),
+      head_host_(problem_.devices[head].host),
+      on_host_(problem_.hosts.size()) {
+  for (size_t i = 0; i < problem_.devices.size(); ++i)
+    if (problem_.devices[i].may_hold_layers) on_host_[problem_.devices[i].host].push_back(i);
+  find_ways_in();
+  weigh_layers();
+  sort_devices();
+}
+
+void Bound::find_ways_in() {
+  const int hosts = problem_.hosts.size();
+  into_.assign(hosts, kNever);
+  for (int to = 0; to < hosts; ++to)
+    for (int from = 0; from < hosts; ++from) {
+      const bool has_rows = !on_host_[from].empty() || from == head_host_;
+      const Hop& hop = problem_.hops[from][to];
+      if (from != to && has_rows && hop.wire_ms <= cuts_.period_max() + kSameMs)
+        into_[to] = std::min(into_[to], hop.ms);
+    }
+}
+
+void Bound::weigh_layers() {
+  const int layers = cuts_.layers(), devices = problem_.devices.size();
+  std::vector<double> weight(layers);
+  for (const PlanDevice& device : problem_.devices) {
+    const double total = std::accumulate(device.layer_ms.begin(), device.layer_ms.end(), 0.0);
+    for (int i = 0; i < layers && device.may_hold_layers && total > 0; ++i)
+      weight[i] += device.layer_ms[i] / total;
+  }
+  work_after_.assign(layers + 1, 0);
+  for (int i = layers; i > 0; --i) work_after_[i - 1] = work_after_[i] + weight[i - 1];
+  unit_ms_.assign(devices, kNever);
+  room_.assign(devices, 0);
+  for (int device = 0; device < devices; ++device) {
+    for (int i = 0; i < layers; ++i)
+      if (weight[i] > 0)
+        unit_ms_[device] =
+            std::min(unit_ms_[device], problem_.devices[device].layer_ms[i] / weight[i]);
+    for (int end = 1; end <= layers; ++end)
+      room_[device] =
+          std::max(room_[device], work_after_[cuts_.first(head_, device, end)] - work_after_[end]);
+  }
+}
+
+// On the head's own host even a lone device gets rows without a way in.
+double Bound::way_in(int device) const {
+  const int host = problem_.devices[device].host;
+  const bool has_neighbour = on_host_[host].size() > 1 || host == head_host_;
+  return has_neighbour ? std::min(into_[host], problem_.hops[host][host].ms) : into_[host];
+}
+
+void Bound::sort_devices() {
+  const int devices = problem_.devices.size();
+  fixed_ms_.assign(devices, 0);
+  spread_.assign(devices, 0);
+  spread_far_.assign(devices, 0);
+  std::vector<int> holders;
+  for (const std::vector<int>& on : on_host_) {
+    double room = 0;
+    for (const int device : on) room += room_[device];
+    for (const int device : on) {
+      if (room_[device] <= 0) continue;
+      const int host = problem_.devices[device].host;
+      fixed_ms_[device] = stage_part_ms(way_in(device), problem_.devices[device].message_ms);
+      spread_[device] = unit_ms_[device] + fixed_ms_[device] / room_[device];
+      const double more = host == head_host_ ? 0 : into_[host] - way_in(device);
+      spread_far_[device] = spread_[device] + more / room;
+      if (into_[host] == kNever && host != head_host_) spread_far_[device] = kNever;
+      holders.push_back(device);
+    }
+  }
+  by_unit_ = sorted_by(holders, unit_ms_);
+  by_room_ = sorted_by(holders, room_, true);
+  by_fixed_ = sorted_by(holders, fixed_ms_);
+  by_far_ = sorted_by(holders, spread_far_);
+  for (std::vector<int>& on : on_host_) {
+    on.erase(std::remove_if(on.begin(), on.end(), [&](int i) { return room_[i] <= 0; }), on.end());
+    on = sorted_by(on, spread_);
+  }
+}
+
+std::vector<Bound::Piece> Bound::pieces(const std::vector<char>& used,
+                                        const std::vector<int>& order,
+                                        const std::vector<double>& cost) const {
+  std::vector<Piece> found;
+  for (const int device : order)
+    if (!used[device]) found.push_back({room_[device], cost[device]});
+  return found;
+}
+
+// Devices of the host where the rows are need no way in from another host.
+std::vector<Bound::Piece> Bound::merged(const std::vector<char>& used, int host) const {
+  const std::vector<Piece> here = pieces(used, on_host_[host], spread_);
+  std::vector<Piece> there;
+  for (const int device : by_far_)
+    if (!used[device] && problem_.devices[device].host != host && spread_far_[device] != kNever)
+      there.push_back({room_[device], spread_far_[device]});
+  std::vector<Piece> all(here.size() + there.size());
+  std::merge(here.begin(), here.end(), there.begin(), there.end(), all.begin(),
+             [](const Piece& a, const Piece& b) { return a.cost < b.cost; });
+  return all;
+}
+
+// ms[j]: the work of layers [j, …), from the cheapest piece on.
+void Bound::fill(const std::vector<Piece>& pieces, std::vector<double>& ms) const {
+  double room = 0, cost = 0;  // of the pieces before `next`
+  size_t next = 0;
+  for (int j = cuts_.layers() - 1; j >= 0; --j) {
+    const double work = work_after_[j] - kSameWork;
+    while (next < pieces.size() && room + pieces[next].room < work) {
+      room += pieces[next].room;
+      cost += pieces[next].room * pieces[next].cost;
+      ++next;
+    }
+    ms[j] = next == pieces.size() ? kNever : cost + (work - room) * pieces[next].cost;
+  }
+}
+
+void Bound::add_fixed(const std::vector<char>& used, std::vector<double>& ms) const {
+  double room = 0, fixed = 0;
+  size_t most = 0, least = 0;
+  const auto next_unused = [&](const std::vector<int>& order, size_t& place) {
+    while (place < order.size() && used[order[place]]) ++place;
+    return place < order.size() ? order[place++] : -1;
+  };
+  for (int j = cuts_.layers() - 1; j >= 0; --j) {
+    while (room < work_after_[j] - kSameWork) {
+      const int widest = next_unused(by_room_, most), cheapest = next_unused(by_fixed_, least);
+      if (widest < 0) break;
+      room += room_[widest];
+      fixed += fixed_ms_[cheapest];
+    }
+    ms[j] += fixed;
+  }
+}
+
+void Bound::rest(const std::vector<char>& used, int host, std::vector<double>& rest) const {
+  fill(merged(used, host), rest);
+  std::vector<double> counted(cuts_.layers());
+  fill(pieces(used, by_unit_, unit_ms_), counted);
+  add_fixed(used, counted);
+  double at_head = 0;  // room that is left on the head's host
+  for (const int device : on_host_[head_host_])
+    if (!used[device]) at_head += room_[device];
+  const double back = into_[head_host_], stay = problem_.hops[head_host_][head_host_].ms;
+  for (int j = 0; j < cuts_.layers(); ++j) {
+    const bool stays = host == head_host_ && work_after_[j] <= at_head + kSameWork;
+    rest[j] = std::max(rest[j], counted[j]) + (stays ? std::min(stay, back) : back);
+  }
+}
+
+}  // namespace potluck

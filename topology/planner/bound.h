@@ -1,0 +1,56 @@
+// Bound: what the rest of a ring takes at least, whichever devices it goes on with.
+//
+// Layers become work: a layer's weight is its mean share of a device's time, and a device takes at
+// least unit_ms for a unit of it and holds at most `room`. The rest is filled fractionally, the
+// cheapest device first, in two ways of which the greater counts:
+// - a device's message and its cheapest way in are spread over the most work that it could take,
+//   and a host's cheapest way in from another host over the most that the host could take;
+// - as many devices as the work needs at least each pay their message and way in, beside the work.
+// Where the work does not fit on the head's host, or the ring is elsewhere, it has to come back by
+// a way in from another host; so that host's devices pay for none.
+#pragma once
+
+#include <vector>
+
+#include "topology/planner/cuts.h"
+
+namespace potluck {
+
+class Bound {
+ public:
+  // Both must outlive this. The head has its device.
+  Bound(const Cuts& cuts, int head);
+
+  // rest[j], for j < layers: the least ms for layers [j, …), by devices that are not used, and the
+  // way back to the head, after a range that ended on `host`. never: there is no way.
+  void rest(const std::vector<char>& used, int host, std::vector<double>& rest) const;
+
+ private:
+  struct Piece {
+    double room = 0;
+    double cost = 0;  // ms for a unit of work
+  };
+  void find_ways_in();
+  void weigh_layers();
+  void sort_devices();
+  double way_in(int device) const;
+  std::vector<Piece> pieces(const std::vector<char>& used, const std::vector<int>& order,
+                            const std::vector<double>& cost) const;
+  std::vector<Piece> merged(const std::vector<char>& used, int host) const;
+  void fill(const std::vector<Piece>& pieces, std::vector<double>& ms) const;
+  void add_fixed(const std::vector<char>& used, std::vector<double>& ms) const;
+
+  const Cuts& cuts_;
+  const PlanProblem& problem_;
+  int head_, head_host_;
+  std::vector<double> work_after_;      // [j]: of layers [j, …)
+  std::vector<double> into_;            // [host]: the cheapest way in from another
+  std::vector<double> unit_ms_, room_;  // [device]
+  std::vector<double> fixed_ms_;        // [device]: its message and cheapest way in
+  std::vector<double> spread_,
+      spread_far_;  // [device]: unit_ms and fixed_ms; and its host's way in
+  std::vector<int> by_unit_, by_room_, by_fixed_, by_far_;
+  std::vector<std::vector<int>> on_host_;  // by spread_
+};
+
+}  // namespace potluck
