@@ -15,7 +15,7 @@ ORDER = {
     "topology": ["base", "model", "plan", "cluster", "planner"],
     "kernels": ["noise", "gpu/device", "gpu/exact", "gpu/fast", "gpu", "gpu/compile", "cpu/machine", "cpu/reference",
                 "cpu/packed", "cpu/packed/avx2", "cpu/packed/avx512", "cpu/packed/amx", "cpu/fast", "cpu"],
-    "transport": ["proof", ".", "wire", "link", "inproc", "mdns", "zmq", "mpi", "nccl", "make_transport"],
+    "transport": ["proof", ".", "wire", "link", "inproc", "mdns", "zmq", "mpi", "nccl", "control", "make_transport"],
     "backends": [".", "cpu", "gpu", "profiled", "make_backend"],
     "shard": ["."],
     "coordinator": [".", "text"],

@@ -23,6 +23,9 @@ using ConnectionId = uint64_t;
 inline constexpr double kProofSeconds = 5.0;  // for a caller's proof, after its hello
 inline constexpr size_t kUnprovedMax = 64;    // callers at a time of which a proof is awaited
 
+// Stands for every key where somebody else than the gate asks who a caller is.
+inline constexpr char kAnyKey[] = "any";
+
 struct Caller {
   std::string address;
   std::string key;  // that the link is locked with; empty: it is not

@@ -40,7 +40,7 @@ std::vector<Caller> Gate::answer() {
     const bool whole = request.size() == kRequestFrames && request[kMechanism] == "CURVE" &&
                        request[kKey].size() == kKeyBytes;
     const std::string key = whole ? key_text(request[kKey]) : "";
-    const bool allowed = whole && allowed_.count(key) > 0;
+    const bool allowed = whole && (allowed_.count(key) > 0 || allowed_.count(kAnyKey) > 0);
     if (whole && !allowed) turned_away.push_back({request[kAddress], key});
     reply(request.size() > kId ? request[kId] : "", allowed, key);
   }

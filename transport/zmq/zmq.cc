@@ -18,4 +18,9 @@ std::unique_ptr<Transport> make_zmq_transport(ZmqOptions options) {
   return make_pipe_transport(std::move(pipe), std::move(options.log));
 }
 
+std::unique_ptr<Pipe> make_zmq_pipe(std::function<LockKeys()> keys) {
+  check_room();
+  return std::make_unique<ZmqPipe>(std::move(keys), false);
+}
+
 }  // namespace potluck

@@ -12,6 +12,7 @@
 #include <memory>
 #include <string>
 
+#include "transport/link/pipe.h"
 #include "transport/transport.h"
 #include "transport/zmq/lock_keys.h"
 
@@ -32,5 +33,9 @@ struct ZmqOptions {
 // insecure_plaintext, and for plain links at all interfaces of the machine. connect() resolves
 // names away from the caller's thread.
 std::unique_ptr<Transport> make_zmq_transport(ZmqOptions options);
+
+// The connections alone, for what is no link between peers of a ring. Its guard lets in those of
+// Identity::keys, whatever peers they are of. Throws Fault{world} where there is no room for it.
+std::unique_ptr<Pipe> make_zmq_pipe(std::function<LockKeys()> keys);
 
 }  // namespace potluck
