@@ -51,12 +51,13 @@ potluck::ModelPlaces model_places() {
   return places;
 }
 
-// $XDG_CONFIG_HOME counts where it is an absolute path, as its specification has it.
-std::string config_folder() {
-  const char* settings = std::getenv("XDG_CONFIG_HOME");
-  if (settings && *settings == '/') return std::string(settings) + "/potluck";
+// A variable such as $XDG_CONFIG_HOME counts where it is an absolute path, as its specification has
+// it; otherwise it is a folder of $HOME.
+std::string own_folder(const char* variable, const std::string& in_home) {
+  const char* place = std::getenv(variable);
+  if (place && *place == '/') return std::string(place) + "/potluck";
   const char* home = std::getenv("HOME");
-  return home && *home ? std::string(home) + "/.config/potluck" : "";
+  return home && *home ? home + ("/" + in_home + "/potluck") : "";
 }
 
 bool wants_no_color() {
@@ -95,7 +96,8 @@ int run(int argc, char** argv) {
   potluck::CommandLine line{app,
                             model_places(),
                             potluck::own_program(),
-                            config_folder(),
+                            own_folder("XDG_CONFIG_HOME", ".config"),
+                            own_folder("XDG_STATE_HOME", ".local/state"),
                             {wants_no_color(), dumb_terminal()},
                             {}};
   potluck::add_bench(line);

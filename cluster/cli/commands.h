@@ -26,6 +26,7 @@ struct CommandLine {
   ModelPlaces places;
   std::string program;  // this executable, to start workers with
   std::string config;   // potluck's folder among the person's settings
+  std::string state;    // and that for what runs now, and who was let in; empty: there is none
   Surroundings surroundings;
   std::function<int()> chosen;  // runs the chosen command and returns the exit code
 };
