@@ -10,6 +10,7 @@
 #include "topology/base/check.h"
 #include "topology/base/fault.h"
 #include "topology/base/key.h"
+#include "transport/proof/hex.h"
 
 namespace potluck {
 namespace {
@@ -36,20 +37,9 @@ std::string hash_of(const std::string& text, size_t size) {
   return hash.substr(0, size);
 }
 
-std::string digits_of(const std::string& raw) {
-  std::string digits(2 * raw.size() + 1, '\0');
-  sodium_bin2hex(digits.data(), digits.size(), bytes(raw), raw.size());
-  digits.pop_back();
-  return digits;
-}
-
 std::string bytes_of_key(const std::string& key) {
   CHECK(is_key(key), key.size());
-  std::string raw(kKeyBytes, '\0');
-  size_t size = 0;
-  CHECK(sodium_hex2bin(bytes(raw), raw.size(), key.data(), key.size(), nullptr, &size, nullptr) ==
-        0);
-  return raw;
+  return bytes_of_hex(key).value();
 }
 
 [[noreturn]] void refuse(const std::string& why) {
@@ -115,7 +105,7 @@ JoinToken parse_token(const std::string& text) {
   check_prefix(word);
   const std::string body = checked_bytes(word);
   JoinToken token;
-  token.cluster_key = digits_of(body.substr(0, kKeyBytes));
+  token.cluster_key = hex_of(body.substr(0, kKeyBytes));
   token.secret = body.substr(kKeyBytes, kTokenSecretBytes);
   size_t at = kKeyBytes + kTokenSecretBytes;
   const size_t count = static_cast<unsigned char>(body[at++]);
@@ -130,7 +120,7 @@ JoinToken parse_token(const std::string& text) {
 }
 
 std::string token_hash(const std::string& secret) {
-  return digits_of(hash_of("potluck's join token" + secret, crypto_generichash_BYTES));
+  return hex_of(hash_of("potluck's join token" + secret, crypto_generichash_BYTES));
 }
 
 std::string token_id(const std::string& hash) {

@@ -1,0 +1,57 @@
+// Asks by token, by key, or by six words that this machine's person has to see on both screens.
+#include "cluster/launch/be_let_in.h"
+
+#include <nlohmann/json.hpp>
+
+#include "topology/base/fault.h"
+#include "topology/base/version.h"
+#include "topology/model/json_text.h"
+#include "transport/proof/hex.h"
+#include "transport/proof/ring_proof.h"
+#include "transport/proof/six_words.h"
+
+namespace potluck {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr char kWhere[] = "the coordinator's answer";
+
+std::string bytes_in(const Json& answer, const char* name) {
+  const JsonFields fields(answer, kWhere);
+  const auto bytes = bytes_of_hex(fields.text(name));
+  if (!bytes) fields.refuse("\"" + std::string(name) + "\" holds no hexadecimal digits");
+  return *bytes;
+}
+
+bool is_admitted(const Json& answer) {
+  return answer.is_object() && answer.value("admitted", Json()) == true;
+}
+
+std::string words_of_meeting(const Entry& entry, const Json& answer, const AskCoordinator& ask) {
+  const std::string commitment = bytes_in(answer, "commitment");
+  WordMeeting meeting{entry.cluster_key, entry.own_key, "", random_bytes(kWordNonceBytes)};
+  meeting.coordinator_nonce =
+      bytes_in(ask(kNumberVerb, {{"number", hex_of(meeting.joiner_nonce)}}), "number");
+  if (meeting.coordinator_nonce.size() != kWordNonceBytes || word_commitment(meeting) != commitment)
+    throw Fault(FaultKind::refused,
+                "the coordinator changed its number: somebody may be in between",
+                Fix{"do not go on here; use a token"});
+  return six_words(meeting);
+}
+
+}  // namespace
+
+void be_let_in(const Entry& entry, const AskCoordinator& ask, const std::function<void()>& pause) {
+  Json question = {{"name", entry.name}, {"software", kSoftware}};
+  if (entry.secret) question["secret"] = hex_of(*entry.secret);
+  if (!entry.knows_cluster) question["words"] = true;
+  Json answer = ask(kAskVerb, question);
+  if (entry.knows_cluster && is_admitted(answer)) return;
+  if (!entry.same_words(words_of_meeting(entry, answer, ask)))
+    throw Fault(FaultKind::canceled, "the words were not the same",
+                Fix{"another machine may say that it is the cluster: use a token"});
+  while (!is_admitted(answer = ask(kWaitVerb, Json::object()))) pause();
+}
+
+}  // namespace potluck
