@@ -49,6 +49,7 @@ class Worker final : public StateMachine {
 
   // To give to the transport before listen().
   Identity identity() const;
+  bool is_loaded() const { return loaded_ != nullptr; }  // it is a part of a ring
 
   Outbox handle(Time now, Event event) override;
   Outbox tick(Time now) override;

@@ -77,7 +77,7 @@ std::optional<OwnerWatch::Ticks> OwnerWatch::ticks() const {
   return now;
 }
 
-// Of the hottest sensor.
+// The hottest sensor's.
 int OwnerWatch::celsius() const {
   int most = 0;
   each_entry(places_.sys / "class/hwmon", [&](const fs::path& chip) {

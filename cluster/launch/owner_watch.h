@@ -19,7 +19,7 @@ class OwnerWatch final {
  public:
   explicit OwnerWatch(MachinePlaces places = {}) : places_(std::move(places)) {}
 
-  // What went on since the last look. All processes of this program's name are potluck's.
+  // Says what went on since the last look. All processes of this program's name are potluck's.
   OwnerActivity look();
 
  private:

@@ -47,12 +47,6 @@ void check_private(int fd, const std::string& path) {
     throw Fault(FaultKind::world, path + " is larger than such a file can be", Fix{"remove it"});
 }
 
-void make_folder(const std::string& folder) {
-  std::error_code error;
-  std::filesystem::create_directories(std::filesystem::path(folder).parent_path(), error);
-  if (mkdir(folder.c_str(), S_IRWXU) != 0 && errno != EEXIST) failed("make the folder", folder);
-}
-
 std::string all_of(int fd, const std::string& path) {
   std::string text;
   char piece[65536];
@@ -75,6 +69,15 @@ void write_all(int fd, const std::string& text, const std::string& path) {
 
 }  // namespace
 
+void make_private_folder(const std::string& folder) {
+  if (folder.empty())
+    throw Fault(FaultKind::world, "there is no place for what potluck has to remember",
+                Fix{"set HOME, or XDG_STATE_HOME to a folder of yours"});
+  std::error_code error;
+  std::filesystem::create_directories(std::filesystem::path(folder).parent_path(), error);
+  if (mkdir(folder.c_str(), S_IRWXU) != 0 && errno != EEXIST) failed("make the folder", folder);
+}
+
 PrivateFile::PrivateFile(std::string folder, const std::string& name)
     : folder_(std::move(folder)), path_(folder_ + "/" + name) {}
 
@@ -90,10 +93,7 @@ std::optional<std::string> PrivateFile::read() const {
 
 void PrivateFile::change(
     const std::function<std::string(const std::optional<std::string>& text)>& edit) const {
-  if (folder_.empty())
-    throw Fault(FaultKind::world, "there is no place for what potluck has to remember",
-                Fix{"set HOME, or XDG_STATE_HOME to a folder of yours"});
-  make_folder(folder_);
+  make_private_folder(folder_);
   const Descriptor lock(open(folder_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (lock.get() < 0 || flock(lock.get(), LOCK_EX) != 0) failed("lock the folder", folder_);
   write(edit(read()));

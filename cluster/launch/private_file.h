@@ -29,6 +29,9 @@ class PrivateFile final {
   const std::string folder_, path_;
 };
 
+// Makes a folder that nobody else may enter, and those above it. Throws Fault{world}.
+void make_private_folder(const std::string& folder);
+
 inline constexpr size_t kPrivateBytesMax = 16u << 20;
 
 }  // namespace potluck

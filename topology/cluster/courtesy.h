@@ -10,7 +10,7 @@
 
 namespace potluck {
 
-// What is seen of a device at one moment.
+// A device as it is seen at one moment.
 struct OwnerActivity {
   double cpu_share = 0;   // of all this machine's cores, that others than potluck use now
   double card_share = 0;  // of the device, if it is a card

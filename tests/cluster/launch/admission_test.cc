@@ -135,7 +135,7 @@ TEST_F(Admissions, SomebodyInBetweenMakesTheWordsDiffer) {
         return answer;
       },
       [] {});
-  // What he relays does not even hold: the commitment is to another key.
+  // His relaying does not even hold: the commitment is to another key.
   EXPECT_NE(end.find("somebody may be in between"), std::string::npos);
   EXPECT_NE(there, "");
   EXPECT_EQ(shown_, "");

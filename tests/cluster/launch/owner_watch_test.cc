@@ -1,4 +1,4 @@
-// What others do on a machine is told from what potluck does, by folders like Linux's.
+// Others' work on a machine is told from potluck's, by folders like Linux's.
 #include "cluster/launch/owner_watch.h"
 
 #include <gtest/gtest.h>

@@ -13,6 +13,7 @@
 #include "cluster/cli/interrupt.h"
 #include "cluster/cli/lifeline.h"
 #include "cluster/cli/log.h"
+#include "cluster/launch/sleep_lock.h"
 #include "cluster/ring/key_file.h"
 #include "cluster/ring/link_keys.h"
 #include "cluster/ring/mpi_ranks.h"
@@ -108,8 +109,11 @@ int run(const Flags& flags, const CommandLine& line) {
   if (flags.end_with_stdin) end_with_stdin();
   std::printf("listening on %s\n", endpoint.c_str());  // worker_processes.cc reads this
   std::fflush(stdout);
-  while (run_once(worker, *transport))
+  SleepLock awake([](const std::string& text) { spdlog::info(text); });
+  while (run_once(worker, *transport)) {
+    awake.hold(worker.is_loaded());
     if (interrupt_signal()) return 128 + interrupt_signal();
+  }
   return 0;
 }
 
