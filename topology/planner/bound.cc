@@ -41,7 +41,7 @@ void Bound::find_ways_in() {
   for (int to = 0; to < hosts; ++to)
     for (int from = 0; from < hosts; ++from) {
       const bool has_rows = !on_host_[from].empty() || from == head_host_;
-      const Hop& hop = problem_.hops[from][to];
+      const HostHop& hop = problem_.hops[from][to];
       if (from != to && has_rows && hop.wire_ms <= cuts_.period_max() + kSameMs)
         into_[to] = std::min(into_[to], hop.ms);
     }

@@ -56,7 +56,7 @@ Cuts::Firsts Cuts::find_firsts(bool beside_head) const {
 
 double Cuts::hop_ms(int from, int to) const {
   const int a = problem_.devices[from].host, b = problem_.devices[to].host;
-  const Hop& hop = problem_.hops[a][b];
+  const HostHop& hop = problem_.hops[a][b];
   return a != b && hop.wire_ms > period_max_ + kSameMs ? kNever : hop.ms;
 }
 

@@ -20,7 +20,7 @@ std::vector<int> around(const Placement& placement) {
   return devices;
 }
 
-const Hop& hop_between(const PlanProblem& problem, int from, int to) {
+const HostHop& hop_between(const PlanProblem& problem, int from, int to) {
   return problem.hops[problem.devices[from].host][problem.devices[to].host];
 }
 

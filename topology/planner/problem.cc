@@ -153,13 +153,13 @@ class ProblemMaker {
     return spec ? LinkSpeed{spec->latency_ms, spec->mbit_per_s} : kSameHost;
   }
 
-  Hop hop(int from, int to) const {
+  HostHop hop(int from, int to) const {
     const ModelSpec& model = source_.spec();
     const LinkSpec* spec = link(from, to);
     const LinkSpeed speed = speed_of(spec);
     const uint64_t wide = hop_bytes(model, problem_.frame.stream, model.canvas);
     const uint64_t narrow = hop_bytes(model, DType::q8_0, model.canvas);
-    Hop made{arrival_ms(speed, wide), wire_ms(speed, wide), arrival_ms(speed, wide), false};
+    HostHop made{arrival_ms(speed, wide), wire_ms(speed, wide), arrival_ms(speed, wide), false};
     if (spec && spec->may_be_lossy && arrival_ms(speed, narrow) < (1 - kNarrowPays) * made.ms)
       made = {arrival_ms(speed, narrow), wire_ms(speed, narrow), made.wide_ms, true};
     return made;
@@ -178,7 +178,7 @@ class ProblemMaker {
     const int hosts = problem_.hosts.size(), coordinator_host = coordinator();
     const ModelSpec& model = source_.spec();
     for (int from = 0; from < hosts; ++from) {
-      std::vector<Hop>& row = problem_.hops.emplace_back();
+      std::vector<HostHop>& row = problem_.hops.emplace_back();
       for (int to = 0; to < hosts; ++to) row.push_back(hop(from, to));
       problem_.coordinator_ms.push_back(
           arrival_ms(speed_of(link(coordinator_host, from)), denoise_bytes(model)) +

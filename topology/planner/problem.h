@@ -32,7 +32,7 @@ struct PlanDevice {
 };
 
 // A canvas's rows from one host to another, or within one.
-struct Hop {
+struct HostHop {
   double ms = 0;        // until all of it has arrived
   double wire_ms = 0;   // for which it keeps the sender's and the receiver's line busy
   double wide_ms = 0;   // ms, if it crosses in the stream's dtype
@@ -44,10 +44,10 @@ inline constexpr int kDevicesMax = 512;  // of a problem
 struct PlanProblem {
   std::vector<std::string> hosts;
   std::vector<PlanDevice> devices;
-  std::vector<std::vector<Hop>> hops;  // [from][to], hosts
-  std::vector<double> coordinator_ms;  // [host]: to a head there and back, each step
-  int head = -1;                       // the device that has to be the head; -1: any that may
-  Plan frame;                          // says all of a plan but who runs what
+  std::vector<std::vector<HostHop>> hops;  // [from][to], hosts
+  std::vector<double> coordinator_ms;      // [host]: to a head there and back, each step
+  int head = -1;                           // the device that has to be the head; -1: any that may
+  Plan frame;                              // says all of a plan but who runs what
 
   int layers() const { return devices.front().layer_ms.size(); }
   int device_named(const std::string& name) const;  // its index, or -1

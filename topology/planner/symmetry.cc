@@ -13,7 +13,7 @@ bool alike(const PlanDevice& a, const PlanDevice& b) {
          a.may_be_head == b.may_be_head && a.may_hold_layers == b.may_hold_layers;
 }
 
-bool alike(const Hop& a, const Hop& b) {
+bool alike(const HostHop& a, const HostHop& b) {
   return a.ms == b.ms && a.wire_ms == b.wire_ms;
 }
 

@@ -18,7 +18,7 @@ struct Walk {
   int host(int device) const { return problem.devices[device].host; }
 
   void finish(int last, double ms) {
-    const Hop& hop = problem.hops[host(last)][host(head)];
+    const HostHop& hop = problem.hops[host(last)][host(head)];
     std::vector<double> out = sent, in = received;
     if (host(last) != host(head)) {
       out[host(last)] += hop.wire_ms;
@@ -42,7 +42,7 @@ struct Walk {
 
   void hold(int at, int next, int begin, double ms) {
     const PlanDevice& device = problem.devices[next];
-    const Hop& hop = problem.hops[host(at)][host(next)];
+    const HostHop& hop = problem.hops[host(at)][host(next)];
     const double wire = host(at) == host(next) ? 0 : hop.wire_ms;
     used[next] = true;
     sent[host(at)] += wire;

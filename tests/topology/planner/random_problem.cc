@@ -20,7 +20,7 @@ class Draw {
   std::mt19937_64 generator_;
 };
 
-Hop hop_of(double latency_ms, double wire_ms) {
+HostHop hop_of(double latency_ms, double wire_ms) {
   return {latency_ms + wire_ms, wire_ms, latency_ms + wire_ms, false};
 }
 
