@@ -75,7 +75,8 @@ void check_coordinator(const ClusterSpec& cluster) {
   }
   const std::string& name = cluster.coordinator;
   if (!name.empty() && !find_host(cluster, name))
-    refuse(cluster, 1, "\"coordinator\" is " + quoted(name) + ", which is no host",
+    refuse(cluster, cluster.coordinator_line,
+           "\"coordinator\" is " + quoted(name) + ", which is no host",
            host_suggestion(cluster, name));
   if (name.empty() && !here)
     refuse(cluster, cluster.hosts.front().line, "no host is this machine",
@@ -100,21 +101,22 @@ void check_head(const ClusterSpec& cluster) {
   const int first_line = cluster.hosts.front().line;
   if (!some_head)
     refuse(cluster, first_line, "no device may be the head",
-           "trust a host, or take \"no-head\" from a device's role");
+           "give a device of a trusted host \"role: head\"");
   if (!some_layers)
     refuse(cluster, first_line, "no device may hold layers",
            "give one \"role: layers\", without \"spare\"");
   if (cluster.head.empty()) return;
   const DeviceSpec* head = find_device(cluster, cluster.head);
   if (!head)
-    refuse(cluster, 1, "\"head\" is " + quoted(cluster.head) + ", which is no device",
+    refuse(cluster, cluster.head_line,
+           "\"head\" is " + quoted(cluster.head) + ", which is no device",
            device_suggestion(cluster, cluster.head));
   if (!host_of(cluster, head).trusted)
-    refuse(cluster, head->line,
+    refuse(cluster, cluster.head_line,
            "\"head\" is " + quoted(head->name) + ", whose host is \"trusted: false\"",
            "a head sees the text: name another device, or trust its host");
   if (!head->may_be_head || head->spare)
-    refuse(cluster, head->line,
+    refuse(cluster, cluster.head_line,
            "\"head\" is " + quoted(head->name) + ", whose role does not allow it",
            "give it \"role: head\", or name another device");
 }
@@ -123,13 +125,13 @@ void check_address(const ClusterSpec& cluster, const HostSpec& host, const std::
   const std::string what = "\"addresses\" of " + quoted(host.name) + " has " + quoted(address);
   const auto endpoint = parse_endpoint("tcp://" + address + kPortOfExample);
   if (!endpoint)
-    refuse(cluster, host.line, what,
+    refuse(cluster, host.addresses_line, what,
            "it must be a name or an address without a port: nas.lan, 10.0.0.3, [fd00::3]");
   if (is_any_address(*endpoint))
-    refuse(cluster, host.line, what + ", where nobody can be called",
+    refuse(cluster, host.addresses_line, what + ", where nobody can be called",
            "give the address at which the others reach it");
   if (cluster.hosts.size() > 1 && is_loopback(*endpoint))
-    refuse(cluster, host.line, what + ", which other machines cannot reach",
+    refuse(cluster, host.addresses_line, what + ", which other machines cannot reach",
            "give its address on the network that they share");
 }
 
@@ -145,7 +147,7 @@ void check_addresses(const ClusterSpec& cluster) {
       check_address(cluster, host, address);
       const auto [first, is_new] = owners.insert({address, &host});
       if (is_new || !ports_overlap(*first->second, host)) continue;
-      refuse(cluster, host.line,
+      refuse(cluster, host.addresses_line,
              quoted(host.name) + " has address " + address +
                  (first->second == &host ? " twice"
                                          : ", which " + quoted(first->second->name) +
@@ -159,7 +161,7 @@ void check_hosts(const ClusterSpec& cluster) {
   for (const HostSpec& host : cluster.hosts) {
     const auto [first, is_new] = keys.insert({host.key, &host});
     if (!is_new && !host.key.empty())
-      refuse(cluster, host.line,
+      refuse(cluster, host.key_line,
              quoted(host.name) + " has the key of " + quoted(first->second->name) +
                  in_line(first->second->line),
              "see what \"potluck key\" shows on each of them");
@@ -167,7 +169,7 @@ void check_hosts(const ClusterSpec& cluster) {
     const int ports = host.port_last - host.port_first + 1;
     const int workers = host.devices.size() + (host.trusted ? 1 : 0);
     if (host.port_first && ports < workers)
-      refuse(cluster, host.line,
+      refuse(cluster, host.ports_line,
              quoted(host.name) + " has " + std::to_string(ports) + " port" +
                  (ports == 1 ? "" : "s") + " for " + std::to_string(workers) + " workers",
              "give it more: ports: " + std::to_string(host.port_first) + "-" +

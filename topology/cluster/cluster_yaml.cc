@@ -242,8 +242,11 @@ HostSpec read_host(const YamlNode& node, size_t index, const std::string& file) 
   host.name = read_name(fields, fields.word("name", fields.need("name", "give it one: name: nas")));
   read_place(fields, host);
   host.addresses = fields.words("addresses");
+  host.addresses_line = fields.line_of("addresses");
   read_ports(fields, host);
+  host.ports_line = fields.line_of("ports");
   host.key = fields.machine_key("key");
+  host.key_line = fields.line_of("key");
   host.model = read_argument(fields, "model");
   host.program = read_argument(fields, "program");
   host.trusted = fields.flag_or("trusted", true);
@@ -340,7 +343,9 @@ ClusterSpec read_root(const YamlNode& root, const std::string& file) {
   cluster.file = file;
   cluster.model = read_argument(fields, "model");
   cluster.coordinator = fields.word_or("coordinator", "");
+  cluster.coordinator_line = fields.line_of("coordinator");
   cluster.head = fields.word_or("head", "");
+  cluster.head_line = fields.line_of("head");
   if (const YamlNode* options = fields.find("options"))
     cluster.options = read_options(*options, file);
   if (const YamlNode* network = fields.find("network"))

@@ -15,30 +15,53 @@ constexpr int kContextMax = 1 << 20;
 constexpr int kSessionsMax = 1024;
 constexpr int kSlotsMax = 256;
 
-void check_layers(const Plan& plan, int layers) {
+// Runs a check of that part of the plan.
+template <typename Check>
+void check_part(const PlanPlaces& places, const std::string& part, Check check) {
+  try {
+    check();
+  } catch (const Fault& fault) {
+    if (places.empty()) throw;
+    const auto place = places.find(part);
+    throw fault.at(place == places.end() ? places.at("") : place->second);
+  }
+}
+
+std::string part_of(PeerId peer) {
+  return peer == kHeadPeer ? "head" : "stage " + std::to_string(peer - stage_peer(0));
+}
+
+// `next` is the first layer that no stage before has.
+void check_stage_layers(const WorkerPlan& stage, int next, int layers) {
+  const LayerRange r = stage.layers;
+  const std::string who = "stage \"" + stage.name + "\" has layers " + range_text(r);
+  if (r.begin < 0 || r.end <= r.begin || r.end > layers)
+    throw Fault(FaultKind::input, who, Fix{"the model has layers 0:" + std::to_string(layers)});
+  if (r.begin > next)
+    throw Fault(FaultKind::input, who + ", so nobody runs " + range_text({next, r.begin}),
+                Fix{"let it begin at " + std::to_string(next)});
+  if (r.begin < next)
+    throw Fault(FaultKind::input,
+                who + ", but layers before " + std::to_string(next) + " belong to an earlier stage",
+                Fix{"let it begin at " + std::to_string(next)});
+}
+
+void check_layers(const Plan& plan, int layers, const PlanPlaces& places) {
   if (plan.head.layers != LayerRange{})
     throw Fault(FaultKind::input, "the head has layers " + range_text(plan.head.layers),
                 Fix{"layers belong to stages"});
   int next = 0;
-  for (const WorkerPlan& stage : plan.stages) {
-    const LayerRange r = stage.layers;
-    const std::string who = "stage \"" + stage.name + "\" has layers " + range_text(r);
-    if (r.begin < 0 || r.end <= r.begin || r.end > layers)
-      throw Fault(FaultKind::input, who, Fix{"the model has layers 0:" + std::to_string(layers)});
-    if (r.begin > next)
-      throw Fault(FaultKind::input, who + ", so nobody runs " + range_text({next, r.begin}),
-                  Fix{"let it begin at " + std::to_string(next)});
-    if (r.begin < next)
-      throw Fault(
-          FaultKind::input,
-          who + ", but layers before " + std::to_string(next) + " belong to an earlier stage",
-          Fix{"let it begin at " + std::to_string(next)});
-    next = r.end;
+  for (int stage = 0; stage < plan.stage_count(); ++stage) {
+    check_part(places, part_of(stage_peer(stage)),
+               [&] { check_stage_layers(plan.stages[stage], next, layers); });
+    next = plan.stages[stage].layers.end;
   }
-  if (next != layers)
-    throw Fault(FaultKind::input, "nobody runs layers " + range_text({next, layers}),
-                Fix{"add a stage, or let \"" + plan.stages.back().name + "\" end at " +
-                    std::to_string(layers)});
+  check_part(places, "stages", [&] {
+    if (next != layers)
+      throw Fault(FaultKind::input, "nobody runs layers " + range_text({next, layers}),
+                  Fix{"add a stage, or let \"" + plan.stages.back().name + "\" end at " +
+                      std::to_string(layers)});
+  });
 }
 
 void check_worker(const WorkerPlan& worker, DType stream, std::set<std::string>& names,
@@ -89,26 +112,35 @@ void check_link(const WorkerPlan& from, const WorkerPlan& to) {
                 Fix{"NCCL links two cards; leave its transport out"});
 }
 
-}  // namespace
-
-void validate(const Plan& plan, const ModelSpec& spec) {
-  check_within("the number of stages", plan.stage_count(), 1, kMaxStages);
-  check_within("context", plan.ctx_size, 1, std::min(kContextMax, spec.context_max));
-  check_within("chunk", plan.chunk, 1, std::max(plan.ctx_size, kChunkDefault));
-  check_within("sessions", plan.sessions, 1, kSessionsMax);
-  check_within("slots", plan.slots, 1, kSlotsMax);
+void check_types(const Plan& plan) {
   if (plan.stream != DType::bf16 && plan.stream != DType::f32)
     throw Fault(FaultKind::input, std::string("stream is ") + dtype_name(plan.stream),
                 Fix{"it can be bf16 or f32"});
   if (plan.kv != DType::f16 && plan.kv != DType::bf16 && plan.kv != DType::f32)
     throw Fault(FaultKind::input, std::string("kv is ") + dtype_name(plan.kv),
                 Fix{"it can be f16, bf16 or f32"});
+}
+
+}  // namespace
+
+void validate(const Plan& plan, const ModelSpec& spec, const PlanPlaces& places) {
+  const auto within = [&places](const char* part, int64_t value, int64_t least, int64_t most) {
+    check_part(places, part, [&] { check_within(part, value, least, most); });
+  };
+  check_part(places, "stages",
+             [&] { check_within("the number of stages", plan.stage_count(), 1, kMaxStages); });
+  within("context", plan.ctx_size, 1, std::min(kContextMax, spec.context_max));
+  within("chunk", plan.chunk, 1, std::max(plan.ctx_size, kChunkDefault));
+  within("sessions", plan.sessions, 1, kSessionsMax);
+  within("slots", plan.slots, 1, kSlotsMax);
+  check_types(plan);
   std::set<std::string> names, endpoints;
-  check_worker(plan.head, plan.stream, names, endpoints);
-  for (const WorkerPlan& stage : plan.stages) check_worker(stage, plan.stream, names, endpoints);
   for (PeerId peer = kHeadPeer; peer < stage_peer(plan.stage_count()); ++peer)
-    check_link(plan.worker(peer), plan.next_of(peer));
-  check_layers(plan, spec.layer_count());
+    check_part(places, part_of(peer),
+               [&] { check_worker(plan.worker(peer), plan.stream, names, endpoints); });
+  for (PeerId peer = kHeadPeer; peer < stage_peer(plan.stage_count()); ++peer)
+    check_part(places, part_of(peer), [&] { check_link(plan.worker(peer), plan.next_of(peer)); });
+  check_layers(plan, spec.layer_count(), places);
 }
 
 bool is_device(const std::string& device) {

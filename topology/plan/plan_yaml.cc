@@ -122,11 +122,22 @@ void check_dial(const WorkerPlan& dialer, const WorkerPlan& worker, const YamlFi
                 node ? node->line : fields.line());
 }
 
-Plan read_root(const YamlNode& root, const std::string& file) {
+struct PlanText {
+  Plan plan;
+  PlanPlaces places;
+};
+
+PlanText read_root(const YamlNode& root, const std::string& file) {
   const YamlFields fields(root, "the plan", file);
   fields.check_version(kVersion);
   fields.check_keys(kPlanKeys);
   Plan plan;
+  PlanPlaces places{{"", file}};
+  const auto place = [&](const std::string& part, int line) {
+    places[part] = file + ":" + std::to_string(line);
+  };
+  for (const char* part : {"context", "chunk", "sessions", "slots", "stages"})
+    place(part, fields.line_of(part));
   plan.stream = dtype_or(fields, "stream", plan.stream, {DType::bf16, DType::f32});
   plan.kv = dtype_or(fields, "kv", plan.kv, {DType::f16, DType::bf16, DType::f32});
   plan.precision = fields.precision_or("precision", plan.precision);
@@ -137,6 +148,7 @@ Plan read_root(const YamlNode& root, const std::string& file) {
 
   const YamlFields head(fields.need("head", "say which worker owns the head"), "the head", file);
   head.check_keys(kHeadKeys);
+  place("head", head.line());
   plan.head = read_worker(head, "head", plan.stream);
 
   fields.need("stages", "list the workers that run the layers");
@@ -145,13 +157,14 @@ Plan read_root(const YamlNode& root, const std::string& file) {
     const std::string name = "stage " + std::to_string(plan.stage_count());
     const YamlFields stage(node, name, file);
     stage.check_keys(kStageKeys);
+    place(name, stage.line());
     plan.stages.push_back(read_worker(stage, name, plan.stream));
     plan.stages.back().layers = read_layers(stage);
     const size_t count = plan.stages.size();
     check_dial(count == 1 ? plan.head : plan.stages[count - 2], plan.stages.back(), stage);
   }
   check_dial(plan.stages.back(), plan.head, head);
-  return plan;
+  return {plan, places};
 }
 
 void emit_worker(YAML::Emitter& out, const WorkerPlan& worker, DType stream, bool stage) {
@@ -176,17 +189,13 @@ void emit_worker(YAML::Emitter& out, const WorkerPlan& worker, DType stream, boo
 }  // namespace
 
 Plan parse_plan(const std::string& text, const std::string& file) {
-  return read_root(parse_yaml(text, file), file);
+  return read_root(parse_yaml(text, file), file).plan;
 }
 
 Plan read_plan(const std::string& path, const ModelSpec& spec) {
-  Plan plan = parse_plan(read_text_or_pipe(path, kPlanBytesMax), path);
+  auto [plan, places] = read_root(parse_yaml(read_text_or_pipe(path, kPlanBytesMax), path), path);
   if (plan.ctx_size == 0) plan.ctx_size = std::min(kContextDefault, spec.context_max);
-  try {
-    validate(plan, spec);
-  } catch (const Fault& fault) {
-    throw fault.at(path);
-  }
+  validate(plan, spec, places);
   return plan;
 }
 

@@ -46,7 +46,7 @@
 namespace potluck {
 
 // A plan for a model, with its default context, and validated. Throws Fault{input}, where =
-// "FILE:LINE", or the file alone for what depends on the model.
+// "FILE:LINE".
 Plan read_plan(const std::string& path, const ModelSpec& spec);
 // The plan as written; its context is 0 where none is given.
 Plan parse_plan(const std::string& text, const std::string& file);

@@ -134,7 +134,9 @@ YamlNode parse_yaml(const std::string& text, const std::string& file) {
       refuse("the file is empty", "begin it with \"version: 1\"", file, 1);
     while (parser.HandleNextDocument(builder)) continue;
   } catch (const YAML::Exception& error) {
-    refuse("this is not YAML: " + error.msg, "", file, std::max(error.mark.line, 0) + 1);
+    refuse("this is not YAML: " + error.msg,
+           "see that brackets and quotes are closed, and that items of one list are indented alike",
+           file, std::max(error.mark.line, 0) + 1);
   }
   return builder.take();
 }
