@@ -37,6 +37,9 @@ class Strangers final {
   // Takes out those that ended before then, and says how many they were.
   size_t forget(Time before);
 
+  // Whether there are any who may still send something.
+  bool any() const { return count() > 0; }
+
   // Those to be severed now, each named once: whoever is late, has sent too much, or is one of too
   // many. Of too many it is the oldest of the host that has most: an honest one is soon done.
   std::vector<SocketId> surplus(Time now, const std::function<uint64_t(int fd)>& received);

@@ -20,6 +20,9 @@ constexpr char kNoKey[] = "none";  // no peer's: the gate was not asked
 constexpr int kReadsInARow = 64;   // from one socket, before others get their turn
 // What an ended connection brought is complete by then: libzmq tells the end a moment before.
 constexpr double kDrainSeconds = 0.02;
+// libzmq keeps what a stranger sends until it is severed: a hundred megabytes a second, and of the
+// smallest frames thirty times their bytes.
+constexpr double kLookAtStrangersSeconds = 0.002;
 // Less than kConnectSeconds: who waits for a link hears of the name server, not of the listener.
 constexpr double kResolveSeconds = 8.0;
 // So long without an answer is worth telling. A host that is not there is known for that earlier.
@@ -246,6 +249,7 @@ void ZmqPipe::wait(Time deadline) {
     if (connection.socket && !connection.hung_up) connection.socket->append_poll_items(items);
     if (connection.dial && !connection.hung_up) connection.dial->append_poll_items(items);
   }
+  if (has_strangers()) deadline = std::min(deadline, now() + from_seconds(kLookAtStrangersSeconds));
   const auto wait = std::chrono::ceil<std::chrono::milliseconds>(deadline - now());
   zmq::poll(items, std::max(wait, std::chrono::milliseconds(0)));
   bell_.quiet();
@@ -316,6 +320,14 @@ void ZmqPipe::sever_surplus() {
       severer_.sever(connection.id);
       connection.sever_at.reset();
     }
+}
+
+bool ZmqPipe::has_strangers() const {
+  return strangers_.any() ||
+         std::any_of(connections_.begin(), connections_.end(), [](const auto& each) {
+           const Connection& connection = each.second;
+           return !connection.is_dialed() && !connection.admitted && !connection.gone_at;
+         });
 }
 
 // A message without an end comes by no frame that could be read, but the kernel has counted it.

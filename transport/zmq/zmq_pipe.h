@@ -83,6 +83,7 @@ class ZmqPipe final : public Pipe {
   void end(int fd, PipeEvents& events);
   void turn_callers_away();
   void sever_surplus();
+  bool has_strangers() const;
   bool is_surplus(const Connection& caller) const;
   void lose(ConnectionId id, Connection& connection, PipeEvents& events);
   void report_stranger_gone(PipeEvents& events);
