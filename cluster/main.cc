@@ -98,11 +98,13 @@ int run(int argc, char** argv) {
                             potluck::own_program(),
                             own_folder("XDG_CONFIG_HOME", ".config"),
                             own_folder("XDG_STATE_HOME", ".local/state"),
+                            own_folder("XDG_CACHE_HOME", ".cache"),
                             {wants_no_color(), dumb_terminal()},
                             {}};
   potluck::add_bench(line);
   potluck::add_demo(line);
   potluck::add_devices(line);
+  potluck::add_doctor(line);
   potluck::add_run(line);
   potluck::add_inspect(line);
   potluck::add_key(line);

@@ -27,6 +27,7 @@ struct CommandLine {
   std::string program;  // this executable, to start workers with
   std::string config;   // potluck's folder among the person's settings
   std::string state;    // and that for what runs now, and who was let in; empty: there is none
+  std::string cache;    // and among what can be found out again
   Surroundings surroundings;
   std::function<int()> chosen;  // runs the chosen command and returns the exit code
 };
@@ -34,6 +35,7 @@ struct CommandLine {
 void add_bench(CommandLine& line);
 void add_demo(CommandLine& line);
 void add_devices(CommandLine& line);
+void add_doctor(CommandLine& line);
 void add_run(CommandLine& line);
 void add_inspect(CommandLine& line);
 void add_key(CommandLine& line);

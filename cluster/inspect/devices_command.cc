@@ -3,18 +3,15 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
-#include "backends/make_backend.h"
 #include "cluster/cli/commands.h"
 #include "cluster/cli/json_line.h"
-#include "cluster/inspect/devices.h"
+#include "cluster/ring/devices.h"
 
 namespace potluck {
 namespace {
 
 int run(bool json) {
-  const CpuOptions cpu;
-  const Devices devices = {make_backend({"cpu", Precision::fast, cpu})->info(),
-                           cpu::isa_name(isa_of(cpu, Precision::fast)), list_cards()};
+  const Devices devices = find_devices();
   if (json) {
     std::puts(json_line(devices_json(devices)).c_str());
     return 0;

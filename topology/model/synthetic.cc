@@ -56,6 +56,7 @@ struct Recipe {
   Numbers numbers;
   DType type = DType::q8_0;
   std::optional<DType> expert_type = {};  // none: as the others
+  std::optional<DType> head_type = {};    // the same
 };
 
 DType type_of(const std::string& value) {
@@ -80,6 +81,10 @@ Recipe parse(const std::string& text) {
     }
     if (key == "expert_type") {
       recipe.expert_type = type_of(value);
+      continue;
+    }
+    if (key == "head_type") {
+      recipe.head_type = type_of(value);
       continue;
     }
     if (!recipe.numbers.count(key))
@@ -123,7 +128,8 @@ class SyntheticSource final : public ModelSource {
  public:
   explicit SyntheticSource(const Recipe& recipe)
       : spec_(spec_of(recipe.numbers)), seed_(recipe.numbers.at("seed")) {
-    for (const TensorNeed& need : head_tensors(spec_)) add(need, recipe.type);
+    for (const TensorNeed& need : head_tensors(spec_))
+      add(need, recipe.head_type.value_or(recipe.type));
     for (int i = 0; i < spec_.layer_count(); ++i)
       for (const TensorNeed& need : layer_tensors(spec_, i))
         add(need, need.shape.size() == 3 ? recipe.expert_type.value_or(recipe.type) : recipe.type);

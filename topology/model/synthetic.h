@@ -1,5 +1,5 @@
 // Made-up models of any shape, for benches and simulations:
-// `synthetic:PRESET?layers=3&vocab=32768&type=q8_0&expert_type=iq2_s&seed=1`.
+// `synthetic:PRESET?layers=3&vocab=32768&type=q8_0&expert_type=iq2_s&head_type=q6_k&seed=1`.
 #pragma once
 
 #include <memory>

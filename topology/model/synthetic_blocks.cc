@@ -20,11 +20,11 @@ struct Row {
 
 constexpr float kQ4KMinimum = 7.5f;
 constexpr Row kRows[] = {
-    {DType::f32, 1},          {DType::bf16, 1},        {DType::q8_0, 73.32f},
-    {DType::q4_k, 258.1f},    {DType::q5_0, 9.25f},    {DType::iq4_nl, 67.4f},
-    {DType::iq2_xxs, 53.35f}, {DType::iq2_xs, 55.95f}, {DType::iq2_s, 56.43f},
-    {DType::iq3_xxs, 142.5f}, {DType::iq3_s, 140.3f},  {DType::iq1_s, 7.2f},
-    {DType::iq1_m, 7.2f},     {DType::mxfp4, 5.86f},
+    {DType::f32, 1},        {DType::bf16, 1},         {DType::q8_0, 73.32f},
+    {DType::q4_k, 258.1f},  {DType::q5_0, 9.25f},     {DType::iq4_nl, 67.4f},
+    {DType::q6_k, 1365.7f}, {DType::iq2_xxs, 53.35f}, {DType::iq2_xs, 55.95f},
+    {DType::iq2_s, 56.43f}, {DType::iq3_xxs, 142.5f}, {DType::iq3_s, 140.3f},
+    {DType::iq1_s, 7.2f},   {DType::iq1_m, 7.2f},     {DType::mxfp4, 5.86f},
 };
 
 const Row* row_of(DType type) {
@@ -51,6 +51,8 @@ void write_scale(DType type, float scale, std::byte* block) {
     *block = static_cast<std::byte>(std::clamp(128 + std::lrint(std::log2(scale)), 0l, 252l));
   } else if (type == DType::iq1_m) {
     write_f16_in_parts(scale, block + 48);
+  } else if (type == DType::q6_k) {
+    write_f16(scale, block + 208);
   } else {
     write_f16(scale, block);
     if (type == DType::q4_k) write_f16(scale * kQ4KMinimum, block + 2);
@@ -78,7 +80,8 @@ std::string synthetic_types() {
 
 DType synthetic_type(DType type, int64_t columns) {
   if (columns % block_shape(type).values == 0) return type;
-  return type == DType::q4_k ? DType::q5_0 : DType::iq4_nl;
+  if (type == DType::q4_k) return DType::q5_0;
+  return type == DType::q6_k ? DType::q8_0 : DType::iq4_nl;
 }
 
 void synthetic_blocks(DType type, float rms, uint64_t state, std::byte* out, uint64_t bytes) {

@@ -14,7 +14,7 @@ from rings import NANO, PATIENCE, POTLUCK, SOURCE, potluck
 README = (SOURCE / "README.md").read_text()
 SETS_UP = {"cluster/quickstart", "tests/run"}  # each builds potluck: this very test is part of the second
 HUB_FILE = "models--unsloth--diffusiongemma-26B-A4B-it-GGUF/snapshots/1/diffusiongemma-26B-A4B-it-Q4_K_M.gguf"
-COMMANDS = [("run",), ("worker",), ("devices",), ("inspect",), ("key",), ("tokenize",), ("verify",), ("demo",), ("bench", "demo"), ("bench", "step")]
+COMMANDS = [("run",), ("worker",), ("devices",), ("doctor",), ("inspect",), ("key",), ("tokenize",), ("verify",), ("demo",), ("bench", "demo"), ("bench", "step")]
 OTHER_TEST = "On two machines"  # tests/ring/two_machines_test.py
 # Lets mpirun start four ranks where there are two cores, and as root.
 MPIRUN_HERE = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_rmaps_base_oversubscribe": "1"}

@@ -68,6 +68,8 @@ TEST(ModelSource, SyntheticExpertsHaveATypeOfTheirOwn) {
   EXPECT_EQ(type_of(model + "mxfp4", "blk.0.ffn_down_exps.weight"), "mxfp4");
   EXPECT_EQ(type_of(model + "iq2_s", "blk.0.attn_q.weight"), "q8_0");
   EXPECT_THROW(open_model(model + "iq9"), Fault);
+  EXPECT_EQ(type_of(model + "q4_k&head_type=q6_k", "token_embd.weight"), "q6_k");
+  EXPECT_EQ(type_of(model + "q4_k&head_type=q6_k", "blk.0.attn_q.weight"), "q8_0");
 }
 
 // Canvases, temperatures and noise keys reach workers in messages, end tokens never do: copies that

@@ -16,6 +16,8 @@ struct Devices {
   std::vector<Card> cards;
 };
 
+Devices find_devices();
+
 // A line each: "cuda:0 (NVIDIA GeForce RTX 3060, sm_86, CUDA 12.2), 11.9 GB of 12.9 GB free", or
 // "hip: " and why none can be used.
 std::vector<std::string> device_lines(const Devices& devices);

@@ -1,10 +1,11 @@
 // Each device has a name, its memory, and where it cannot be used the reason.
-#include "cluster/inspect/devices.h"
+#include "cluster/ring/devices.h"
 
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
 
+#include "backends/make_backend.h"
 #include "topology/base/text.h"
 #include "topology/base/utf8.h"
 
@@ -42,6 +43,12 @@ nlohmann::json card_json(const Card& card) {
 }
 
 }  // namespace
+
+Devices find_devices() {
+  const CpuOptions cpu;
+  return {make_backend({"cpu", Precision::fast, cpu})->info(),
+          cpu::isa_name(isa_of(cpu, Precision::fast)), list_cards()};
+}
 
 std::vector<std::string> device_lines(const Devices& devices) {
   std::vector<std::string> lines = {devices.cpu.name + ", " +

@@ -1,5 +1,5 @@
 // How devices are written, for people and as JSON.
-#include "cluster/inspect/devices.h"
+#include "cluster/ring/devices.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

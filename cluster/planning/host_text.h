@@ -1,0 +1,13 @@
+// A machine's report as lines for people.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+namespace potluck {
+
+// All but the findings. report: host_report()'s.
+std::vector<std::string> host_lines(const nlohmann::ordered_json& report);
+
+}  // namespace potluck
