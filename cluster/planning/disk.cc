@@ -7,14 +7,8 @@
 #include "topology/base/text.h"
 
 namespace potluck {
-namespace {
 
 namespace fs = std::filesystem;
-
-// With less than this, logs, keys and what was measured cannot be kept either.
-constexpr uint64_t kDiskLeast = uint64_t{64} << 20;
-
-}  // namespace
 
 std::string model_folder(const std::string& model, const ModelPlaces& places) {
   const bool made_up = model.empty() || model.find(':') != std::string::npos || is_demo(model);

@@ -10,6 +10,9 @@
 
 namespace potluck {
 
+// With less than this, logs, keys and what was measured cannot be kept either.
+inline constexpr uint64_t kDiskLeast = uint64_t{64} << 20;
+
 // Where the model's file is or would be: its own folder, or the hub's cache; the next folder above
 // that exists.
 std::string model_folder(const std::string& model, const ModelPlaces& places);
@@ -18,7 +21,7 @@ std::string model_folder(const std::string& model, const ModelPlaces& places);
 nlohmann::ordered_json disk_json(const std::string& model, const ModelPlaces& places,
                                  bool model_is_there, std::vector<Finding>& findings);
 
-// A model of so many bytes that is not there needs room. how_named: the folder's own variable.
+// So many bytes are needed, and fewer are free.
 Finding disk_finding(const std::string& folder, uint64_t free, uint64_t needed);
 
 }  // namespace potluck

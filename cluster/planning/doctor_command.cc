@@ -7,8 +7,14 @@
 #include "cluster/cli/commands.h"
 #include "cluster/cli/flag_checks.h"
 #include "cluster/cli/json_line.h"
+#include "cluster/planning/cluster_check.h"
+#include "cluster/planning/cluster_text.h"
 #include "cluster/planning/host_report.h"
 #include "cluster/planning/host_text.h"
+#include "cluster/planning/orders.h"
+#include "cluster/ring/remote_shell.h"
+#include "topology/cluster/cluster_measured.h"
+#include "topology/cluster/cluster_yaml.h"
 #include "topology/plan/plan.h"
 
 namespace potluck {
@@ -17,13 +23,17 @@ namespace {
 constexpr int kFound = 1;  // something that keeps a ring from working
 
 struct Flags {
-  std::string model;
+  std::string model, cluster, ssh;
   int threads = 0;
-  bool fresh = false, json = false;
+  bool fresh = false, json = false, write = false, orders = false;
 };
 
 HostPlaces places_of(const CommandLine& line) {
   return {line.places, line.config, line.cache};
+}
+
+void print(const std::vector<std::string>& lines) {
+  for (const std::string& text : lines) std::puts(text.c_str());
 }
 
 int examine_here(const Flags& flags, const HostPlaces& places) {
@@ -36,10 +46,36 @@ int examine_here(const Flags& flags, const HostPlaces& places) {
   if (flags.json) {
     std::puts(json_line(report).c_str());
   } else {
-    for (const std::string& text : host_lines(report)) std::puts(text.c_str());
-    for (const std::string& text : finding_lines(findings)) std::puts(text.c_str());
+    print(host_lines(report));
+    print(finding_lines(findings));
   }
   return has_problem(findings) ? kFound : 0;
+}
+
+int examine_cluster(const Flags& flags, const std::string& program) {
+  ClusterSpec cluster = read_cluster(flags.cluster);
+  CheckOptions options;
+  options.program = program;
+  options.ssh = flags.ssh;
+  options.model = flags.model;
+  options.fresh = flags.fresh;
+  options.say = [](const std::string& text) { std::fprintf(stderr, "%s\n", text.c_str()); };
+  const ClusterReport report = check_cluster(cluster, options);
+  if (flags.json)
+    std::puts(json_line(cluster_json(cluster, report)).c_str());
+  else
+    print(cluster_lines(cluster, report));
+  if (flags.write) {
+    take_measured(report, cluster);
+    write_measured(flags.cluster, cluster);
+  }
+  return has_problem(report.findings) ? kFound : 0;
+}
+
+int run(const Flags& flags, const CommandLine& line) {
+  if (flags.orders) return take_orders(places_of(line));
+  return flags.cluster.empty() ? examine_here(flags, places_of(line))
+                               : examine_cluster(flags, line.program);
 }
 
 }  // namespace
@@ -47,18 +83,23 @@ int examine_here(const Flags& flags, const HostPlaces& places) {
 void add_doctor(CommandLine& line) {
   const auto flags = std::make_shared<Flags>();
   CLI::App* sub = line.app.add_subcommand(
-      "doctor", "measure this machine, and say what stands in the way of a ring");
+      "doctor", "measure this machine or a cluster, and say what stands in the way of a ring");
   sub->add_option("-m,--model", flags->model,
                   "the model to measure with (default: the released one's shapes, made up)")
       ->type_name("MODEL");
-  whole_number(
-      sub->add_option("-t,--threads", flags->threads, "CPU threads (default: one for each core)"),
-      "N", 1, kThreadsMax);
+  CLI::Option* cluster = sub->add_option("--cluster", flags->cluster,
+                                         "a cluster file: ask its hosts, and measure their links");
+  file_name(cluster->type_name("FILE"));
+  sub->add_option("--ssh", flags->ssh, kRemoteShellHelp)->type_name("CMD")->needs(cluster);
+  sub->add_flag("--write", flags->write, "write what was measured into the cluster file")
+      ->needs(cluster);
+  CLI::Option* threads =
+      sub->add_option("-t,--threads", flags->threads, "CPU threads (default: one for each core)");
+  whole_number(threads->excludes(cluster), "N", 1, kThreadsMax);
   sub->add_flag("--fresh", flags->fresh, "measure also what is known from before");
   sub->add_flag("--json", flags->json, "print one JSON object");
-  sub->callback([&line, flags] {
-    line.chosen = [&line, flags] { return examine_here(*flags, places_of(line)); };
-  });
+  sub->add_flag("--orders", flags->orders, "take orders of a doctor on another host, on stdin");
+  sub->callback([&line, flags] { line.chosen = [&line, flags] { return run(*flags, line); }; });
 }
 
 }  // namespace potluck

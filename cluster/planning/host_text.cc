@@ -107,6 +107,13 @@ std::string model_line(const ordered_json& model) {
 
 }  // namespace
 
+std::vector<std::string> host_device_lines(const ordered_json& report) {
+  std::vector<std::string> lines = {model_line(report.at("model"))};
+  for (const ordered_json& each : report.at("devices"))
+    append_device(each, report.at("model"), lines);
+  return lines;
+}
+
 std::vector<std::string> host_lines(const ordered_json& report) {
   std::vector<std::string> lines = {
       fmt::format("{}: {}, {}", std::string(report.at("host")), std::string(report.at("software")),
@@ -117,9 +124,7 @@ std::vector<std::string> host_lines(const ordered_json& report) {
   };
   for (const ordered_json& each : report.at("interfaces")) lines.push_back(interface_line(each));
   lines.push_back("key        " + std::string(report.at("key")));
-  lines.push_back(model_line(report.at("model")));
-  for (const ordered_json& each : report.at("devices"))
-    append_device(each, report.at("model"), lines);
+  for (const std::string& line : host_device_lines(report)) lines.push_back(line);
   std::transform(lines.begin(), lines.end(), lines.begin(),
                  [](const std::string& line) { return one_line(line); });
   std::transform(lines.begin() + 1, lines.end(), lines.begin() + 1,

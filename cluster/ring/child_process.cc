@@ -104,6 +104,20 @@ ChildProcess::~ChildProcess() {
   close(log_);
 }
 
+bool ChildProcess::say(const std::string& line) {
+  const std::string text = line + "\n";
+  const auto before = std::signal(SIGPIPE, SIG_IGN);
+  size_t done = 0;
+  while (done < text.size()) {
+    const ssize_t n = write(in_, text.data() + done, text.size() - done);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) break;
+    done += n;
+  }
+  std::signal(SIGPIPE, before);
+  return done == text.size();
+}
+
 void ChildProcess::close_stdin() {
   if (in_ >= 0) close(std::exchange(in_, -1));
 }

@@ -30,6 +30,8 @@ class ChildProcess final {
   // Throws as line() does.
   std::optional<std::string> rest(Time deadline, size_t bytes_max);
 
+  // Writes a line to its stdin; false if it reads no more.
+  bool say(const std::string& line);
   void close_stdin();
   bool has_ended();
   // Waits for its end until then; false if it has not come.

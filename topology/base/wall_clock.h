@@ -15,6 +15,12 @@ inline int64_t unix_seconds() {
       .count();
 }
 
+// The same as finely as the clock has it, for comparing the clocks of two machines.
+inline double fine_unix_seconds() {
+  const auto since = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration<double>(since).count();
+}
+
 // Minutes since midnight, by this machine's time zone.
 inline int minute_of_day() {
   const std::time_t seconds = unix_seconds();
