@@ -12,7 +12,7 @@
 
 #include "backends/cpu/free_memory.h"
 #include "cluster/planning/carry.h"
-#include "cluster/planning/cpu_layout.h"
+#include "backends/cpu/cpu_layout.h"
 #include "cluster/planning/disk.h"
 #include "cluster/planning/machine_state.h"
 #include "cluster/planning/speed_cache.h"

@@ -25,7 +25,7 @@ HOMES = {
     r"CLI/|spdlog/|histedit\.h|editline/": ["cluster/", "tests/cluster/"],
     r"nlohmann/": ["topology/", "transport/control", "coordinator/http", "cluster/", "tests/"],
     r"httplib\.h": ["coordinator/http"],
-    r"hwloc": ["cluster/planning/cpu_layout_hwloc"],
+    r"hwloc": ["backends/cpu/cpu_layout_hwloc"],
     r"xxhash\.h": ["topology/model/fingerprint"],
 }
 FILE_LINES_MAX = 500

@@ -7,7 +7,7 @@
 #include <string>
 #include <utility>
 
-#include "cluster/planning/cpu_layout.h"
+#include "backends/cpu/cpu_layout.h"
 
 namespace potluck {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "cluster/planning/cpu_layout.h"
+#include "backends/cpu/cpu_layout.h"
 
 namespace potluck {
 
