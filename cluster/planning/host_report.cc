@@ -10,9 +10,9 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "backends/cpu/cpu_layout.h"
 #include "backends/cpu/free_memory.h"
 #include "cluster/planning/carry.h"
-#include "backends/cpu/cpu_layout.h"
 #include "cluster/planning/disk.h"
 #include "cluster/planning/machine_state.h"
 #include "cluster/planning/speed_cache.h"
