@@ -2,6 +2,7 @@
 #include "cluster/ring/ring_plan.h"
 
 #include "topology/base/text.h"
+#include "topology/model/partial_copy.h"
 #include "topology/plan/cost_model.h"
 #include "topology/plan/even_partitioner.h"
 #include "topology/plan/plan_check.h"
@@ -75,9 +76,9 @@ Plan make_plan(const ModelSource& source, const RingOptions& options) {
 Fingerprint fingerprint_of(const ModelSource& source) {
   Fingerprint model;
   model.spec = spec_digest(source);
-  model.head = head_digest(source);
+  model.head = holds_head(source) ? head_digest(source) : 0;
   for (int i = 0; i < source.spec().layer_count(); ++i)
-    model.layers.push_back(layer_digest(source, i));
+    model.layers.push_back(holds_layer(source, i) ? layer_digest(source, i) : 0);
   return model;
 }
 

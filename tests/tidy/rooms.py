@@ -12,7 +12,7 @@ import shape
 # Rooms of each floor, lowest first: a room may include those before it. "." is the floor's own files; a unit of the
 # floor that chooses among its rooms is a room of its own, by its name.
 ORDER = {
-    "topology": ["base", "model", "plan", "cluster", "planner"],
+    "topology": ["base", "model", "plan", "cluster", "planner", "hub"],
     "kernels": ["noise", "gpu/device", "gpu/exact", "gpu/fast", "gpu", "gpu/compile", "cpu/machine", "cpu/reference",
                 "cpu/packed", "cpu/packed/avx2", "cpu/packed/avx512", "cpu/packed/amx", "cpu/fast", "cpu"],
     "transport": ["proof", ".", "wire", "link", "inproc", "mdns", "zmq", "mpi", "nccl", "control", "make_transport"],

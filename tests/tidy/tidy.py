@@ -26,6 +26,8 @@ HOMES = {
     r"nlohmann/": ["topology/", "transport/control", "coordinator/http", "cluster/", "tests/"],
     r"httplib\.h": ["coordinator/http"],
     r"hwloc": ["backends/cpu/cpu_layout_hwloc"],
+    r"curl/": ["topology/hub/http"],
+    r"openssl/": ["topology/hub/checksum"],
     r"xxhash\.h": ["topology/model/fingerprint"],
 }
 FILE_LINES_MAX = 500

@@ -16,6 +16,7 @@
 #include "topology/model/gguf_spec.h"
 #include "topology/model/joined_tensors.h"
 #include "topology/model/mapped_file.h"
+#include "topology/model/partial_copy.h"
 #include "topology/model/stray_tensors.h"
 #include "topology/model/tensor_directory.h"
 #include "topology/model/tensor_table.h"
@@ -28,10 +29,10 @@ constexpr char kRopeFactors[] = "rope_freqs.weight";
 constexpr float kNoRotation = 1e20f;  // rope_freqs divides by 1e30 where a pair does not rotate
 
 // The metadata of a part says which one it is; a renamed or mixed-up part is refused.
-void check_part(const GgufMetadata& metadata, size_t index, size_t count) {
+void check_part(const GgufMetadata& metadata, int index, size_t count) {
   const int found = metadata.integer_or("split.count", count);
   const int number = metadata.integer_or("split.no", index) + 1;
-  if (found != static_cast<int>(count) || number != static_cast<int>(index) + 1)
+  if (found != static_cast<int>(count) || number != index + 1)
     metadata.refuse("is part " + std::to_string(number) + " of " + std::to_string(found) +
                         " by its metadata, part " + std::to_string(index + 1) + " of " +
                         std::to_string(count) + " by its name",
@@ -55,6 +56,7 @@ class GgufSource final : public ModelSource {
     join_experts(tensors_, spec_, paths[0]);
     check_directory(tensors_, spec_, paths[0]);
     drop_strays(paths[0]);
+    if (partial_) add_partial_note();
   }
 
   const ModelSpec& spec() const override { return spec_; }
@@ -91,13 +93,21 @@ class GgufSource final : public ModelSource {
   }
 
  private:
+  void add_partial_note() {
+    const std::string note = partial_note(*this);
+    if (!note.empty()) notes_.push_back(note);
+  }
+
   void add_part(const std::string& path, size_t parts) {
-    const size_t index = files_.size();
+    const int index = files_.size();
     const MappedFile& file = files_.emplace_back(path);
+    const std::optional<PartialCopy> partial = read_partial_copy(path);
+    if (partial) partial_ = true;
     GgufContents contents = read_gguf(file.map(0, file.size()).get(), file.size(), path);
     check_part(GgufMetadata(contents.metadata, path), index, parts);
     for (TensorInfo& tensor : contents.tensors) {
-      tensor.file = index;
+      const bool here = !partial || partial->holds(tensor.offset, tensor.bytes);
+      tensor.file = here ? index : ~index;
       tensors_.push_back(std::move(tensor));
     }
     if (index == 0) metadata_ = std::move(contents.metadata);
@@ -145,10 +155,11 @@ class GgufSource final : public ModelSource {
     if (senses) notes_.push_back(senses_note(senses));
   }
 
-  // Whether it holds the same as the tensor that it is tied to.
+  // Whether it holds the same as the tensor that it is tied to. A partial copy lacks copies.
   bool is_copy(const TensorInfo& tensor) const {
     const TensorInfo* of = find_tensor(*this, tied_to(tensor.name));
-    return of && of->type == tensor.type && of->shape == tensor.shape &&
+    if (!of || of->type != tensor.type || of->shape != tensor.shape) return false;
+    return !is_here(tensor) || !is_here(*of) ||
            std::memcmp(map(*of).get(), map(tensor).get(), tensor.bytes) == 0;
   }
 
@@ -192,6 +203,7 @@ class GgufSource final : public ModelSource {
   std::vector<TensorInfo> tensors_;
   std::vector<std::string> notes_;
   ModelSpec spec_;
+  bool partial_ = false;  // a part of it at least
 };
 
 // Whether the name ends as a part's does; 0 stands for any digit.
@@ -204,8 +216,20 @@ bool names_part(const std::string& path) {
                     });
 }
 
-// All parts of a split file, from the name of any; one path for a single file.
-std::vector<std::string> parts_of(const std::string& path) {
+void check_all_there(const std::vector<std::string>& parts) {
+  std::error_code none;
+  if (parts.size() == 1 && !names_part(parts[0])) return;
+  for (size_t i = 0; i < parts.size(); ++i)
+    if (!std::filesystem::exists(parts[i], none))
+      throw Fault(FaultKind::input,
+                  "part " + std::to_string(i + 1) + " of " + std::to_string(parts.size()) +
+                      " is missing: there is no " + parts[i],
+                  Fix{"download it into the same folder"});
+}
+
+}  // namespace
+
+std::vector<std::string> gguf_part_names(const std::string& path) {
   if (!names_part(path)) return {path};
   const std::string base = path.substr(0, path.size() - kPartTail.size());
   const int number = std::stoi(path.substr(base.size() + 1, 5));
@@ -220,20 +244,14 @@ std::vector<std::string> parts_of(const std::string& path) {
     char tail[32];
     std::snprintf(tail, sizeof(tail), "-%05d-of-%05d.gguf", i, count);
     parts.push_back(base + tail);
-    std::error_code none;
-    if (!std::filesystem::exists(parts.back(), none))
-      throw Fault(FaultKind::input,
-                  "part " + std::to_string(i) + " of " + std::to_string(count) +
-                      " is missing: there is no " + parts.back(),
-                  Fix{"download it into the same folder"});
   }
   return parts;
 }
 
-}  // namespace
-
 std::unique_ptr<ModelSource> open_gguf(const std::string& path, std::vector<std::string> notes) {
-  return std::make_unique<GgufSource>(parts_of(path), std::move(notes));
+  const std::vector<std::string> parts = gguf_part_names(path);
+  check_all_there(parts);
+  return std::make_unique<GgufSource>(parts, std::move(notes));
 }
 
 }  // namespace potluck

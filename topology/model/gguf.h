@@ -14,4 +14,7 @@ namespace potluck {
 std::unique_ptr<ModelSource> open_gguf(const std::string& path,
                                        std::vector<std::string> notes = {});
 
+// The names of all parts of a split file, from the name of any; the name itself for a single file.
+std::vector<std::string> gguf_part_names(const std::string& path);
+
 }  // namespace potluck

@@ -26,11 +26,15 @@ constexpr uint64_t kNameBytesMax = 1024;
 enum : uint32_t { kString = 8, kArray = 9, kTypeCount = 13 };
 constexpr uint8_t kValueBytes[kTypeCount] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
 
+// Thrown where the header goes on behind the bytes that are known.
+struct GoesOn {};
+
 // Reads metadata and directory: the first kDirectoryBytesMax bytes of the file at most.
 class Cursor {
  public:
-  Cursor(const std::byte* data, uint64_t file_bytes, std::string name)
+  Cursor(const std::byte* data, uint64_t have, uint64_t file_bytes, std::string name)
       : data_(data),
+        have_(have),
         file_bytes_(file_bytes),
         bytes_(std::min(file_bytes, kDirectoryBytesMax)),
         name_(std::move(name)) {}
@@ -46,6 +50,7 @@ class Cursor {
               (bytes_ == file_bytes_ ? ", the file ends after " : ", the directory's limit is ") +
               std::to_string(bytes_ - at_) + " more",
           "download it again");
+    if (bytes > have_ - at_) throw GoesOn();
   }
 
   template <typename T>
@@ -100,7 +105,7 @@ class Cursor {
 
  private:
   const std::byte* data_;
-  uint64_t file_bytes_, bytes_, at_ = 0;
+  uint64_t have_, file_bytes_, bytes_, at_ = 0;
   std::string name_;
 };
 
@@ -193,10 +198,7 @@ void place_tensors(const Cursor& in, GgufContents& contents) {
   }
 }
 
-}  // namespace
-
-GgufContents read_gguf(const std::byte* data, uint64_t bytes, const std::string& name) {
-  Cursor in(data, bytes, name);
+GgufContents read_header(Cursor& in) {
   if (in.read<uint32_t>("the magic number") != kMagic)
     in.refuse("this is not a GGUF file (its first bytes are not \"GGUF\")");
   const auto version = in.read<uint32_t>("the version");
@@ -218,7 +220,25 @@ GgufContents read_gguf(const std::byte* data, uint64_t bytes, const std::string&
   read_metadata(in, metadata, contents);
   for (uint64_t i = 0; i < tensors; ++i) contents.tensors.push_back(read_tensor(in, i));
   place_tensors(in, contents);
+  contents.header_bytes = in.at();
   return contents;
+}
+
+}  // namespace
+
+GgufContents read_gguf(const std::byte* data, uint64_t bytes, const std::string& name) {
+  Cursor in(data, bytes, bytes, name);
+  return read_header(in);
+}
+
+std::optional<GgufContents> read_gguf_beginning(const std::byte* data, uint64_t have,
+                                                uint64_t file_bytes, const std::string& name) {
+  Cursor in(data, have, file_bytes, name);
+  try {
+    return read_header(in);
+  } catch (const GoesOn&) {
+    return std::nullopt;
+  }
 }
 
 }  // namespace potluck

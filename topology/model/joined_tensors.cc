@@ -8,6 +8,7 @@
 
 #include "topology/base/fault.h"
 #include "topology/base/text.h"
+#include "topology/model/partial_copy.h"
 #include "topology/model/tensor_table.h"
 
 namespace potluck {
@@ -181,6 +182,7 @@ void join_experts(std::vector<TensorInfo>& tensors, const ModelSpec& spec, const
 }
 
 TensorBytes map_tensor(const std::vector<MappedFile>& files, const TensorInfo& tensor) {
+  if (!is_here(tensor)) refuse_absent(tensor, files[file_index(tensor.file)].path());
   if (tensor.stretches.empty()) return files[tensor.file].map(tensor.offset, tensor.bytes);
   const std::shared_ptr<std::byte[]> bytes(new std::byte[tensor.bytes]);
   std::byte* to = bytes.get();

@@ -33,7 +33,7 @@ struct TensorInfo {
   std::vector<int64_t> shape;  // outermost first
   uint64_t bytes = 0;
   uint64_t offset = 0;             // within its file
-  int file = 0;                    // index of the shard
+  int file = 0;                    // index of the shard; ~index: this copy lacks the tensor
   Digest recipe = 0;               // a made-up tensor's bytes follow from it; 0: they are stored
   std::vector<Stretch> stretches;  // its bytes, one after the other, if they lie in several places
   int64_t elements() const;

@@ -10,6 +10,7 @@
 #include "topology/base/text.h"
 #include "topology/model/joined_tensors.h"
 #include "topology/model/json_text.h"
+#include "topology/model/partial_copy.h"
 #include "topology/model/quantized_checkpoint.h"
 #include "topology/model/safetensors_config.h"
 #include "topology/model/safetensors_file.h"
@@ -40,7 +41,7 @@ TensorInfo text_tensor(const RawTensor& raw, const std::string& name, int file,
 // A tensor that the table lacks.
 struct Stray {
   RawTensor raw;
-  int file;
+  int file;  // as a tensor's
 };
 
 class SafetensorsSource final : public ModelSource {
@@ -61,6 +62,7 @@ class SafetensorsSource final : public ModelSource {
     check_left_over();
     check_strays(config.tied);
     if (senses_) notes_.push_back(senses_note(senses_));
+    if (partial_) add_partial_note();
   }
 
   const ModelSpec& spec() const override { return spec_; }
@@ -80,6 +82,11 @@ class SafetensorsSource final : public ModelSource {
   std::vector<std::string> notes() const override { return notes_; }
 
  private:
+  void add_partial_note() {
+    const std::string note = partial_note(*this);
+    if (!note.empty()) notes_.push_back(note);
+  }
+
   std::vector<std::string> shard_names() const {
     const std::string index = folder_ + "/model.safetensors.index.json";
     if (!std::filesystem::exists(index)) return {"model.safetensors"};
@@ -109,16 +116,19 @@ class SafetensorsSource final : public ModelSource {
   void add_shard(const std::string& path) {
     files_.emplace_back(path);
     const int file = files_.size() - 1;
+    const std::optional<PartialCopy> partial = read_partial_copy(path);
+    if (partial) partial_ = true;
     for (const RawTensor& raw : read_safetensors(files_.back())) {
       auto name = gguf_name(raw.name);
       if (!name) name = piece_name(raw.name);
       if (name) published_.emplace(*name, raw.name);
+      const int place = !partial || partial->holds(raw.offset, raw.bytes) ? file : ~file;
       if (name)
-        tensors_.push_back(text_tensor(raw, *name, file, path));
+        tensors_.push_back(text_tensor(raw, *name, place, path));
       else if (of_other_senses(raw.name))
         ++senses_;
       else
-        strays_.push_back({raw, file});
+        strays_.push_back({raw, place});
     }
   }
 
@@ -128,23 +138,27 @@ class SafetensorsSource final : public ModelSource {
     const std::set<std::string> known = tensor_names(spec_);
     for (const TensorInfo& tensor : tensors_)
       if (!known.count(tensor.name))
-        refuse_stray(published_.at(tensor.name), tensor.shape_text(), files_[tensor.file].path());
+        refuse_stray(published_.at(tensor.name), tensor.shape_text(),
+                     files_[file_index(tensor.file)].path());
   }
 
   // An untied model is refused by the name of what it has of its own.
   void check_strays(bool tied) const {
     for (const Stray& stray : strays_)
       if (!is_copy(stray))
-        refuse_stray(stray.raw.name, shape_text(stray.raw.shape), files_[stray.file].path());
+        refuse_stray(stray.raw.name, shape_text(stray.raw.shape),
+                     files_[file_index(stray.file)].path());
     if (!tied)
       throw Fault(FaultKind::input, "\"tie_word_embeddings\" is false",
                   Fix{"potluck runs models whose head and encoder are tied to their decoder"},
                   folder_ + "/config.json");
   }
 
+  // A partial copy lacks copies.
   bool is_copy(const Stray& stray) const {
     const TensorInfo* of = find_tensor(*this, tied_to(stray.raw.name));
-    return of && of->shape == stray.raw.shape && of->bytes == stray.raw.bytes &&
+    if (!of || of->shape != stray.raw.shape || of->bytes != stray.raw.bytes) return false;
+    return stray.file < 0 || !is_here(*of) ||
            std::memcmp(map(*of).get(),
                        files_[stray.file].map(stray.raw.offset, stray.raw.bytes).get(),
                        of->bytes) == 0;
@@ -157,7 +171,8 @@ class SafetensorsSource final : public ModelSource {
   ModelSpec spec_;
   std::vector<std::string> notes_;
   std::vector<Stray> strays_;
-  size_t senses_ = 0;  // vision's tensors and audio's
+  size_t senses_ = 0;     // vision's tensors and audio's
+  bool partial_ = false;  // a shard of it at least
 };
 
 }  // namespace

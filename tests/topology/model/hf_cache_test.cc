@@ -56,8 +56,7 @@ TEST_F(HfCache, FindsTheQuantisationByItsWholeName) {
   EXPECT_EQ(found("owner/some-GGUF:f16"), "abc/m-F16.gguf");
   EXPECT_EQ(found("owner/some-GGUF:q8_0"), "abc/Q8_0/m-Q8_0-00001-of-00001.gguf");
   EXPECT_NE(refusal("owner/some-GGUF:Q4_K")
-                .find("hf download owner/some-GGUF --include "
-                      "\"*Q4_K*.gguf\""),
+                .find("potluck pull hf:owner/some-GGUF:Q4_K"),
             std::string::npos);
   EXPECT_NE(refusal("owner/some-GGUF:F32").find("not in"), std::string::npos);
 }
@@ -147,10 +146,9 @@ TEST_F(HfCache, ModelsOpenByTheirName) {
 
 TEST_F(HfCache, WhatIsAbsentComesWithItsDownloadCommand) {
   EXPECT_EQ(refusal("owner/some-GGUF"), "hf:owner/some-GGUF is not in " + hub_.path() +
-                                            "; fetch it with: hf download owner/some-GGUF "
-                                            "--include \"*Q4_K_M*.gguf\"");
+                                            "; fetch it with: potluck pull hf:owner/some-GGUF");
   EXPECT_EQ(refusal("google/checkpoint"), "hf:google/checkpoint is not in " + hub_.path() +
-                                              "; fetch it with: hf download google/checkpoint");
+                                              "; fetch it with: potluck pull hf:google/checkpoint");
   for (const char* text : {"", "owner", "owner/", "/repo", "a/b/c", "../x", "a/..",
                            "a/b:", "a/b:c/d", "a b/c", "a/b\n"})
     EXPECT_NE(refusal(text).find("give hf:OWNER/REPO"), std::string::npos) << text;

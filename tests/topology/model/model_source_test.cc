@@ -122,7 +122,7 @@ TEST(ModelSource, WhatCannotBeFoundSaysWhatToDo) {
     }
     return std::string("opened");
   };
-  EXPECT_NE(text_of("hf:someone/some-GGUF:Q8_0").find("hf download someone/some-GGUF"),
+  EXPECT_NE(text_of("hf:someone/some-GGUF:Q8_0").find("potluck pull hf:someone/some-GGUF:Q8_0"),
             std::string::npos);
   EXPECT_NE(text_of("/no/such/file.gguf").find("/no/such/file.gguf"), std::string::npos);
   EXPECT_NE(text_of("synthetic:big").find("\"big\""), std::string::npos);
