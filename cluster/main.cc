@@ -10,6 +10,7 @@
 #include <cstring>
 #include <exception>
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <thread>
 
@@ -39,16 +40,29 @@ std::string demo_models() {
 }
 
 // Nothing below main reads the environment.
-potluck::ModelPlaces model_places() {
+std::string hf_home() {
   const char* home = std::getenv("HOME");
-  const char* hub = std::getenv("HF_HUB_CACHE");
   const char* hf_home = std::getenv("HF_HOME");
+  return hf_home ? hf_home : std::string(home ? home : ".") + "/.cache/huggingface";
+}
+
+potluck::ModelPlaces model_places() {
+  const char* hub = std::getenv("HF_HUB_CACHE");
   potluck::ModelPlaces places;
-  places.hub = hub       ? hub
-               : hf_home ? std::string(hf_home) + "/hub"
-                         : std::string(home ? home : ".") + "/.cache/huggingface/hub";
+  places.hub = hub ? hub : hf_home() + "/hub";
   places.demos = demo_models();
   return places;
+}
+
+potluck::HubAccess hub_access() {
+  const char* endpoint = std::getenv("HF_ENDPOINT");
+  const char* token = std::getenv("HF_TOKEN");
+  const char* token_path = std::getenv("HF_TOKEN_PATH");
+  potluck::HubAccess access{endpoint && *endpoint ? endpoint : "https://huggingface.co",
+                            token ? token : ""};
+  while (access.endpoint.ends_with('/')) access.endpoint.pop_back();
+  if (!token) std::ifstream(token_path ? token_path : hf_home() + "/token") >> access.token;
+  return access;
 }
 
 // A variable such as $XDG_CONFIG_HOME counts where it is an absolute path, as its specification has
@@ -100,6 +114,7 @@ int run(int argc, char** argv) {
                             own_folder("XDG_STATE_HOME", ".local/state"),
                             own_folder("XDG_CACHE_HOME", ".cache"),
                             {wants_no_color(), dumb_terminal()},
+                            hub_access(),
                             {}};
   potluck::add_bench(line);
   potluck::add_demo(line);
@@ -108,6 +123,8 @@ int run(int argc, char** argv) {
   potluck::add_run(line);
   potluck::add_inspect(line);
   potluck::add_key(line);
+  potluck::add_pull(line);
+  potluck::add_share(line);
   potluck::add_tokenize(line);
   potluck::add_verify(line);
   potluck::add_worker(line);

@@ -21,6 +21,12 @@ struct Surroundings {
   bool dumb_terminal = false;  // TERM names no terminal whose cursor can be moved
 };
 
+// The hub that models are fetched from.
+struct HubAccess {
+  std::string endpoint;  // HF_ENDPOINT, or the one of Hugging Face
+  std::string token;     // HF_TOKEN, or the one that `hf auth login` wrote; empty: none
+};
+
 struct CommandLine {
   CLI::App& app;
   ModelPlaces places;
@@ -29,6 +35,7 @@ struct CommandLine {
   std::string state;    // and that for what runs now, and who was let in; empty: there is none
   std::string cache;    // and among what can be found out again
   Surroundings surroundings;
+  HubAccess hub;
   std::function<int()> chosen;  // runs the chosen command and returns the exit code
 };
 
@@ -39,6 +46,8 @@ void add_doctor(CommandLine& line);
 void add_run(CommandLine& line);
 void add_inspect(CommandLine& line);
 void add_key(CommandLine& line);
+void add_pull(CommandLine& line);
+void add_share(CommandLine& line);
 void add_tokenize(CommandLine& line);
 void add_verify(CommandLine& line);
 void add_worker(CommandLine& line);

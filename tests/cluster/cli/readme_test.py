@@ -9,12 +9,14 @@ import subprocess
 import tempfile
 import unittest
 
+from hub import Hub
 from rings import NANO, PATIENCE, POTLUCK, SOURCE, potluck
 
 README = (SOURCE / "README.md").read_text()
 SETS_UP = {"cluster/quickstart", "tests/run"}  # each builds potluck: this very test is part of the second
+REPOSITORY = "unsloth/diffusiongemma-26B-A4B-it-GGUF"
 HUB_FILE = "models--unsloth--diffusiongemma-26B-A4B-it-GGUF/snapshots/1/diffusiongemma-26B-A4B-it-Q4_K_M.gguf"
-COMMANDS = [("run",), ("worker",), ("devices",), ("doctor",), ("inspect",), ("key",), ("tokenize",), ("verify",), ("demo",), ("bench", "demo"), ("bench", "step")]
+COMMANDS = [("run",), ("worker",), ("devices",), ("doctor",), ("inspect",), ("key",), ("pull",), ("share",), ("tokenize",), ("verify",), ("demo",), ("bench", "demo"), ("bench", "step")]
 OTHER_TEST = "On two machines"  # tests/ring/two_machines_test.py
 # Lets mpirun start four ranks where there are two cores, and as root.
 MPIRUN_HERE = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_rmaps_base_oversubscribe": "1"}
@@ -52,6 +54,8 @@ class Readme(unittest.TestCase):
 
     def test_every_block_runs(self):
         place = self.place()
+        hub = Hub(REPOSITORY, {pathlib.Path(HUB_FILE).name: pathlib.Path(NANO).read_bytes()})
+        self.addCleanup(hub.__exit__)
         path = f"{pathlib.Path(POTLUCK).parent}:{os.environ['PATH']}"
         ran = 0
         for heading, text in sections().items():
@@ -64,7 +68,7 @@ class Readme(unittest.TestCase):
                         done = subprocess.run(["bash", "-ec", line], cwd=place, capture_output=True, timeout=5 * PATIENCE,
                                               stdin=subprocess.DEVNULL, check=False,
                                               env={**os.environ, **MPIRUN_HERE, "PATH": path,
-                                                   "HF_HUB_CACHE": str(place / "hub")})  # fmt: skip
+                                                   "HF_HUB_CACHE": str(place / "hub"), "HF_ENDPOINT": hub.url})  # fmt: skip
                         self.assertEqual(done.returncode, 0, done.stderr.decode())
                         self.assertTrue(done.stdout)
                         ran += 1
