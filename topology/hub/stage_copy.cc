@@ -135,7 +135,9 @@ class StageCopier {
 
   void fetch_gguf_header(Weights& weights) {
     const ModelFile& file = from_.files()[weights.index];
-    for (uint64_t have = std::min(kHeaderStep, file.bytes);;) {
+    const std::vector<ByteRange> missing = weights.writer->missing({0, file.bytes});
+    const uint64_t there = missing.empty() ? file.bytes : missing[0].begin;
+    for (uint64_t have = std::min(std::max(kHeaderStep, there), file.bytes);;) {
       fetch(weights, {0, have});
       const MappedFile mapped(path_of(file));
       const auto header =
