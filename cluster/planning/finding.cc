@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "topology/base/text.h"
 #include "topology/base/utf8.h"
 
 namespace potluck {
@@ -44,7 +45,27 @@ Finding finding_of(const nlohmann::ordered_json& json) {
   return finding;
 }
 
+namespace {
+
+// One finding for those that differ in their place alone: "desk → nas, lap → nas".
+std::vector<Finding> joined(const std::vector<Finding>& findings) {
+  std::vector<Finding> all;
+  for (const Finding& each : findings) {
+    const auto same = std::find_if(all.begin(), all.end(), [&each](const Finding& one) {
+      return one.severity == each.severity && one.what == each.what && one.fix == each.fix;
+    });
+    if (same == all.end())
+      all.push_back(each);
+    else
+      add_to_list(same->where, each.where);
+  }
+  return all;
+}
+
+}  // namespace
+
 std::vector<std::string> finding_lines(std::vector<Finding> findings) {
+  findings = joined(findings);
   std::stable_sort(findings.begin(), findings.end(),
                    [](const Finding& a, const Finding& b) { return a.severity > b.severity; });
   std::vector<std::string> lines;

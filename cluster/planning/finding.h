@@ -26,7 +26,8 @@ nlohmann::ordered_json finding_json(const Finding& finding);
 // Throws nlohmann's exception for what finding_json() did not write.
 Finding finding_of(const nlohmann::ordered_json& json);
 
-// A line for what was found and one for the fix: the problems first, notes last.
+// A line for what was found and one for the fix: the problems first, notes last. What was found
+// alike at several places has one line.
 std::vector<std::string> finding_lines(std::vector<Finding> findings);
 bool has_problem(const std::vector<Finding>& findings);
 

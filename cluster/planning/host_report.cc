@@ -73,11 +73,13 @@ void take_model(Gathering& all) {
   try {
     all.model = open_model(name.empty() ? kReleasedQ4 : name, all.places.models);
   } catch (const Fault& fault) {
-    all.findings.push_back({Severity::problem, "", "the model is not here: " + fault.text(),
-                            fault.fix().text.empty()
-                                ? "copy its file here, or name this machine's copy in the cluster "
-                                  "file (model: PATH under the host)"
-                                : fault.fix().text});
+    const bool of_hub = name.rfind("hf:", 0) == 0;  // whose fault says how to fetch it
+    all.findings.push_back(
+        {Severity::problem, "", "the model is not here: " + fault.text(),
+         of_hub ? fault.fix().text
+                : "copy it to " + name +
+                      " here, or name this machine's own copy: -m, or model: under the host in a "
+                      "cluster file"});
   }
 }
 

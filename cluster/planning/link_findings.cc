@@ -22,7 +22,8 @@ bool is_declared(const Direction& d, const std::string& address) {
 
 // "cluster.yaml:12"
 std::string place_of(const Direction& d) {
-  return d.cluster.file + ":" + std::to_string(d.to.line);
+  return d.cluster.file + ":" +
+         std::to_string(d.to.addresses_line ? d.to.addresses_line : d.to.line);
 }
 
 std::string interface_text(const ordered_json& report, const std::string& address) {
@@ -52,6 +53,7 @@ const Tried& telling(const Direction& d) {
 
 Finding blocked(const Direction& d, const Tried& tried, const std::string& how) {
   const Firewall firewall = firewall_of(d.to_report.at("firewall"));
+  const std::string from = firewall == Firewall::ufw ? tried.from : "";
   const std::string ports =
       d.to.port_first
           ? ""
@@ -59,14 +61,12 @@ Finding blocked(const Direction& d, const Tried& tried, const std::string& how) 
   return {Severity::problem, "",
           fmt::format("{} at {}, TCP port {}{}", how, tried.address, d.port,
                       d.other_way ? "; the other direction works" : ""),
-          fmt::format("on {}: {}{}", d.to.name, open_port_command(firewall, d.port, tried.from),
-                      ports)};
+          fmt::format("on {}: {}{}", d.to.name, open_port_command(firewall, d.port, from), ports)};
 }
 
 Finding unrouted(const Direction& d, const Tried& tried) {
   return {Severity::problem, "",
-          fmt::format("{} has no way to {} at {}: {}", d.from.name, d.to.name, tried.address,
-                      tried.why),
+          fmt::format("there is no way to {} at {}: {}", d.to.name, tried.address, tried.why),
           fmt::format("give both an address in one network (ip address shows them), add a route "
                       "(sudo ip route add {} via ROUTER), or join both to a WireGuard or Tailscale "
                       "network and write that address at {}",
@@ -96,7 +96,7 @@ Finding unreached(const Direction& d) {
   const Tried& tried = telling(d);
   switch (tried.outcome) {
     case Outcome::refused:
-      return blocked(d, tried, d.to.name + " refuses " + d.from.name);
+      return blocked(d, tried, d.to.name + " refuses to be called");
     case Outcome::unrouted:
       return unrouted(d, tried);
     case Outcome::own:
@@ -107,8 +107,7 @@ Finding unreached(const Direction& d) {
     case Outcome::reached:
       break;
   }
-  return blocked(d, tried,
-                 d.to.name + " does not answer " + d.from.name + ": a firewall drops what comes");
+  return blocked(d, tried, d.to.name + " does not answer: a firewall drops what comes");
 }
 
 // Another address works than the one that the cluster file names first.

@@ -50,7 +50,7 @@ class Lab:
         (self.folder / f"{name}.sh").write_text(
             f"{exports}exec unshare --mount sh -c '{prepare.format(hub=own / 'hub')} && exec sh -c \"$0\"' \"$1\"\n")
 
-    def write(self, **hosts):
+    def write(self, options="{}", **hosts):
         """The cluster file; hosts say what is not as usual with them."""
         rows = []
         for i, name in enumerate(self.names):
@@ -58,7 +58,7 @@ class Lab:
                    "ports": f"{PORT}-{PORT + 3}", **hosts.get(name, {})}  # fmt: skip
             rows.append(f"  - {json.dumps(row)}\n")
         self.file = self.folder / "lab.yaml"
-        self.file.write_text(f"# Our lab.\nversion: 1\nmodel: {MODEL}\nhosts:\n" + "".join(rows))
+        self.file.write_text(f"# Our lab.\nversion: 1\nmodel: {MODEL}\noptions: {options}\nhosts:\n" + "".join(rows))
 
     def doctor(self, *words, code):
         command = self[self.names[0]].command("doctor", "--cluster", self.file, "--ssh", self.agent, *words)
@@ -125,15 +125,16 @@ class DoctorOfAClusterTest(unittest.TestCase):
         text = lab.doctor(code=1)
         print(text, file=sys.stderr)
         report = json.loads(lab.doctor("--json", code=1))
-        self.assert_found(report, "problem", "desk → nas", "nas does not answer desk: a firewall drops what comes at 10.0.0.2, TCP port 7000; the other direction works",
+        self.assert_found(report, "problem", "desk → nas", "nas does not answer: a firewall drops what comes at 10.0.0.2, TCP port 7000; the other direction works",
                           "on nas: ")  # fmt: skip
         blocked = next(each for each in report["findings"] if each["where"] == "desk → nas")
-        self.assertIn("sudo ufw allow from 10.0.0.1 to any port 7000 proto tcp", blocked["fix"])
+        self.assertIn("sudo ufw allow 7000/tcp | ", blocked["fix"])
+        self.assertIn("problem: mini → nas, desk → nas, lap → nas, old → nas: nas does not answer", text)
         self.assert_found(report, "problem", "desk → old", "(10.9.9.3 was not reached: Network is unreachable, 10.0.0.3 answers)",
-                          f"write addresses: [10.0.0.3] at {lab.file}:7")  # fmt: skip
+                          f"write addresses: [10.0.0.3] at {lab.file}:8")  # fmt: skip
         self.assert_found(report, "warning", "lap → desk", "slow: ", "runs at 10000 Mbit/s, so what lies between is slower")
         self.assert_found(report, "warning", "lap", "its clock is 90.0 s ahead of", "sudo timedatectl set-ntp true")
-        self.assert_found(report, "problem", "old", "the model is not here: ", "")
+        self.assert_found(report, "problem", "old", "the model is not here: ", "copy it to /models/nano.gguf here")
         self.assert_found(report, "problem", "mini", "the model is not here: ", "somebody/nano")
         self.assert_found(report, "problem", "mini", "the disk is full: ", "HF_HUB_CACHE")
         self.assertEqual(lab.left(), [])
@@ -143,7 +144,7 @@ class DoctorOfAClusterTest(unittest.TestCase):
         lab.drops("nas", PORT, "prohibit")
         lab.write()
         report = json.loads(lab.doctor("--json", code=1))
-        self.assert_found(report, "problem", "desk → nas", "nas refuses desk at 10.0.0.2, TCP port 7000; the other direction works",
+        self.assert_found(report, "problem", "desk → nas", "nas refuses to be called at 10.0.0.2, TCP port 7000; the other direction works",
                           "ufw allow")  # fmt: skip
 
     def test_a_host_that_cannot_be_asked_is_named_and_the_others_are_examined(self):
@@ -154,8 +155,15 @@ class DoctorOfAClusterTest(unittest.TestCase):
         report = json.loads(lab.doctor("--json", code=1))
         self.assert_found(report, "problem", "nas", "does not reach nas: Permission denied", "works without a question")
         self.assert_found(report, "problem", "old", "old has no potluck", "install the same version of potluck there")
-        self.assert_found(report, "problem", "lap", "its key is another one than the cluster file names", f"at {lab.file}:8")
+        self.assert_found(report, "problem", "lap", "its key is another one than the cluster file names", f"at {lab.file}:9")
         self.assertEqual({(link["from"], link["to"]) for link in report["links"]}, {("desk", "lap"), ("lap", "desk")})
+
+    def test_links_without_a_lock_are_measured_without_one(self):
+        lab = Lab(self, "desk", "nas")
+        lab.write(options="{insecure_plaintext: true}")
+        report = json.loads(lab.doctor("--json", code=0))
+        self.assertEqual(report["findings"], [])
+        self.assertEqual([link["address"] for link in report["links"]], ["10.0.0.2", "10.0.0.1"])
 
     def test_hosts_with_other_weights_are_named(self):
         lab = Lab(self, "desk", "nas")

@@ -27,6 +27,9 @@ TEST(Finding, ProblemsComeFirstAndEachHasItsFix) {
   EXPECT_THAT(finding_lines(findings),
               testing::ElementsAre("problem: nas: b", "  fix: do b", "note: a", "  fix: do a"));
   EXPECT_TRUE(has_problem(findings));
+  EXPECT_THAT(
+      finding_lines({{Severity::note, "a → c", "x", ""}, {Severity::note, "b → c", "x", ""}}),
+      testing::ElementsAre("note: a → c, b → c: x"));
   const Finding same = finding_of(finding_json(findings[1]));
   EXPECT_EQ(same.severity, Severity::problem);
   EXPECT_EQ(same.where + same.what + same.fix, "nasbdo b");

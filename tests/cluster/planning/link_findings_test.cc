@@ -78,9 +78,9 @@ TEST_F(LinkFindings, SilenceIsADroppingFirewallAndTheCommandIsThatOfTheHost) {
 
 TEST_F(LinkFindings, OtherFailuresHaveOtherWaysOut) {
   failed(Outcome::refused, "refused the connection");
-  EXPECT_THAT(found()[0], HasSubstr("nas refuses desk at 10.0.0.4"));
+  EXPECT_THAT(found()[0], HasSubstr("nas refuses to be called at 10.0.0.4"));
   failed(Outcome::unrouted, "was not reached: Network is unreachable");
-  EXPECT_THAT(found()[0], HasSubstr("desk has no way to nas at 10.0.0.4"));
+  EXPECT_THAT(found()[0], HasSubstr("there is no way to nas at 10.0.0.4"));
   EXPECT_THAT(found()[1], HasSubstr("sudo ip route add 10.0.0.4 via ROUTER"));
   failed(Outcome::own, "is an address of the caller itself");
   EXPECT_THAT(found()[0], HasSubstr("10.0.0.4 is an address of desk itself"));
