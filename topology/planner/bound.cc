@@ -22,6 +22,26 @@ std::vector<int> sorted_by(const std::vector<int>& devices, const std::vector<do
 
 }  // namespace
 
+std::vector<double> layer_work(const PlanProblem& problem) {
+  std::vector<double> work(problem.layers());
+  int holders = 0;
+  for (const PlanDevice& device : problem.devices) {
+    const double total = std::accumulate(device.layer_ms.begin(), device.layer_ms.end(), 0.0);
+    if (!device.may_hold_layers || total <= 0) continue;
+    ++holders;
+    for (size_t i = 0; i < work.size(); ++i) work[i] += device.layer_ms[i] / total;
+  }
+  for (double& each : work) each /= std::max(1, holders);
+  return work;
+}
+
+double unit_ms(const PlanDevice& device, const std::vector<double>& work) {
+  double least = kNever;
+  for (size_t i = 0; i < work.size(); ++i)
+    if (work[i] > 0) least = std::min(least, device.layer_ms[i] / work[i]);
+  return least;
+}
+
 Bound::Bound(const Cuts& cuts, int head)
     : cuts_(cuts),
       problem_(cuts.problem()),
@@ -49,21 +69,12 @@ void Bound::find_ways_in() {
 
 void Bound::weigh_layers() {
   const int layers = cuts_.layers(), devices = problem_.devices.size();
-  std::vector<double> weight(layers);
-  for (const PlanDevice& device : problem_.devices) {
-    const double total = std::accumulate(device.layer_ms.begin(), device.layer_ms.end(), 0.0);
-    for (int i = 0; i < layers && device.may_hold_layers && total > 0; ++i)
-      weight[i] += device.layer_ms[i] / total;
-  }
+  const std::vector<double> work = layer_work(problem_);
   work_after_.assign(layers + 1, 0);
-  for (int i = layers; i > 0; --i) work_after_[i - 1] = work_after_[i] + weight[i - 1];
-  unit_ms_.assign(devices, kNever);
+  for (int i = layers; i > 0; --i) work_after_[i - 1] = work_after_[i] + work[i - 1];
   room_.assign(devices, 0);
   for (int device = 0; device < devices; ++device) {
-    for (int i = 0; i < layers; ++i)
-      if (weight[i] > 0)
-        unit_ms_[device] =
-            std::min(unit_ms_[device], problem_.devices[device].layer_ms[i] / weight[i]);
+    unit_ms_.push_back(unit_ms(problem_.devices[device], work));
     for (int end = 1; end <= layers; ++end)
       room_[device] =
           std::max(room_[device], work_after_[cuts_.first(head_, device, end)] - work_after_[end]);
@@ -107,40 +118,31 @@ void Bound::sort_devices() {
   }
 }
 
-std::vector<Bound::Piece> Bound::pieces(const std::vector<char>& used,
-                                        const std::vector<int>& order,
-                                        const std::vector<double>& cost) const {
-  std::vector<Piece> found;
-  for (const int device : order)
-    if (!used[device]) found.push_back({room_[device], cost[device]});
-  return found;
-}
-
-// Devices of the host where the rows are need no way in from another host.
-std::vector<Bound::Piece> Bound::merged(const std::vector<char>& used, int host) const {
-  const std::vector<Piece> here = pieces(used, on_host_[host], spread_);
-  std::vector<Piece> there;
-  for (const int device : by_far_)
-    if (!used[device] && problem_.devices[device].host != host && spread_far_[device] != kNever)
-      there.push_back({room_[device], spread_far_[device]});
-  std::vector<Piece> all(here.size() + there.size());
-  std::merge(here.begin(), here.end(), there.begin(), there.end(), all.begin(),
-             [](const Piece& a, const Piece& b) { return a.cost < b.cost; });
-  return all;
-}
-
-// ms[j]: the work of layers [j, …), from the cheapest piece on.
-void Bound::fill(const std::vector<Piece>& pieces, std::vector<double>& ms) const {
-  double room = 0, cost = 0;  // of the pieces before `next`
-  size_t next = 0;
-  for (int j = cuts_.layers() - 1; j >= 0; --j) {
-    const double work = work_after_[j] - kSameWork;
-    while (next < pieces.size() && room + pieces[next].room < work) {
-      room += pieces[next].room;
-      cost += pieces[next].room * pieces[next].cost;
-      ++next;
+void Bound::fill(const std::vector<char>& used, const List& here, const List& there, int without,
+                 std::vector<double>& ms) const {
+  double room = 0, cost = 0;  // of the devices that are full
+  double next_room = 0, next_cost = kNever;
+  size_t i = 0, j = 0;
+  const auto take_next = [&] {
+    while (i < here.devices.size() && used[here.devices[i]]) ++i;
+    while (j < there.devices.size() &&
+           (used[there.devices[j]] || problem_.devices[there.devices[j]].host == without))
+      ++j;
+    const double a = i < here.devices.size() ? here.cost[here.devices[i]] : kNever;
+    const double b = j < there.devices.size() ? there.cost[there.devices[j]] : kNever;
+    next_cost = std::min(a, b);
+    next_room =
+        next_cost == kNever ? kNever : room_[a <= b ? here.devices[i++] : there.devices[j++]];
+  };
+  take_next();
+  for (int layer = cuts_.layers() - 1; layer >= 0; --layer) {
+    const double work = work_after_[layer] - kSameWork;
+    while (room + next_room < work) {
+      room += next_room;
+      cost += next_room * next_cost;
+      take_next();
     }
-    ms[j] = next == pieces.size() ? kNever : cost + (work - room) * pieces[next].cost;
+    ms[layer] = cost + (work - room) * next_cost;
   }
 }
 
@@ -163,17 +165,19 @@ void Bound::add_fixed(const std::vector<char>& used, std::vector<double>& ms) co
 }
 
 void Bound::rest(const std::vector<char>& used, int host, std::vector<double>& rest) const {
-  fill(merged(used, host), rest);
-  std::vector<double> counted(cuts_.layers());
-  fill(pieces(used, by_unit_, unit_ms_), counted);
-  add_fixed(used, counted);
+  static const std::vector<int> kNone;
+  constexpr int kNoHost = -1;
+  fill(used, {on_host_[host], spread_}, {by_far_, spread_far_}, host, rest);
+  counted_.resize(cuts_.layers());
+  fill(used, {kNone, unit_ms_}, {by_unit_, unit_ms_}, kNoHost, counted_);
+  add_fixed(used, counted_);
   double at_head = 0;  // room that is left on the head's host
   for (const int device : on_host_[head_host_])
     if (!used[device]) at_head += room_[device];
   const double back = into_[head_host_], stay = problem_.hops[head_host_][head_host_].ms;
   for (int j = 0; j < cuts_.layers(); ++j) {
     const bool stays = host == head_host_ && work_after_[j] <= at_head + kSameWork;
-    rest[j] = std::max(rest[j], counted[j]) + (stays ? std::min(stay, back) : back);
+    rest[j] = std::max(rest[j], counted_[j]) + (stays ? std::min(stay, back) : back);
   }
 }
 

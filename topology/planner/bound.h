@@ -16,6 +16,11 @@
 
 namespace potluck {
 
+// Each layer's share of all layers' time, the mean over devices; together 1.
+std::vector<double> layer_work(const PlanProblem& problem);
+// The least ms that a device takes for a unit of such work.
+double unit_ms(const PlanDevice& device, const std::vector<double>& work);
+
 class Bound {
  public:
   // Both must outlive this. The head has its device.
@@ -26,18 +31,19 @@ class Bound {
   void rest(const std::vector<char>& used, int host, std::vector<double>& rest) const;
 
  private:
-  struct Piece {
-    double room = 0;
-    double cost = 0;  // ms for a unit of work
+  // Devices in some order, and the ms of each for a unit of work.
+  struct List {
+    const std::vector<int>& devices;
+    const std::vector<double>& cost;
   };
   void find_ways_in();
   void weigh_layers();
   void sort_devices();
   double way_in(int device) const;
-  std::vector<Piece> pieces(const std::vector<char>& used, const std::vector<int>& order,
-                            const std::vector<double>& cost) const;
-  std::vector<Piece> merged(const std::vector<char>& used, int host) const;
-  void fill(const std::vector<Piece>& pieces, std::vector<double>& ms) const;
+  // ms[j]: the work of layers [j, …), the cheapest device of two lists first; the second is
+  // without devices of host `without`.
+  void fill(const std::vector<char>& used, const List& here, const List& there, int without,
+            std::vector<double>& ms) const;
   void add_fixed(const std::vector<char>& used, std::vector<double>& ms) const;
 
   const Cuts& cuts_;
@@ -48,7 +54,8 @@ class Bound {
   std::vector<double> unit_ms_, room_;  // [device]
   std::vector<double> fixed_ms_;        // [device]: its message and cheapest way in
   std::vector<double> spread_,
-      spread_far_;  // [device]: unit_ms and fixed_ms; and its host's way in
+      spread_far_;                       // [device]: unit_ms and fixed_ms; and its host's way in
+  mutable std::vector<double> counted_;  // rest()'s own
   std::vector<int> by_unit_, by_room_, by_fixed_, by_far_;
   std::vector<std::vector<int>> on_host_;  // by spread_
 };

@@ -79,25 +79,16 @@ double Cuts::range_ms(int device, LayerRange layers) const {
                        problem_.devices[device].message_ms);
 }
 
-// The least of from[j] − before[j] over the window [first(e), e) goes with the window, which never
-// moves back; `least` holds the places that can still become it, the best in front.
 void Cuts::extend(int head, int device, double entry_ms, std::span<const double> from,
                   std::span<double> to) const {
   const std::vector<double>& before = ms_before_[device];
   const std::vector<int>& firsts = (head == device ? first_beside_head_ : first_)[device];
   const double fixed = stage_part_ms(entry_ms, problem_.devices[device].message_ms);
-  std::vector<int> least;
-  size_t front = 0;
   to[0] = kNever;
   for (int end = 1; end <= layers_; ++end) {
-    const int last = end - 1;
-    const double value = from[last] - before[last];
-    while (least.size() > front && from[least.back()] - before[least.back()] >= value)
-      least.pop_back();
-    least.push_back(last);
-    while (front < least.size() && least[front] < firsts[end]) ++front;
-    to[end] = front < least.size() ? from[least[front]] - before[least[front]] + before[end] + fixed
-                                   : kNever;
+    double least = kNever;
+    for (int j = firsts[end]; j < end; ++j) least = std::min(least, from[j] - before[j]);
+    to[end] = least + before[end] + fixed;
   }
 }
 
@@ -164,8 +155,11 @@ double Cuts::least_period_ms(const Order& order) const {
     const double beside = device == order.head ? head_part_ms(head.head_ms, head.message_ms) : 0.0;
     std::fill(to.begin(), to.end(), kNever);
     for (int end = 1; end <= layers_; ++end)
-      for (int begin = first(order.head, device, end); begin < end; ++begin)
-        to[end] = std::min(to[end], std::max(from[begin], range_ms(device, {begin, end}) + beside));
+      for (int begin = end - 1; begin >= first(order.head, device, end); --begin) {
+        const double busy = range_ms(device, {begin, end}) + beside;
+        if (busy >= to[end]) break;
+        to[end] = std::min(to[end], std::max(from[begin], busy));
+      }
     from.swap(to);
   }
   return from[layers_];

@@ -41,4 +41,19 @@ struct PlannerOptions {
 // The least step_ms: one canvas in flight.
 PlanAnswer plan_latency(const PlanProblem& problem, const PlannerOptions& options = {});
 
+// The least period_ms, and of the rings that have it one with the least step_ms that was found.
+PlanAnswer plan_throughput(const PlanProblem& problem, const PlannerOptions& options = {});
+
+struct ParetoPoint {
+  Placement placement;
+  double step_ms = 0, period_ms = 0;
+  bool proven = false;  // no ring with this period or less has a shorter step
+};
+
+// What a longer step buys: from the least step on, each point has a period at least kFrontStep
+// shorter than the one before. The budget is for all of them.
+inline constexpr double kFrontStep = 0.02;
+std::vector<ParetoPoint> plan_pareto(const PlanProblem& problem,
+                                     const PlannerOptions& options = {});
+
 }  // namespace potluck

@@ -67,6 +67,8 @@ class ProblemMaker {
   ProblemMaker(const ClusterSpec& cluster, const ModelSource& source, const PlanAsk& ask)
       : cluster_(cluster), source_(source), ask_(ask) {
     problem_.frame = frame_of(cluster, source.spec());
+    problem_.stored_bytes = layer_bytes(source);
+    problem_.head_stored_bytes = head_bytes(source);
   }
 
   PlanProblem make() {

@@ -46,8 +46,10 @@ struct PlanProblem {
   std::vector<PlanDevice> devices;
   std::vector<std::vector<HostHop>> hops;  // [from][to], hosts
   std::vector<double> coordinator_ms;      // [host]: to a head there and back, each step
-  int head = -1;                           // the device that has to be the head; -1: any that may
-  Plan frame;                              // says all of a plan but who runs what
+  std::vector<uint64_t> stored_bytes;      // of each layer in the model's file
+  uint64_t head_stored_bytes = 0;
+  int head = -1;  // the device that has to be the head; -1: any that may
+  Plan frame;     // says all of a plan but who runs what
 
   int layers() const { return devices.front().layer_ms.size(); }
   int device_named(const std::string& name) const;  // its index, or -1

@@ -40,6 +40,9 @@ struct NodeHash {
   }
 };
 
+// The least times of all cuts with which a node was gone on from.
+using Remembered = std::unordered_map<NodeKey, std::vector<double>, NodeHash>;
+
 struct Child {
   int device = 0;
   double bound = 0;
@@ -134,11 +137,21 @@ class HeadSearch {
     progress_.count_node();
     use(at, device);
     if (child.done.back() != kNever) take_if_best(device, child.done.back());
-    bound_.rest(used_, host_of(device), rest_);
-    for (int j = 1; j < cuts_.layers(); ++j)
-      child.bound = std::min(child.bound, child.done[j] + rest_[j]);
+    if (is_new(child, remembered_.find(key_of(device)))) set_bound(child);
     unuse(at, device);
     if (progress_.is_better(child.bound)) children.push_back(std::move(child));
+  }
+
+  // Cuts that cannot become the best ring's go no further.
+  void set_bound(Child& child) {
+    bound_.rest(used_, host_of(child.device), rest_);
+    for (int j = 1; j < cuts_.layers(); ++j) {
+      const double bound = child.done[j] + rest_[j];
+      if (progress_.is_better(bound))
+        child.bound = std::min(child.bound, bound);
+      else
+        child.done[j] = kNever;
+    }
   }
 
   void take_if_best(int last, double ms) {
@@ -150,28 +163,34 @@ class HeadSearch {
 
   void descend(int at, Child& child) {
     use(at, child.device);
-    if (is_new(child)) expand(child.device, child.done);
+    const auto place = remembered_.find(key_of(child.device));
+    if (is_new(child, place)) {
+      remember(child, place);
+      expand(child.device, child.done);
+    }
     unuse(at, child.device);
   }
 
   // Takes those cuts out of the child that an earlier node has reached as soon, and says whether
   // any are left.
-  bool is_new(Child& child) {
-    const auto place = remembered_.find(key_of(child.device));
+  bool is_new(Child& child, Remembered::const_iterator place) const {
+    if (place == remembered_.end()) return true;
+    bool any = false;
+    for (int j = 0; j < cuts_.layers(); ++j)
+      if (child.done[j] >= place->second[j])
+        child.done[j] = kNever;
+      else
+        any = true;
+    return any;
+  }
+  void remember(const Child& child, Remembered::iterator place) {
     if (place == remembered_.end()) {
       if (remembered_.size() < kRememberedMax)
         remembered_.emplace(key_of(child.device), child.done);
-      return true;
+      return;
     }
-    bool any = false;
-    for (int j = 0; j < cuts_.layers(); ++j) {
-      double& best = place->second[j];
-      if (child.done[j] >= best)
-        child.done[j] = kNever;
-      else
-        best = child.done[j], any = true;
-    }
-    return any;
+    for (int j = 0; j < cuts_.layers(); ++j)
+      place->second[j] = std::min(place->second[j], child.done[j]);
   }
 
   NodeKey key_of(int last) const {
@@ -224,7 +243,7 @@ class HeadSearch {
   std::vector<int> holders_on_;          // [host]: devices that may hold layers
   std::vector<double> sent_, received_;  // [host]: ms for which its lines are busy
   std::vector<double> rest_;
-  std::unordered_map<NodeKey, std::vector<double>, NodeHash> remembered_;
+  Remembered remembered_;
 };
 
 struct Root {

@@ -30,6 +30,18 @@ struct Walk {
     ++least.placements;
     least.step_ms = std::min(least.step_ms, ms + hop.ms);
     least.period_ms = std::min(least.period_ms, period);
+    const double step = ms + hop.ms;
+    auto& front = least.front;
+    if (std::any_of(front.begin(), front.end(), [&](const auto& point) {
+          return point.first <= period && point.second <= step;
+        }))
+      return;
+    front.erase(std::remove_if(front.begin(), front.end(),
+                               [&](const auto& point) {
+                                 return period <= point.first && step <= point.second;
+                               }),
+                front.end());
+    front.emplace_back(period, step);
   }
 
   // Layers before `begin` are done at device `at`, after ms.

@@ -24,9 +24,9 @@ HostHop hop_of(double latency_ms, double wire_ms) {
   return {latency_ms + wire_ms, wire_ms, latency_ms + wire_ms, false};
 }
 
-PlanDevice small_device(Draw& draw, const std::vector<uint64_t>& layer_bytes) {
+PlanDevice small_device(Draw& draw, const std::vector<uint64_t>& layer_bytes, double slowness) {
   PlanDevice device;
-  const double speed = draw.between(1, 8);
+  const double speed = slowness * draw.between(1, 8);
   for (const uint64_t bytes : layer_bytes)
     device.layer_ms.push_back(speed * bytes / 100 * draw.between(0.9, 1.1));
   device.message_ms = draw.chance(0.5) ? draw.between(0, 2) : 0;
@@ -48,12 +48,15 @@ PlanProblem random_small_problem(uint64_t seed) {
   std::vector<uint64_t> layer_bytes(2 + draw.below(8));
   for (uint64_t& bytes : layer_bytes) bytes = 60 + draw.below(90);
   const int devices = 1 + draw.below(6);
+  const double slowness = draw.chance(0.3) ? 0.1 : 1;  // links are what counts, or not
+  const double twins = draw.chance(0.3) ? 0.9 : 0.3;
   while (static_cast<int>(problem.devices.size()) < devices) {
     const int host = problem.hosts.size();
     problem.hosts.push_back("host" + std::to_string(host));
     for (int i = draw.below(3); i >= 0; --i) {
-      const bool twin = !problem.devices.empty() && draw.chance(0.3);
-      problem.devices.push_back(twin ? problem.devices.back() : small_device(draw, layer_bytes));
+      const bool twin = !problem.devices.empty() && draw.chance(twins);
+      problem.devices.push_back(twin ? problem.devices.back()
+                                     : small_device(draw, layer_bytes, slowness));
       problem.devices.back().host = host;
       problem.devices.back().name = "d" + std::to_string(problem.devices.size());
     }
@@ -61,14 +64,17 @@ PlanProblem random_small_problem(uint64_t seed) {
   problem.devices.resize(devices);
   const int hosts = problem.hosts.size();
   const double latency = draw.between(0, 10), wire = draw.between(0, 20);
-  const bool even = draw.chance(0.3);
+  const bool even = draw.chance(0.3), near = draw.chance(0.5);
+  const bool both_ways = draw.chance(0.4);
   for (int from = 0; from < hosts; ++from) {
-    problem.coordinator_ms.push_back(even ? 1 : draw.between(0, 20));
+    problem.coordinator_ms.push_back(near ? 1 : draw.between(0, 20));
     problem.hops.emplace_back();
-    for (int to = 0; to < hosts; ++to)
-      problem.hops.back().push_back(from == to ? hop_of(0, 0.5)
-                                               : hop_of(even ? latency : draw.between(0, 10),
-                                                        even ? wire : draw.between(0.1, 20)));
+    for (int to = 0; to < hosts; ++to) {
+      HostHop hop =
+          hop_of(even ? latency : draw.between(0, 10), even ? wire : draw.between(0.1, 20));
+      if (both_ways && to < from) hop = problem.hops[to][from];
+      problem.hops.back().push_back(from == to ? hop_of(0, 0.5) : hop);
+    }
   }
   if (draw.chance(0.4)) problem.head = draw.below(devices);
   if (problem.head >= 0) problem.devices[problem.head].may_be_head = true;
