@@ -19,7 +19,7 @@ namespace potluck {
 // A search ends after so many places looked at, and asks the clock too where `time` is given. An
 // answer depends on the problem and the number of places alone unless the clock ends it.
 struct Budget {
-  uint64_t nodes = 400'000;  // about a second
+  uint64_t nodes = 1'500'000;  // about a second
   std::optional<Duration> time;
 };
 
@@ -50,8 +50,8 @@ struct ParetoPoint {
   bool proven = false;  // no ring with this period or less has a shorter step
 };
 
-// What a longer step buys: from the least step on, each point has a period at least kFrontStep
-// shorter than the one before. The budget is for all of them.
+// A longer step buys a shorter period. From the least step on, each point's period is at least
+// kFrontStep of it shorter than that of the one before. The budget is for all of them.
 inline constexpr double kFrontStep = 0.02;
 std::vector<ParetoPoint> plan_pareto(const PlanProblem& problem,
                                      const PlannerOptions& options = {});

@@ -139,8 +139,8 @@ class Filler {
   uint64_t looked_at_ = 0;
 };
 
-// What a device can do at most: the work that it can hold, and the ms that a unit of it takes, its
-// message spread over the most that it can hold.
+// A device can do this at most: it holds `room` of the work, and a unit of it takes unit_ms, its
+// message spread over all that it can hold.
 struct Strength {
   double room = 0, unit_ms = kNever, head_ms = kNever;
 };

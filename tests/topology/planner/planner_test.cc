@@ -87,13 +87,13 @@ TEST(PlannerTest, TheLeastStepWithinALongestPeriodIsWhatAnEnumerationFinds) {
       EXPECT_NEAR(below.step_ms, front[i - 1].second, 1e-7) << which;
     }
   }
-  EXPECT_GT(points, 2 * static_cast<int>(kSmallClusters));
+  EXPECT_GT(points, static_cast<int>(kSmallClusters));
 }
 
 // However early the budget ends.
 TEST(PlannerTest, AnAnswerIsNeverWorseThanThePlainRules) {
   int compared = 0, unproven = 0;
-  for (uint64_t seed = 1; seed <= 10; ++seed)
+  for (uint64_t seed = 1; seed <= 4; ++seed)
     for (const bool wan : {false, true})
       for (const double room : {1.0, 0.35, 0.2}) {
         const PlanProblem problem = family_problem({wan, 32, room, seed});
@@ -109,8 +109,8 @@ TEST(PlannerTest, AnAnswerIsNeverWorseThanThePlainRules) {
         if (latency.gap() > 0) ++unproven;
         EXPECT_EQ(latency.gap() > 0, !latency.proven);
       }
-  EXPECT_GT(compared, 50);
-  EXPECT_GT(unproven, 30);
+  EXPECT_GT(compared, 20);
+  EXPECT_GT(unproven, 12);
 }
 
 TEST(PlannerTest, EachPointOfAFrontHasALongerStepAndAShorterPeriod) {
