@@ -14,6 +14,8 @@
 namespace potluck {
 namespace {
 
+constexpr size_t kDiscardBytes = 1 << 20;  // at a time
+
 uint64_t inode_of(int fd) {
   struct stat status {};
   return fstat(fd, &status) == 0 ? status.st_ino : 0;
@@ -63,12 +65,14 @@ Severer::~Severer() {
 }
 
 // Answers that a stranger does not read would stay with the kernel for minutes, behind the close.
+// What it has sent and libzmq has not read, which may be megabytes, is thrown away.
 void Severer::sever(const SocketId& connection) {
   if (spare_ < 0 || dup3(connection.fd, spare_, O_CLOEXEC) < 0) return;
   if (inode_of(spare_) == connection.inode) {
     const linger none{1, 0};
     setsockopt(spare_, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
     shutdown(spare_, SHUT_RDWR);
+    while (recv(spare_, nullptr, kDiscardBytes, MSG_TRUNC | MSG_DONTWAIT) > 0) continue;
   }
   dup3(nothing_, spare_, O_CLOEXEC);
 }

@@ -2,6 +2,7 @@
 // monitors bring.
 #include "transport/zmq/zmq_pipe.h"
 
+#include <malloc.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -23,6 +24,8 @@ constexpr double kDrainSeconds = 0.02;
 // libzmq keeps what a stranger sends until it is severed: a hundred megabytes a second, and of the
 // smallest frames thirty times their bytes.
 constexpr double kLookAtStrangersSeconds = 0.002;
+// From the first who is severed until memory is given back, which takes milliseconds.
+constexpr double kTrimSeconds = 0.5;
 // Less than kConnectSeconds: who waits for a link hears of the name server, not of the listener.
 constexpr double kResolveSeconds = 8.0;
 // So long without an answer is worth telling. A host that is not there is known for that earlier.
@@ -268,14 +271,21 @@ void ZmqPipe::read(PipeEvents& events) {
 }
 
 void ZmqPipe::read_listener(PipeEvents& events) {
-  read_happenings(events);
-  sever_surplus();
+  look_at_callers(events);
   for (int i = 0; i < kReadsInARow; ++i) {
+    if (now() > looked_at_ + from_seconds(kLookAtStrangersSeconds)) look_at_callers(events);
     std::optional<ZmqFrames> frames = listener_->receive();
     if (!frames) return;
     const ConnectionId id = caller(*frames, events);
     if (id && !connections_[id].hung_up) take(id, std::move(*frames), events);
   }
+}
+
+void ZmqPipe::look_at_callers(PipeEvents& events) {
+  looked_at_ = now();
+  read_happenings(events);
+  sever_surplus();
+  give_memory_back();
 }
 
 void ZmqPipe::read_happenings(PipeEvents& events) {
@@ -314,12 +324,24 @@ void ZmqPipe::turn_callers_away() {
 }
 
 void ZmqPipe::sever_surplus() {
-  for (const SocketId& each : strangers_.surplus(now(), bytes_received)) severer_.sever(each);
+  for (const SocketId& each : strangers_.surplus(now(), bytes_received)) sever(each);
   for (auto& [id, connection] : connections_)
     if (!connection.is_dialed() && is_surplus(connection)) {
-      severer_.sever(connection.id);
+      sever(connection.id);
       connection.sever_at.reset();
     }
+}
+
+void ZmqPipe::sever(const SocketId& caller) {
+  severer_.sever(caller);
+  if (!trim_at_) trim_at_ = now() + from_seconds(kTrimSeconds);
+}
+
+// The C library keeps what libzmq's thread has freed, tens of megabytes after some floods.
+void ZmqPipe::give_memory_back() {
+  if (!trim_at_ || now() < *trim_at_) return;
+  malloc_trim(0);
+  trim_at_.reset();
 }
 
 bool ZmqPipe::has_strangers() const {

@@ -79,11 +79,14 @@ class ZmqPipe final : public Pipe {
   void transmit(Connection& connection, const Frames& frames);
 
   void read_listener(PipeEvents& events);
+  void look_at_callers(PipeEvents& events);
   void read_happenings(PipeEvents& events);
   void end(int fd, PipeEvents& events);
   void turn_callers_away();
   void sever_surplus();
   bool has_strangers() const;
+  void sever(const SocketId& caller);
+  void give_memory_back();
   bool is_surplus(const Connection& caller) const;
   void lose(ConnectionId id, Connection& connection, PipeEvents& events);
   void report_stranger_gone(PipeEvents& events);
@@ -110,6 +113,8 @@ class ZmqPipe final : public Pipe {
   Strangers strangers_;
   Severer severer_;
   int listener_fd_ = -1;
+  Time looked_at_{};             // when it was last seen who has to go
+  std::optional<Time> trim_at_;  // some have gone
   uint64_t unread_max_ = 0;
 };
 
