@@ -89,10 +89,20 @@ void pull_whole(ModelFiles& from, const CachePlace& place, PullProgress& progres
   std::puts(found.path.c_str());
 }
 
+HubPlace checked(const HubAccess& access) {
+  if (!access.endpoint.starts_with("https://") && !access.endpoint.starts_with("http://"))
+    throw Fault(FaultKind::input, "HF_ENDPOINT is " + access.endpoint + ", which is no address",
+                Fix{"set it to one like https://huggingface.co, or unset it"});
+  if (access.token.find_first_of(" \t\r\n") != std::string::npos)
+    throw Fault(FaultKind::input, "HF_TOKEN holds a space or a line break",
+                Fix{"set it to the token alone"});
+  return {access.endpoint, access.token};
+}
+
 void pull_from_hub(const Flags& flags, const ModelPlaces& places, const HubAccess& access,
                    PullProgress& progress) {
   const HfName name = parse_hf_name(flags.model.substr(3));
-  const HubPlace hub{access.endpoint, access.token};
+  const HubPlace hub = checked(access);
   const FetchWatch watch = watch_of(progress);
   Http http({hub.token, origin_of(hub.endpoint), kSilenceMax, watch.stopped});
   const HubListing listing = list_hub(http, hub, name, watch);

@@ -81,6 +81,11 @@ std::vector<ByteRange> PartialWriter::missing(ByteRange range) const {
   return ranges;
 }
 
+void PartialWriter::sync() {
+  data_->sync();
+  list_.sync();
+}
+
 void PartialWriter::append(const std::string& line) {
   const std::string text = line + "\n";
   list_.write(list_.size(), std::as_bytes(std::span(text)));

@@ -25,6 +25,7 @@ class PartialWriter final {
   void add(uint64_t offset, std::span<const std::byte> bytes);
   // Forgets the pieces whose bytes on the disk have changed since they came, and returns how many.
   int drop_damaged();
+  void sync();  // returns when the disk has all of it
   // The parts of the range that are not there.
   std::vector<ByteRange> missing(ByteRange range) const;
 

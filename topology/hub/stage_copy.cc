@@ -231,8 +231,10 @@ class StageCopier {
     check_disk(folder_, missing);
     piece_bytes_ = std::clamp(missing / kPieces, kPieceLeast, kPieceMost);
     watch_.expected(missing);
-    for (Weights& weights : weights_)
+    for (Weights& weights : weights_) {
       for (const ByteRange& range : weights.wanted) fetch(weights, range);
+      weights.writer->sync();
+    }
   }
 
   ModelFiles& from_;

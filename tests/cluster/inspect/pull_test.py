@@ -266,6 +266,13 @@ class Lies(Pulls):
         self.env["HF_ENDPOINT"] = "http://127.0.0.1:1"
         self.refused(3, "Couldn't connect to server, 6 times in a row")
 
+    def test_settings_that_are_none(self):
+        self.env["HF_ENDPOINT"] = "huggingface.co"
+        self.refused(2, "HF_ENDPOINT is huggingface.co, which is no address; set it to one like https://huggingface.co")
+        self.open()
+        self.env["HF_TOKEN"] = "hf_x\r\nHost: elsewhere"
+        self.refused(2, "HF_TOKEN holds a space or a line break; set it to the token alone")
+
     def test_a_list_that_is_none(self):
         hub = self.open()
         hub.entry = lambda name: {"type": "file", "path": name, "size": 5, "oid": "nothing"}
@@ -362,6 +369,20 @@ class Partial(Pulls):
             plan.write_text(plan_text(None, (None, "0:2"), (worker.wait_for_endpoint(), "2:6")))
             parts = json.loads(potluck("run", "-m", near, "--plan", str(plan), *question)[0])
         self.assertEqual(parts["ids"], whole["ids"])
+
+    def test_a_disk_that_is_too_small_for_the_model_takes_its_layers(self):
+        hub = self.open()
+        small = self.home / "small"
+        small.mkdir()
+        # The disk lives as long as the shell: the second pull says whether the first one's copy is there.
+        script = (f"mount -t tmpfs -o size=2m tmpfs {small} && {POTLUCK} pull hf:{REPOSITORY} --layers 2:4 --to {small} && "
+                  f"exec {POTLUCK} pull hf:{REPOSITORY} --layers 0:6 --to {small}")
+        run = subprocess.run(["unshare", "-m", "sh", "-c", script], env={**os.environ, **self.env},
+                             capture_output=True, text=True, check=False)
+        self.assertIn("partial: layers 2:4 of 6", run.stderr)
+        self.assertEqual(run.returncode, 3, run.stderr)
+        self.assertRegex(run.stderr, r"small needs 2.04 MB, its disk has 1?[0-9.]+ [MK]B free; make room there")
+        self.assertLessEqual(hub.sent, SLACK * self.stage_bytes(2, 3))
 
     def test_layers_that_are_none(self):
         self.open()
