@@ -173,7 +173,10 @@ void add_pull(CommandLine& line) {
                   "fetch these layers alone, as a partial copy of the model")
       ->type_name("BEGIN:END");
   sub->add_flag("--head", flags->head, "fetch what the head needs, as a partial copy");
-  file_name(sub->add_option("--to", flags->to, "folder of the partial copy (default: the cache)"));
+  CLI::Option* to =
+      sub->add_option("--to", flags->to, "folder of the partial copy (default: the cache)");
+  file_name(to);
+  to->type_name("FOLDER");
   sub->add_option("--key", flags->key, "the key that potluck share shows there")->type_name("KEY");
   sub->callback([&line, flags] { line.chosen = [flags, &line] { return run(*flags, line); }; });
 }
