@@ -15,6 +15,8 @@ namespace potluck {
 namespace {
 
 constexpr double kPeriodFactor = 1.08;  // from one period that is tried to the next
+// The devices that rings of one period leave go into rings of a longer one, so many further on.
+constexpr size_t kPeriodsPassed = 4;
 
 double head_part(const PlanDevice& device) {
   return head_part_ms(device.head_ms, device.message_ms);
@@ -29,51 +31,51 @@ double head_ratio(const PlanDevice& device) {
   return head_part(device) / std::max(all_layers_ms(device), 1e-9);
 }
 
-// Rings of one period, until no further one can be made.
+// The devices and the shares of hosts' lines that rings have taken.
+struct Taken {
+  std::vector<char> used;              // [device]
+  std::vector<double> sent, received;  // [host]: the share of its line's time
+  explicit Taken(const PlanProblem& problem)
+      : used(problem.devices.size(), 0),
+        sent(problem.hosts.size(), 0),
+        received(problem.hosts.size(), 0) {}
+};
+
+// Rings of one period out of what is not taken.
 class Filler {
  public:
   Filler(const PlanProblem& problem, double period)
-      : problem_(problem),
-        period_(period),
-        cuts_(problem, period),
-        layers_(problem.layers()),
-        used_(problem.devices.size(), 0),
-        sent_(problem.hosts.size(), 0),
-        received_(problem.hosts.size(), 0) {
+      : problem_(problem), period_(period), layers_(problem.layers()) {
+    const Cuts cuts(problem, period);
     for (int device = 0; device < count(); ++device) {
-      reach_.push_back(reach_of(-1, device));
-      reach_beside_head_.push_back(reach_of(device, device));
-      if (cuts_.head_ms(device) != kNever) heads_.push_back(device);
+      reach_.push_back(reach_of(cuts, -1, device));
+      reach_beside_head_.push_back(reach_of(cuts, device, device));
+      if (cuts.head_ms(device) != kNever) heads_.push_back(device);
     }
     std::stable_sort(heads_.begin(), heads_.end(), [&](int a, int b) {
       return head_ratio(problem.devices[a]) < head_ratio(problem.devices[b]);
     });
   }
 
-  std::vector<Placement> fill() {
-    std::vector<Placement> rings;
+  void fill(Taken& taken, std::vector<Placement>& rings, uint64_t& looked_at) const {
     for (const int head : heads_) {
-      if (used_[head]) continue;
-      const Saved before{used_, sent_, received_};
-      if (const auto ring = ring_around(head))
-        rings.push_back(*ring);
-      else
-        std::tie(used_, sent_, received_) = before;
+      if (taken.used[head]) continue;
+      Taken with_ring = taken;
+      const auto ring = ring_around(head, with_ring, looked_at);
+      if (!ring) continue;
+      rings.push_back(*ring);
+      taken = std::move(with_ring);
     }
-    return rings;
   }
-  uint64_t looked_at() const { return looked_at_; }
 
  private:
-  using Saved = std::tuple<std::vector<char>, std::vector<double>, std::vector<double>>;
-
   int count() const { return problem_.devices.size(); }
   int host_of(int device) const { return problem_.devices[device].host; }
 
   // [begin]: the greatest end of a range on the device.
-  std::vector<int> reach_of(int head, int device) const {
+  std::vector<int> reach_of(const Cuts& cuts, int head, int device) const {
     std::vector<int> reach(layers_ + 1, 0);
-    for (int end = 0; end <= layers_; ++end) reach[cuts_.first(head, device, end)] = end;
+    for (int end = 0; end <= layers_; ++end) reach[cuts.first(head, device, end)] = end;
     for (int begin = 1; begin <= layers_; ++begin)
       reach[begin] = std::max({reach[begin], reach[begin - 1], begin});
     return reach;
@@ -81,26 +83,26 @@ class Filler {
   int reach(int head, int device, int begin) const {
     return (head == device ? reach_beside_head_ : reach_)[device][begin];
   }
-  bool line_is_free(int from, int to) const {
+  double line_share(int from, int to) const {
     const int a = host_of(from), b = host_of(to);
-    const double ms = problem_.hops[a][b].wire_ms;
-    return a == b || (sent_[a] + ms <= period_ && received_[b] + ms <= period_);
+    return a == b ? 0 : problem_.hops[a][b].wire_ms / period_;
   }
-  void take_line(int from, int to) {
-    const int a = host_of(from), b = host_of(to);
-    if (a == b) return;
-    sent_[a] += problem_.hops[a][b].wire_ms;
-    received_[b] += problem_.hops[a][b].wire_ms;
+  bool line_is_free(int from, int to, const Taken& taken) const {
+    const double share = line_share(from, to);
+    return taken.sent[host_of(from)] + share <= 1 && taken.received[host_of(to)] + share <= 1;
+  }
+  void take_line(int from, int to, Taken& taken) const {
+    taken.sent[host_of(from)] += line_share(from, to);
+    taken.received[host_of(to)] += line_share(from, to);
   }
 
   // The device with which the ring goes on: of those that reach the end the one that could hold the
   // least, or else the one that reaches furthest; -1 if there is none.
-  int next_of(int head, int at, int begin) {
+  int next_of(int head, int at, int begin, const Taken& taken) const {
     int best = -1, best_end = 0, best_room = 0;
     for (int device = 0; device < count(); ++device) {
-      ++looked_at_;
       const int end = reach(head, device, begin);
-      if (used_[device] || end <= begin || !line_is_free(at, device)) continue;
+      if (taken.used[device] || end <= begin || !line_is_free(at, device, taken)) continue;
       const int room = reach(head, device, 0);
       const bool better = end > best_end || (end == layers_ && room < best_room);
       if (best >= 0 && !better) continue;
@@ -110,33 +112,30 @@ class Filler {
   }
 
   // The head's device holds layers only if it is picked for them while the ring is made.
-  std::optional<Placement> ring_around(int head) {
+  std::optional<Placement> ring_around(int head, Taken& taken, uint64_t& looked_at) const {
     Placement ring{head, {}};
     int at = head, begin = 0;
     while (begin < layers_) {
-      const int next = next_of(head, at, begin);
+      looked_at += count();
+      const int next = next_of(head, at, begin, taken);
       if (next < 0 || ring.stages.size() == kPoolStagesMax) return std::nullopt;
       const int end = reach(head, next, begin);
       ring.stages.push_back({next, {begin, end}});
-      used_[next] = 1;
-      take_line(at, next);
+      taken.used[next] = 1;
+      take_line(at, next, taken);
       at = next, begin = end;
     }
-    if (!line_is_free(at, head)) return std::nullopt;
-    take_line(at, head);
-    used_[head] = 1;
+    if (!line_is_free(at, head, taken)) return std::nullopt;
+    take_line(at, head, taken);
+    taken.used[head] = 1;
     return ring;
   }
 
   const PlanProblem& problem_;
   const double period_;
-  const Cuts cuts_;
   const int layers_;
   std::vector<std::vector<int>> reach_, reach_beside_head_;
   std::vector<int> heads_;
-  std::vector<char> used_;
-  std::vector<double> sent_, received_;
-  uint64_t looked_at_ = 0;
 };
 
 // A device can do this at most: it holds `room` of the work, and a unit of it takes unit_ms, its
@@ -245,6 +244,23 @@ class Betterer {
   uint64_t looked_at_ = 0;
 };
 
+// From the longest that a ring can have, downwards.
+std::vector<double> periods_to_try(const PlanProblem& problem) {
+  double shortest = kNever, longest = 0;
+  for (const PlanDevice& device : problem.devices) {
+    if (!device.may_hold_layers) continue;
+    shortest =
+        std::min(shortest, *std::min_element(device.layer_ms.begin(), device.layer_ms.end()));
+    longest = std::max(longest, all_layers_ms(device) + head_part(device) + device.message_ms);
+  }
+  for (const auto& row : problem.hops)
+    for (const HostHop& hop : row) longest = std::max(longest, 2 * hop.wire_ms);
+  std::vector<double> periods;
+  for (double period = longest; period > shortest; period /= kPeriodFactor)
+    periods.push_back(period);
+  return periods;
+}
+
 // Where there is hardly room for more than one ring, the exact search finds it.
 void take_single(const PlanProblem& problem, PoolAnswer& answer) {
   constexpr uint64_t kNodes = 20'000;
@@ -282,18 +298,14 @@ PoolAnswer plan_pool(const PlanProblem& problem, const Budget& budget) {
   const auto ended = [&] {
     return looked_at >= budget.nodes || (budget.time && now() - begin >= *budget.time);
   };
-  double shortest = kNever, longest = 0;
-  for (const PlanDevice& device : problem.devices) {
-    if (!device.may_hold_layers) continue;
-    shortest =
-        std::min(shortest, *std::min_element(device.layer_ms.begin(), device.layer_ms.end()));
-    longest = std::max(longest, all_layers_ms(device) + head_part(device) + device.message_ms);
-  }
+  std::vector<Filler> fillers;  // the longest period first
+  for (const double period : periods_to_try(problem)) fillers.emplace_back(problem, period);
   PoolAnswer answer;
-  for (double period = longest; period > shortest && !ended(); period /= kPeriodFactor) {
-    Filler filler(problem, period);
-    const std::vector<Placement> rings = filler.fill();
-    looked_at += filler.looked_at();
+  for (size_t shortest = 0; shortest < fillers.size() && !ended(); ++shortest) {
+    Taken taken(problem);
+    std::vector<Placement> rings;
+    for (size_t i = shortest + 1; i > 0; i -= std::min(i, kPeriodsPassed))
+      fillers[i - 1].fill(taken, rings, looked_at);
     const double rate = rings.empty() ? 0 : pool_steps_per_s(problem, rings);
     if (rate > answer.steps_per_s) answer = {rings, rate, 0};
   }

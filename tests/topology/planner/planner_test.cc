@@ -90,6 +90,35 @@ TEST(PlannerTest, TheLeastStepWithinALongestPeriodIsWhatAnEnumerationFinds) {
   EXPECT_GT(points, static_cast<int>(kSmallClusters));
 }
 
+// Host 1 has two of the four devices that hold a layer each. By 1, 2, 1, 3 the step is shorter, but
+// host 1 would send twice; after 2, 1, 1 its line is still free for the last hop.
+TEST(PlannerTest, TheSameDevicesInAnotherOrderLeaveALineFree) {
+  PlanProblem problem;
+  problem.hosts = {"0", "1", "2", "3"};
+  problem.coordinator_ms.assign(4, 0);
+  for (const int host : {0, 1, 1, 2, 3}) {
+    PlanDevice device;
+    device.host = host;
+    device.layer_ms.assign(4, 1);
+    device.layer_bytes.assign(4, 1);
+    device.memory_bytes = host ? 1 : 0;
+    device.may_be_head = host == 0;
+    device.may_hold_layers = host != 0;
+    problem.devices.push_back(device);
+  }
+  const HostHop none{1, 100, 1, false}, light{1, 1, 1, false}, heavy{1, 6, 1, false};
+  problem.hops.assign(4, std::vector<HostHop>(4, none));
+  problem.hops[0][1] = problem.hops[2][1] = problem.hops[3][0] = problem.hops[1][1] = light;
+  problem.hops[1][2] = problem.hops[1][3] = heavy;
+  problem.hops[0][2] = {50, 1, 50, false};
+  const SearchResult free = search(Cuts(problem), {});
+  EXPECT_EQ(free.step_ms, 9);
+  const SearchResult found = search(Cuts(problem, 10), {});
+  ASSERT_TRUE(found.best);
+  EXPECT_EQ(found.best->devices, (std::vector<int>{3, 1, 2, 4}));
+  EXPECT_EQ(found.step_ms, 58);
+}
+
 // However early the budget ends.
 TEST(PlannerTest, AnAnswerIsNeverWorseThanThePlainRules) {
   int compared = 0, unproven = 0;
