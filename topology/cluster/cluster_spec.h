@@ -69,8 +69,8 @@ struct HostSpec {
 // One direction between two hosts.
 struct LinkSpec {
   std::string from, to;
-  double latency_ms = 0;      // one way, of a small message; 0: not known
-  double mbit_per_s = 0;      // of messages as large as a canvas; 0: not known
+  double latency_ms = 0;      // one way, of a small message
+  double mbit_per_s = 0;      // of messages as large as a canvas
   bool may_be_lossy = false;  // a plan may narrow what crosses it to int8
   Source source = Source::stated;
   int line = 0;

@@ -9,6 +9,7 @@
 #include "topology/base/quantity.h"
 #include "topology/cluster/cluster_check.h"
 #include "topology/cluster/cluster_measured.h"
+#include "topology/cluster/known_cards.h"
 #include "topology/model/mapped_file.h"
 #include "topology/plan/plan.h"
 #include "topology/plan/plan_check.h"
@@ -168,6 +169,9 @@ void check_device(const YamlFields& fields, const std::string& key, const std::s
 
 void read_device_fields(const YamlFields& fields, const HostSpec& host, DeviceSpec& device) {
   device.card = fields.word_or("card", "");
+  if (!device.card.empty() && !find_card(device.card))
+    fields.refuse("\"card\" is \"" + device.card + "\"", card_suggestion(device.card),
+                  fields.line_of("card"));
   device.memory_bytes = fields.bytes_or("memory", 0);
   if (device.memory_bytes && device.memory_bytes < kMemoryMin)
     fields.refuse("\"memory\" of \"" + device.name + "\" is " +
@@ -324,6 +328,7 @@ ClusterOptions read_options(const YamlNode& node, const std::string& file) {
 }
 
 // Gives listed links the figures of the network where neither the file nor a measurement has them.
+// A link of which nothing is known then is left out.
 void complete_links(ClusterSpec& cluster) {
   for (LinkSpec& link : cluster.links) {
     if (link.mbit_per_s == 0 && cluster.network) {
@@ -333,6 +338,7 @@ void complete_links(ClusterSpec& cluster) {
     if (link.latency_ms == 0 && link.mbit_per_s > 0)
       link.latency_ms = cluster.network ? cluster.network->latency_ms : kLatencyAssumedMs;
   }
+  std::erase_if(cluster.links, [](const LinkSpec& link) { return link.mbit_per_s == 0; });
 }
 
 ClusterSpec read_root(const YamlNode& root, const std::string& file) {

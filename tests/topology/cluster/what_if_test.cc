@@ -1,0 +1,181 @@
+// Clusters change as the words of a what-if say, which are refused where the cluster does not have
+// what they name.
+#include "topology/cluster/what_if.h"
+
+#include <gtest/gtest.h>
+
+#include "topology/base/fault.h"
+#include "topology/cluster/cluster_check.h"
+#include "topology/cluster/cluster_yaml.h"
+#include "topology/cluster/known_cards.h"
+#include "topology/cluster/plan_endpoints.h"
+#include "topology/model/synthetic.h"
+
+namespace potluck {
+namespace {
+
+const std::string kText = R"(version: 1
+network: {latency: 0.2ms, bandwidth: 1gbit}
+hosts:
+  - {name: desk, here: true, ports: 7100-7110, devices: [cuda:0, cpu]}
+  - {name: old-nas, ssh: nas, addresses: [10.0.0.4], trusted: false}
+)";
+
+ClusterSpec changed(const std::string& words) {
+  ClusterSpec cluster = parse_cluster(kText, "c");
+  apply_what_if(cluster, words);
+  return cluster;
+}
+
+std::string refusal(const std::string& words) {
+  try {
+    changed(words);
+    return "";
+  } catch (const Fault& fault) {
+    return fault.what();
+  }
+}
+
+TEST(WhatIf, ACardIsAddedWhereItIsSaid) {
+  const ClusterSpec cluster = changed("add RTX 3090@old-nas");
+  const DeviceSpec* card = find_device(cluster, "old-nas-3090");
+  ASSERT_TRUE(card);
+  EXPECT_EQ(card->device, "cuda:0");
+  EXPECT_EQ(card->card, "3090");
+  EXPECT_FALSE(card->may_be_head);  // its host is not trusted
+  const ClusterSpec two = changed("add 2x4090@desk");
+  ASSERT_TRUE(find_device(two, "desk-4090") && find_device(two, "desk-4090-2"));
+  EXPECT_EQ(find_device(two, "desk-4090-2")->device, "cuda:2");  // cuda:0 was there
+  EXPECT_TRUE(find_device(two, "desk-4090")->may_be_head);
+}
+
+TEST(WhatIf, ALinkIsChangedInBothDirections) {
+  const ClusterSpec cluster = changed("link desk-old-nas 2.5gbit 0.1ms");
+  for (const auto& [from, to] : {std::pair("desk", "old-nas"), std::pair("old-nas", "desk")}) {
+    const LinkSpec* link = find_link(cluster, from, to);
+    ASSERT_TRUE(link);
+    EXPECT_DOUBLE_EQ(link->mbit_per_s, 2500);
+    EXPECT_DOUBLE_EQ(link->latency_ms, 0.1);
+    EXPECT_EQ(link->source, Source::assumed);
+  }
+  EXPECT_DOUBLE_EQ(find_link(changed("link old-nas-desk 5gbit"), "desk", "old-nas")->latency_ms,
+                   0.2);  // as it was
+}
+
+TEST(WhatIf, HostsAndDevicesAreRemoved) {
+  EXPECT_EQ(changed("remove old-nas").hosts.size(), 1u);
+  EXPECT_FALSE(find_device(changed("remove desk-cpu"), "desk-cpu"));
+}
+
+TEST(WhatIf, AnythingElseIsRefusedWithAWayOut) {
+  EXPECT_EQ(refusal("add 3090@dsk"),
+            "what if \"add 3090@dsk\": there is no host \"dsk\"; did you mean \"desk\"?");
+  EXPECT_EQ(refusal("add 3090"),
+            "what if \"add 3090\": it names no host; write CARD@HOST: add 3090@desk");
+  EXPECT_EQ(refusal("add 99x3090@desk"),
+            "what if \"add 99x3090@desk\": that are 99 cards; write 1 to 16");
+  EXPECT_EQ(refusal("remove desk"),
+            "what if \"remove desk\": \"desk\" coordinates; remove its devices one by one");
+  EXPECT_EQ(refusal("link desk-nas 1gbit"),
+            "what if \"link desk-nas 1gbit\": \"desk-nas\" does not name two hosts; write "
+            "HOST-HOST; there are desk, old-nas");
+  EXPECT_EQ(refusal("link desk-old-nas 1"),
+            "what if \"link desk-old-nas 1\": \"1\" is not a rate; write a number and a unit: "
+            "940mbit or 2.5gbit");
+  EXPECT_EQ(refusal(""),
+            "what if \"\": it is none that potluck knows; write \"add 3090@desk\", \"link "
+            "desk-nas 2.5gbit\" or \"remove nas\"");
+}
+
+TEST(KnownCards, NamesAreReadAsPeopleWriteThem) {
+  for (const char* name : {"3090", "RTX 3090", "rtx3090", "NVIDIA GeForce RTX 3090"}) {
+    ASSERT_TRUE(find_card(name)) << name;
+    EXPECT_EQ(find_card(name)->name, "3090");
+  }
+  EXPECT_EQ(find_card("rx7900xtx")->name, "7900 XTX");
+  EXPECT_FALSE(find_card("3090 Ti"));
+  EXPECT_FALSE(find_card(""));
+}
+
+TEST(KnownCards, AssumedTimesGrowWithTheModelsBitsAndSize) {
+  const auto layer_ms = [](const std::string& text) {
+    return assumed_speed(*find_card("3090"), *make_synthetic(text)).sliding_layer_ms;
+  };
+  const double q8 = layer_ms("released?layers=6&vocab=4096&type=q8_0&expert_type=q8_0");
+  EXPECT_NEAR(q8, 2.20, 0.05);  // the table's, of the released model's layer
+  const double q4 = layer_ms("released?layers=6&vocab=4096&type=q4_k&expert_type=q4_k");
+  EXPECT_NEAR(q4, 1.77, 0.05);
+  // Experts twice as large, which memory binds, and products as before.
+  EXPECT_NEAR(layer_ms("released?layers=6&vocab=4096&type=bf16&expert_type=bf16"), 3.15, 0.1);
+  EXPECT_LT(layer_ms("nano?layers=6"), 0.01 * q4);
+}
+
+TEST(KnownCards, AStatedFigureWins) {
+  ClusterSpec cluster = parse_cluster(
+      "version: 1\nhosts:\n  - name: a\n    here: true\n    devices:\n"
+      "      - {device: cuda:0, card: 3090, memory: 20GiB}\n"
+      "      - {device: cuda:1, card: 3090, speed: {sliding_layer: 9ms, full_layer: 9ms}}\n",
+      "c");
+  assume_cards(cluster, *make_synthetic("nano?layers=6"));
+  const DeviceSpec &first = cluster.hosts[0].devices[0], &second = cluster.hosts[0].devices[1];
+  EXPECT_EQ(first.memory_bytes, 20ull << 30);
+  EXPECT_EQ(first.memory_source, Source::stated);
+  ASSERT_TRUE(first.speed && second.speed);
+  EXPECT_EQ(first.speed->source, Source::assumed);
+  EXPECT_EQ(second.speed->source, Source::stated);
+  EXPECT_DOUBLE_EQ(second.speed->sliding_layer_ms, 9);
+  EXPECT_NEAR(second.memory_bytes, 24 * 0.9 * (1 << 30), 1e6);
+  EXPECT_EQ(second.memory_source, Source::assumed);
+}
+
+Plan plan_of_workers(const std::vector<std::string>& names) {
+  Plan plan;
+  plan.head.name = names.front();
+  for (size_t i = 1; i < names.size(); ++i) plan.stages.emplace_back().name = names[i];
+  return plan;
+}
+
+TEST(PlanEndpoints, WorkersListenWhereTheirHostsMay) {
+  ClusterSpec cluster = parse_cluster(kText, "c");
+  cluster.hosts[1].key = std::string(64, '7');
+  Plan plan = plan_of_workers({"desk-cuda0-head", "desk-cuda0", "old-nas", "desk-cpu"});
+  set_endpoints(plan, cluster);
+  EXPECT_TRUE(plan.head.local && plan.stages[0].local && plan.stages[2].local);
+  EXPECT_EQ(plan.head.endpoint, "tcp://*:7100");
+  EXPECT_EQ(plan.stages[0].endpoint, "tcp://*:7101");
+  EXPECT_EQ(plan.stages[2].endpoint, "tcp://*:7102");
+  EXPECT_FALSE(plan.stages[1].local);
+  EXPECT_EQ(plan.stages[1].endpoint, "tcp://10.0.0.4:7000");
+  EXPECT_EQ(plan.stages[1].key, std::string(64, '7'));
+  EXPECT_EQ(hosts_without_key(plan, cluster), std::vector<std::string>{});
+}
+
+TEST(PlanEndpoints, AHostWithoutAnAddressOrAKeyIsNamed) {
+  ClusterSpec cluster = parse_cluster(kText, "c");
+  Plan plan = plan_of_workers({"desk-cuda0", "old-nas"});
+  set_endpoints(plan, cluster);
+  EXPECT_EQ(hosts_without_key(plan, cluster), std::vector<std::string>{"old-nas"});
+  cluster.hosts[1].addresses.clear();
+  try {
+    set_endpoints(plan, cluster);
+    ADD_FAILURE();
+  } catch (const Fault& fault) {
+    EXPECT_EQ(std::string(fault.what()),
+              "c:5: \"old-nas\" has no \"addresses\"; say where the others reach it: addresses: "
+              "[10.0.0.4]");
+  }
+}
+
+TEST(PlanEndpoints, TheCoordinatorsHostMayBeNamed) {
+  ClusterSpec cluster = parse_cluster(kText, "c");
+  cluster.coordinator = "old-nas";
+  cluster.hosts[0].addresses = {"10.0.0.3"};
+  Plan plan = plan_of_workers({"desk-cuda0", "old-nas"});
+  set_endpoints(plan, cluster);
+  EXPECT_FALSE(plan.head.local);
+  EXPECT_EQ(plan.head.endpoint, "tcp://10.0.0.3:7100");
+  EXPECT_TRUE(plan.stages[0].local);
+}
+
+}  // namespace
+}  // namespace potluck

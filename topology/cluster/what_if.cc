@@ -1,0 +1,172 @@
+// Takes what-ifs apart and changes the cluster.
+#include "topology/cluster/what_if.h"
+
+#include <algorithm>
+#include <cctype>
+#include <sstream>
+#include <vector>
+
+#include "topology/base/fault.h"
+#include "topology/base/quantity.h"
+#include "topology/cluster/cluster_check.h"
+#include "topology/cluster/cluster_yaml.h"
+#include "topology/cluster/known_cards.h"
+#include "topology/cluster/plan_endpoints.h"
+
+namespace potluck {
+namespace {
+
+constexpr int kCopiesMax = 16;
+
+[[noreturn]] void refuse(const std::string& words, const std::string& why, const std::string& fix) {
+  throw Fault(FaultKind::input, "what if \"" + words + "\": " + why, Fix{fix});
+}
+
+HostSpec* host_named(ClusterSpec& cluster, const std::string& name) {
+  for (HostSpec& host : cluster.hosts)
+    if (host.name == name) return &host;
+  return nullptr;
+}
+
+HostSpec& need_host(ClusterSpec& cluster, const std::string& name, const std::string& words) {
+  HostSpec* host = host_named(cluster, name);
+  if (!host) refuse(words, "there is no host \"" + name + "\"", host_suggestion(cluster, name));
+  return *host;
+}
+
+// The first of the vendor's devices that the host does not have: "cuda:1".
+std::string free_device(const HostSpec& host, const std::string& vendor) {
+  for (int i = 0;; ++i) {
+    const std::string device = vendor == "cpu" ? "cpu" : vendor + ":" + std::to_string(i);
+    const bool taken = std::any_of(host.devices.begin(), host.devices.end(),
+                                   [&](const DeviceSpec& one) { return one.device == device; });
+    if (!taken) return device;
+  }
+}
+
+std::string free_name(const ClusterSpec& cluster, const std::string& base) {
+  if (!find_device(cluster, base)) return base;
+  for (int i = 2;; ++i) {
+    const std::string name = base + "-" + std::to_string(i);
+    if (!find_device(cluster, name)) return name;
+  }
+}
+
+// "2x3090" is two of them.
+int take_copies(std::string& card) {
+  const size_t x = card.find('x');
+  const bool counted =
+      x != std::string::npos && x > 0 && x < 3 &&
+      std::all_of(card.begin(), card.begin() + x, [](unsigned char c) { return std::isdigit(c); });
+  if (!counted) return 1;
+  const int copies = std::stoi(card.substr(0, x));
+  card.erase(0, x + 1);
+  return copies;
+}
+
+void add(ClusterSpec& cluster, const std::string& what, const std::string& words) {
+  const size_t at = what.rfind('@');
+  if (at == std::string::npos) refuse(words, "it names no host", "write CARD@HOST: add 3090@desk");
+  std::string name = what.substr(0, at);
+  const int copies = take_copies(name);
+  const KnownCard* card = find_card(name);
+  if (!card) refuse(words, "\"" + name + "\" is no known card", card_suggestion(name));
+  if (copies < 1 || copies > kCopiesMax)
+    refuse(words, "that are " + std::to_string(copies) + " cards",
+           "write 1 to " + std::to_string(kCopiesMax));
+  HostSpec& host = need_host(cluster, what.substr(at + 1), words);
+  if (card->memory_gb == 0)
+    refuse(words, "every host has a CPU", "add a card, or write the CPU into the cluster file");
+  for (int i = 0; i < copies; ++i) {
+    DeviceSpec device;
+    device.card = card->name;
+    device.device = free_device(host, std::string(card->vendor));
+    device.may_be_head = host.trusted;
+    std::string model(card->name);
+    std::replace(model.begin(), model.end(), ' ', '-');
+    device.name = free_name(cluster, host.name + "-" + model);
+    host.devices.push_back(device);
+  }
+}
+
+// Where "a-b" is cut, since names may have dashes too; 0: nowhere.
+size_t cut_of(ClusterSpec& cluster, const std::string& pair) {
+  for (size_t dash = pair.find('-'); dash != std::string::npos; dash = pair.find('-', dash + 1))
+    if (host_named(cluster, pair.substr(0, dash)) && host_named(cluster, pair.substr(dash + 1)))
+      return dash;
+  return 0;
+}
+
+LinkSpec& link_between(ClusterSpec& cluster, const std::string& from, const std::string& to) {
+  for (LinkSpec& link : cluster.links)
+    if (link.from == from && link.to == to) return link;
+  LinkSpec link = cluster.network.value_or(LinkSpec{});
+  if (link.latency_ms == 0) link.latency_ms = kLatencyAssumedMs;
+  link.from = from;
+  link.to = to;
+  cluster.links.push_back(link);
+  return cluster.links.back();
+}
+
+void change_link(ClusterSpec& cluster, const std::vector<std::string>& parts,
+                 const std::string& words) {
+  if (parts.size() < 3 || parts.size() > 4)
+    refuse(words, "it is not a link and its rate", "write: link desk-nas 2.5gbit");
+  const size_t dash = cut_of(cluster, parts[1]);
+  if (dash == 0)
+    refuse(words, "\"" + parts[1] + "\" does not name two hosts",
+           "write HOST-HOST; " + host_suggestion(cluster, ""));
+  const std::string a = parts[1].substr(0, dash), b = parts[1].substr(dash + 1);
+  try {
+    for (const auto& [from, to] : {std::pair(a, b), std::pair(b, a)}) {
+      LinkSpec& link = link_between(cluster, from, to);
+      link.mbit_per_s = parse_mbit_per_s(parts[2]);
+      if (parts.size() == 4) link.latency_ms = parse_ms(parts[3]);
+      link.source = Source::assumed;
+    }
+  } catch (const Fault& fault) {
+    refuse(words, fault.text(), fault.fix().text);
+  }
+}
+
+void remove_host(ClusterSpec& cluster, const std::string& name, const std::string& words) {
+  if (coordinates(cluster, *host_named(cluster, name)))
+    refuse(words, "\"" + name + "\" coordinates", "remove its devices one by one");
+  std::erase_if(cluster.hosts, [&](const HostSpec& host) { return host.name == name; });
+  std::erase_if(cluster.links,
+                [&](const LinkSpec& link) { return link.from == name || link.to == name; });
+}
+
+void remove(ClusterSpec& cluster, const std::string& name, const std::string& words) {
+  if (host_named(cluster, name))
+    remove_host(cluster, name, words);
+  else if (find_device(cluster, name))
+    for (HostSpec& host : cluster.hosts)
+      std::erase_if(host.devices, [&](const DeviceSpec& device) { return device.name == name; });
+  else
+    refuse(words, "there is no host or device \"" + name + "\"", host_suggestion(cluster, name));
+  if (!find_device(cluster, cluster.head)) cluster.head.clear();
+  const bool empty = std::all_of(cluster.hosts.begin(), cluster.hosts.end(),
+                                 [](const HostSpec& host) { return host.devices.empty(); });
+  if (empty) refuse(words, "nothing is left", "leave one device");
+}
+
+}  // namespace
+
+void apply_what_if(ClusterSpec& cluster, const std::string& words) {
+  std::istringstream stream(words);
+  std::vector<std::string> parts;
+  for (std::string part; stream >> part;) parts.push_back(part);
+  const std::string verb = parts.empty() ? "" : parts[0];
+  if (verb == "add" && parts.size() >= 2) {
+    std::string what;
+    for (size_t i = 1; i < parts.size(); ++i) what += parts[i];
+    return add(cluster, what, words);
+  }
+  if (verb == "link") return change_link(cluster, parts, words);
+  if (verb == "remove" && parts.size() == 2) return remove(cluster, parts[1], words);
+  refuse(words, "it is none that potluck knows",
+         "write \"add 3090@desk\", \"link desk-nas 2.5gbit\" or \"remove nas\"");
+}
+
+}  // namespace potluck
