@@ -125,6 +125,7 @@ int run(int argc, char** argv) {
   potluck::add_key(line);
   potluck::add_pull(line);
   potluck::add_share(line);
+  potluck::add_plan(line);
   potluck::add_tokenize(line);
   potluck::add_verify(line);
   potluck::add_worker(line);

@@ -48,6 +48,7 @@ void add_inspect(CommandLine& line);
 void add_key(CommandLine& line);
 void add_pull(CommandLine& line);
 void add_share(CommandLine& line);
+void add_plan(CommandLine& line);
 void add_tokenize(CommandLine& line);
 void add_verify(CommandLine& line);
 void add_worker(CommandLine& line);

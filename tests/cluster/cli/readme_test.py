@@ -16,7 +16,7 @@ README = (SOURCE / "README.md").read_text()
 SETS_UP = {"cluster/quickstart", "tests/run"}  # each builds potluck: this very test is part of the second
 REPOSITORY = "unsloth/diffusiongemma-26B-A4B-it-GGUF"
 HUB_FILE = "models--unsloth--diffusiongemma-26B-A4B-it-GGUF/snapshots/1/diffusiongemma-26B-A4B-it-Q4_K_M.gguf"
-COMMANDS = [("run",), ("worker",), ("devices",), ("doctor",), ("inspect",), ("key",), ("pull",), ("share",), ("tokenize",), ("verify",), ("demo",), ("bench", "demo"), ("bench", "step")]
+COMMANDS = [("run",), ("worker",), ("devices",), ("doctor",), ("inspect",), ("key",), ("plan",), ("pull",), ("share",), ("tokenize",), ("verify",), ("demo",), ("bench", "demo"), ("bench", "step")]
 OTHER_TEST = "On two machines"  # tests/ring/two_machines_test.py
 # Lets mpirun start four ranks where there are two cores, and as root.
 MPIRUN_HERE = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_rmaps_base_oversubscribe": "1"}
@@ -47,7 +47,8 @@ class Readme(unittest.TestCase):
         place = pathlib.Path(folder.name)
         cached = place / "hub" / HUB_FILE
         cached.parent.mkdir(parents=True)
-        for link, target in ((place / "model.gguf", NANO), (cached, NANO), (place / "tests", SOURCE / "tests")):
+        for link, target in ((place / "model.gguf", NANO), (cached, NANO), (place / "tests", SOURCE / "tests"),
+                             (place / "cluster", SOURCE / "cluster")):
             link.symlink_to(target)
         (place / "question.txt").write_text("Why is the sky blue?\n")
         return place

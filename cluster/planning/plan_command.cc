@@ -1,0 +1,162 @@
+// potluck plan: says how a cluster would run a model, how fast, and whether it is worth it; from
+// the cluster file and the model alone.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "cluster/cli/commands.h"
+#include "cluster/cli/flag_checks.h"
+#include "cluster/cli/json_line.h"
+#include "cluster/planning/front_report.h"
+#include "cluster/planning/plan_report.h"
+#include "topology/base/fault.h"
+#include "topology/base/utf8.h"
+#include "topology/cluster/cluster_yaml.h"
+#include "topology/cluster/known_cards.h"
+#include "topology/cluster/plan_endpoints.h"
+#include "topology/cluster/what_if.h"
+#include "topology/model/locator.h"
+#include "topology/plan/plan_check.h"
+#include "topology/plan/plan_yaml.h"
+
+namespace potluck {
+namespace {
+
+struct Flags {
+  std::string model, cluster, objective, emit;
+  std::vector<std::string> what_ifs;
+  bool json = false;
+};
+
+std::string model_of(const Flags& flags, const ClusterSpec& cluster) {
+  if (!flags.model.empty()) return flags.model;
+  if (!cluster.model.empty()) return cluster.model;
+  throw Fault(FaultKind::input, "nothing says which model to plan for",
+              Fix{"write \"model: \" into the file", Setting::model}, cluster.file);
+}
+
+Fault nothing_fits(const PlanProblem& problem, const ClusterSpec& cluster) {
+  const int room = layers_with_room(problem);
+  return Fault(FaultKind::memory,
+               fmt::format("the model does not fit: there is room for the head and {} of {} layers",
+                           room, problem.layers()),
+               Fix{"give devices more memory, add one, or take a smaller file of the model; see "
+                   "--what-if \"add 3090@" +
+                   cluster.hosts.front().name + "\""},
+               cluster.file);
+}
+
+// The cluster with what-ifs and known cards put in.
+ClusterSpec changed(const ClusterSpec& given, const std::vector<std::string>& what_ifs,
+                    const ModelSource& source) {
+  ClusterSpec cluster = given;
+  for (const std::string& words : what_ifs) apply_what_if(cluster, words);
+  assume_cards(cluster, source);
+  return cluster;
+}
+
+void compare(PlanReport& report, const ModelSource& source) {
+  const Planned plan{report.cluster, source, report.problem, report.plan(), report.objective};
+  report.alone = hosts_alone(plan);
+  report.rejected = rejected(plan);
+  report.improved = improved(plan);
+  report.left_out = left_out(plan);
+}
+
+PlanReport report_of(const Flags& flags, const ClusterSpec& given, const ModelSource& source) {
+  PlanReport report;
+  const std::string& objective =
+      flags.objective.empty() ? given.options.objective : flags.objective;
+  report.objective.throughput = objective == "throughput";
+  report.cluster = changed(given, flags.what_ifs, source);
+  report.what_ifs = flags.what_ifs;
+  report.model = one_line(source.spec().name);
+  report.canvas = source.spec().canvas;
+  report.problem = make_problem(report.cluster, source, {});
+  report.answer = report.objective.best(report.problem);
+  if (!report.answer.placement) throw nothing_fits(report.problem, report.cluster);
+  compare(report, source);
+  if (flags.what_ifs.empty()) return report;
+  const PlanAnswer before =
+      report.objective.best(make_problem(changed(given, {}, source), source, {}));
+  if (before.placement) report.before_ms = before.objective_ms;
+  return report;
+}
+
+// Writes what run --plan takes, and says what it lacks.
+void emit(const Flags& flags, const PlanReport& report, const ModelSource& source) {
+  if (!flags.what_ifs.empty())
+    throw Fault(FaultKind::input, "--emit and --what-if contradict each other",
+                Fix{"a plan for machines that are not there runs nowhere; leave one out"});
+  Plan plan = plan_of(report.problem, report.plan());
+  set_endpoints(plan, report.cluster);
+  validate(plan, source.spec());
+  for (const std::string& host : hosts_without_key(plan, report.cluster))
+    std::fprintf(stderr,
+                 "%s has no \"key\" in %s, so this plan's links are not locked; write there what "
+                 "\"potluck key\" shows on %s\n",
+                 host.c_str(), report.cluster.file.c_str(), host.c_str());
+  std::ofstream file(flags.emit);
+  file << plan_yaml(plan);
+  file.close();
+  if (!file) throw Fault(FaultKind::world, "the plan cannot be written", flags.emit);
+}
+
+void print_front(const Flags& flags, const ClusterSpec& given, const ModelSource& source) {
+  const ClusterSpec cluster = changed(given, flags.what_ifs, source);
+  const PlanProblem problem = make_problem(cluster, source, {});
+  const std::vector<ParetoPoint> front = plan_pareto(problem);
+  if (front.empty()) throw nothing_fits(problem, cluster);
+  std::fputs(flags.json
+                 ? (json_line(front_json(problem, front, source.spec().canvas)) + "\n").c_str()
+                 : front_text(problem, front, source.spec().canvas).c_str(),
+             stdout);
+}
+
+int run(const Flags& flags, const ModelPlaces& places) {
+  const ClusterSpec cluster = read_cluster(flags.cluster);
+  const auto source = open_model(model_of(flags, cluster), places);
+  if (flags.objective == "pareto") {
+    print_front(flags, cluster, *source);
+    return 0;
+  }
+  const PlanReport report = report_of(flags, cluster, *source);
+  if (!flags.emit.empty()) emit(flags, report, *source);
+  std::fputs(flags.json ? (json_line(plan_json(report)) + "\n").c_str() : plan_text(report).c_str(),
+             stdout);
+  return 0;
+}
+
+}  // namespace
+
+void add_plan(CommandLine& line) {
+  const auto flags = std::make_shared<Flags>();
+  CLI::App* sub = line.app.add_subcommand(
+      "plan", "say how a cluster would run a model, how fast, and whether it is worth it");
+  file_name(sub->add_option("--cluster", flags->cluster,
+                            "the machines, as cluster/examples describes them; none need be awake")
+                ->required()
+                ->type_name("FILE"));
+  sub->add_option("-m,--model", flags->model, "the model (default: the one that FILE names)")
+      ->type_name("MODEL");
+  one_of(sub->add_option("--objective", flags->objective,
+                         "what to make the best of (default: what FILE says); pareto lists the "
+                         "trade between the two"),
+         {"latency", "throughput", "pareto"});
+  file_name(sub->add_option("--emit", flags->emit, "write a plan that run --plan takes")
+                ->type_name("FILE"));
+  sub->add_option("--what-if", flags->what_ifs,
+                  "plan for a change: \"add 3090@HOST\", \"link HOST-HOST 2.5gbit\", \"remove "
+                  "NAME\"; may be given several times")
+      ->type_name("CHANGE")
+      ->take_all();
+  sub->add_flag("--json", flags->json, "print one JSON object");
+  sub->callback([&line, flags] {
+    line.chosen = [flags, places = line.places] { return run(*flags, places); };
+  });
+}
+
+}  // namespace potluck
