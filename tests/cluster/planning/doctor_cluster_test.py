@@ -165,6 +165,14 @@ class DoctorOfAClusterTest(unittest.TestCase):
         self.assertEqual(report["findings"], [])
         self.assertEqual([link["address"] for link in report["links"]], ["10.0.0.2", "10.0.0.1"])
 
+    def test_a_host_that_cannot_keep_its_key_is_named_and_not_called(self):
+        lab = Lab(self, "desk", "nas")
+        lab.environment("nas", XDG_CONFIG_HOME="/dev/null")
+        lab.write()
+        report = json.loads(lab.doctor("--json", code=1))
+        self.assert_found(report, "problem", "nas", "/dev/null/potluck", "set XDG_CONFIG_HOME to a folder of yours")
+        self.assertEqual(report["links"], [])
+
     def test_hosts_with_other_weights_are_named(self):
         lab = Lab(self, "desk", "nas")
         lab.write(nas={"model": MODEL + "&seed=2"})

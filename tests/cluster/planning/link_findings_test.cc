@@ -51,6 +51,11 @@ class LinkFindings : public testing::Test {
         link_findings({cluster_, desk_, nas_, desk_report_, nas_report_, 7000, reached_, false}));
   }
 
+  std::string line(size_t index) const {
+    const std::vector<std::string> lines = found();
+    return index < lines.size() ? lines[index] : "";
+  }
+
   ClusterSpec cluster_;
   HostSpec desk_, nas_;
   ordered_json desk_report_ = report_of("10.0.0.3", "ethernet", 1000),
@@ -70,22 +75,22 @@ TEST_F(LinkFindings, SilenceIsADroppingFirewallAndTheCommandIsThatOfTheHost) {
                           "  fix: on nas: sudo ufw allow from 10.0.0.3 to any port 7000 "
                           "proto tcp"));
   nas_report_["firewall"] = "windows";
-  EXPECT_THAT(found()[1], HasSubstr("New-NetFirewallHyperVRule"));
+  EXPECT_THAT(line(1), HasSubstr("New-NetFirewallHyperVRule"));
   nas_.port_first = 0;
-  EXPECT_THAT(found()[1],
+  EXPECT_THAT(line(1),
               HasSubstr("give it ports that stay the same (ports: 7000-7010 at lab.yaml:12)"));
 }
 
 TEST_F(LinkFindings, OtherFailuresHaveOtherWaysOut) {
   failed(Outcome::refused, "refused the connection");
-  EXPECT_THAT(found()[0], HasSubstr("nas refuses to be called at 10.0.0.4"));
+  EXPECT_THAT(line(0), HasSubstr("nas refuses to be called at 10.0.0.4"));
   failed(Outcome::unrouted, "was not reached: Network is unreachable");
-  EXPECT_THAT(found()[0], HasSubstr("there is no way to nas at 10.0.0.4"));
-  EXPECT_THAT(found()[1], HasSubstr("sudo ip route add 10.0.0.4 via ROUTER"));
+  EXPECT_THAT(line(0), HasSubstr("there is no way to nas at 10.0.0.4"));
+  EXPECT_THAT(line(1), HasSubstr("sudo ip route add 10.0.0.4 via ROUTER"));
   failed(Outcome::own, "is an address of the caller itself");
-  EXPECT_THAT(found()[0], HasSubstr("10.0.0.4 is an address of desk itself"));
+  EXPECT_THAT(line(0), HasSubstr("10.0.0.4 is an address of desk itself"));
   failed(Outcome::stranger, "it has another key");
-  EXPECT_THAT(found()[0], HasSubstr("who is not nas (it has another key)"));
+  EXPECT_THAT(line(0), HasSubstr("who is not nas (it has another key)"));
 }
 
 TEST_F(LinkFindings, AnAddressThatWorksGoesBeforeThoseThatDoNot) {
@@ -100,12 +105,12 @@ TEST_F(LinkFindings, AnAddressThatWorksGoesBeforeThoseThatDoNot) {
 
 TEST_F(LinkFindings, ASlowLinkIsExplainedByItsInterfaces) {
   works(94, 123);
-  EXPECT_THAT(found()[1], HasSubstr("eth0 of desk runs at 1000 Mbit/s, so what lies between"));
+  EXPECT_THAT(line(1), HasSubstr("eth0 of desk runs at 1000 Mbit/s, so what lies between"));
   nas_report_ = report_of("10.0.0.4", "ethernet", 100);
   desk_report_ = report_of("10.0.0.3", "ethernet", 0);
-  EXPECT_THAT(found()[1], HasSubstr("eth0 of nas runs at 100 Mbit/s: try another cable"));
+  EXPECT_THAT(line(1), HasSubstr("eth0 of nas runs at 100 Mbit/s: try another cable"));
   desk_report_ = report_of("10.0.0.3", "wifi", 0);
-  EXPECT_THAT(found()[1], HasSubstr("eth0 of desk is Wi-Fi: use a cable"));
+  EXPECT_THAT(line(1), HasSubstr("eth0 of desk is Wi-Fi: use a cable"));
   reached_.gave_way = "silent for 2.0 s";
   EXPECT_THAT(found(), ElementsAre(HasSubstr("problem: desk → nas: small messages pass"),
                                    HasSubstr("ping -M do -s 1472 10.0.0.4")));
