@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <utility>
 
 #include "topology/base/check.h"
 #include "transport/transport.h"
@@ -14,6 +15,7 @@ namespace potluck {
 namespace {
 
 constexpr int kMilliseconds = 1000;
+constexpr int kFramesInARow = 1000;
 constexpr int kEvents = ZMQ_EVENT_CONNECTED | ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED |
                         ZMQ_EVENT_LISTENING | ZMQ_EVENT_ACCEPT_FAILED |
                         ZMQ_EVENT_CLOSED |  // of a dial that found nobody
@@ -134,22 +136,18 @@ bool ZmqSocket::send(const std::string& route, const std::vector<std::byte>& hea
 }
 
 std::optional<ZmqFrames> ZmqSocket::receive() {
-  ZmqFrames frames;
   zmq::message_t frame;
-  if (!socket_.recv(frame, zmq::recv_flags::dontwait)) return std::nullopt;
-  bool more = frame.more();
-  if (is_router_) {
-    frames.route = frame.to_string();
-  } else {
-    frames.kept.push_back(std::move(frame));
-    ++frames.count;
+  for (int i = 0; i < kFramesInARow; ++i) {
+    if (!socket_.recv(frame, zmq::recv_flags::dontwait)) return std::nullopt;
+    const bool more = frame.more(), is_route = is_router_ && !begun_;
+    if (is_route)
+      coming_.route = frame.to_string();
+    else if (++coming_.count <= kFramesKept)
+      coming_.kept.push_back(std::move(frame));
+    begun_ = more;
+    if (!more) return std::exchange(coming_, {});
   }
-  while (more && socket_.recv(frame, zmq::recv_flags::dontwait)) {
-    more = frame.more();
-    ++frames.count;
-    if (frames.kept.size() < kFramesKept) frames.kept.push_back(std::move(frame));
-  }
-  return frames;
+  return std::nullopt;
 }
 
 std::vector<ZmqHappening> ZmqSocket::happenings() {

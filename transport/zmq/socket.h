@@ -53,6 +53,7 @@ class ZmqSocket final {
 
   // Never waits. False: there is no such connection any more.
   bool send(const std::string& route, const std::vector<std::byte>& header, const Payload& payload);
+  // A message of very many frames comes after several calls, so that none takes long.
   std::optional<ZmqFrames> receive();
   std::vector<ZmqHappening> happenings();
 
@@ -62,6 +63,8 @@ class ZmqSocket final {
 
  private:
   bool is_router_;
+  ZmqFrames coming_;    // a message of which frames are left to read
+  bool begun_ = false;  // there is one
   zmq::socket_t socket_, monitor_;
 };
 
