@@ -58,13 +58,26 @@ Bound::Bound(const Cuts& cuts, int head)
 void Bound::find_ways_in() {
   const int hosts = problem_.hosts.size();
   into_.assign(hosts, kNever);
+  out_of_.assign(hosts, kNever);
   for (int to = 0; to < hosts; ++to)
     for (int from = 0; from < hosts; ++from) {
-      const bool has_rows = !on_host_[from].empty() || from == head_host_;
       const HostHop& hop = problem_.hops[from][to];
-      if (from != to && has_rows && hop.wire_ms <= cuts_.period_max() + kSameMs)
-        into_[to] = std::min(into_[to], hop.ms);
+      if (from == to || !has_rows(from) || !has_rows(to)) continue;
+      if (hop.wire_ms > cuts_.period_max() + kSameMs) continue;
+      into_[to] = std::min(into_[to], hop.ms);
+      out_of_[from] = std::min(out_of_[from], hop.ms);
     }
+  level_ways();
+}
+
+// Ways in may be made cheaper than they are. That is worth it where it takes off little.
+void Bound::level_ways() {
+  constexpr double kLittle = 0.1;
+  const int hosts = problem_.hosts.size();
+  for (int host = 0; host < hosts; ++host)
+    if (has_rows(host) && out_of_[host] < (1 - kLittle) * into_[host]) out_takes_no_less_ = false;
+  for (int host = 0; host < hosts && out_takes_no_less_; ++host)
+    into_[host] = std::min(into_[host], out_of_[host]);
 }
 
 void Bound::weigh_layers() {
@@ -112,6 +125,9 @@ void Bound::sort_devices() {
   by_room_ = sorted_by(holders, room_, true);
   by_fixed_ = sorted_by(holders, fixed_ms_);
   by_far_ = sorted_by(holders, spread_far_);
+  std::vector<double> way(devices);
+  for (const int device : holders) way[device] = into_[problem_.devices[device].host];
+  by_way_in_ = sorted_by(holders, way);
   for (std::vector<int>& on : on_host_) {
     on.erase(std::remove_if(on.begin(), on.end(), [&](int i) { return room_[i] <= 0; }), on.end());
     on = sorted_by(on, spread_);
@@ -171,13 +187,31 @@ void Bound::rest(const std::vector<char>& used, int host, std::vector<double>& r
   counted_.resize(cuts_.layers());
   fill(used, {kNone, unit_ms_}, {by_unit_, unit_ms_}, kNoHost, counted_);
   add_fixed(used, counted_);
-  double at_head = 0;  // room that is left on the head's host
+  for (int j = 0; j < cuts_.layers(); ++j) rest[j] = std::max(rest[j], counted_[j]);
+  add_dearest(used, host, rest);
+}
+
+// The hop that comes on top of each host's way in, at least the way back to the head.
+void Bound::add_dearest(const std::vector<char>& used, int host, std::vector<double>& rest) const {
+  double room = 0, at_head = 0;  // without another host; of this, on the head's host
+  for (const int device : on_host_[host])
+    if (!used[device]) room += room_[device];
   for (const int device : on_host_[head_host_])
     if (!used[device]) at_head += room_[device];
+  if (host != head_host_) room += at_head;
   const double back = into_[head_host_], stay = problem_.hops[head_host_][head_host_].ms;
-  for (int j = 0; j < cuts_.layers(); ++j) {
-    const bool stays = host == head_host_ && work_after_[j] <= at_head + kSameWork;
-    rest[j] = std::max(rest[j], counted_[j]) + (stays ? std::min(stay, back) : back);
+  double dearest = out_takes_no_less_ ? std::max(back, out_of_[host]) : back;
+  size_t next = 0;
+  for (int j = cuts_.layers() - 1; j >= 0; --j) {
+    const double work = work_after_[j] - kSameWork;
+    const bool stays = host == head_host_ && work <= at_head + 2 * kSameWork;
+    for (; out_takes_no_less_ && room < work && next < by_way_in_.size(); ++next) {
+      const int device = by_way_in_[next], on = problem_.devices[device].host;
+      if (used[device] || on == host || on == head_host_) continue;
+      room += room_[device];
+      dearest = std::max(dearest, into_[on]);
+    }
+    rest[j] += stays ? std::min(stay, back) : dearest;
   }
 }
 
