@@ -19,6 +19,7 @@ constexpr int kUsualSteps = 12;
 constexpr int kNameMost = 22, kBarMost = 24;
 constexpr int kRingFixed = 50, kMemoryFixed = 43;  // columns beside the name and the bar
 constexpr int kChoiceName = 26;
+constexpr size_t kUnusedShown = 3;  // devices
 constexpr double kGiB = 1 << 30;
 constexpr double kWorthIt = 1.02;  // times as fast as one machine
 
@@ -136,16 +137,19 @@ std::string memory_lines(const PlanReport& report) {
   for (const PlanDevice& device : problem.devices)
     name_width = std::max(name_width, shortened(device.name, kNameMost).size());
   std::string text = "\nmemory that a plan may take\n";
+  size_t unused = 0;
   for (size_t i = 0; i < problem.devices.size(); ++i) {
     const PlanDevice& device = problem.devices[i];
     if (device.memory_bytes == 0) continue;  // of a spare, which need not say
     const uint64_t bytes = bytes_on(problem, report.plan(), i);
+    if (bytes == 0 && ++unused > kUnusedShown) continue;
     const int width = bar_width(name_width, kMemoryFixed);
     const std::string filled = bar(double(bytes) / device.memory_bytes, width, '#');
     text += fmt::format("  {:<{}} [{:.<{}}] {:>6.1f} of {:>6.1f} GiB  {}\n",
                         shortened(device.name, kNameMost), name_width, filled, width, bytes / kGiB,
                         device.memory_bytes / kGiB, layers_text(report, i));
   }
+  if (unused > kUnusedShown) text += fmt::format("  and {} more, unused\n", unused - kUnusedShown);
   return text;
 }
 
@@ -168,7 +172,12 @@ std::string limit_lines(const PlanReport& report) {
     text += wrapped(title, line);
     title.assign(title.size(), ' ');
   }
-  if (!report.left_out.empty()) text += wrapped("left out ", joined(report.left_out));
+  std::vector<std::string> left = report.left_out;
+  if (left.size() > kUnusedShown) {
+    left.resize(kUnusedShown);
+    left.push_back(fmt::format("and {} more", report.left_out.size() - kUnusedShown));
+  }
+  if (!left.empty()) text += wrapped("left out ", joined(left));
   const std::vector<std::string> assumed = assumed_parts(report);
   if (!assumed.empty())
     text += wrapped("assumed  ", joined(assumed, "; ") + " (nobody has measured that)");

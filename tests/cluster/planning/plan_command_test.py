@@ -75,6 +75,15 @@ class Plan(unittest.TestCase):
                              "rejected", "is it worth it?"):
                     self.assertIn(part, done.stdout)
 
+    def test_many_machines_take_no_more_room(self):
+        hosts = "".join(f"  - {{name: h{i}, ssh: h{i}, devices: [{{device: cuda:0, card: 3060, memory: {4 + i % 5}GiB}}]}}\n"
+                        for i in range(40))
+        many = self.written("many.yaml", f"version: 1\ncoordinator: h0\nnetwork: {{bandwidth: 1gbit}}\nhosts:\n{hosts}")
+        done = plan("--cluster", many)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertLessEqual(len(done.stdout.splitlines()), 48)
+        self.assertIn(" more, unused", done.stdout)
+
     def test_what_is_emitted_is_a_plan_for_the_same_model(self):
         emitted = self.folder / "plan.yaml"
         done = plan("--cluster", self.two, "--emit", emitted)
