@@ -25,6 +25,10 @@ std::string what_to_open(const WorkerPlan& from, const WorkerPlan& to) {
   return open;
 }
 
+std::string lost_words(const WorkerPlan& neighbour) {
+  return "lost " + neighbour.name + ":";
+}
+
 void hide_keys(WorkerPlan& worker, const Plan& plan, PeerId from) {
   const bool is_near = worker.name == plan.worker(from).name ||
                        worker.name == plan.next_of(from).name ||
@@ -52,6 +56,22 @@ Plan plan_for(const Plan& plan, PeerId you) {
 
 std::string not_reached_text(const WorkerPlan& next) {
   return next.name + " was not reached at " + next.endpoint;
+}
+
+std::string lost_text(const WorkerPlan& neighbour, const std::string& reason) {
+  return lost_words(neighbour) + " " + reason;
+}
+
+std::optional<PeerId> lost_neighbour(const Fault& fault, const Plan& plan, PeerId from) {
+  if (fault.kind() != FaultKind::lost || !plan.has_worker(from)) return std::nullopt;
+  const PeerId last = stage_peer(plan.stage_count() - 1);
+  const PeerId next = from == last ? kHeadPeer : from + 1;
+  const PeerId previous = from == kHeadPeer ? last : from - 1;
+  const Plan told = plan_for(plan, from);
+  if (fault.text() == one_line(not_reached_text(told.worker(next)))) return next;
+  for (PeerId other : {next, previous})
+    if (fault.text().rfind(one_line(lost_words(told.worker(other))), 0) == 0) return other;
+  return std::nullopt;
 }
 
 Fault explained(const Fault& fault, const Plan& plan, PeerId from) {

@@ -6,6 +6,7 @@
 // how it failed. Whoever has written the plan knows that sentence, and adds what the plan lets it.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "topology/base/fault.h"
@@ -23,6 +24,12 @@ Plan plan_for(const Plan& plan, PeerId you);
 
 // A worker says this of the next one when no link with it has come about.
 std::string not_reached_text(const WorkerPlan& next);
+
+// A worker says this of a neighbour whose link went down.
+std::string lost_text(const WorkerPlan& neighbour, const std::string& reason);
+
+// The neighbour that worker `from` reports as lost or not reached; none: its fault is another.
+std::optional<PeerId> lost_neighbour(const Fault& fault, const Plan& plan, PeerId from);
 
 // The fault that worker `from` reports: if it says that the next one was not reached, then with the
 // machines, the address and the port to open. Any other as it is.

@@ -1,0 +1,170 @@
+// Tries every worker as the head, and finds the best cut of the layers by dynamic programming.
+#include "topology/plan/remaining_plan.h"
+
+#include <algorithm>
+#include <limits>
+#include <string>
+#include <utility>
+
+#include "topology/base/fault.h"
+#include "topology/base/text.h"
+#include "topology/plan/cost_model.h"
+
+namespace potluck {
+namespace {
+
+constexpr double kImpossible = std::numeric_limits<double>::infinity();
+
+struct Cut {
+  double ms = kImpossible;  // of a step, with what moving is worth
+  std::vector<int> ends;    // of each stage's layers, in the candidates' order
+};
+
+bool fits(const Candidate& candidate, const MemoryNeed& need) {
+  return candidate.bytes_free == 0 || need.total() <= candidate.bytes_free;
+}
+
+MemoryNeed need_of(const ModelSource& source, const Plan& running, const WorkerPlan& worker,
+                   LayerRange layers) {
+  Plan plan = running;
+  plan.stages.assign(1, worker);
+  plan.stages[0].layers = layers;
+  return stage_need(source, plan, 0);
+}
+
+bool can_be_head(const ModelSource& source, const Plan& running, const Candidate& candidate) {
+  Plan plan = running;
+  plan.head.device = candidate.worker.device;
+  plan.head.threads = candidate.worker.threads;
+  return fits(candidate, head_need(source, plan));
+}
+
+// A speed that nobody has seen is taken to be as those of the others.
+double layer_ms_of(const Candidate& candidate, const std::vector<Candidate>& candidates) {
+  if (candidate.layer_ms > 0) return candidate.layer_ms;
+  double sum = 0;
+  int seen = 0;
+  for (const Candidate& each : candidates)
+    if (each.layer_ms > 0) sum += each.layer_ms, ++seen;
+  return seen ? sum / seen : 1;
+}
+
+// best[s][l]: the first s stages have the first l layers. The largest part that fits a stage is
+// found once for each first layer, for a need only grows with the layers.
+Cut best_cut(const ModelSource& source, const Plan& running, const std::vector<Candidate>& stages) {
+  const int layers = source.spec().layer_count();
+  const size_t count = stages.size();
+  std::vector<std::vector<double>> best(count + 1, std::vector<double>(layers + 1, kImpossible));
+  std::vector<std::vector<int>> from(count + 1, std::vector<int>(layers + 1, 0));
+  best[0][0] = 0;
+  for (size_t s = 0; s < count; ++s) {
+    const double ms = layer_ms_of(stages[s], stages);
+    for (int begin = 0; begin <= layers; ++begin) {
+      if (best[s][begin] == kImpossible) continue;
+      double cost = best[s][begin];
+      for (int end = begin;; ++end) {
+        if (cost < best[s + 1][end]) best[s + 1][end] = cost, from[s + 1][end] = begin;
+        if (end == layers ||
+            !fits(stages[s], need_of(source, running, stages[s].worker, {begin, end + 1})))
+          break;
+        cost += stages[s].worker.layers.contains(end) ? ms : ms / kMovePays;
+      }
+    }
+  }
+  Cut cut{best[count][layers], std::vector<int>(count)};
+  for (size_t s = count, end = layers; s > 0; end = from[s][end], --s) cut.ends[s - 1] = end;
+  return cut;
+}
+
+struct Choice {
+  double ms = kImpossible;
+  Plan plan;
+};
+
+bool are_neighbours(const Plan& plan, const std::string& one, const std::string& next) {
+  for (PeerId peer = kHeadPeer; peer < stage_peer(plan.stage_count()); ++peer)
+    if (plan.worker(peer).name == one) return plan.next_of(peer).name == next;
+  return false;
+}
+
+// Two cards that had no link by NCCL before are given none.
+void keep_card_links(const Plan& before, Plan& plan) {
+  const auto keep = [&](PeerId peer, WorkerPlan& worker) {
+    worker.by_nccl = worker.by_nccl && are_neighbours(before, worker.name, plan.next_of(peer).name);
+  };
+  keep(kHeadPeer, plan.head);
+  for (int i = 0; i < plan.stage_count(); ++i) keep(stage_peer(i), plan.stages[i]);
+}
+
+Choice with_head(const ModelSource& source, const Plan& running,
+                 const std::vector<Candidate>& candidates, size_t head) {
+  std::vector<Candidate> stages = candidates;
+  stages.erase(stages.begin() + static_cast<std::ptrdiff_t>(head));
+  if (stages.empty() || !can_be_head(source, running, candidates[head])) return {};
+  const Cut cut = best_cut(source, running, stages);
+  if (cut.ms == kImpossible) return {};
+  Choice choice{cut.ms, running};
+  choice.plan.head = candidates[head].worker;
+  choice.plan.head.layers = {};
+  choice.plan.stages.clear();
+  for (size_t i = 0, begin = 0; i < stages.size(); begin = cut.ends[i++]) {
+    if (cut.ends[i] == static_cast<int>(begin)) continue;
+    choice.plan.stages.push_back(stages[i].worker);
+    choice.plan.stages.back().layers = {static_cast<int>(begin), cut.ends[i]};
+  }
+  keep_card_links(running, choice.plan);
+  return choice;
+}
+
+Choice best_choice(const ModelSource& source, const Plan& running,
+                   const std::vector<Candidate>& candidates) {
+  for (size_t i = 0; i < candidates.size(); ++i)
+    if (candidates[i].worker.name == running.head.name)
+      return with_head(source, running, candidates, i);
+  Choice best;
+  for (size_t i = 0; i < candidates.size(); ++i)
+    if (Choice choice = with_head(source, running, candidates, i); choice.ms < best.ms)
+      best = std::move(choice);
+  return best;
+}
+
+std::string names_of(const std::vector<Candidate>& candidates) {
+  std::string names;
+  for (const Candidate& each : candidates) {
+    names += (names.empty() ? "" : ", ") + each.worker.name;
+    if (each.bytes_free) names += " (" + bytes_text(each.bytes_free) + ")";
+  }
+  return names;
+}
+
+double ms_of(const Plan& plan, const std::vector<Candidate>& candidates) {
+  double ms = 0;
+  for (const WorkerPlan& stage : plan.stages)
+    for (const Candidate& each : candidates)
+      if (each.worker.name == stage.name) ms += stage.layers.size() * layer_ms_of(each, candidates);
+  return ms;
+}
+
+}  // namespace
+
+Plan remaining_plan(const ModelSource& source, const Plan& running,
+                    const std::vector<Candidate>& candidates) {
+  Choice best = best_choice(source, running, candidates);
+  if (best.ms < kImpossible) return best.plan;
+  if (candidates.size() < 2)
+    throw Fault(FaultKind::memory, "a ring needs two workers, and " +
+                                       (candidates.empty() ? "none" : candidates[0].worker.name) +
+                                       " is left");
+  throw Fault(FaultKind::memory, "the model does not fit what is left: " + names_of(candidates),
+              Fix{"add a worker, or take a smaller file of the model"});
+}
+
+std::optional<Plan> faster_plan(const ModelSource& source, const Plan& running,
+                                const std::vector<Candidate>& candidates) {
+  const Choice best = best_choice(source, running, candidates);
+  if (best.ms == kImpossible) return std::nullopt;
+  if (ms_of(best.plan, candidates) > kMovePays * ms_of(running, candidates)) return std::nullopt;
+  return best.plan;
+}
+
+}  // namespace potluck

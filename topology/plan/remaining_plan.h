@@ -1,0 +1,36 @@
+// A plan over what is left of a ring: which of its workers take over the layers, and maybe the
+// head, of those that are gone.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "topology/model/model_source.h"
+#include "topology/plan/plan.h"
+
+namespace potluck {
+
+// A worker that can be in the next plan. What is known of it was seen while it ran.
+struct Candidate {
+  WorkerPlan worker;        // as it was in a plan; the head's has no layers
+  uint64_t bytes_free = 0;  // before it had loaded anything; 0: unknown, and whatever it needs
+  double layer_ms = 0;      // of one layer in a step; 0: unknown
+};
+
+// A layer goes to a worker that has not loaded it, where another has, only if it is so much faster
+// there; and the ring takes back a worker only if its steps become so much faster.
+inline constexpr double kMovePays = 0.75;
+
+// A plan that is as `running` says but for who runs what. The candidates stand in ring order, and
+// the head of `running` is its head again if it is among them. Of all cuts whose parts fit, that
+// which is estimated fastest, with few layers moved. Throws Fault{memory} if there is none.
+Plan remaining_plan(const ModelSource& source, const Plan& running,
+                    const std::vector<Candidate>& candidates);
+
+// The same, of candidates that have all of `running` and more; none if its steps would not become
+// faster by kMovePays, as far as anybody has seen.
+std::optional<Plan> faster_plan(const ModelSource& source, const Plan& running,
+                                const std::vector<Candidate>& candidates);
+
+}  // namespace potluck
