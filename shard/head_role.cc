@@ -57,6 +57,11 @@ void HeadRole::truncate(uint64_t session, int length) {
   kept.sent.reset();
 }
 
+void HeadRole::rejoin(const Plan& plan, PeerId) {
+  plan_ = plan;
+  while (!sessions_.empty()) close(sessions_.begin()->first);
+}
+
 Ready HeadRole::sizes() const {
   Ready ready;
   ready.weight_bytes = head_.weight_bytes();

@@ -22,6 +22,7 @@ class HeadRole final : public RingRole {
   void close(uint64_t session) override;
   void truncate(uint64_t session, int length) override;
   Message run(const Message& message) override;
+  void rejoin(const Plan& plan, PeerId you) override;
   Ready sizes() const override;
   PeerId next() const override { return stage_peer(0); }
 
@@ -43,7 +44,7 @@ class HeadRole final : public RingRole {
   static Message candidates(const Header& header, const Session& session);
 
   const ModelSpec& spec_;
-  const Plan plan_;
+  Plan plan_;
   Backend& backend_;
   const HopOut hop_;
   Head head_;

@@ -63,6 +63,10 @@ void KvCache::close(uint64_t session) {
   entries_.erase(found);
 }
 
+void KvCache::close_all() {
+  while (!entries_.empty()) close(entries_.begin()->first);
+}
+
 void KvCache::advance(uint64_t session, int rows) {
   CHECK(has(session), session);
   Entry& e = entries_[session];

@@ -23,6 +23,7 @@ class KvCache final {
   // is unknown.
   void fork(uint64_t from, uint64_t session);
   void close(uint64_t session);  // does nothing if it is unknown
+  void close_all();
   bool has(uint64_t session) const { return entries_.count(session) != 0; }
   int slot(uint64_t session) const { return entry(session).slot; }
   int length(uint64_t session) const { return entry(session).length; }

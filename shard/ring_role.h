@@ -24,6 +24,9 @@ class RingRole {
   // One encode or denoise message in, the one that follows from it out (destination set). Throws
   // Fault{refused} for what does not fit the session's state, and leaves that state as it was.
   virtual Message run(const Message& message) = 0;
+  // The role is now that of `you` in this plan, whose part is the same (is_same_part); no session
+  // is open any more.
+  virtual void rejoin(const Plan& plan, PeerId you) = 0;
   virtual Ready sizes() const = 0;  // bytes of what was loaded
   virtual PeerId next() const = 0;  // the peer that activations go to
 };
@@ -32,5 +35,9 @@ class RingRole {
 // Fault{memory | input | world}.
 std::unique_ptr<RingRole> make_ring_role(const ModelSource& source, const Plan& plan, PeerId you,
                                          Backend& backend);
+
+// Whether what a worker has loaded for the one part serves the other as it is. A part whose rows go
+// from card to card does not: its memory is of the link.
+bool is_same_part(const Plan& one, PeerId in_one, const Plan& other, PeerId in_other);
 
 }  // namespace potluck

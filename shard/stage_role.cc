@@ -17,6 +17,12 @@ PeerId StageRole::next() const {
   return last() ? kHeadPeer : stage_peer(index_ + 1);
 }
 
+void StageRole::rejoin(const Plan& plan, PeerId you) {
+  plan_ = plan;
+  index_ = you - stage_peer(0);
+  stage_.kv().close_all();
+}
+
 Ready StageRole::sizes() const {
   Ready ready;
   ready.weight_bytes = stage_.weight_bytes();

@@ -17,6 +17,7 @@ class StageRole final : public RingRole {
   void close(uint64_t session) override { stage_.kv().close(session); }
   void truncate(uint64_t session, int length) override { stage_.kv().truncate(session, length); }
   Message run(const Message& message) override;
+  void rejoin(const Plan& plan, PeerId you) override;
   Ready sizes() const override;
   PeerId next() const override;
 
@@ -26,8 +27,8 @@ class StageRole final : public RingRole {
   Message encode_done(const Header& header);
 
   const ModelSpec& spec_;
-  const Plan plan_;
-  const int index_;
+  Plan plan_;
+  int index_;
   Backend& backend_;
   const HopOut hop_;
   Stage stage_;

@@ -68,7 +68,8 @@ Identity Worker::identity() const {
   identity.self = kUnassignedPeer;
   identity.hello.software = kSoftware;
   identity.hello.name = options_.name;
-  identity.callers = {kCoordinatorPeer};
+  identity.callers.emplace();
+  if (!resting_ || coordinated_) identity.callers->push_back(kCoordinatorPeer);
   identity.keys[kCoordinatorPeer] = options_.coordinators;
   identity.unread_bytes_max = kWordsBytesMax;
   if (!loaded_) return identity;
@@ -181,6 +182,7 @@ void Worker::end_link(PeerId peer, const std::string& reason, Outbox& out) {
 Outbox Worker::tick(Time now) {
   Outbox out;
   check_place(now, out);
+  obey_wish(out);
   if (queue_.empty()) return out;
   Queued work = std::move(queue_.front());
   queue_.pop_front();
@@ -273,7 +275,7 @@ void Worker::peer_down(const Event& event) {
                 where());
   }
   (dialed ? loaded_->next_up : loaded_->previous_up) = false;
-  throw Fault(FaultKind::lost, "lost " + peer.name + ": " + event.reason, where());
+  throw Fault(FaultKind::lost, lost_text(peer, event.reason), where());
 }
 
 void Worker::control(const Message& message, Outbox& out) {
@@ -321,8 +323,21 @@ void Worker::load(const Message& message, Outbox& out) {
   next->plan = order.plan;
   next->self = order.you;
   next->secret = order.secret;
+  if (loaded_ && is_same_part(loaded_->plan, loaded_->self, next->plan, next->self))
+    return keep_part(std::move(next), out);
   next->backend = new_backend(order.plan, order.you);
   build(std::move(next), out);
+}
+
+// Only the ring is another.
+void Worker::keep_part(std::unique_ptr<Loaded> next, Outbox& out) {
+  leave_neighbours(out);
+  next->backend = std::move(loaded_->backend);
+  next->role = std::move(loaded_->role);
+  next->role->rejoin(next->plan, next->self);
+  next->ready = loaded_->ready;
+  next->ready.load_seconds = 0;
+  report_ready(std::move(next), out);
 }
 
 // From here on nothing is left of the old part, whatever happens to the new one.
@@ -341,7 +356,12 @@ void Worker::build(std::unique_ptr<Loaded> next, Outbox& out) {
   next->ready.load_seconds = seconds(now() - start);
   next->ready.device = machine_.info.name;
   next->ready.bytes_free = options_.memory_bytes ? options_.memory_bytes : machine_.info.bytes_free;
+  report_ready(std::move(next), out);
+}
+
+void Worker::report_ready(std::unique_ptr<Loaded> next, Outbox& out) {
   loaded_ = std::move(next);
+  const WorkerPlan& me = loaded_->plan.worker(loaded_->self);
   options_.log("loaded " + me.name +
                (loaded_->self == kHeadPeer ? "" : ", layers " + range_text(me.layers)) + ": " +
                bytes_text(loaded_->ready.weight_bytes) + " of weights");
@@ -411,12 +431,28 @@ void Worker::fail(const Fault& fault, const Header& about, Outbox& out) {
 
 // Gives up the part, if there is one, and the links with its neighbours.
 void Worker::leave(Outbox& out) {
+  leave_neighbours(out);
+  loaded_.reset();
+}
+
+void Worker::leave_neighbours(Outbox& out) {
   queue_.clear();
   if (!loaded_) return;
   if (loaded_->previous_up) out.drops.push_back(previous());
   if (loaded_->joining && is_dialed(loaded_->role->next()))
     out.drops.push_back(loaded_->role->next());
-  loaded_.reset();
+}
+
+void Worker::rest(bool wish) {
+  wish_ = wish;
+}
+
+// A coordinator that is there says when it can do without the worker, by ending the link.
+void Worker::obey_wish(Outbox& out) {
+  if (std::exchange(resting_, wish_) == wish_) return;
+  if (coordinated_ && resting_)
+    out.messages.push_back(to_coordinator(MessageKind::drain, loaded_ ? loaded_->ring : newest_));
+  if (!coordinated_) out.identity = identity();
 }
 
 }  // namespace potluck

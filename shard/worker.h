@@ -6,7 +6,10 @@
 // is seldom large enough for two parts at once, so the old part is given up before the new one is
 // built, but not before everything has been checked that can be (load_check.h). A Load that fails
 // such a check leaves the old part at work; one that fails later leaves the worker empty, as it
-// was before its first Load.
+// was before its first Load. A part that is the same in the new ring keeps its weights.
+//
+// A worker that is to rest asks its coordinator to do without it, and takes no other until it is
+// told to work again.
 //
 // It takes calls from one coordinator, and once it is loaded, from the worker before it in the same
 // ring; it dials the next itself. Whoever says what is not for it to say loses its link.
@@ -50,10 +53,11 @@ class Worker final : public StateMachine {
   // To give to the transport before listen().
   Identity identity() const;
   bool is_loaded() const { return loaded_ != nullptr; }  // it is a part of a ring
+  void rest(bool wish);                                  // obeyed by the next tick()
 
   Outbox handle(Time now, Event event) override;
   Outbox tick(Time now) override;
-  bool idle_work() override { return !queue_.empty(); }
+  bool idle_work() override { return !queue_.empty() || wish_ != resting_; }
 
  private:
   struct Queued {
@@ -88,6 +92,9 @@ class Worker final : public StateMachine {
   void control(const Message& message, Outbox& out);
   void load(const Message& message, Outbox& out);
   void build(std::unique_ptr<Loaded> next, Outbox& out);
+  void keep_part(std::unique_ptr<Loaded> next, Outbox& out);
+  void report_ready(std::unique_ptr<Loaded> next, Outbox& out);
+  void obey_wish(Outbox& out);
   void check_memory_now(const Loaded& next) const;
   void join(Outbox& out);
   bool is_dialed(PeerId peer) const;
@@ -98,6 +105,7 @@ class Worker final : public StateMachine {
   void fail(const Fault& fault, const Header& about, Outbox& out);
   std::unique_ptr<Backend> new_backend(const Plan& plan, PeerId self) const;
   void leave(Outbox& out);
+  void leave_neighbours(Outbox& out);
   Message to_coordinator(MessageKind kind, RingId ring) const;
   std::string where() const;
 
@@ -105,6 +113,7 @@ class Worker final : public StateMachine {
   const WorkerOptions options_;
   Machine machine_;
   bool coordinated_ = false;
+  bool wish_ = false, resting_ = false;
   std::optional<Time> idle_since_;  // a coordinator is there, and nothing is loaded
   RingId newest_;                   // of the Loads that this coordinator has sent
   std::unique_ptr<Loaded> loaded_;  // none: not loaded

@@ -80,6 +80,8 @@ const char* message_kind_name(MessageKind kind) {
       return "join";
     case MessageKind::joined:
       return "joined";
+    case MessageKind::drain:
+      return "drain";
     case MessageKind::truncate:
       return "truncate";
     case MessageKind::cancel:

@@ -17,7 +17,7 @@
 
 namespace potluck {
 
-inline constexpr uint16_t kProtocolVersion = 1;
+inline constexpr uint16_t kProtocolVersion = 2;
 inline constexpr PeerId kUnassignedPeer = 0xFFFF;  // a worker before its Load
 
 enum class MessageKind : uint16_t {
@@ -39,6 +39,7 @@ enum class MessageKind : uint16_t {
   proof = 15,      // links: of the ring's secret, between neighbours, behind the hello
   join = 12,       // every worker is loaded: connect to the next
   joined = 13,     // the next is connected
+  drain = 16,      // worker → coordinator: it wishes to leave the ring, or not to come back now
   // Data: round the ring.
   encode = 20,       // coordinator → head: ids; head → … → last stage: activations
   encode_done = 21,  // last stage → coordinator

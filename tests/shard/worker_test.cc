@@ -42,6 +42,67 @@ TEST_F(WorkerTest, TakesAnotherPartWithTheNextEpoch) {
   EXPECT_TRUE(find(up(stage_peer(1), kIncarnation, 2), MessageKind::joined));
 }
 
+// A model that counts how often its tensors are read.
+class CountedModel final : public ModelSource {
+ public:
+  explicit CountedModel(std::shared_ptr<const ModelSource> whole) : whole_(std::move(whole)) {}
+  const ModelSpec& spec() const override { return whole_->spec(); }
+  const std::vector<TensorInfo>& tensors() const override { return whole_->tensors(); }
+  TensorBytes map(const TensorInfo& tensor) const override {
+    ++reads;
+    return whole_->map(tensor);
+  }
+  void drop_cached() const override { whole_->drop_cached(); }
+  Vocabulary vocabulary() const override { return whole_->vocabulary(); }
+  std::string description() const override { return whole_->description(); }
+  std::vector<std::string> notes() const override { return {}; }
+
+  mutable int reads = 0;
+
+ private:
+  const std::shared_ptr<const ModelSource> whole_;
+};
+
+TEST_F(WorkerTest, APartThatIsTheSameInTheNextRingKeepsItsWeightsAndNoSession) {
+  const auto counted = std::make_shared<CountedModel>(source_);
+  WorkerOptions options;
+  options.threads = 1;
+  for (const PeerId part : {kHeadPeer, stage_peer(0)}) {
+    worker_.emplace(counted, options);
+    up(kCoordinatorPeer, kIncarnation, 1);
+    load(plan(1), part);
+    EXPECT_TRUE(serves(1, part == kHeadPeer));
+    const int reads = counted->reads;
+    const Outbox out = load(plan(2), part);
+    ASSERT_TRUE(find(out, MessageKind::ready));
+    EXPECT_GT(find(out, MessageKind::ready)->ready->weight_bytes, 0u);
+    EXPECT_EQ(counted->reads, reads);
+    EXPECT_TRUE(serves(2, part == kHeadPeer));
+    Plan longer = plan(3);
+    longer.ctx_size = 128;
+    EXPECT_TRUE(find(load(longer, part), MessageKind::ready));
+    EXPECT_GT(counted->reads, reads);
+    EXPECT_TRUE(serves(3, part == kHeadPeer));
+  }
+}
+
+TEST_F(WorkerTest, AWorkerThatRestsAsksToBeDoneWithoutAndTakesNoCoordinator) {
+  const auto callers = [](const std::optional<Identity>& identity) {
+    return identity.value().callers.value();
+  };
+  load(plan(1), kHeadPeer);
+  worker_->rest(true);
+  EXPECT_TRUE(worker_->idle_work());
+  const Outbox asked = worker_->tick(Time{});
+  ASSERT_TRUE(find(asked, MessageKind::drain));
+  EXPECT_EQ(ring_of(find(asked, MessageKind::drain)->header), (RingId{kIncarnation, 1}));
+  EXPECT_FALSE(worker_->idle_work());
+  EXPECT_TRUE(serves(1, true));
+  EXPECT_TRUE(callers(down(kCoordinatorPeer).identity).empty());
+  worker_->rest(false);
+  EXPECT_EQ(callers(worker_->tick(Time{}).identity), std::vector<PeerId>{kCoordinatorPeer});
+}
+
 TEST_F(WorkerTest, TakesCallsFromItsCoordinatorAndTheWorkerBeforeItAlone) {
   using Callers = std::vector<PeerId>;
   const auto callers = [&](uint32_t epoch, int stages, PeerId you) {

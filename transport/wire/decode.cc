@@ -240,6 +240,7 @@ std::optional<Body::Which> body_of(MessageKind kind) {
     case MessageKind::truncate:
     case MessageKind::join:
     case MessageKind::joined:
+    case MessageKind::drain:
     case MessageKind::cancel:
     case MessageKind::shutdown:
     case MessageKind::encode:

@@ -1,4 +1,4 @@
-# The protocol between potluck's processes, version 1.
+# The protocol between potluck's processes, version 2.
 #
 # A link is one connection. A sequence of messages travels on it, each of one or two frames:
 #
@@ -29,10 +29,13 @@
 #
 #   from the coordinator       load, join, cancel, shutdown; and to the head open, close, encode, denoise
 #   from the worker before     open, close, encode, denoise; but to the head denoise alone
-#   from workers               ready, joined, fault; candidates from the head, encode_done from the
+#   from workers               ready, joined, fault, drain; candidates from the head, encode_done from the
 #                              last stage
 #
-# A worker gives a coordinator up that has nothing loaded for ten seconds.
+# A worker gives a coordinator up that has nothing loaded for ten seconds. One that wishes to leave its
+# ring, or is asked back and does not want to come yet, says drain; the coordinator ends the link when
+# the ring can do without it. A ring that is loaded again has the next epoch, and its sessions are opened
+# and encoded again.
 #
 # A goodbye is the last message each way: one side sends it behind everything it had to say, the
 # other answers with its own, and the connection is closed.
@@ -57,7 +60,7 @@ struct Message {
   #   links    1 hello (hello) · 9 heartbeat (heartbeat) · 11 goodbye (fault: its text is the reason)
   #            14 card_link (cardLink) · 15 proof (proof)
   #   control  2 load (load) · 3 ready (ready) · 4 open · 5 close · 6 truncate · 7 cancel
-  #            8 fault (fault) · 10 shutdown · 12 join · 13 joined
+  #            8 fault (fault) · 10 shutdown · 12 join · 13 joined · 16 drain
   #   data     20 encode · 21 encode_done · 22 denoise · 23 candidates
   # A truncate's kvLengthBefore is how many tokens the session keeps. A denoise from the coordinator holds ids, another activations. An
   # encode or denoise whose payload goes from card to card has cardLink as its body.
@@ -107,7 +110,7 @@ struct Message {
   # One for each worker passed, oldest first.
 
   signature @23 :Data;
-  # Room for a signature by the source; empty in version 1.
+  # Room for a signature by the source; empty in this version.
 
   body :union {
     none @24 :Void;
@@ -130,7 +133,7 @@ struct Hop {
   payloadBytes @4 :UInt64;
   inDigest @5 :UInt64;
   outDigest @6 :UInt64;
-  # Room for the digests of what a worker received and sent, for audits; 0 in version 1.
+  # Room for the digests of what a worker received and sent, for audits; 0 in this version.
 }
 
 struct Hello {
@@ -202,9 +205,9 @@ struct Ready {
   workspaceBytes @2 :UInt64;
   loadSeconds @3 :Float64;
   contents @4 :List(UInt64);
-  # Digests of the layers it owns in order; of the head: one. Empty in version 1.
+  # Digests of the layers it owns in order; of the head: one. Empty in this version.
   endpoint @5 :Text;
-  # Where its data link listens. Empty in version 1.
+  # Where its data link listens. Empty in this version.
   device @6 :Text;
   # What computes, and the bytes that it had free when the worker started.
   bytesFree @7 :UInt64;

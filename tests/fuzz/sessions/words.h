@@ -58,11 +58,11 @@ class Words final {
 };
 
 inline constexpr MessageKind kAllKinds[] = {
-    MessageKind::hello,       MessageKind::load,      MessageKind::ready,   MessageKind::open,
-    MessageKind::close,       MessageKind::truncate,  MessageKind::cancel,  MessageKind::fault,
-    MessageKind::encode,      MessageKind::denoise,   MessageKind::joined,  MessageKind::join,
-    MessageKind::shutdown,    MessageKind::heartbeat, MessageKind::goodbye, MessageKind::card_link,
-    MessageKind::encode_done, MessageKind::candidates};
+    MessageKind::hello,       MessageKind::load,       MessageKind::ready,   MessageKind::open,
+    MessageKind::close,       MessageKind::truncate,   MessageKind::cancel,  MessageKind::fault,
+    MessageKind::encode,      MessageKind::denoise,    MessageKind::joined,  MessageKind::join,
+    MessageKind::shutdown,    MessageKind::heartbeat,  MessageKind::goodbye, MessageKind::card_link,
+    MessageKind::encode_done, MessageKind::candidates, MessageKind::drain};
 inline constexpr char kEvilEndpoint[] = "wire://evil", kNoEndpoint[] = "wire://nobody";
 
 }  // namespace potluck
