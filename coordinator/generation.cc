@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include "coordinator/canvas.h"
@@ -72,6 +74,44 @@ void Generation::tell_wait(Time now, const RequestEvents& events) {
   if (events.waiting) events.waiting({id_, waiting_for(), waited});
 }
 
+bool Generation::rests() const {
+  return phase_ == Phase::encode && sent_ == session_.kv_length;
+}
+
+// Steps differ little, so the last ones say how long one takes.
+double Generation::usual_step_seconds() const {
+  return result_.step_ms.empty() ? 0 : result_.step_ms.back() / 1000;
+}
+
+void Generation::begin_again(Time now, const Stall& stall, Time noticed) {
+  if (!begun_) return;
+  const double waited = seconds(noticed - waiting_since_);
+  const double idle = waited - (rests() ? 0 : std::min(waited, usual_step_seconds()));
+  const double since = seconds(noticed - (stall_ ? again_since_ : waiting_since_));
+  const bool later = std::tie(key_.canvas, key_.step) > std::tie(resumed_.canvas, resumed_.step);
+  if (!stall_ || later) resumed_ = key_;
+  if (!stall_) stall_.emplace();
+  stall_->why += (stall_->why.empty() ? "" : "; then ") + stall.why;
+  stall_->detect_seconds += idle + stall.detect_seconds;
+  stall_->replan_seconds += stall.replan_seconds;
+  stall_->load_seconds += stall.load_seconds;
+  stall_->lost_seconds += since - idle;
+  result_.step_ms.resize(std::accumulate(result_.steps.begin(), result_.steps.end(), size_t{0}));
+  phase_ = Phase::encode;
+  sent_ = 0;
+  key_.step = 0;
+  step_in_flight_ = false;
+  waiting_since_ = again_since_ = now;
+}
+
+void Generation::end_stall(Time now, const RequestEvents& events) {
+  if (!stall_ || std::tie(key_.canvas, key_.step) < std::tie(resumed_.canvas, resumed_.step))
+    return;
+  stall_->lost_seconds += seconds(now - again_since_);
+  result_.stalls.push_back(*std::exchange(stall_, std::nullopt));
+  if (events.stalled) events.stalled({id_, result_.stalls.back()});
+}
+
 Message Generation::message(MessageKind kind, int first, std::span<const int32_t> ids) const {
   Message m;
   Header& h = m.header;
@@ -121,7 +161,7 @@ void Generation::send_step(Time now, std::vector<Message>& out) {
 
 void Generation::report_encode(const RequestEvents& events) const {
   if (key_.canvas == 0 && events.encoding)
-    events.encoding({id_, session_.kv_length - result_.reused,
+    events.encoding({id_, std::max(0, session_.kv_length - result_.reused),
                      static_cast<int>(session_.ids.size()) - result_.reused});
 }
 
@@ -138,6 +178,8 @@ void Generation::encode_done(Time now, const Header& header, const RequestEvents
   if (session_.kv_length < std::ssize(session_.ids)) return;
   if (key_.canvas == 0) result_.encode_seconds = seconds(now - started_);
   begin_canvas();
+  if (stall_) stall_->encode_seconds += seconds(now - std::exchange(again_since_, now));
+  end_stall(now, events);
 }
 
 void Generation::begin_canvas() {
@@ -167,6 +209,7 @@ void Generation::candidates(Time now, const Message& message, const RequestEvent
   canvas_ = decision.next;
   if (decision.stop || static_cast<int>(key_.step) == sampler_->max_steps())
     commit(c.argmax, events);
+  end_stall(now, events);
 }
 
 void Generation::report_step(const Header& header, const Candidates& candidates,

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,14 @@ class Generation final {
   // Reports a wait that has become long (ring_start.h).
   void tell_wait(Time now, const RequestEvents& events);
 
+  // The ring was loaded anew: what the session holds is encoded again, and the canvas on its way
+  // begins again; its noise is a function of its key, so the ids are the same. `stall` says what
+  // that has taken since `noticed`.
+  void begin_again(Time now, const Stall& stall, Time noticed);
+  // Nothing of it is on its way, and no step of a canvas has been taken: so a canvas was just
+  // committed, or nothing has begun.
+  bool rests() const;
+
   // Appends what may be sent now; never more than plan.slots messages unanswered.
   void pump(Time now, const RequestEvents& events, std::vector<Message>& out);
   // Both throw Fault{refused} for a reply that cannot be one to this request.
@@ -50,6 +59,8 @@ class Generation final {
                    const RequestEvents& events);
   void begin_canvas();
   void commit(const std::vector<int32_t>& argmax, const RequestEvents& events);
+  double usual_step_seconds() const;
+  void end_stall(Time now, const RequestEvents& events);
 
   const ModelSpec& spec_;
   const Plan& plan_;
@@ -67,6 +78,10 @@ class Generation final {
   double told_seconds_ = 0;  // of the wait that began at told_since_
   bool begun_ = false;
   RequestResult result_;
+
+  std::optional<Stall> stall_;  // while what was lost is done again
+  StepKey resumed_;             // the stall is over when this step comes next
+  Time again_since_{};          // when the encode began, or the steps that are taken again
 };
 
 }  // namespace potluck

@@ -1,18 +1,12 @@
-// The pipeline's state holds the requests that wait and run, their sessions, and the ring under
-// them.
+// The pipeline's state holds the ring, its requests, and what is done about losses.
 #include "coordinator/pipeline.h"
 
 #include <algorithm>
-#include <deque>
-#include <map>
 #include <string>
 #include <utility>
-#include <vector>
 
-#include "coordinator/generation.h"
-#include "topology/base/check.h"
+#include "coordinator/request_table.h"
 #include "topology/base/version.h"
-#include "topology/plan/cost_model.h"
 #include "topology/plan/dialing.h"
 #include "topology/plan/plan_check.h"
 
@@ -22,66 +16,76 @@ namespace {
 constexpr double kStepTimeoutSeconds = 30;  // at least; see PipelineOptions
 constexpr double kStepTimeoutFactor = 5;    // × the slowest step seen
 constexpr double kFirstStepSeconds = 1800;  // nothing is known of the ring's speed yet
+// Parts are loaded again within so many times what the first load took, or this at least.
+constexpr double kLoadAgainSeconds = 30;
+constexpr double kLoadAgainFactor = 5;
 }  // namespace
 
 struct Pipeline::State {
-  struct Queued {
-    uint64_t id;
-    Request request;
-  };
-  enum class Phase { idle, starting, running, ended };
+  // settling: a worker was lost, and it is not certain yet who can go on; replanned: there is
+  // another plan, which the next tick begins to load.
+  enum class Phase { idle, starting, running, settling, replanned, ended };
 
   State(const ModelSpec& model_spec, Fingerprint model, PipelineEvents listeners,
         PipelineOptions wishes)
       : spec(model_spec),
         events(std::move(listeners)),
-        options(wishes),
-        ring(std::move(model), options.ring_secret, wishes.load_timeout_seconds, events.start) {
+        options(std::move(wishes)),
+        ring(std::move(model), options.ring_secret, start_events()),
+        requests(spec, plan, events.requests),
+        recovery(options.replan) {
     plan.epoch = 0;  // every plan's is greater
   }
 
   const ModelSpec& spec;
   const PipelineEvents events;
   const PipelineOptions options;
+  Plan plan, next;
   RingStart ring;
-  Plan plan;
+  RequestTable requests;
+  Recovery recovery;
   Phase phase = Phase::idle;
-  std::deque<Queued> waiting;
-  std::map<uint64_t, std::unique_ptr<Generation>> running;  // by request
-  Sessions sessions;
-  std::vector<uint64_t> to_close, to_cancel;
-  uint64_t next_request = 1;
-  double slowest_seconds = 0;
-  bool stop_asked = false, ordered = false;
+  Time began{};                // to load the plan
+  double load_seconds = 0;     // of the owner's plan
+  double slowest_seconds = 0;  // of an answer
+  bool stop_asked = false, been_loaded = false;
 
   RingId ring_id() const { return {options.incarnation, plan.epoch}; }
+  RingStartEvents start_events();
   Identity identity() const;
-  void send(MessageKind kind, PeerId worker, uint64_t session, Outbox& out) const;
-  void send_all(MessageKind kind, uint64_t session, Outbox& out) const;
+  void send_all(MessageKind kind, Outbox& out) const;
   Outbox addressed(Outbox out) const;
-  void begin(Time now, const Plan& next, Outbox& out);
+  void start(Time now, const Plan& wanted, Outbox& out);
+  void begin(Time now, const Plan& wanted, double timeout_seconds, Outbox& out);
+  void begin_next(Time now, Outbox& out);
   void event(Time now, const Event& event, Outbox& out);
-  void down(const Event& event);
+  void up(Time now, const Event& event, Outbox& out);
+  void down(Time now, const Event& event, Outbox& out);
   void message(Time now, const Event& event, Outbox& out);
+  void loaded(Time now, Outbox& out);
   void check_sender(const Event& event, PeerId worker) const;
   void reply(Time now, const Message& message);
-  void fault(const Event& event, Outbox& out);
+  void worker_fault(Time now, const Event& event, Outbox& out);
+  void leave(Time now, const Event& event, Outbox& out);
+  void check_deadlines(Time now, Outbox& out);
+  void disturbed(Time now, const Fault& fault, Outbox& out);
+  void settle(Time now, Outbox& out);
+  void replan(Time now, Outbox& out);
+  void change(Time now);
   void fail_ring(const Fault& fault, Outbox& out);
-  void fail_request(uint64_t id, const Fault& fault);
-  void start_waiting(Outbox& out);
-  bool can_start(const Request& request) const;
-  void start_one(Queued queued, Outbox& out);
-  Session& session_for(const Request& request, Outbox& out);
-  bool go_back(Session& session, int length, Outbox& out) const;
-  void finish(Time now, Generation& generation, Outbox& out);
-  void end_session(uint64_t session, Outbox& out);
-  void obey(Outbox& out);
   void advance(Time now, Outbox& out);
-  void check_deadlines(Time now);
   double step_limit() const;
   Outbox stop();
-  Generation* find(const Header& header);
 };
+
+RingStartEvents Pipeline::State::start_events() {
+  RingStartEvents all = events.start;
+  all.ready = [this](PeerId worker, const Ready& ready) {
+    recovery.ready(plan.worker(worker), ready);
+    if (events.start.ready) events.start.ready(worker, ready);
+  };
+  return all;
+}
 
 Identity Pipeline::State::identity() const {
   Identity me;
@@ -94,22 +98,19 @@ Identity Pipeline::State::identity() const {
   return me;
 }
 
-void Pipeline::State::send(MessageKind kind, PeerId worker, uint64_t session, Outbox& out) const {
-  Message m;
-  m.header.kind = kind;
-  m.header.destination = worker;
-  m.header.session = session;
-  out.messages.push_back(std::move(m));
-}
-
-void Pipeline::State::send_all(MessageKind kind, uint64_t session, Outbox& out) const {
-  for (PeerId worker = kHeadPeer; worker < stage_peer(plan.stage_count()); ++worker)
-    if (ring.is_up(worker)) send(kind, worker, session, out);
+void Pipeline::State::send_all(MessageKind kind, Outbox& out) const {
+  for (PeerId worker = kHeadPeer; worker < stage_peer(plan.stage_count()); ++worker) {
+    Message m;
+    m.header.kind = kind;
+    m.header.destination = worker;
+    out.messages.push_back(std::move(m));
+  }
 }
 
 // Every message that leaves passes here: it gets the ring's stamp, and goes from the worker that
-// the plan names to the link that leads there.
+// the plan names to the link that leads there. What is for a worker without a link is left out.
 Outbox Pipeline::State::addressed(Outbox out) const {
+  std::erase_if(out.messages, [&](const Message& m) { return !ring.is_up(m.header.destination); });
   for (Message& m : out.messages) {
     stamp(m.header, ring_id());
     m.header.destination = ring.link_to(m.header.destination);
@@ -117,52 +118,85 @@ Outbox Pipeline::State::addressed(Outbox out) const {
   return out;
 }
 
-void Pipeline::State::begin(Time now, const Plan& next, Outbox& out) {
-  validate(next, spec);
-  if (next.epoch <= plan.epoch)
+void Pipeline::State::start(Time now, const Plan& wanted, Outbox& out) {
+  validate(wanted, spec);
+  if (wanted.epoch <= plan.epoch)
     throw Fault(FaultKind::input,
                 "a ring of epoch " + std::to_string(plan.epoch) + " cannot be loaded with epoch " +
-                    std::to_string(next.epoch),
+                    std::to_string(wanted.epoch),
                 Fix{"it must be greater"});
-  const Fault over(FaultKind::canceled, "the ring is loaded anew");
-  while (!running.empty()) fail_request(running.begin()->first, over);
-  sessions = {};
-  to_close.clear();
-  plan = next;
-  phase = Phase::starting;
-  stop_asked = false;
+  recovery.begins_with(wanted);
+  stop_asked = been_loaded = false;
   slowest_seconds = 0;
+  begin(now, wanted, options.load_timeout_seconds, out);
+}
+
+void Pipeline::State::begin(Time now, const Plan& wanted, double timeout_seconds, Outbox& out) {
+  plan = wanted;
+  phase = Phase::starting;
+  began = now;
   out.identity = identity();
-  ring.begin(now, plan, out);
+  ring.begin(now, plan, timeout_seconds, out);
+}
+
+// A plan that Recovery has got. Others may take longer for the same work.
+void Pipeline::State::begin_next(Time now, Outbox& out) {
+  validate(next, spec);
+  next.epoch = plan.epoch + 1;
+  recovery.begins(now, next);
+  slowest_seconds = 0;
+  if (events.ring_changed) events.ring_changed(next);
+  begin(now, next,
+        been_loaded ? std::max(kLoadAgainSeconds, kLoadAgainFactor * load_seconds)
+                    : options.load_timeout_seconds,
+        out);
 }
 
 void Pipeline::State::event(Time now, const Event& event, Outbox& out) {
-  if (event.kind == Event::Kind::up) ring.handle(now, event, out);
-  if (event.kind == Event::Kind::down) down(event);
+  if (event.kind == Event::Kind::up) up(now, event, out);
+  if (event.kind == Event::Kind::down) down(now, event, out);
   if (event.kind == Event::Kind::message) message(now, event, out);
 }
 
-void Pipeline::State::down(const Event& event) {
+void Pipeline::State::up(Time now, const Event& event, Outbox& out) {
+  const std::optional<PeerId> worker = ring.worker_on(event.peer);
+  if (worker && phase == Phase::starting) return ring.handle(now, event, out);
+  ring.found(event.peer);
+  if (worker)
+    recovery.back(plan.worker(*worker));
+  else
+    recovery.up(event.peer);
+}
+
+void Pipeline::State::down(Time now, const Event& event, Outbox& out) {
   const std::optional<PeerId> lost = ring.worker_on(event.peer);
   const bool was_up = lost && ring.is_up(*lost);
   ring.lost(event.peer);
-  if (!lost) return;
-  const WorkerPlan& worker = plan.worker(*lost);
-  throw Fault(FaultKind::lost, (was_up ? "lost worker " : "no link from here to worker ") +
-                                   worker.name + " at " + worker.endpoint + ": " + event.reason);
+  if (!lost) return recovery.down(now, event.peer);
+  const WorkerPlan worker = plan.worker(*lost);
+  const Fault fault(FaultKind::lost, (was_up ? "lost worker " : "no link from here to worker ") +
+                                         worker.name + " at " + worker.endpoint + ": " +
+                                         event.reason);
+  if (!recovery.is_on() || !(been_loaded || was_up)) return fail_ring(fault, out);
+  if (phase != Phase::settling || was_up) recovery.gone(now, worker);
+  disturbed(now, fault, out);
 }
 
 // A message that is not of this ring as it is now is stale.
 void Pipeline::State::message(Time now, const Event& event, Outbox& out) {
-  if (ring_of(event.message.header) != ring_id()) return;
-  switch (event.message.header.kind) {
+  const Header& h = event.message.header;
+  if (h.kind == MessageKind::drain && h.incarnation == options.incarnation)
+    return leave(now, event, out);
+  if (ring_of(h) != ring_id()) return;
+  switch (h.kind) {
     case MessageKind::ready:
     case MessageKind::joined:
+      if (phase != Phase::starting) return;
       ring.handle(now, event, out);
-      if (phase == Phase::starting && ring.done()) phase = Phase::running;
+      if (ring.done()) loaded(now, out);
       return;
     case MessageKind::fault:
-      return fault(event, out);
+      return worker_fault(now, event, out);
     case MessageKind::encode_done:
       check_sender(event, stage_peer(plan.stage_count() - 1));
       return reply(now, event.message);
@@ -174,6 +208,13 @@ void Pipeline::State::message(Time now, const Event& event, Outbox& out) {
   }
 }
 
+void Pipeline::State::loaded(Time now, Outbox& out) {
+  phase = Phase::running;
+  if (!std::exchange(been_loaded, true)) load_seconds = seconds(now - began);
+  const Time noticed = recovery.is_open() ? recovery.noticed() : began;
+  requests.ring_is_empty(now, recovery.loaded(now), noticed, out);
+}
+
 void Pipeline::State::check_sender(const Event& event, PeerId worker) const {
   const std::optional<PeerId> from = ring.worker_on(event.peer);
   if (from == worker) return;
@@ -183,183 +224,114 @@ void Pipeline::State::check_sender(const Event& event, PeerId worker) const {
               from ? plan.worker(*from).name : "peer " + std::to_string(event.peer));
 }
 
-// Finds the request that a reply is about. A fault of opening a session names the session alone.
-Generation* Pipeline::State::find(const Header& header) {
-  for (auto& [id, generation] : running) {
-    const bool of_session = header.kind == MessageKind::fault && header.request == 0;
-    if (generation->session() == header.session &&
-        (of_session || static_cast<uint32_t>(id) == header.request))
-      return generation.get();
-  }
-  return nullptr;
-}
-
-void Pipeline::State::fault(const Event& event, Outbox& out) {
-  const Message& message = event.message;
-  const FaultReport report = message.fault.value_or(FaultReport{});
-  const Fault fault = explained(Fault(report.kind, report.what, report.fix, report.where), plan,
-                                ring.worker_on(event.peer).value_or(kCoordinatorPeer));
-  if (const Generation* generation = find(message.header))
-    fail_request(generation->id(), fault);
-  else if (message.header.session == 0)
-    fail_ring(fault, out);
-}
-
 void Pipeline::State::reply(Time now, const Message& message) {
-  const Header& h = message.header;
-  Generation* generation = find(h);
-  if (!generation) return;  // its request was canceled
-  slowest_seconds = std::max(slowest_seconds, seconds(now - generation->waiting_since()));
+  if (phase != Phase::running) return;
+  const double waited = requests.reply(now, message);
+  slowest_seconds = std::max(slowest_seconds, waited);
+  if (waited > 0) recovery.answered(plan, message.header);
+}
+
+// A worker that cannot be what a new plan asks of it is done without; a first plan is the owner's,
+// who is told. (explained() changes what is said of a neighbour that was never reached.)
+void Pipeline::State::worker_fault(Time now, const Event& event, Outbox& out) {
+  const FaultReport report = event.message.fault.value_or(FaultReport{});
+  const Fault given(report.kind, report.what, report.fix, report.where);
+  const PeerId from = ring.worker_on(event.peer).value_or(kCoordinatorPeer);
+  const Fault fault = explained(given, plan, from);
+  if (requests.fail(event.message.header, fault)) return;
+  const std::optional<PeerId> other = lost_neighbour(given, plan, from);
+  const bool had_it = other && fault.text() == given.text();
+  if (!recovery.is_on() || !(been_loaded || had_it) || !plan.has_worker(from))
+    return fail_ring(fault, out);
+  const WorkerPlan worker = plan.worker(from);
+  if (other)
+    recovery.suspected(plan.worker(*other));
+  else if (given.kind() == FaultKind::memory)
+    recovery.does_not_fit(worker);
+  else
+    recovery.gone(now, worker);
+  disturbed(now, fault, out);
+}
+
+// Whoever is asked back and does not want to come is let go.
+void Pipeline::State::leave(Time now, const Event& event, Outbox& out) {
+  if (const std::optional<PeerId> worker = ring.worker_on(event.peer))
+    return recovery.leave(plan.worker(*worker).name, true);
+  ring.drop(event.peer, out);
+  recovery.down(now, event.peer);
+}
+
+void Pipeline::State::check_deadlines(Time now, Outbox& out) {
   try {
-    if (h.kind == MessageKind::encode_done)
-      generation->encode_done(now, h, events.requests);
-    else
-      generation->candidates(now, message, events.requests);
-  } catch (const Fault& fault) {
-    fail_request(generation->id(), fault);
+    if (phase == Phase::starting) ring.check_deadline(now);
+    if (phase == Phase::running) requests.check_deadlines(now, step_limit());
+  } catch (const Fault& late) {
+    if (!recovery.is_on() || !been_loaded) throw;
+    if (phase == Phase::starting)
+      for (PeerId worker : ring.late()) recovery.gone(now, plan.worker(worker));
+    disturbed(now, late, out);
   }
 }
 
-void Pipeline::State::fail_request(uint64_t id, const Fault& fault) {
-  const auto found = running.find(id);
-  CHECK(found != running.end(), id);
-  to_close.push_back(found->second->session());
-  running.erase(found);
-  if (events.requests.failed) events.requests.failed(id, fault);
+void Pipeline::State::disturbed(Time now, const Fault& fault, Outbox& out) {
+  recovery.disturbed(now, fault);
+  if (phase != Phase::settling && events.ring_disturbed) events.ring_disturbed(fault);
+  phase = Phase::settling;
+  settle(now, out);
 }
 
-// The first fault wins; every request that waits gets it.
+void Pipeline::State::settle(Time now, Outbox& out) {
+  switch (recovery.verdict(now)) {
+    case Recovery::Verdict::wait:
+      if (!recovery.wants_dial(now)) return;
+      for (PeerId worker = kHeadPeer; worker < stage_peer(plan.stage_count()); ++worker)
+        if (!plan.worker(worker).local) ring.redial(worker, out);
+      return;
+    case Recovery::Verdict::give_up:
+      return fail_ring(recovery.fault(), out);
+    case Recovery::Verdict::same_plan:
+    case Recovery::Verdict::another_plan:
+      return replan(now, out);
+  }
+}
+
+void Pipeline::State::replan(Time now, Outbox& out) {
+  try {
+    next = recovery.next_plan(now, plan);
+    phase = Phase::replanned;
+  } catch (const Fault& fault) {
+    fail_ring(fault, out);
+  }
+}
+
+// Nothing is on its way round the ring, so it may take another shape.
+void Pipeline::State::change(Time now) {
+  std::string why_not;
+  const std::optional<Plan> wanted = recovery.change(now, plan, why_not);
+  if (!why_not.empty() && events.ring_stays) events.ring_stays(why_not);
+  if (!wanted) return;
+  next = *wanted;
+  phase = Phase::replanned;
+}
+
+// The first fault wins; every request gets it.
 void Pipeline::State::fail_ring(const Fault& fault, Outbox& out) {
   if (phase == Phase::ended) return;
   phase = Phase::ended;
-  send_all(MessageKind::shutdown, 0, out);
-  const auto tell = [&](uint64_t id) {
-    if (events.requests.failed) events.requests.failed(id, fault);
-  };
-  for (const auto& [id, generation] : std::exchange(running, {})) tell(id);
-  for (const Queued& queued : std::exchange(waiting, {})) tell(queued.id);
+  send_all(MessageKind::shutdown, out);
+  requests.fail_all(fault);
   if (events.ring_failed) events.ring_failed(fault);
   out.finished = true;
 }
 
-void Pipeline::State::start_waiting(Outbox& out) {
-  while (!waiting.empty() && can_start(waiting.front().request)) {
-    Queued queued = std::move(waiting.front());
-    waiting.pop_front();
-    const uint64_t id = queued.id;
-    try {
-      start_one(std::move(queued), out);
-    } catch (const Fault& fault) {
-      if (events.requests.failed) events.requests.failed(id, fault);
-    }
-  }
-}
-
-// A new session needs room for one; an open one must be free.
-bool Pipeline::State::can_start(const Request& request) const {
-  if (request.session == 0) return sessions.count() < static_cast<size_t>(plan.sessions);
-  return std::none_of(running.begin(), running.end(),
-                      [&](const auto& each) { return each.second->session() == request.session; });
-}
-
-void Pipeline::State::start_one(Queued queued, Outbox& out) {
-  check_request(queued.request, spec, plan);
-  Session& session = session_for(queued.request, out);
-  try {
-    running[queued.id] =
-        std::make_unique<Generation>(queued.id, session, std::move(queued.request), spec, plan);
-  } catch (const Fault&) {
-    if (session.ids.empty()) end_session(session.id, out);
-    throw;
-  }
-}
-
-// Gives the session that the request names, cut back to what the prompt begins with too; a new one
-// if nothing is named, or if that session no longer holds what it would need.
-Session& Pipeline::State::session_for(const Request& request, Outbox& out) {
-  if (request.session) {
-    Session* named = sessions.find(request.session);
-    if (!named)
-      throw Fault(FaultKind::input, "session " + std::to_string(request.session) + " is not open");
-    if (go_back(*named, static_cast<int>(common_length(*named, request.prompt)), out))
-      return *named;
-    end_session(request.session, out);
-  }
-  Session& fresh = sessions.open();
-  send(MessageKind::open, kHeadPeer, fresh.id, out);
-  return fresh;
-}
-
-bool Pipeline::State::go_back(Session& session, int length, Outbox& out) const {
-  if (length == session.kv_length) return true;
-  if (length == 0 || length < least_kept(spec, plan, session.most)) return false;
-  send(MessageKind::truncate, kHeadPeer, session.id, out);
-  out.messages.back().header.kv_length_before = length;
-  session.ids.resize(static_cast<size_t>(length));
-  session.kv_length = length;
-  return true;
-}
-
-void Pipeline::State::finish(Time now, Generation& generation, Outbox& out) {
-  const RequestResult result = generation.result(now);
-  const uint64_t id = generation.id(), session = generation.session();
-  const bool keep = generation.request().keep_session;
-  running.erase(id);
-  if (!keep) end_session(session, out);
-  if (events.requests.finished) events.requests.finished(id, result);
-}
-
-// `cancel` overtakes what is queued; `close` goes to the head, which passes it on behind the data
-// already sent and before what follows.
-void Pipeline::State::end_session(uint64_t session, Outbox& out) {
-  if (!sessions.close(session)) return;
-  send_all(MessageKind::cancel, session, out);
-  send(MessageKind::close, kHeadPeer, session, out);
-}
-
-void Pipeline::State::obey(Outbox& out) {
-  ordered = false;
-  for (uint64_t id : std::exchange(to_cancel, {})) {
-    const size_t dropped = std::erase_if(waiting, [&](const Queued& q) { return q.id == id; });
-    const Fault canceled(FaultKind::canceled, "canceled");
-    if (running.count(id)) fail_request(id, canceled);
-    if (dropped && events.requests.failed) events.requests.failed(id, canceled);
-  }
-  for (uint64_t session : std::exchange(to_close, {})) {
-    const auto user = std::find_if(running.begin(), running.end(), [&](const auto& each) {
-      return each.second->session() == session;
-    });
-    if (user != running.end())
-      fail_request(user->first, Fault(FaultKind::canceled, "its session was closed"));
-    end_session(session, out);
-  }
-}
-
-// A request that has finished makes room for one that waits.
 void Pipeline::State::advance(Time now, Outbox& out) {
-  obey(out);
+  if (phase == Phase::ended) return;
+  requests.obey(out);
   if (phase != Phase::running) return;
-  std::vector<Generation*> finished;
-  for (const auto& [id, generation] : running)
-    if (generation->finished()) finished.push_back(generation.get());
-  for (Generation* generation : finished) finish(now, *generation, out);
-  start_waiting(out);
-  for (const auto& [id, generation] : running) generation->pump(now, events.requests, out.messages);
-}
-
-void Pipeline::State::check_deadlines(Time now) {
-  ring.check_deadline(now);
-  const double limit = step_limit();
-  for (const auto& [id, generation] : running) {
-    if (generation->waiting_since() == Time{}) continue;
-    if (seconds(now - generation->waiting_since()) > limit)
-      throw Fault(
-          FaultKind::lost,
-          "no answer from the ring for " + std::to_string(static_cast<int>(limit)) +
-              " s while waiting for " + generation->waiting_for(),
-          Fix{"if the machines are this slow, raise the step timeout", Setting::step_timeout});
-    generation->tell_wait(now, events.requests);
-  }
+  recovery.dial_missing(now, ring, out);
+  recovery.consider(now, plan, ring, out);
+  requests.advance(now, recovery.wants_rest(), out);
+  if (recovery.wants_rest() && requests.rests()) change(now);
 }
 
 double Pipeline::State::step_limit() const {
@@ -371,43 +343,48 @@ double Pipeline::State::step_limit() const {
 Outbox Pipeline::State::stop() {
   Outbox out;
   phase = Phase::ended;
-  send_all(MessageKind::shutdown, 0, out);
+  send_all(MessageKind::shutdown, out);
   out.finished = true;
   return addressed(std::move(out));
 }
 
 Pipeline::Pipeline(const ModelSpec& spec, Fingerprint model, PipelineEvents events,
                    PipelineOptions options)
-    : state_(std::make_unique<State>(spec, std::move(model), std::move(events), options)) {}
+    : state_(
+          std::make_unique<State>(spec, std::move(model), std::move(events), std::move(options))) {}
 
 Pipeline::~Pipeline() = default;
 
 Outbox Pipeline::start(Time now, const Plan& plan) {
   Outbox out;
-  state_->begin(now, plan, out);
+  state_->start(now, plan, out);
   return state_->addressed(std::move(out));
 }
 
 uint64_t Pipeline::submit(Request request) {
-  const uint64_t id = state_->next_request++;
-  state_->waiting.push_back({id, std::move(request)});
-  state_->ordered = true;
-  return id;
+  return state_->requests.submit(std::move(request));
 }
-
 void Pipeline::cancel(uint64_t request) {
-  state_->to_cancel.push_back(request);
-  state_->ordered = true;
+  state_->requests.cancel(request);
 }
 void Pipeline::close_session(uint64_t session) {
-  state_->to_close.push_back(session);
-  state_->ordered = true;
+  state_->requests.close_session(session);
 }
+
+void Pipeline::drain(const std::string& worker) {
+  for (PeerId peer = kHeadPeer; state_->plan.has_worker(peer); ++peer)
+    if (state_->plan.worker(peer).name == worker) return state_->recovery.leave(worker, false);
+  throw Fault(FaultKind::input, "the ring has no worker " + worker);
+}
+
 void Pipeline::shut_down() {
-  state_->stop_asked = state_->ordered = true;
+  state_->stop_asked = true;
 }
+
 bool Pipeline::idle_work() {
-  return state_->ordered && state_->phase != State::Phase::ended;
+  const State& s = *state_;
+  return s.phase != State::Phase::ended &&
+         (s.requests.has_orders() || s.stop_asked || s.phase == State::Phase::replanned);
 }
 
 Outbox Pipeline::handle(Time now, Event event) {
@@ -421,7 +398,8 @@ Outbox Pipeline::handle(Time now, Event event) {
   if (s.stop_asked) return s.stop();
   try {
     s.event(now, event, out);
-    if (s.phase != State::Phase::ended) s.advance(now, out);
+    if (s.phase == State::Phase::settling) s.settle(now, out);
+    s.advance(now, out);
   } catch (const Fault& fault) {
     s.fail_ring(fault, out);
   }
@@ -434,7 +412,11 @@ Outbox Pipeline::tick(Time now) {
   if (s.phase == State::Phase::ended) return out;
   if (s.stop_asked) return s.stop();
   try {
-    s.check_deadlines(now);
+    s.check_deadlines(now, out);
+    if (s.phase == State::Phase::settling)
+      s.settle(now, out);
+    else if (s.phase == State::Phase::replanned)
+      s.begin_next(now, out);
     s.advance(now, out);
   } catch (const Fault& fault) {
     s.fail_ring(fault, out);

@@ -2,12 +2,17 @@
 // requests through it: encode the prompt in chunks, denoise canvas after canvas, commit-encode
 // between them. As many requests run at once as the plan has sessions; the others wait. Text never
 // enters here: ids in, ids and events out. One thread makes all calls.
+//
+// A ring that loses workers lives on if its owner can give another plan (recovery.h): that one is
+// loaded with the next epoch, and every request goes on from its last committed canvas. The ids are
+// the same, for noise is a function of its key.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <memory>
 
+#include "coordinator/recovery.h"
 #include "coordinator/request.h"
 #include "coordinator/ring_start.h"
 #include "topology/model/model_spec.h"
@@ -20,6 +25,10 @@ struct PipelineEvents {  // called from start(), handle() and tick(), on their t
   RingStartEvents start;
   RequestEvents requests;
   std::function<void(const Fault&)> ring_failed;  // after `failed` of each request
+  // A worker was lost, and requests wait until the ring lives again, or fails after all.
+  std::function<void(const Fault&)> ring_disturbed;
+  std::function<void(const Plan&)> ring_changed;           // this one is being loaded now
+  std::function<void(const std::string& why)> ring_stays;  // a worker was to leave, and cannot
 };
 
 struct PipelineOptions {
@@ -28,6 +37,7 @@ struct PipelineOptions {
   uint64_t incarnation = 0;
   // Workers prove to each other that they know it (transport/proof); empty: they prove nothing.
   std::string ring_secret;
+  Replan replan;  // none: a loss is the end of the ring
 };
 
 class Pipeline final : public StateMachine {
@@ -38,15 +48,19 @@ class Pipeline final : public StateMachine {
   ~Pipeline() override;
 
   // Connects and loads the plan's workers. Again, with a newer epoch: a ring that has failed comes
-  // to life, or one that runs takes another shape; what runs is canceled and the sessions are gone,
-  // but requests that wait still do. Throws Fault{input} for a plan that cannot be.
+  // to life, or one that runs takes another shape, and what runs goes on in it. Throws Fault{input}
+  // for a plan that cannot be.
   Outbox start(Time now, const Plan& plan);
   // These three give orders that the next handle() or tick() obeys.
   // Queues a request; returns its id. It runs when the ring is loaded and a session is free.
   uint64_t submit(Request request);
   void cancel(uint64_t request);
   void close_session(uint64_t session);  // a request that runs in it is canceled
-  void shut_down();                      // tells the workers and finishes
+  // Does without a worker from the next moment on when nothing is on its way round the ring;
+  // running requests rest there as they commit a canvas. Throws Fault{input} if the plan has none
+  // of this name.
+  void drain(const std::string& worker);
+  void shut_down();  // tells the workers and finishes
 
   Outbox handle(Time now, Event event) override;
   Outbox tick(Time now) override;

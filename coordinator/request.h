@@ -31,6 +31,20 @@ struct Request {
   Draw draw = Draw::sample;
 };
 
+// A wait that was no part of the work: the ring lost a worker, or took another shape. Its parts add
+// up to what the answer came later than it would have.
+struct Stall {
+  std::string why;
+  double detect_seconds = 0;  // until it was certain who is lost
+  double replan_seconds = 0;  // until there was another plan, and its new workers had started
+  double load_seconds = 0;    // until its workers had loaded their parts
+  double encode_seconds = 0;  // until all ids were encoded again
+  double lost_seconds = 0;    // steps that were taken again
+  double total() const {
+    return detect_seconds + replan_seconds + load_seconds + encode_seconds + lost_seconds;
+  }
+};
+
 struct RequestResult {
   std::vector<int32_t> ids;     // trimmed to max_tokens and to the end id (which is kept)
   std::vector<int> steps;       // of each canvas
@@ -41,6 +55,7 @@ struct RequestResult {
   int kv_length = 0;           // tokens that every stage holds afterwards
   std::vector<Hop> last_hops;  // of the last step: bytes and times of each link
   bool stopped_by_end_id = false;
+  std::vector<Stall> stalls;
 };
 
 struct EncodeReport {  // once before the first chunk, and after each
@@ -69,11 +84,17 @@ struct WaitReport {  // nothing has come from the ring for a while
   double seconds = 0;
 };
 
+struct StallReport {  // the request is again where it was when the ring was disturbed
+  uint64_t request = 0;
+  Stall stall;
+};
+
 struct RequestEvents {  // called on the thread of whoever drives the pipeline
   std::function<void(const EncodeReport&)> encoding;
   std::function<void(const WaitReport&)> waiting;
   std::function<void(const StepReport&)> step;
   std::function<void(const CanvasReport&)> canvas_done;
+  std::function<void(const StallReport&)> stalled;
   std::function<void(uint64_t request, const RequestResult&)> finished;
   std::function<void(uint64_t request, const Fault&)> failed;
 };

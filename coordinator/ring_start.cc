@@ -23,12 +23,8 @@ bool leads_to(const Address& address, const WorkerPlan& worker) {
 
 }  // namespace
 
-RingStart::RingStart(Fingerprint model, std::string secret, double timeout_seconds,
-                     RingStartEvents events)
-    : model_(std::move(model)),
-      secret_(std::move(secret)),
-      timeout_seconds_(timeout_seconds),
-      events_(std::move(events)) {}
+RingStart::RingStart(Fingerprint model, std::string secret, RingStartEvents events)
+    : model_(std::move(model)), secret_(std::move(secret)), events_(std::move(events)) {}
 
 double next_told_seconds(double told) {
   return told == 0 ? kToldSeconds : told + kToldAgainSeconds;
@@ -40,8 +36,9 @@ void RingStart::set_phase(Phase phase, Time now) {
   told_seconds_ = 0;
 }
 
-void RingStart::begin(Time now, const Plan& plan, Outbox& out) {
+void RingStart::begin(Time now, const Plan& plan, double timeout_seconds, Outbox& out) {
   plan_ = plan;
+  timeout_seconds_ = timeout_seconds;
   members_.clear();
   members_[kHeadPeer] = {};
   for (int i = 0; i < plan_.stage_count(); ++i) members_[stage_peer(i)] = {};
@@ -59,23 +56,38 @@ void RingStart::keep_links(Outbox& out) {
     if (!wanted) out.drops.push_back(link.first);
     return !wanted;
   });
-  for (const auto& [worker, member] : members_) assign_link(worker, out);
+  for (const auto& [worker, member] : members_) redial(worker, out);
 }
 
-void RingStart::assign_link(PeerId worker, Outbox& out) {
-  const WorkerPlan& to = plan_.worker(worker);
-  PeerId& link = members_[worker].link;
+void RingStart::lost(PeerId link) {
+  links_.erase(link);
+  for (auto& [worker, member] : members_)
+    if (member.link == link) member.link = kUnassignedPeer;
+}
+
+void RingStart::redial(PeerId worker, Outbox& out) {
+  members_[worker].link = link_with(plan_.worker(worker), worker, out);
+}
+
+PeerId RingStart::dial(const WorkerPlan& other, Outbox& out) {
+  return link_with(other, stage_peer(plan_.stage_count()), out);
+}
+
+void RingStart::drop(PeerId link, Outbox& out) {
+  if (links_.erase(link)) out.drops.push_back(link);
+}
+
+// The link that leads there, or a new one, named `wanted` if that name is free.
+PeerId RingStart::link_with(const WorkerPlan& worker, PeerId wanted, Outbox& out) {
   const auto kept = std::find_if(links_.begin(), links_.end(), [&](const auto& each) {
-    return leads_to(each.second.address, to);
+    return leads_to(each.second.address, worker);
   });
-  if (kept != links_.end()) {
-    link = kept->first;
-    return;
-  }
-  link = worker;
-  while (links_.count(link) || (link != worker && members_.count(link))) ++link;
-  links_[link] = {{to.endpoint, to.key}, false};
+  if (kept != links_.end()) return kept->first;
+  PeerId link = wanted;
+  while (links_.count(link) || (link != wanted && members_.count(link))) ++link;
+  links_[link] = {{worker.endpoint, worker.key}, false};
   out.connects.push_back({link, links_[link].address});
+  return link;
 }
 
 void RingStart::handle(Time now, const Event& event, Outbox& out) {
@@ -138,25 +150,31 @@ bool RingStart::is_late(PeerId worker) const {
   return phase_ == Phase::loading ? !member.ready : !member.joined;
 }
 
-std::string RingStart::late() const {
-  std::string late;
+std::vector<PeerId> RingStart::late() const {
+  std::vector<PeerId> late;
   for (const auto& [worker, member] : members_)
-    if (is_late(worker)) late += (late.empty() ? "" : ", ") + plan_.worker(worker).name;
+    if (is_late(worker)) late.push_back(worker);
   return late;
+}
+
+std::string RingStart::late_names() const {
+  std::string names;
+  for (PeerId worker : late()) names += (names.empty() ? "" : ", ") + plan_.worker(worker).name;
+  return names;
 }
 
 void RingStart::check_deadline(Time now) {
   if (phase_ == Phase::idle || done()) return;
   const double waited = seconds(now - phase_since_);
   if (waited > timeout_seconds_)
-    throw Fault(FaultKind::lost, late() + " did not get ready within " +
+    throw Fault(FaultKind::lost, late_names() + " did not get ready within " +
                                      std::to_string(static_cast<int>(timeout_seconds_)) + " s");
   if (waited < next_told_seconds(told_seconds_) || !events_.waiting) return;
   told_seconds_ = waited;
   const char* what = phase_ == Phase::connecting ? " to answer"
                      : phase_ == Phase::loading  ? " to load its part of the model"
                                                  : " to be joined to the ring";
-  events_.waiting(late() + what, waited);
+  events_.waiting(late_names() + what, waited);
 }
 
 PeerId RingStart::link_to(PeerId worker) const {

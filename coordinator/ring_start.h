@@ -36,19 +36,25 @@ struct RingStartEvents {
 class RingStart final {
  public:
   // secret: of the ring, for its workers alone (Load::secret).
-  RingStart(Fingerprint model, std::string secret, double timeout_seconds, RingStartEvents events);
+  RingStart(Fingerprint model, std::string secret, RingStartEvents events);
 
-  // plan: checked by the caller. Messages of `out` are addressed to workers by the plan's ids, as
-  // those of handle() are; see link_to().
-  void begin(Time now, const Plan& plan, Outbox& out);
+  // plan: checked by the caller. timeout_seconds: of each phase. Messages of `out` are addressed to
+  // workers by the plan's ids, as those of handle() are; see link_to().
+  void begin(Time now, const Plan& plan, double timeout_seconds, Outbox& out);
   // An `up`, or a worker's `ready` or `joined`. Throws Fault{refused}.
   void handle(Time now, const Event& event, Outbox& out);
   // Links come up and go down when nothing is to be loaded, too: they serve the next plan.
   void found(PeerId link);
-  void lost(PeerId link) { links_.erase(link); }
+  void lost(PeerId link);
+  // Dials a worker again whose link was lost; does nothing while there is a link, or a dial.
+  void redial(PeerId worker, Outbox& out);
+  // Dials a worker that the plan does not have; returns the name of that link.
+  PeerId dial(const WorkerPlan& other, Outbox& out);
+  void drop(PeerId link, Outbox& out);
   // Throws Fault{lost} naming the workers that are late; tells those that are about to be.
   void check_deadline(Time now);
   bool done() const { return phase_ == Phase::done; }
+  std::vector<PeerId> late() const;  // workers that this phase waits for
 
   PeerId link_to(PeerId worker) const;
   std::optional<PeerId> worker_on(PeerId link) const;  // none: not of this plan
@@ -66,20 +72,20 @@ class RingStart final {
   };
 
   void keep_links(Outbox& out);
-  void assign_link(PeerId worker, Outbox& out);
   void up(Time now, PeerId worker, const Event& event, Outbox& out);
   void load_all(Time now, Outbox& out);
   void ready(Time now, PeerId worker, const Message& message, Outbox& out);
   void joined(PeerId worker);
   bool all(bool (*what)(const RingStart&, PeerId)) const;
   bool is_late(PeerId worker) const;
-  std::string late() const;
+  std::string late_names() const;
+  PeerId link_with(const WorkerPlan& worker, PeerId wanted, Outbox& out);
   void set_phase(Phase phase, Time now);
 
   const Fingerprint model_;
   const std::string secret_;
-  const double timeout_seconds_;
   const RingStartEvents events_;
+  double timeout_seconds_ = 0;
   Plan plan_;
   Phase phase_ = Phase::idle;
   Time phase_since_{};

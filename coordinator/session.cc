@@ -26,6 +26,16 @@ Session* Sessions::find(uint64_t id) {
   return found == open_.end() ? nullptr : &found->second;
 }
 
+std::vector<uint64_t> Sessions::ids() const {
+  std::vector<uint64_t> ids;
+  for (const auto& [id, session] : open_) ids.push_back(id);
+  return ids;
+}
+
+void Sessions::lose_encoded() {
+  for (auto& [id, session] : open_) session.kv_length = session.most = 0;
+}
+
 bool Sessions::close(uint64_t id) {
   return open_.erase(id) != 0;
 }

@@ -30,6 +30,8 @@ class Sessions final {
   Session* find(uint64_t id);  // null if it is not open
   bool close(uint64_t id);     // false if it was not open
   size_t count() const { return open_.size(); }
+  std::vector<uint64_t> ids() const;
+  void lose_encoded();  // the ring holds nothing of any session any more
 
  private:
   std::map<uint64_t, Session> open_;

@@ -21,6 +21,8 @@ Plan plan_over(const ModelSource& source, const std::vector<int>& workers, uint3
   plan.epoch = epoch;
   plan.ctx_size = 64;
   plan.chunk = 3;
+  plan.head.local = false;
+  for (WorkerPlan& stage : plan.stages) stage.local = false;
   plan.head.endpoint = worker_endpoint(workers[0]);
   for (size_t i = 0; i < plan.stages.size(); ++i)
     plan.stages[i].endpoint = worker_endpoint(workers[i + 1]);
@@ -28,12 +30,13 @@ Plan plan_over(const ModelSource& source, const std::vector<int>& workers, uint3
 }
 
 SimulatedRing::SimulatedRing(std::shared_ptr<const ModelSource> source, int workers, uint64_t seed,
-                             Habits habits, std::vector<std::string> devices)
+                             Habits habits, std::vector<std::string> devices, Replan replan)
     : source_(std::move(source)), devices_(std::move(devices)), simulation_(seed, habits) {
   Fingerprint model;
   model.spec = spec_digest(*source_);
   PipelineOptions options;
   options.incarnation = seed + 1;
+  options.replan = std::move(replan);
   options.ring_secret = std::string(kRingSecretBytes, 's');
   pipeline_ = std::make_unique<Pipeline>(source_->spec(), model, events(), options);
   simulation_.add(
@@ -62,6 +65,9 @@ PipelineEvents SimulatedRing::events() {
   events.requests.finished = [this](uint64_t, const RequestResult& result) {
     outcome_.result = result;
     --waiting_;
+  };
+  events.requests.canvas_done = [this](const CanvasReport& report) {
+    outcome_.canvases.insert(outcome_.canvases.end(), report.ids.begin(), report.ids.end());
   };
   const auto failed = [this](const Fault& fault) {
     if (!outcome_.fault) outcome_.fault = fault;

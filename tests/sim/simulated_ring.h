@@ -16,6 +16,7 @@ struct Outcome {
   std::optional<RequestResult> result;  // of the last request
   std::optional<Fault> fault;           // the first one
   bool ended = false;                   // one of the two is there
+  std::vector<int32_t> canvases;        // all ids of finished canvases, as they were told
 };
 
 // Worker i listens at worker_endpoint(i); workers wait for the next coordinator when one is done.
@@ -30,10 +31,12 @@ Plan plan_over(const ModelSource& source, const std::vector<int>& workers, uint3
 class SimulatedRing final {
  public:
   // devices: those of the workers; the CPU where there are none.
+  // replan: what is done about losses; none: they end the ring.
   SimulatedRing(std::shared_ptr<const ModelSource> source, int workers, uint64_t seed,
-                Habits habits = {}, std::vector<std::string> devices = {});
+                Habits habits = {}, std::vector<std::string> devices = {}, Replan replan = {});
 
   Simulation& simulation() { return simulation_; }
+  Pipeline& pipeline() { return *pipeline_; }
   // Loads the plan, and asks so many times, one session after another.
   Outcome ask(const Plan& plan, const Request& request, int times = 1);
 

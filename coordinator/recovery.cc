@@ -1,0 +1,300 @@
+// Keeps what is known of workers, and who of them is gone, suspected, missing or about to leave.
+#include "coordinator/recovery.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "topology/base/check.h"
+
+namespace potluck {
+namespace {
+
+constexpr double kDialAgainSeconds = 0.25;  // one who is gone for a moment
+constexpr double kMissingSeconds = 5;       // between dials of one who is missing
+constexpr double kDoubtedSeconds = 60;      // the same, of one whom its neighbours did not reach
+
+std::vector<WorkerPlan> workers_of(const Plan& plan) {
+  std::vector<WorkerPlan> workers = {plan.head};
+  workers.insert(workers.end(), plan.stages.begin(), plan.stages.end());
+  return workers;
+}
+
+}  // namespace
+
+void Recovery::begins_with(const Plan& plan) {
+  home_ = workers_of(plan);
+  missing_.clear();
+  leaving_.clear();
+  better_.reset();
+  fault_.reset();
+  gone_.clear();
+  suspect_.reset();
+  open_ = has_returned_ = needs_another_ = false;
+  losses_ = same_plans_ = 0;
+}
+
+void Recovery::ready(const WorkerPlan& worker, const Ready& ready) {
+  Facts& facts = facts_[worker.name];
+  facts.bytes_free = ready.bytes_free;
+  facts.bytes_taken = ready.weight_bytes + ready.kv_bytes + ready.workspace_bytes;
+}
+
+// An answer ends a row of losses. A step goes through each stage once.
+void Recovery::answered(const Plan& plan, const Header& answer) {
+  losses_ = same_plans_ = 0;
+  for (auto& [name, missing] : missing_) missing.was_lost_now = false;
+  if (answer.kind != MessageKind::candidates) return;
+  for (const Hop& hop : answer.hops) {
+    if (hop.peer < stage_peer(0) || !plan.has_worker(hop.peer)) continue;
+    const WorkerPlan& worker = plan.worker(hop.peer);
+    const double ms = hop.compute_us / 1000.0 / worker.layers.size();
+    double& known = facts_[worker.name].layer_ms;
+    known = known == 0 ? ms : std::min(known, ms);
+  }
+}
+
+void Recovery::disturbed(Time now, const Fault& fault) {
+  better_.reset();
+  if (fault_) return;
+  fault_ = fault;
+  if (!open_) open(now, fault.text());
+}
+
+void Recovery::open(Time now, const std::string& why) {
+  open_ = true;
+  noticed_ = part_since_ = now;
+  stall_ = {};
+  stall_.why = why;
+}
+
+void Recovery::gone(Time now, const WorkerPlan& worker) {
+  gone_.emplace(worker.name, worker);
+  last_gone_ = now;
+  has_returned_ = false;
+}
+
+void Recovery::suspected(const WorkerPlan& worker) {
+  if (!suspect_) suspect_ = worker;
+}
+
+// It has room for the part that it held before.
+void Recovery::does_not_fit(const WorkerPlan& worker) {
+  Facts& facts = facts_[worker.name];
+  facts.bytes_free = facts.bytes_taken;
+  needs_another_ = true;
+}
+
+void Recovery::back(const WorkerPlan& worker) {
+  if (gone_.erase(worker.name)) has_returned_ = true;
+}
+
+Recovery::Verdict Recovery::verdict(Time now) const {
+  if (losses_ >= kLossesMax) return Verdict::give_up;
+  if (!gone_.empty()) {
+    const bool surely =
+        std::all_of(gone_.begin(), gone_.end(), [](const auto& each) { return each.second.local; });
+    return surely || seconds(now - last_gone_) >= kBlipSeconds ? Verdict::another_plan
+                                                               : Verdict::wait;
+  }
+  if (needs_another_) return Verdict::another_plan;
+  if (has_returned_) return Verdict::same_plan;
+  if (same_plans_ > 0) return suspect_ ? Verdict::another_plan : Verdict::give_up;
+  return !suspect_ || seconds(now - part_since_) >= kSuspectSeconds ? Verdict::same_plan
+                                                                    : Verdict::wait;
+}
+
+bool Recovery::wants_dial(Time now) {
+  if (gone_.empty() || seconds(now - dialed_) < kDialAgainSeconds) return false;
+  dialed_ = now;
+  return true;
+}
+
+Plan Recovery::next_plan(Time now, const Plan& plan) {
+  const Verdict found = verdict(now);
+  asked_.clear();
+  stall_.detect_seconds += seconds(now - std::exchange(part_since_, now));
+  CHECK(found == Verdict::same_plan || found == Verdict::another_plan);
+  ++losses_;
+  if (found == Verdict::same_plan) {
+    ++same_plans_;
+    return plan;
+  }
+  const bool doubted = gone_.empty() && !needs_another_;
+  if (doubted) gone_.emplace(suspect_->name, *suspect_);
+  std::set<std::string> without;
+  for (const auto& [name, worker] : gone_) without.insert(name);
+  for (const auto& [name, worker] : gone_)
+    if (!worker.local)
+      miss(now, worker, doubted ? kDoubtedSeconds : kMissingSeconds).was_lost_now = true;
+  try {
+    return plan_without(plan, without);
+  } catch (const Fault& none) {
+    throw Fault(fault_->kind(), fault_->text() + "; there is no other plan: " + none.text(),
+                none.fix(), fault_->where());
+  }
+}
+
+// Where nobody else is left, those that were lost before may be there again.
+Plan Recovery::plan_without(const Plan& plan, const std::set<std::string>& without) {
+  const auto ask = [&](Of of) {
+    asked_ = candidates(plan, without, of);
+    const std::optional<Plan> next =
+        replan_({plan, {without.begin(), without.end()}, asked_, losses_});
+    CHECK(next.has_value());
+    return *next;
+  };
+  try {
+    return ask(Of::those_there);
+  } catch (const Fault&) {
+    const size_t there = asked_.size();
+    if (candidates(plan, without, Of::all).size() == there) throw;
+    return ask(Of::all);
+  }
+}
+
+Recovery::Missing& Recovery::miss(Time now, const WorkerPlan& worker, double seconds) {
+  const auto home = std::find_if(home_.begin(), home_.end(),
+                                 [&](const WorkerPlan& w) { return w.name == worker.name; });
+  Missing missing;
+  missing.worker = home == home_.end() ? worker : *home;
+  missing.worker.endpoint = worker.endpoint;
+  missing.again_seconds = seconds;
+  missing.dial_at = now + from_seconds(seconds);
+  return missing_[worker.name] = missing;
+}
+
+// A new ring has no links but those of its plan. Whom it has no place for may be asked another
+// time.
+void Recovery::begins(Time now, const Plan& plan) {
+  stall_.replan_seconds += seconds(now - std::exchange(part_since_, now));
+  gone_.clear();
+  suspect_.reset();
+  has_returned_ = needs_another_ = false;
+  better_.reset();
+  std::set<std::string> names;
+  for (const WorkerPlan& worker : workers_of(plan)) names.insert(worker.name);
+  for (const std::string& name : names) missing_.erase(name);
+  for (const Candidate& each : std::exchange(asked_, {}))
+    if (!names.contains(each.worker.name)) miss(now, each.worker, kMissingSeconds).is_spare = true;
+  std::erase_if(leaving_, [&](const auto& each) { return !names.contains(each.first); });
+  for (auto& [name, missing] : missing_) {
+    missing.link.reset();
+    missing.is_back = false;
+    missing.dial_at = now + from_seconds(missing.again_seconds);
+  }
+}
+
+Stall Recovery::loaded(Time now) {
+  if (!open_) return {.why = "the ring was loaded anew"};
+  stall_.load_seconds += seconds(now - part_since_);
+  open_ = false;
+  fault_.reset();
+  return std::exchange(stall_, {});
+}
+
+size_t Recovery::home_place(const std::string& name) const {
+  return std::find_if(home_.begin(), home_.end(),
+                      [&](const WorkerPlan& worker) { return worker.name == name; }) -
+         home_.begin();
+}
+
+Candidate Recovery::candidate(const WorkerPlan& worker) const {
+  const auto facts = facts_.find(worker.name);
+  if (facts == facts_.end()) return {worker, 0, 0};
+  return {worker, facts->second.bytes_free, facts->second.layer_ms};
+}
+
+// One who is back stands before the first who stood behind it in the owner's plan.
+std::vector<Candidate> Recovery::candidates(const Plan& plan, const std::set<std::string>& without,
+                                            Of of) const {
+  std::vector<Candidate> found;
+  for (const WorkerPlan& worker : workers_of(plan))
+    if (!without.contains(worker.name)) found.push_back(candidate(worker));
+  for (const auto& [name, missing] : missing_) {
+    if (without.contains(name)) continue;
+    const bool there = missing.is_back || missing.is_spare;
+    if (!there && (of == Of::those_there || missing.was_lost_now)) continue;
+    const size_t place = home_place(name);
+    const auto behind = std::find_if(found.begin(), found.end(), [&](const Candidate& each) {
+      const size_t other = home_place(each.worker.name);
+      return other > place && other < home_.size();
+    });
+    found.insert(behind, candidate(missing.worker));
+  }
+  return found;
+}
+
+void Recovery::dial_missing(Time now, RingStart& ring, Outbox& out) {
+  for (auto& [name, missing] : missing_) {
+    if (missing.link || missing.is_spare || now < missing.dial_at) continue;
+    missing.link = ring.dial(missing.worker, out);
+    missing.dial_at = now + from_seconds(missing.again_seconds);
+  }
+}
+
+void Recovery::up(PeerId link) {
+  for (auto& [name, missing] : missing_)
+    if (missing.link == link) missing.is_back = true;
+}
+
+void Recovery::down(Time now, PeerId link) {
+  for (auto& [name, missing] : missing_) {
+    if (missing.link != link) continue;
+    missing.link.reset();
+    missing.is_back = false;
+    missing.dial_at = now + from_seconds(missing.again_seconds);
+  }
+}
+
+void Recovery::leave(const std::string& worker, bool may_return) {
+  leaving_[worker] = may_return;
+}
+
+// Whoever is of no use now is let go, and asked again later.
+void Recovery::consider(Time now, const Plan& plan, RingStart& ring, Outbox& out) {
+  const bool some = std::any_of(missing_.begin(), missing_.end(),
+                                [](const auto& each) { return each.second.is_back; });
+  if (!some || better_ || !leaving_.empty()) return;
+  try {
+    asked_ = candidates(plan, {}, Of::those_there);
+    better_ = replan_({plan, {}, asked_, 0});
+  } catch (const Fault&) {
+    better_.reset();  // the ring goes on as it is
+  }
+  if (better_) return;
+  asked_.clear();
+  for (auto& [name, missing] : missing_) {
+    if (!missing.is_back) continue;
+    ring.drop(*missing.link, out);
+    missing.again_seconds = kDoubtedSeconds;
+    down(now, *missing.link);
+  }
+}
+
+std::optional<Plan> Recovery::change(Time now, const Plan& plan, std::string& why_not) {
+  if (leaving_.empty()) {
+    open(now, "a worker came back");
+    return std::exchange(better_, std::nullopt);
+  }
+  const std::map<std::string, bool> leaving = std::exchange(leaving_, {});
+  std::set<std::string> without;
+  std::string names;
+  for (const auto& [name, may_return] : leaving) {
+    without.insert(name);
+    names += (names.empty() ? "" : ", ") + name;
+  }
+  asked_ = candidates(plan, without, Of::those_there);
+  try {
+    std::optional<Plan> next = replan_({plan, {without.begin(), without.end()}, asked_, 0});
+    for (const WorkerPlan& worker : workers_of(plan))
+      if (without.contains(worker.name) && leaving.at(worker.name) && !worker.local)
+        miss(now, worker, kMissingSeconds);
+    open(now, names + " left");
+    return next;
+  } catch (const Fault& none) {
+    why_not = names + " cannot leave: " + none.text();
+    return std::nullopt;
+  }
+}
+
+}  // namespace potluck
