@@ -53,6 +53,8 @@ std::function<LockKeys()> keys_of(const HostSetup& setup) {
 HostedWorkers::HostedWorkers(std::shared_ptr<const ModelSource> source, Plan& plan,
                              const HostSetup& setup)
     : is_inproc_(setup.transport == kInproc),
+      may_start_again_(setup.hosting == Hosting::processes && !setup.job),
+      setup_(setup),
       new_transport_(
           [name = setup.transport,
            options = TransportOptions{make_inproc_hub(), keys_of(setup), setup.insecure_plaintext,
@@ -62,13 +64,22 @@ HostedWorkers::HostedWorkers(std::shared_ptr<const ModelSource> source, Plan& pl
   check_local_memory(*source, plan, setup.threads, cpu_room().bytes_free);
   name_keys(plan, keys_of(setup), setup.insecure_plaintext);
   host_ = make_host(std::move(source), setup, new_transport_);
-  each_local(plan, [&](PeerId peer, const WorkerPlan& worker) {
-    const int threads = worker.threads ? worker.threads : setup.threads;
-    host_->start(
-        {worker.name, worker.device, place_of(plan, peer), threads, setup.ranges, worker.key});
-  });
+  each_local(plan, [&](PeerId peer, const WorkerPlan&) { host_->start(order_for(plan, peer)); });
   each_local(plan,
              [&](PeerId, WorkerPlan& worker) { worker.endpoint = host_->endpoint(worker.name); });
+}
+
+WorkerOrder HostedWorkers::order_for(const Plan& plan, PeerId peer) {
+  const WorkerPlan& worker = plan.worker(peer);
+  const int threads = worker.threads ? worker.threads : setup_.threads;
+  return {worker.name, worker.device, place_of(plan, peer), threads, setup_.ranges, worker.key};
+}
+
+void HostedWorkers::start(Plan& plan, PeerId peer) {
+  name_keys(plan, keys_of(setup_), setup_.insecure_plaintext);
+  WorkerPlan& worker = peer == kHeadPeer ? plan.head : plan.stages[peer - stage_peer(0)];
+  host_->start(order_for(plan, peer));
+  worker.endpoint = host_->endpoint(worker.name);
 }
 
 // Where a local worker listens: at its plan's endpoint if it has one that the transport knows. All

@@ -38,6 +38,12 @@ class HostedWorkers final {
   // Hosting::threads.
   HostedWorkers(std::shared_ptr<const ModelSource> source, Plan& plan, const HostSetup& setup);
 
+  // Whether a worker of the plan that is lost can be started again here.
+  bool can_start_again(const WorkerPlan& worker) const { return may_start_again_ && worker.local; }
+  // Starts a worker here, one that was before or a new one, and fills in its endpoint and key.
+  // Throws as the constructor.
+  void start(Plan& plan, PeerId peer);
+
   // A new end of links in this process.
   std::unique_ptr<Transport> transport() const { return new_transport_(); }
   // Where this worker of the plan is to listen, so that those that call it reach it: where the plan
@@ -48,13 +54,18 @@ class HostedWorkers final {
   // The fault of a lost worker with the worker's last words, or the names of lost ranks; any other
   // fault as it is.
   Fault with_last_words(const Fault& fault, const Plan& plan);
+  std::string last_words() { return host_->last_words(now()); }  // of those that have failed
   std::string logs() const { return host_->logs(); }
+  int threads() const { return setup_.threads; }
   void stop() { host_->stop(); }
 
  private:
   std::string free_endpoint(const Plan& plan, PeerId peer);
+  WorkerOrder order_for(const Plan& plan, PeerId peer);
 
   const bool is_inproc_;
+  const bool may_start_again_;  // a thread does not fail by itself
+  const HostSetup setup_;
   std::unique_ptr<PrivateFolder> folder_;  // outlives what listens there
   const std::function<std::unique_ptr<Transport>()> new_transport_;
   const std::shared_ptr<MpiJob> job_;

@@ -29,11 +29,13 @@ Ring::Ring(std::shared_ptr<const ModelSource> source, Plan plan, RingSetup setup
       plan_(checked(std::move(plan), source_->spec())),
       setup_(std::move(setup)),
       hosts_(source_, plan_, setup_.hosts),
+      repair_(source_, hosts_, setup_.log),
       transport_(hosts_.transport()) {
   PipelineOptions options;
   options.incarnation = std::random_device{}() | 1u;
   options.ring_secret = random_bytes(kRingSecretBytes);
   options.step_timeout_seconds = setup_.step_timeout_seconds;
+  options.replan = replan();
   if (setup_.hosts.insecure_plaintext && has_tcp(plan_)) setup_.log(kPlainLinks);
   pipeline_ = std::make_unique<Pipeline>(source_->spec(), fingerprint_of(*source_),
                                          pipeline_events(), options);
@@ -72,7 +74,20 @@ PipelineEvents Ring::pipeline_events() {
   events.start.loaded = [this] { loaded_ = true; };
   events.requests = request_events();
   events.ring_failed = [this](const Fault& fault) { ring_fault_ = fault; };
+  events.ring_disturbed = [this](const Fault& fault) { setup_.log(fault.what()); };
+  events.ring_changed = [this](const Plan& plan) {
+    plan_ = plan;
+    setup_.log("the ring goes on as " + ring_text(plan));
+  };
+  events.ring_stays = [this](const std::string& why) { setup_.log(why); };
   return events;
+}
+
+// Ranks of MPI end with the first of them.
+Replan Ring::replan() {
+  if (!setup_.recovery || setup_.hosts.job) return {};
+  if (setup_.replan) return setup_.replan;
+  return [this](const RingChange& change) { return repair_.plan_after(change); };
 }
 
 // Each report goes to whoever has asked the request.
@@ -88,6 +103,7 @@ RequestEvents Ring::request_events() {
   events.encoding = pass_on(&RequestEvents::encoding);
   events.step = pass_on(&RequestEvents::step);
   events.canvas_done = pass_on(&RequestEvents::canvas_done);
+  events.stalled = pass_on(&RequestEvents::stalled);
   events.finished = [this](uint64_t request, const RequestResult& result) {
     const RequestEvents asked = take(request);
     if (asked.finished) asked.finished(request, result);

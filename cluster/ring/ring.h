@@ -4,6 +4,8 @@
 // Either one request after another is asked, which waits for its result; or an owner submits as
 // many as it likes and turns the ring, for one that also listens to others. One thread makes all
 // calls, and events are called on it.
+//
+// A ring that loses workers lives on under another plan, where there is one (ring_repair.h).
 #pragma once
 
 #include <functional>
@@ -13,6 +15,7 @@
 #include <string>
 
 #include "cluster/ring/hosted_workers.h"
+#include "cluster/ring/ring_repair.h"
 #include "coordinator/pipeline.h"
 #include "topology/model/model_source.h"
 
@@ -21,6 +24,8 @@ namespace potluck {
 struct RingSetup {
   HostSetup hosts;
   double step_timeout_seconds = 0;
+  bool recovery = true;  // a ring that loses workers lives on
+  Replan replan;         // how; none: RingRepair
   bool verbose = false;  // logs what each worker has loaded, and at the end the workers' own logs
   std::function<void(const std::string& line)> log = [](const std::string&) {};
 };
@@ -48,11 +53,15 @@ class Ring final {
   // Closes a session that a request kept; whatever runs in it is canceled.
   void close_session(uint64_t session) { pipeline_->close_session(session); }
 
-  const Plan& plan() const { return plan_; }
+  // Does without a worker as soon as nothing is on its way round the ring. Throws Fault{input}.
+  void drain(const std::string& worker) { pipeline_->drain(worker); }
+
+  const Plan& plan() const { return plan_; }  // as it is now
 
  private:
   PipelineEvents pipeline_events();
   RequestEvents request_events();
+  Replan replan();
   RequestEvents take(uint64_t request);
   void run_until(const std::function<bool()>& done);
 
@@ -60,6 +69,7 @@ class Ring final {
   Plan plan_;
   RingSetup setup_;
   HostedWorkers hosts_;
+  RingRepair repair_;
   std::unique_ptr<Transport> transport_;
   std::unique_ptr<Pipeline> pipeline_;
   bool loaded_ = false, running_ = true;

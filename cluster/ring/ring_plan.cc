@@ -82,6 +82,13 @@ Fingerprint fingerprint_of(const ModelSource& source) {
   return model;
 }
 
+std::string ring_text(const Plan& plan) {
+  std::string text = plan.head.name;
+  for (const WorkerPlan& stage : plan.stages)
+    text += ", " + stage.name + " (" + range_text(stage.layers) + ")";
+  return text;
+}
+
 std::string need_text(const ModelSource& source, const Plan& plan, PeerId worker) {
   const bool head = worker == kHeadPeer;
   const MemoryNeed need =

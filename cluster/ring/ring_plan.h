@@ -35,6 +35,9 @@ Plan make_plan(const ModelSource& source, const RingOptions& options);
 
 Fingerprint fingerprint_of(const ModelSource& source);
 
+// The workers in ring order with their layers: "head, stage 0 (0:2), stage 1 (2:4)".
+std::string ring_text(const Plan& plan);
+
 // The part and the need of a worker: "stage 0 (layers 0:4): 1.20 GB (weights …, KV …, workspace
 // …)".
 std::string need_text(const ModelSource& source, const Plan& plan, PeerId worker);

@@ -24,7 +24,8 @@ class WorkerHost {
  public:
   virtual ~WorkerHost() = default;
 
-  // Starts a worker without waiting for it. Throws Fault{world}.
+  // Starts a worker without waiting for it; one of the same name that was started before is ended
+  // first. Throws Fault{world}.
   virtual void start(const WorkerOrder& order) = 0;
   // Waits until the worker listens, and returns its endpoint with the real port. Throws
   // Fault{world} with its last words if it ends or stays silent instead, and Fault{canceled} after

@@ -34,6 +34,7 @@ std::vector<std::string> WorkerProcesses::command_line(const WorkerOrder& order)
 }
 
 void WorkerProcesses::start(const WorkerOrder& order) {
+  children_.erase(order.name);  // ends it
   children_[order.name] = std::make_unique<ChildProcess>(setup_.program, command_line(order));
 }
 

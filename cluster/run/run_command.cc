@@ -123,6 +123,7 @@ class RunCommand {
     setup.hosts.model = flags_.model;
     setup.hosts.job = job_;
     setup.step_timeout_seconds = flags_.ring.step_timeout;
+    setup.recovery = !flags_.no_recovery;
     setup.verbose = flags_.log.verbose;
     setup.log = [](const std::string& line) { spdlog::info(line); };
     return setup;

@@ -68,6 +68,8 @@ void add_run_flags(CLI::App* run, RunFlags& flags) {
   add_question_flags(run, flags);
   add_answer_flags(run, flags);
   add_ring_flags(run, flags.ring);
+  run->add_flag("--no-recovery", flags.no_recovery,
+                "end with the first worker that is lost (default: go on with what is left)");
   add_display_flags(run, flags);
 }
 

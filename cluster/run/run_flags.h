@@ -26,6 +26,7 @@ struct RunFlags {
   int steps = 0;                  // 0: the model's own
   // by whom
   RingFlags ring;
+  bool no_recovery = false;
   // what is seen of it
   DisplayFlags display;
   LogOptions log;

@@ -53,6 +53,16 @@ std::string cut_line(const RequestResult& r, int wanted) {
                      by_wish ? "raise -n (-1: no limit)" : "the context is full; raise -c");
 }
 
+nlohmann::json stall_json(const Stall& stall) {
+  return {{"why", stall.why},
+          {"seconds", stall.total()},
+          {"detect_seconds", stall.detect_seconds},
+          {"replan_seconds", stall.replan_seconds},
+          {"load_seconds", stall.load_seconds},
+          {"encode_seconds", stall.encode_seconds},
+          {"lost_seconds", stall.lost_seconds}};
+}
+
 std::string links_line(const RequestResult& r, const Plan& plan) {
   std::string links = "bytes a step:";
   for (size_t i = 0; i < r.last_hops.size(); ++i)
@@ -63,6 +73,14 @@ std::string links_line(const RequestResult& r, const Plan& plan) {
 }
 
 }  // namespace
+
+std::string stall_line(const Stall& stall) {
+  return fmt::format(
+      "stalled for {:.2f} s: detect {:.2f} + re-plan {:.2f} + load {:.2f} + encode {:.2f} + lost "
+      "steps {:.2f} ({})",
+      stall.total(), stall.detect_seconds, stall.replan_seconds, stall.load_seconds,
+      stall.encode_seconds, stall.lost_seconds, stall.why);
+}
 
 std::vector<std::string> report_lines(const RequestResult& r, const Plan& plan, int canvas,
                                       int wanted) {
@@ -76,6 +94,7 @@ std::vector<std::string> report_lines(const RequestResult& r, const Plan& plan, 
           fmt::join(r.steps, ", "), f.step_ms, canvas, f.steady_tokens_per_s, f.steps_a_canvas,
           f.step_ms),
       links_line(r, plan)};
+  for (const Stall& stall : r.stalls) lines.push_back(stall_line(stall));
   if (const std::string cut = cut_line(r, wanted); !cut.empty()) lines.push_back(cut);
   return lines;
 }
@@ -83,6 +102,7 @@ std::vector<std::string> report_lines(const RequestResult& r, const Plan& plan, 
 std::vector<std::string> chat_report_lines(const RequestResult& r, int wanted) {
   std::vector<std::string> lines = {fmt::format(
       "{}, steps K = {}", happened_line(r, figures_of(r, 0)), fmt::join(r.steps, ", "))};
+  for (const Stall& stall : r.stalls) lines.push_back(stall_line(stall));
   if (const std::string cut = cut_line(r, wanted); !cut.empty()) lines.push_back(cut);
   return lines;
 }
@@ -98,7 +118,9 @@ std::string empty_line(const RequestResult& r, const AnswerText& text) {
 
 nlohmann::json report_json(const RequestResult& r, const Plan& plan, int canvas) {
   const Figures f = figures_of(r, canvas);
-  nlohmann::json links = nlohmann::json::array(), stages = nlohmann::json::array();
+  nlohmann::json links = nlohmann::json::array(), stages = nlohmann::json::array(),
+                 stalls = nlohmann::json::array();
+  for (const Stall& stall : r.stalls) stalls.push_back(stall_json(stall));
   for (size_t i = 0; i < r.last_hops.size(); ++i) {
     const Hop& hop = r.last_hops[i];
     links.push_back({{"from", sender(r.last_hops, i, plan)},
@@ -121,6 +143,7 @@ nlohmann::json report_json(const RequestResult& r, const Plan& plan, int canvas)
           {"steady_tokens_per_s", f.steady_tokens_per_s},
           {"stopped_by_end_id", r.stopped_by_end_id},
           {"links_a_step", links},
+          {"stalls", stalls},
           {"plan",
            {{"stages", stages},
             {"stream", dtype_name(plan.stream)},

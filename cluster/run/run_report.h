@@ -10,8 +10,9 @@
 
 namespace potluck {
 
-// Lines for people: what happened; K, t and the steady rate; the links; and, if the answer is cut
-// off, why. `wanted` is the value of -n.
+// Lines for people: what happened; K, t and the steady rate; the links; what it waited for when the
+// ring was disturbed, part by part; and, if the answer is cut off, why. `wanted` is the value of
+// -n.
 std::vector<std::string> report_lines(const RequestResult& result, const Plan& plan, int canvas,
                                       int wanted);
 // One line after each answer of a chat, and another if it is cut off.

@@ -10,7 +10,7 @@ import unittest
 from rings import NANO, SLOW, Running, answer, potluck, processes_of, wait_until
 
 LONG = ("run", "-m", SLOW, "-p", "hello there", "--raw", "-s", "7", "-n", "900", "--steps", "255",
-        "--stages", "3", "--show", "text")  # fmt: skip
+        "--stages", "3", "--show", "text", "--no-recovery")  # fmt: skip
 NAMES = ("head", "stage 0", "stage 1", "stage 2")
 
 

@@ -204,7 +204,7 @@ class Chat(unittest.TestCase):
 
     def test_a_worker_that_dies_is_told_at_once_and_what_was_typed_is_kept(self):
         for busy in (False, True):
-            with self.subTest(busy=busy), Terminal(*ENDLESS, "--stages", "2") as chat:
+            with self.subTest(busy=busy), Terminal(*ENDLESS, "--stages", "2", "--no-recovery") as chat:
                 chat.wait_for("\n>")
                 chat.wait_for_editor()
                 if busy:
