@@ -245,9 +245,9 @@ TEST_F(ZmqHostile, ACrowdThatSaysNothingShutsNobodyOut) {
 TEST_F(ZmqHostile, ADialerOfAnotherVersionIsRefusedByName) {
   ZmtpPeer raw(endpoint_);
   ASSERT_TRUE(raw.shake_hands("DEALER"));
-  raw.send(hello_message(kRaw, 2));
-  const auto why = AllOf(HasSubstr("speaks protocol 1"), HasSubstr("raw peer (potluck 9.9.9)"),
-                         HasSubstr("speaks 2"), HasSubstr("install the same version"));
+  raw.send(hello_message(kRaw, 1));
+  const auto why = AllOf(HasSubstr("speaks protocol 2"), HasSubstr("raw peer (potluck 9.9.9)"),
+                         HasSubstr("speaks 1"), HasSubstr("install the same version"));
   EXPECT_THAT(raw.receive_message()->fault->what, why);
   ASSERT_TRUE(head_.wait_for_log(1));
   EXPECT_THAT(head_.log_lines()[0], why);
@@ -255,7 +255,7 @@ TEST_F(ZmqHostile, ADialerOfAnotherVersionIsRefusedByName) {
 }
 
 TEST(ZmqVersions, AListenerOfAnotherVersionIsRefusedByName) {
-  for (const Message& answer : {goodbye_message("no", 2), hello_message(kHead, 2)}) {
+  for (const Message& answer : {goodbye_message("no", 1), hello_message(kHead, 1)}) {
     TcpListener listener;
     ZmqParty stage(kGood, "stage 0");
     stage->connect(kHead, listener.endpoint());
@@ -264,8 +264,8 @@ TEST(ZmqVersions, AListenerOfAnotherVersionIsRefusedByName) {
     ASSERT_EQ(raw.receive_message()->header.kind, MessageKind::hello);
     raw.send(answer);
     EXPECT_THAT(stage.expect_down(kHead),
-                AllOf(HasSubstr("speaks protocol 1"), HasSubstr("raw peer (potluck 9.9.9)"),
-                      HasSubstr("speaks 2")));
+                AllOf(HasSubstr("speaks protocol 2"), HasSubstr("raw peer (potluck 9.9.9)"),
+                      HasSubstr("speaks 1")));
     stage.expect_silence();
   }
 }
