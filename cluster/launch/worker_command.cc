@@ -17,11 +17,13 @@
 #include "cluster/ring/key_file.h"
 #include "cluster/ring/link_keys.h"
 #include "cluster/ring/mpi_ranks.h"
+#include "cluster/ring/worker_host.h"
 #include "shard/card_links.h"
 #include "shard/worker.h"
 #include "topology/base/byte_size.h"
 #include "topology/base/fault.h"
 #include "topology/base/key.h"
+#include "topology/base/version.h"
 #include "topology/model/locator.h"
 #include "transport/make_transport.h"
 
@@ -107,7 +109,11 @@ int run(const Flags& flags, const CommandLine& line) {
   const std::string endpoint = transport->listen(flags.listen);
   if (!flags.local) catch_interrupts();
   if (flags.end_with_stdin) end_with_stdin();
-  std::printf("listening on %s\n", endpoint.c_str());  // worker_processes.cc reads this
+  std::printf("%s%s\n", kWorkerListening, endpoint.c_str());  // worker_processes.cc reads this
+  if (flags.end_with_stdin)
+    std::printf("%s%s\n%s%s\n", kWorkerKey,
+                options.coordinators.empty() ? kNoKeyShown : options.coordinators.back().c_str(),
+                kWorkerSoftware, kSoftware);
   std::fflush(stdout);
   SleepLock awake([](const std::string& text) { spdlog::info(text); });
   while (run_once(worker, *transport)) {

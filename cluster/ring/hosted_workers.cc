@@ -23,6 +23,12 @@ constexpr double kLastWordsSeconds = 0.3;  // a dead worker's link may end befor
 constexpr char kInproc[] = "inproc";
 
 template <typename Body>
+void each_worker(Plan& plan, const Body& body) {
+  body(plan.head);
+  for (WorkerPlan& stage : plan.stages) body(stage);
+}
+
+template <typename Body>
 void each_local(Plan& plan, const Body& body) {
   if (plan.head.local) body(kHeadPeer, plan.head);
   for (int i = 0; i < plan.stage_count(); ++i)
@@ -41,7 +47,7 @@ std::unique_ptr<WorkerHost> make_host(std::shared_ptr<const ModelSource> source,
   if (setup.hosting == Hosting::threads)
     return std::make_unique<WorkerThreads>(std::move(source), new_transport);
   return std::make_unique<WorkerProcesses>(
-      ProcessSetup{setup.program, setup.model, setup.insecure_plaintext});
+      ProcessSetup{setup.program, setup.model, setup.insecure_plaintext, RemoteShell(setup.ssh)});
 }
 
 std::function<LockKeys()> keys_of(const HostSetup& setup) {
@@ -62,11 +68,35 @@ HostedWorkers::HostedWorkers(std::shared_ptr<const ModelSource> source, Plan& pl
       job_(setup.job) {
   CHECK(!is_inproc_ || setup.hosting == Hosting::threads, setup.transport);
   check_local_memory(*source, plan, setup.threads, cpu_room().bytes_free);
-  name_keys(plan, keys_of(setup), setup.insecure_plaintext);
   host_ = make_host(std::move(source), setup, new_transport_);
+  start_remote(plan, setup);
+  name_keys(plan, keys_of(setup), setup.insecure_plaintext);
   each_local(plan, [&](PeerId peer, const WorkerPlan&) { host_->start(order_for(plan, peer)); });
-  each_local(plan,
-             [&](PeerId, WorkerPlan& worker) { worker.endpoint = host_->endpoint(worker.name); });
+  each_local(plan, [&](PeerId, WorkerPlan& worker) {
+    worker.endpoint = host_->endpoint(worker.name).endpoint;
+  });
+}
+
+// They are started at once, and each has to say its key before anybody calls it.
+void HostedWorkers::start_remote(Plan& plan, const HostSetup& setup) {
+  each_worker(plan, [&](const WorkerPlan& worker) {
+    const auto place = setup.remote.find(worker.name);
+    if (place == setup.remote.end()) return;
+    RemotePlace remote = place->second;
+    if (!setup.insecure_plaintext) remote.allow = keys_of(setup)().public_key;
+    host_->start({worker.name, worker.device, worker.endpoint, worker.threads, setup.ranges,
+                  worker.key, std::move(remote)});
+  });
+  each_worker(plan, [&](WorkerPlan& worker) {
+    if (!setup.remote.count(worker.name)) return;
+    const Address address = host_->endpoint(worker.name);
+    worker.endpoint = address.endpoint;
+    if (!worker.key.empty() && worker.key != address.key)
+      throw Fault(FaultKind::refused,
+                  "\"" + worker.name + "\" has the key " + address.key + ", not " + worker.key,
+                  Fix{"if its machine has a new key, write that one"});
+    worker.key = address.key;
+  });
 }
 
 WorkerOrder HostedWorkers::order_for(const Plan& plan, PeerId peer) {
@@ -79,7 +109,7 @@ void HostedWorkers::start(Plan& plan, PeerId peer) {
   name_keys(plan, keys_of(setup_), setup_.insecure_plaintext);
   WorkerPlan& worker = peer == kHeadPeer ? plan.head : plan.stages[peer - stage_peer(0)];
   host_->start(order_for(plan, peer));
-  worker.endpoint = host_->endpoint(worker.name);
+  worker.endpoint = host_->endpoint(worker.name).endpoint;
 }
 
 // Where a local worker listens: at its plan's endpoint if it has one that the transport knows. All

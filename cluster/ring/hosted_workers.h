@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -17,7 +18,7 @@
 
 namespace potluck {
 
-enum class Hosting { threads, processes };  // of this process, or of this machine
+enum class Hosting { threads, processes };  // of this process, or of this machine and others
 
 struct HostSetup {
   Hosting hosting = Hosting::threads;
@@ -29,13 +30,18 @@ struct HostSetup {
   std::string config;                // zmq: where this machine's key lies (key_file.h)
   bool insecure_plaintext = false;   // zmq: links over TCP are not locked
   std::shared_ptr<MpiJob> job;       // mpi: this process is its rank 0, and no worker is local
+  // Hosting::processes: workers of the plan that are to be started on other hosts, by name, each to
+  // listen at its plan's endpoint; and the remote shell (remote_shell.h).
+  std::map<std::string, RemotePlace> remote;
+  std::string ssh;
 };
 
 class HostedWorkers final {
  public:
-  // Starts the plan's local workers and fills in their endpoints and keys. Throws Fault{world}, and
-  // Fault{input} for a plan whose links cannot be locked. The transport inproc needs
-  // Hosting::threads.
+  // Starts the workers that are to be started on other hosts, then the plan's local ones, and fills
+  // in their endpoints and keys. Throws Fault{world}, Fault{input} for a plan whose links cannot be
+  // locked, and Fault{refused} for a host with another key than its plan's. The transport inproc
+  // needs Hosting::threads.
   HostedWorkers(std::shared_ptr<const ModelSource> source, Plan& plan, const HostSetup& setup);
 
   // Whether a worker of the plan that is lost can be started again here.
@@ -55,11 +61,12 @@ class HostedWorkers final {
   // fault as it is.
   Fault with_last_words(const Fault& fault, const Plan& plan);
   std::string last_words() { return host_->last_words(now()); }  // of those that have failed
-  std::string logs() const { return host_->logs(); }
+  std::map<std::string, std::string> logs() const { return host_->logs(); }
   int threads() const { return setup_.threads; }
   void stop() { host_->stop(); }
 
  private:
+  void start_remote(Plan& plan, const HostSetup& setup);
   std::string free_endpoint(const Plan& plan, PeerId peer);
   WorkerOrder order_for(const Plan& plan, PeerId peer);
 

@@ -3,19 +3,19 @@
 
 #include <fmt/format.h>
 
-#include <cstring>
 #include <thread>
 
 #include "topology/base/check.h"
 #include "topology/base/clock.h"
 #include "topology/base/fault.h"
+#include "topology/base/version.h"
 
 namespace potluck {
 namespace {
 
-constexpr double kHelloSeconds = 60;   // a model may be mapped from a slow disk
-constexpr double kGoodbyeSeconds = 1;  // then a worker is killed
-constexpr char kListening[] = "listening on ";
+constexpr double kHelloSeconds = 60;         // a model may be mapped from a slow disk
+constexpr double kGoodbyeSeconds = 1;        // then a worker is killed
+constexpr double kRemoteGoodbyeSeconds = 4;  // one elsewhere ends by itself when its stdin has
 
 }  // namespace
 
@@ -23,10 +23,15 @@ WorkerProcesses::~WorkerProcesses() {
   stop();
 }
 
+// A worker of this machine knows by --local that it ends with its coordinator, and that this
+// machine's key is all that may call.
 std::vector<std::string> WorkerProcesses::command_line(const WorkerOrder& order) const {
-  std::vector<std::string> words = {"potluck",  "worker",     "--listen", order.listen,
-                                    "-m",       setup_.model, "--name",   order.name,
-                                    "--device", order.device, "--local"};
+  const auto& remote = order.remote;
+  std::vector<std::string> words = {
+      remote ? remote->program : "potluck",  "worker", "--listen", order.listen, "-m",
+      remote ? remote->model : setup_.model, "--name", order.name, "--device",   order.device};
+  words.push_back(remote ? "--end-with-stdin" : "--local");
+  if (remote && !remote->allow.empty()) words.insert(words.end(), {"--allow", remote->allow});
   if (order.threads) words.insert(words.end(), {"-t", std::to_string(order.threads)});
   if (order.ranges) words.push_back("--ranges");
   if (setup_.insecure_plaintext) words.push_back("--insecure-plaintext");
@@ -34,26 +39,54 @@ std::vector<std::string> WorkerProcesses::command_line(const WorkerOrder& order)
 }
 
 void WorkerProcesses::start(const WorkerOrder& order) {
-  children_.erase(order.name);  // ends it
-  children_[order.name] = std::make_unique<ChildProcess>(setup_.program, command_line(order));
+  std::vector<std::string> words = command_line(order);
+  auto child = order.remote ? setup_.shell.start(order.remote->host, words)
+                            : std::make_unique<ChildProcess>(setup_.program, words);
+  started_.erase(order.name);  // ends one that was before
+  started_[order.name] = {order, std::move(words), std::move(child)};
 }
 
-std::string WorkerProcesses::endpoint(const std::string& name) {
-  ChildProcess& child = find(name);
+// A worker elsewhere says its machine's key and its own version, too.
+Address WorkerProcesses::endpoint(const std::string& name) {
+  const Started& worker = find(name);
+  const Time deadline = now() + from_seconds(kHelloSeconds);
+  Address address = hear(worker, kWorkerListening, deadline);
+  if (!worker.order.remote) return address;
+  const std::string key = hear(worker, kWorkerKey, deadline);
+  const std::string software = hear(worker, kWorkerSoftware, deadline);
+  if (software != kSoftware)
+    throw Fault(FaultKind::refused,
+                fmt::format("{} has {}, and this machine {}", worker.order.remote->host, software,
+                            kSoftware),
+                Fix{"install the same version there, or copy this one and name it by program:"});
+  if (key != kNoKeyShown) address.key = key;
+  return address;
+}
+
+std::string WorkerProcesses::hear(const Started& worker, const std::string& what,
+                                  Time deadline) const {
   std::optional<std::string> line;
   try {
-    line = child.line(now() + from_seconds(kHelloSeconds));
+    line = worker.child->line(deadline);
   } catch (const Fault& fault) {
     throw Fault(fault.kind(), "interrupted while the workers were starting");
   }
-  if (!line)
-    throw Fault(FaultKind::world,
-                "local worker " + name + " did not start: " +
-                    (child.wait_until(now() + from_seconds(kGoodbyeSeconds))
-                         ? child.last_words()
-                         : fmt::format("no word from it within {} s", kHelloSeconds)));
-  CHECK(line->rfind(kListening, 0) == 0, *line);
-  return line->substr(std::strlen(kListening));
+  if (!line) throw silence(worker);
+  if (line->rfind(what, 0) == 0) return line->substr(what.size());
+  throw Fault(FaultKind::refused,
+              fmt::format("worker {} says \"{}\", not \"{}…\"", worker.order.name, *line, what),
+              Fix{"install the same version of potluck on all machines"});
+}
+
+Fault WorkerProcesses::silence(const Started& worker) const {
+  ChildProcess& child = *worker.child;
+  const bool ended = child.wait_until(now() + from_seconds(kGoodbyeSeconds));
+  if (worker.order.remote)
+    return setup_.shell.failure(worker.order.remote->host, worker.words, child);
+  return Fault(
+      FaultKind::world,
+      "local worker " + worker.order.name + " did not start: " +
+          (ended ? child.last_words() : fmt::format("no word from it within {} s", kHelloSeconds)));
 }
 
 std::string WorkerProcesses::last_words(Time deadline) {
@@ -67,31 +100,37 @@ std::string WorkerProcesses::last_words(Time deadline) {
 
 std::string WorkerProcesses::words_of_failed() const {
   std::string text;
-  for (const auto& [name, child] : children_) {
-    if (!child->has_ended() || child->code() == 0) continue;
-    const std::string words = child->last_words();
-    text += fmt::format("{}{} (pid {}) {}{}", text.empty() ? "" : "; ", name, child->pid(),
-                        child->ending(), words.empty() ? "" : "; its last words: " + words);
+  for (const auto& [name, worker] : started_) {
+    ChildProcess& child = *worker.child;
+    if (!child.has_ended() || child.code() == 0) continue;
+    const std::string words = child.last_words();
+    const std::string where = worker.order.remote ? "on " + worker.order.remote->host
+                                                  : fmt::format("pid {}", child.pid());
+    text += fmt::format("{}{} ({}) {}{}", text.empty() ? "" : "; ", name, where, child.ending(),
+                        words.empty() ? "" : "; its last words: " + words);
   }
   return text;
 }
 
-std::string WorkerProcesses::logs() const {
-  std::string text;
-  for (const auto& [name, child] : children_) text += "log of " + name + ":\n" + child->log();
-  return text;
+std::map<std::string, std::string> WorkerProcesses::logs() const {
+  std::map<std::string, std::string> logs;
+  for (const auto& [name, worker] : started_) logs[name] = worker.child->log();
+  return logs;
 }
 
-ChildProcess& WorkerProcesses::find(const std::string& name) const {
-  const auto found = children_.find(name);
-  CHECK(found != children_.end(), name);
-  return *found->second;
+const WorkerProcesses::Started& WorkerProcesses::find(const std::string& name) const {
+  const auto found = started_.find(name);
+  CHECK(found != started_.end(), name);
+  return found->second;
 }
 
 void WorkerProcesses::stop() {
-  const Time deadline = now() + from_seconds(kGoodbyeSeconds);
-  for (const auto& [name, child] : children_) child->wait_until(deadline);
-  for (const auto& [name, child] : children_) child->kill();
+  const Time begin = now();
+  for (const auto& [name, worker] : started_) worker.child->close_stdin();
+  for (const auto& [name, worker] : started_)
+    worker.child->wait_until(
+        begin + from_seconds(worker.order.remote ? kRemoteGoodbyeSeconds : kGoodbyeSeconds));
+  for (const auto& [name, worker] : started_) worker.child->kill();
 }
 
 }  // namespace potluck

@@ -23,9 +23,9 @@ class WorkerThreads final : public WorkerHost {
   ~WorkerThreads() override;
 
   void start(const WorkerOrder& order) override;
-  std::string endpoint(const std::string& name) override { return endpoints_.at(name); }
+  Address endpoint(const std::string& name) override { return endpoints_.at(name); }
   std::string last_words(Time) override { return {}; }  // a thread does not fail by itself
-  std::string logs() const override { return {}; }
+  std::map<std::string, std::string> logs() const override { return {}; }
   void stop() override;
 
  private:

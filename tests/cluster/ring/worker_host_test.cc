@@ -52,7 +52,8 @@ class WorkerHostTest : public testing::TestWithParam<HostKind> {
   }
   std::unique_ptr<WorkerHost> new_host() const {
     if (GetParam().hosting == Hosting::processes)
-      return std::make_unique<WorkerProcesses>(ProcessSetup{POTLUCK_PROGRAM, kModel, kPlain});
+      return std::make_unique<WorkerProcesses>(
+          ProcessSetup{POTLUCK_PROGRAM, kModel, kPlain, RemoteShell()});
     return std::make_unique<WorkerThreads>(model(), [this] { return new_transport(); });
   }
   WorkerOrder order(const std::string& name) const { return {name, "cpu", GetParam().place, 1}; }
@@ -63,7 +64,7 @@ class WorkerHostTest : public testing::TestWithParam<HostKind> {
 TEST_P(WorkerHostTest, AWorkerIsReachedAtTheEndpointThatItsHostNames) {
   const auto host = new_host();
   host->start(order("pi"));
-  const std::string endpoint = host->endpoint("pi");
+  const std::string endpoint = host->endpoint("pi").endpoint;
   EXPECT_EQ(endpoint.find('*'), std::string::npos) << endpoint;
   const auto transport = new_transport();
   Identity me;
@@ -79,7 +80,7 @@ TEST_P(WorkerHostTest, AWorkerIsReachedAtTheEndpointThatItsHostNames) {
 TEST_P(WorkerHostTest, StopEndsWorkersThatNoCoordinatorHasCalled) {
   const auto host = new_host();
   host->start(order("pi"));
-  const std::string endpoint = host->endpoint("pi");
+  const std::string endpoint = host->endpoint("pi").endpoint;
   const Time begin = now();
   host->stop();
   EXPECT_LT(seconds(now() - begin), 10);
