@@ -120,13 +120,17 @@ int run(int argc, char** argv) {
   potluck::add_demo(line);
   potluck::add_devices(line);
   potluck::add_doctor(line);
+  potluck::add_down(line);
   potluck::add_run(line);
   potluck::add_inspect(line);
   potluck::add_key(line);
+  potluck::add_logs(line);
   potluck::add_pull(line);
   potluck::add_share(line);
   potluck::add_plan(line);
+  potluck::add_status(line);
   potluck::add_tokenize(line);
+  potluck::add_up(line);
   potluck::add_verify(line);
   potluck::add_worker(line);
   for (CLI::App* command : app.get_subcommands({}))

@@ -43,13 +43,17 @@ void add_bench(CommandLine& line);
 void add_demo(CommandLine& line);
 void add_devices(CommandLine& line);
 void add_doctor(CommandLine& line);
+void add_down(CommandLine& line);
 void add_run(CommandLine& line);
 void add_inspect(CommandLine& line);
 void add_key(CommandLine& line);
+void add_logs(CommandLine& line);
 void add_pull(CommandLine& line);
 void add_share(CommandLine& line);
 void add_plan(CommandLine& line);
+void add_status(CommandLine& line);
 void add_tokenize(CommandLine& line);
+void add_up(CommandLine& line);
 void add_verify(CommandLine& line);
 void add_worker(CommandLine& line);
 

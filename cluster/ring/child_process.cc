@@ -26,7 +26,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kGlance(5);  // between looks at whether a program has ended
 constexpr int kCannotRun = 127;                  // the exit code of a shell for it, too
-constexpr size_t kLastLines = 20, kLastWordsBytes = 600;
+constexpr size_t kLastLines = 20, kLastWordsBytes = 2000;
 
 [[noreturn]] void failed(const std::string& program, const char* what) {
   throw Fault(FaultKind::world,

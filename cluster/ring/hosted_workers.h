@@ -8,7 +8,7 @@
 #include <memory>
 #include <string>
 
-#include "cluster/ring/private_folder.h"
+#include "cluster/cli/private_folder.h"
 #include "cluster/ring/worker_host.h"
 #include "topology/base/fault.h"
 #include "topology/model/model_source.h"

@@ -56,14 +56,17 @@ Ring::~Ring() {
   }
   transport_.reset();
   hosts_.stop();
-  if (setup_.verbose) setup_.log(hosts_.logs());
+  if (setup_.verbose)
+    for (const auto& [name, text] : hosts_.logs()) setup_.log("log of " + name + ":\n" + text);
 }
 
 PipelineEvents Ring::pipeline_events() {
   PipelineEvents events;
   events.start.ready = [this](PeerId worker, const Ready& ready) {
-    setup_.log(need_text(*source_, plan_, worker) + " of " + bytes_text(ready.bytes_free) +
-               " free on " + ready.device);
+    ready_[worker] = ready;
+    setup_.log(fmt::format("{} of {} free on {}, loaded in {:.1f} s",
+                           need_text(*source_, plan_, worker), bytes_text(ready.bytes_free),
+                           ready.device, ready.load_seconds));
     if (!setup_.verbose) return;
     setup_.log(plan_.worker(worker).name + " is ready: " + bytes_text(ready.weight_bytes) +
                " of weights, " + bytes_text(ready.kv_bytes) + " of KV");

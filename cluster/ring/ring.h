@@ -16,6 +16,7 @@
 
 #include "cluster/ring/hosted_workers.h"
 #include "cluster/ring/ring_repair.h"
+#include "coordinator/answerer.h"
 #include "coordinator/pipeline.h"
 #include "topology/model/model_source.h"
 
@@ -30,12 +31,12 @@ struct RingSetup {
   std::function<void(const std::string& line)> log = [](const std::string&) {};
 };
 
-class Ring final {
+class Ring final : public Answerer {
  public:
   // Starts the plan's local workers, connects and loads all. Throws the first Fault, with the last
   // words of local processes that ended.
   Ring(std::shared_ptr<const ModelSource> source, Plan plan, RingSetup setup);
-  ~Ring();  // ends the local workers
+  ~Ring() override;  // ends the local workers
 
   // Queues a request, which runs as soon as the plan has a session for it; returns its id. Its
   // events come from turn(), the last of them `finished` or `failed`. Throws as throw_failure().
@@ -43,20 +44,20 @@ class Ring final {
   void cancel(uint64_t request) { pipeline_->cancel(request); }
   // Takes in what comes until `deadline`, one event or a tick; false once the ring has failed, and
   // then throw_failure() says how.
-  bool turn(Time deadline);
-  void throw_failure();
+  bool turn(Time deadline) override;
+  void throw_failure() override;
+  // Makes turn() return, now or when it is called next. Any thread.
+  void wake() { transport_->wake(); }
 
-  // Asks one request and turns the ring until its result is there. events.finished and
-  // events.failed are not called, for the result is returned and the request's Fault thrown; after
-  // an interrupt (interrupt.h) that is Fault{canceled}, with the ring still loaded.
-  RequestResult ask(Request request, RequestEvents events = {});
-  // Closes a session that a request kept; whatever runs in it is canceled.
-  void close_session(uint64_t session) { pipeline_->close_session(session); }
+  RequestResult ask(Request request, RequestEvents events = {}) override;
+  void close_session(uint64_t session) override { pipeline_->close_session(session); }
+  const Plan& plan() const override { return plan_; }
 
   // Does without a worker as soon as nothing is on its way round the ring. Throws Fault{input}.
   void drain(const std::string& worker) { pipeline_->drain(worker); }
-
-  const Plan& plan() const { return plan_; }  // as it is now
+  // Says what each worker has loaded.
+  const std::map<PeerId, Ready>& loaded() const { return ready_; }
+  std::map<std::string, std::string> logs() const { return hosts_.logs(); }  // by worker
 
  private:
   PipelineEvents pipeline_events();
@@ -73,6 +74,7 @@ class Ring final {
   std::unique_ptr<Transport> transport_;
   std::unique_ptr<Pipeline> pipeline_;
   bool loaded_ = false, running_ = true;
+  std::map<PeerId, Ready> ready_;
   std::optional<Fault> ring_fault_;
   std::map<uint64_t, RequestEvents> asked_;  // by request
 };

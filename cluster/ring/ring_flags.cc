@@ -201,6 +201,18 @@ void check_ring_flags(const RingFlags& flags) {
               "processes; leave one of them out");
 }
 
+void check_beside_cluster(const RingFlags& flags) {
+  const RingOptions& options = flags.options;
+  refuse_both(
+      is_cut(flags) || !options.devices.empty() || options.card_layers, true,
+      "the cluster file says which devices there are, and the planner which layers they have; "
+      "leave out --stages, --split, --device and --gpu-layers, or give --plan");
+  refuse_both(
+      options.ctx_size || options.chunk || !flags.stream.empty() || !flags.precision.empty(), true,
+      "the cluster file has options: for the context and the precision; leave out -c, "
+      "--chunk, --stream and --precision");
+}
+
 // Each of --host and --transport follows from the other where only one is given.
 HostSetup host_setup(const RingFlags& flags, int stages) {
   const bool apart = stages > 1 || !flags.plan.empty();

@@ -32,6 +32,8 @@ void add_plan_flags(CLI::App* command, RingFlags& flags);
 void add_ring_flags(CLI::App* command, RingFlags& flags);
 // Throws Fault{input} for flags that contradict each other.
 void check_ring_flags(const RingFlags& flags);
+// Throws Fault{input} for flags that say what a cluster file does.
+void check_beside_cluster(const RingFlags& flags);
 
 // Chooses what hosts the workers that are started here and what carries messages. Without --host
 // and --transport, the workers of one stage are threads linked within this process; of more stages,

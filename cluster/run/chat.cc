@@ -16,6 +16,7 @@
 #include "cluster/terminal/terminal.h"
 #include "topology/base/fault.h"
 #include "topology/base/utf8.h"
+#include "transport/state_machine.h"
 
 namespace potluck {
 namespace {
@@ -28,7 +29,7 @@ constexpr char kHelp[] =
 
 class Chat {
  public:
-  Chat(Ring& ring, ChatSession& session, const ChatPlace& place)
+  Chat(Answerer& ring, ChatSession& session, const ChatPlace& place)
       : ring_(ring), session_(session), place_(place) {}
 
   void run() {
@@ -133,7 +134,7 @@ class Chat {
                  harmless(text).c_str());
   }
 
-  Ring& ring_;
+  Answerer& ring_;
   ChatSession& session_;
   const ChatPlace& place_;
   std::optional<EchoOff> quiet_;  // holds from a question until the editor has the terminal again
@@ -141,7 +142,7 @@ class Chat {
 
 }  // namespace
 
-void chat(Ring& ring, ChatSession& session, const ChatPlace& place) {
+void chat(Answerer& ring, ChatSession& session, const ChatPlace& place) {
   Chat(ring, session, place).run();
 }
 

@@ -18,6 +18,6 @@ struct ChatPlace {
 
 // Reads and answers messages until /bye or Ctrl-D. Ctrl-C stops an answer, and the ring stays
 // loaded. Throws Fault when the ring fails, and Fault{canceled} after TERM.
-void chat(Ring& ring, ChatSession& session, const ChatPlace& place);
+void chat(Answerer& ring, ChatSession& session, const ChatPlace& place);
 
 }  // namespace potluck

@@ -6,7 +6,7 @@
 
 namespace potluck {
 
-ChatSession::ChatSession(Ring& ring, const Tokenizer& tokenizer,
+ChatSession::ChatSession(Answerer& ring, const Tokenizer& tokenizer,
                          std::optional<Conversation> conversation, Setup setup)
     : ring_(ring),
       tokenizer_(tokenizer),

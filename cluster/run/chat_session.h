@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "cluster/ring/ring.h"
+#include "coordinator/answerer.h"
 #include "coordinator/text/conversation.h"
 
 namespace potluck {
@@ -21,7 +21,7 @@ class ChatSession final {
     int max_tokens = 0;  // -n; kUntilTheEnd
     int canvas = 0;
   };
-  ChatSession(Ring& ring, const Tokenizer& tokenizer, std::optional<Conversation> conversation,
+  ChatSession(Answerer& ring, const Tokenizer& tokenizer, std::optional<Conversation> conversation,
               Setup setup);
 
   // The request that answers `text`. Throws Fault{input} if it cannot fit; nothing is changed then.
@@ -39,7 +39,7 @@ class ChatSession final {
   void remember(const std::vector<int32_t>& ids);
   void end_session();
 
-  Ring& ring_;
+  Answerer& ring_;
   const Tokenizer& tokenizer_;
   std::optional<Conversation> conversation_;
   const Setup setup_;

@@ -13,6 +13,7 @@
 #include "cluster/cli/interrupt.h"
 #include "cluster/cli/json_line.h"
 #include "cluster/ring/mpi_ranks.h"
+#include "cluster/run/backing.h"
 #include "cluster/run/chat.h"
 #include "cluster/run/prompt.h"
 #include "cluster/run/run_flags.h"
@@ -27,19 +28,16 @@ namespace {
 class RunCommand {
  public:
   RunCommand(const RunFlags& flags, const CommandLine& line, std::shared_ptr<MpiJob> job)
-      : job_(std::move(job)),
-        flags_(flags),
+      : flags_(flags),
         seed_(seed_or_random(flags.seed)),
-        program_(line.program),
-        config_(line.config),
         display_(display_of(flags.display, line.surroundings)),
         prompt_(is_chat(flags) ? "" : read_prompt(flags)),
-        source_(open_model(flags.model, line.places)),
-        tokenizer_(source_->vocabulary()),
-        plan_(plan_of(*source_, flags.ring, [](const std::string& text) { spdlog::info(text); })) {
-    for (const std::string& note : source_->notes()) spdlog::info(one_line(note));
+        backing_(flags, line, std::move(job)),
+        tokenizer_(backing_.vocabulary()),
+        plan_(backing_.plan()) {
+    for (const std::string& note : backing_.notes()) spdlog::info(one_line(note));
     for (const std::string& note : tokenizer_.notes()) spdlog::info(one_line(note));
-    if (is_demo(flags_.model) && !flags_.raw)
+    if (is_demo(backing_.model()) && !flags_.raw)
       spdlog::warn("the demo model has learnt puzzles alone and no chat format; give --raw");
     if (!flags_.seed) spdlog::info("seed {}", seed_);
   }
@@ -58,15 +56,15 @@ class RunCommand {
     spdlog::debug("prompt of {} tokens{}", request.prompt.size(),
                   flags_.log.verbose ? ": " + tokenizer_.decode(request.prompt) : "");
     catch_interrupts();
-    Ring ring(source_, plan_, ring_setup());
+    const std::unique_ptr<Answerer> ring = backing_.start();
     const EchoOff quiet(isatty(STDIN_FILENO) && display_.stderr_terminal);
     AnswerView view(tokenizer_, display_, request, spec().canvas);
-    const RequestResult result = ring.ask(request, view.events());
+    const RequestResult result = ring->ask(request, view.events());
     view.finish();
     if (const std::string line = empty_line(result, view.text()); !line.empty())
       std::fprintf(stderr, "%s\n", line.c_str());
-    if (display_.json) print_json(result, view.text(), ring.plan());
-    for (const std::string& line : report_lines(result, ring.plan(), spec().canvas, wanted))
+    if (display_.json) print_json(result, view.text(), ring->plan());
+    for (const std::string& line : report_lines(result, ring->plan(), spec().canvas, wanted))
       spdlog::info(line);
     return 0;
   }
@@ -79,17 +77,17 @@ class RunCommand {
     display_.endless = wanted == kUntilTheEnd;
     display_.estimate = false;
     catch_interrupts();
-    Ring ring(source_, plan_, ring_setup());
-    ChatSession session(ring, tokenizer_, std::move(conversation),
+    const std::unique_ptr<Answerer> ring = backing_.start();
+    ChatSession session(*ring, tokenizer_, std::move(conversation),
                         {base_request(), wanted, spec().canvas});
     potluck::chat(
-        ring, session,
-        {tokenizer_, display_, flags_.model, spec().canvas, flags_.raw, flags_.log.verbose});
+        *ring, session,
+        {tokenizer_, display_, backing_.model(), spec().canvas, flags_.raw, flags_.log.verbose});
     return 0;
   }
 
  private:
-  const ModelSpec& spec() const { return source_->spec(); }
+  const ModelSpec& spec() const { return backing_.spec(); }
 
   Request base_request() const {
     Request request;
@@ -115,36 +113,20 @@ class RunCommand {
     return most;
   }
 
-  RingSetup ring_setup() const {
-    RingSetup setup;
-    setup.hosts = host_setup(flags_.ring, plan_.stage_count());
-    setup.hosts.program = program_;
-    setup.hosts.config = config_;
-    setup.hosts.model = flags_.model;
-    setup.hosts.job = job_;
-    setup.step_timeout_seconds = flags_.ring.step_timeout;
-    setup.recovery = !flags_.no_recovery;
-    setup.verbose = flags_.log.verbose;
-    setup.log = [](const std::string& line) { spdlog::info(line); };
-    return setup;
-  }
-
   void print_json(const RequestResult& result, const AnswerText& text, const Plan& plan) const {
     nlohmann::json json = report_json(result, plan, spec().canvas);
     json["text"] = text.answer;
     if (!text.thought.empty()) json["thought"] = text.thought;
     json["seed"] = seed_;
-    json["model"] = flags_.model;
+    json["model"] = backing_.model();
     std::puts(json_line(json).c_str());
   }
 
-  const std::shared_ptr<MpiJob> job_;  // with --transport mpi
   const RunFlags flags_;
   const uint64_t seed_;
-  const std::string program_, config_;
   Display display_;
   const std::string prompt_;
-  const std::shared_ptr<const ModelSource> source_;
+  Backing backing_;
   const Tokenizer tokenizer_;
   const Plan plan_;
 };
@@ -181,7 +163,11 @@ void add_run(CommandLine& line) {
   const auto flags = std::make_shared<RunFlags>();
   CLI::App* sub = line.app.add_subcommand("run", "answer a prompt, or chat");
   add_run_flags(sub, *flags);
-  sub->callback([&line, flags] { line.chosen = [&line, flags] { return run(*flags, line); }; });
+  sub->callback([&line, flags, sub] {
+    for (const CLI::Option* option : sub->get_options())
+      flags->ring_given |= option->get_group() == "Ring" && option->count() > 0;
+    line.chosen = [&line, flags] { return run(*flags, line); };
+  });
 }
 
 }  // namespace potluck

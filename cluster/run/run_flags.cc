@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 
 #include "cluster/cli/flag_checks.h"
+#include "cluster/ring/remote_shell.h"
 #include "topology/base/fault.h"
 
 namespace potluck {
@@ -13,8 +14,7 @@ void add_question_flags(CLI::App* run, RunFlags& flags) {
   run->option_defaults()->group("Question");
   run->add_option("-m,--model", flags.model,
                   "a .gguf file, a safetensors folder, hf:OWNER/REPO[:QUANT], "
-                  "synthetic:PRESET, demo or demo9")
-      ->required()
+                  "synthetic:PRESET, demo or demo9 (default: what the cluster that is up has)")
       ->type_name("MODEL");
   run->add_option("-p,--prompt", flags.prompt,
                   "the prompt (default: stdin; if that is a terminal, a chat)")
@@ -62,6 +62,27 @@ void add_display_flags(CLI::App* run, RunFlags& flags) {
   add_log_flags(run, flags.log);
 }
 
+void add_cluster_flags(CLI::App* run, RunFlags& flags) {
+  run->option_defaults()->group("Cluster");
+  file_name(run->add_option("--cluster", flags.cluster,
+                            "a cluster file: start its workers, ask, and end them"));
+  run->add_option("--ssh", flags.ssh, kRemoteShellHelp)->type_name("CMD");
+  add_reach_flags(run, flags.reach);
+}
+
+// Flags that say how a ring is to be started have no meaning for one that is up.
+void check_reached(const RunFlags& flags) {
+  const bool starts = !flags.model.empty() || !flags.cluster.empty();
+  if (starts && !flags.reach.connect.empty())
+    throw Fault(FaultKind::input,
+                "--connect asks a cluster that is up; leave out -m and --cluster");
+  if (!starts && flags.ring_given)
+    throw Fault(
+        FaultKind::input,
+        "the flags of group Ring are for a ring that is started here, and no model is named",
+        Fix{"give -m MODEL, or leave them out to ask the cluster that is up"});
+}
+
 }  // namespace
 
 void add_run_flags(CLI::App* run, RunFlags& flags) {
@@ -70,6 +91,7 @@ void add_run_flags(CLI::App* run, RunFlags& flags) {
   add_ring_flags(run, flags.ring);
   run->add_flag("--no-recovery", flags.no_recovery,
                 "end with the first worker that is lost (default: go on with what is left)");
+  add_cluster_flags(run, flags);
   add_display_flags(run, flags);
 }
 
@@ -83,7 +105,9 @@ void check_together(const RunFlags& flags) {
        "--raw has no place for --system-prompt; leave one of them out");
   both(flags.raw, flags.reasoning == "on",
        "--raw has no place for --reasoning on; leave one of them out");
+  check_reached(flags);
   check_ring_flags(flags.ring);
+  if (!flags.cluster.empty()) check_beside_cluster(flags.ring);
 }
 
 }  // namespace potluck

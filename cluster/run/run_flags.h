@@ -6,6 +6,7 @@
 #include <string>
 
 #include "cluster/cli/log.h"
+#include "cluster/ring/reach_cluster.h"
 #include "cluster/ring/ring_flags.h"
 #include "cluster/terminal/display.h"
 
@@ -27,6 +28,9 @@ struct RunFlags {
   // by whom
   RingFlags ring;
   bool no_recovery = false;
+  bool ring_given = false;   // any of them
+  std::string cluster, ssh;  // a cluster file, to be started for this alone
+  ReachFlags reach;          // a cluster that is up: where neither it nor a model is named
   // what is seen of it
   DisplayFlags display;
   LogOptions log;

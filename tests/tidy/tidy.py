@@ -23,7 +23,7 @@ HOMES = {
     r"yaml-cpp/": ["topology/plan/plan_yaml"],
     r"(cuda|hip)[_a-z]*\.h": ["kernels/gpu", "backends/gpu", "transport/nccl"],
     r"CLI/|spdlog/|histedit\.h|editline/": ["cluster/", "tests/cluster/"],
-    r"nlohmann/": ["topology/", "transport/control", "coordinator/http", "cluster/", "tests/"],
+    r"nlohmann/": ["topology/", "transport/control", "coordinator/http", "coordinator/control", "cluster/", "tests/"],
     r"httplib\.h": ["coordinator/http"],
     r"hwloc": ["backends/cpu/cpu_layout_hwloc"],
     r"curl/": ["topology/hub/http"],

@@ -16,10 +16,22 @@ README = (SOURCE / "README.md").read_text()
 SETS_UP = {"cluster/quickstart", "tests/run"}  # each builds potluck: this very test is part of the second
 REPOSITORY = "unsloth/diffusiongemma-26B-A4B-it-GGUF"
 HUB_FILE = "models--unsloth--diffusiongemma-26B-A4B-it-GGUF/snapshots/1/diffusiongemma-26B-A4B-it-Q4_K_M.gguf"
-COMMANDS = [("run",), ("worker",), ("devices",), ("doctor",), ("inspect",), ("key",), ("plan",), ("pull",), ("share",), ("tokenize",), ("verify",), ("demo",), ("bench", "demo"), ("bench", "step")]
+COMMANDS = [("run",), ("worker",), ("up",), ("down",), ("status",), ("logs",), ("devices",), ("doctor",), ("inspect",), ("key",),
+            ("plan",), ("pull",), ("share",), ("tokenize",), ("verify",), ("demo",), ("bench", "demo"), ("bench", "step")]  # fmt: skip
 OTHER_TEST = "On two machines"  # tests/ring/two_machines_test.py
 # Lets mpirun start four ranks where there are two cores, and as root.
 MPIRUN_HERE = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_rmaps_base_oversubscribe": "1"}
+
+
+# Of this machine alone, where the reader has more.
+CLUSTER = """version: 1
+model: model.gguf
+hosts:
+  - name: desk
+    here: true
+    devices:
+      - {device: cpu, memory: 4GiB, speed: {sliding_layer: 1ms, full_layer: 1ms, head: 1ms}}
+"""
 
 
 def sections():
@@ -51,6 +63,7 @@ class Readme(unittest.TestCase):
                              (place / "cluster", SOURCE / "cluster")):
             link.symlink_to(target)
         (place / "question.txt").write_text("Why is the sky blue?\n")
+        (place / "cluster.yaml").write_text(CLUSTER)
         return place
 
     def test_every_block_runs(self):
@@ -69,7 +82,8 @@ class Readme(unittest.TestCase):
                         done = subprocess.run(["bash", "-ec", line], cwd=place, capture_output=True, timeout=5 * PATIENCE,
                                               stdin=subprocess.DEVNULL, check=False,
                                               env={**os.environ, **MPIRUN_HERE, "PATH": path,
-                                                   "HF_HUB_CACHE": str(place / "hub"), "HF_ENDPOINT": hub.url})  # fmt: skip
+                                                   "HF_HUB_CACHE": str(place / "hub"), "HF_ENDPOINT": hub.url,
+                                                   "XDG_STATE_HOME": str(place / "state")})  # fmt: skip
                         self.assertEqual(done.returncode, 0, done.stderr.decode())
                         self.assertTrue(done.stdout)
                         ran += 1

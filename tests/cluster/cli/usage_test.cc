@@ -20,7 +20,8 @@ std::string complaint(std::vector<std::string> words) {
   app.require_subcommand(1);
   RunFlags flags;
   add_run_flags(app.add_subcommand("run"), flags);
-  app.add_subcommand("inspect");
+  std::string model;
+  app.add_subcommand("inspect")->add_option("-m,--model", model)->required();
   std::reverse(words.begin(), words.end());
   try {
     app.parse(words);
@@ -44,7 +45,7 @@ TEST(Usage, EveryComplaintIsOneLineThatNamesTheWordAndTheWayOut) {
       {{"run", "--frobnicate"}, "potluck: unknown flag --frobnicate; see potluck run --help"},
       {{"run", "-m", "x", "-q"}, "potluck: unknown flag -q; see potluck run --help"},
       {{"run", "-m", "x", "hello"}, "potluck: \"hello\" follows no flag; see potluck run --help"},
-      {{"run", "-p", "x"}, "potluck: -m, --model is required; see potluck run --help"},
+      {{"inspect"}, "potluck: -m, --model is required; see potluck inspect --help"},
       {{"run", "-m", "x", "-n", "0"},
        "potluck: -n, --predict: must be 1 to 2147483647, or -1, not 0; see potluck run --help"},
       {{"run", "-m", "x", "-n", "99999999999"},

@@ -8,6 +8,7 @@
 
 #include "cluster/cli/fault_line.h"
 #include "cluster/cli/interrupt.h"
+#include "cluster/ring/ring.h"
 #include "cluster/ring/ring_plan.h"
 #include "topology/model/locator.h"
 #include "topology/model/model_source.h"

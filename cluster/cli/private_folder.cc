@@ -1,6 +1,6 @@
 // A folder with a janitor: a shell that reads from a pipe until its other end is closed, by
 // whatever ends this process, and then removes the folder.
-#include "cluster/ring/private_folder.h"
+#include "cluster/cli/private_folder.h"
 
 #include <fcntl.h>
 #include <spawn.h>

@@ -1,0 +1,71 @@
+// Coordinator: a ring that stays and answers clients: their requests run side by side, as many as
+// the plan has sessions. It also says how the ring is, and shows logs.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cluster/ring/ring.h"
+#include "topology/model/model_source.h"
+#include "transport/control/control_server.h"
+
+namespace potluck {
+
+struct CoordinatorSetup {
+  std::string name, model;                    // of the cluster; as -m named it
+  std::map<std::string, std::string> places;  // of workers on other hosts: how they are reached
+  std::optional<double> step_ms;              // predicted
+};
+
+class Coordinator final {
+ public:
+  // server: outlives this; its verbs of ring_messages.h are handled here from now on.
+  Coordinator(std::shared_ptr<const ModelSource> source, Ring& ring, ControlServer& server,
+              CoordinatorSetup setup);
+  ~Coordinator();
+
+  // Serves until an interrupt. Throws the ring's Fault when it has failed.
+  void run();
+
+ private:
+  struct Running {  // a request
+    std::shared_ptr<ControlCall> call;
+    bool keeps = false;  // its session
+    bool begun = false;
+  };
+  struct Held {  // a session that is kept between requests
+    ConnectionId client = 0;
+    uint64_t last_used = 0;  // number of the request
+    bool busy = false;
+  };
+
+  void ask(std::shared_ptr<ControlCall> call);
+  RequestEvents events_for(uint64_t session);
+  void finished(uint64_t request, const RequestResult& result);
+  void failed(uint64_t request, const Fault& fault);
+  void make_room();
+  void close(ControlCall& call);
+  void client_gone(ConnectionId client);
+  nlohmann::json status() const;
+  nlohmann::json worker_status(PeerId worker) const;
+  nlohmann::json step_status() const;
+
+  const std::shared_ptr<const ModelSource> source_;
+  Ring& ring_;
+  ControlServer& server_;
+  const CoordinatorSetup setup_;
+  std::string vocabulary_;  // its bytes, once somebody has asked
+  std::map<uint64_t, Running> running_;
+  std::map<uint64_t, Held> sessions_;
+  uint64_t answered_ = 0;
+  std::vector<Hop> last_hops_;  // of the last step
+  double last_step_ms_ = 0;
+  Time started_;
+};
+
+}  // namespace potluck

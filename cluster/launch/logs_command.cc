@@ -1,0 +1,90 @@
+// potluck logs: shows what the coordinator and the workers of a cluster have to say.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <fstream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "cluster/cli/commands.h"
+#include "cluster/ring/reach_cluster.h"
+#include "coordinator/control/ring_messages.h"
+#include "coordinator/control/running_cluster.h"
+#include "topology/base/fault.h"
+#include "topology/base/utf8.h"
+#include "topology/model/json_text.h"
+#include "transport/control/control_client.h"
+
+namespace potluck {
+namespace {
+
+constexpr char kCoordinator[] = "coordinator";
+constexpr double kPatienceSeconds = 10;
+
+struct Flags {
+  ReachFlags reach;
+  std::string of;  // a worker, a host, or the coordinator
+};
+
+std::string coordinator_log(const Flags& flags, const CommandLine& line) {
+  std::ifstream file(RunningCluster(line.state, flags.reach.name).log());
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+void print(const std::string& name, const std::string& text) {
+  std::printf("== %s\n", harmless(name).c_str());
+  std::istringstream lines(text);
+  for (std::string each; std::getline(lines, each);) std::puts(harmless(each).c_str());
+}
+
+// The workers of that name or on that host; all of them if none is named.
+int print_workers(const Flags& flags, const CommandLine& line) {
+  ControlClient client = reach_cluster(flags.reach, line);
+  const auto ask = [&client](const char* verb) {
+    return client.ask(verb, nlohmann::json::object(), kPatienceSeconds).body;
+  };
+  const nlohmann::json status = ask(kStatusVerb), logs = ask(kLogsVerb);
+  const JsonFields texts = JsonFields(logs, "the logs of a ring").object("logs");
+  int shown = 0;
+  for (const nlohmann::json& each : JsonFields(status, "the status of a ring").at("workers")) {
+    const JsonFields worker(each, "the status of a ring");
+    const std::string name = worker.text("name");
+    const bool wanted = flags.of.empty() || flags.of == name || flags.of == worker.text("host");
+    if (!wanted || !texts.has(name)) continue;
+    print(name, texts.text(name));
+    ++shown;
+  }
+  return shown;
+}
+
+int logs(const Flags& flags, const CommandLine& line) {
+  const bool all = flags.of.empty();
+  if (flags.reach.connect.empty() && (all || flags.of == kCoordinator))
+    print(kCoordinator, coordinator_log(flags, line));
+  if (flags.of == kCoordinator) return 0;
+  if (const auto why = why_not_up(flags.reach, line)) {
+    if (all) return 0;  // what is left of it has been shown
+    throw Fault(FaultKind::input, *why);
+  }
+  if (print_workers(flags, line) == 0 && !all)
+    throw Fault(FaultKind::input,
+                "\"" + flags.of + "\" is no worker that was started here, and no host of one",
+                Fix{"potluck status shows them"});
+  return 0;
+}
+
+}  // namespace
+
+void add_logs(CommandLine& line) {
+  const auto flags = std::make_shared<Flags>();
+  CLI::App* sub = line.app.add_subcommand(
+      "logs", "show the logs of the coordinator and the workers that potluck up has started");
+  sub->add_option("of", flags->of, "a worker, a host, or \"coordinator\" (default: all)")
+      ->type_name("HOST");
+  add_reach_flags(sub, flags->reach);
+  sub->callback([&line, flags] { line.chosen = [flags, &line] { return logs(*flags, line); }; });
+}
+
+}  // namespace potluck

@@ -1,0 +1,80 @@
+// Lays a ring's status out as a table.
+#include "cluster/launch/status_text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "topology/base/text.h"
+#include "topology/base/utf8.h"
+#include "topology/model/json_text.h"
+
+namespace potluck {
+namespace {
+
+constexpr char kWhere[] = "the status of a ring";
+
+std::string time_text(double seconds) {
+  if (seconds < 120) return fmt::format("{:.0f} s", seconds);
+  if (seconds < 7200) return fmt::format("{:.0f} min", seconds / 60);
+  return fmt::format("{:.1f} h", seconds / 3600);
+}
+
+std::string memory_text(const JsonFields& worker) {
+  if (!worker.has("weight_bytes")) return "-";
+  const double taken =
+      worker.number("weight_bytes") + worker.number("kv_bytes") + worker.number("workspace_bytes");
+  return bytes_text(static_cast<uint64_t>(taken)) + " of " +
+         bytes_text(static_cast<uint64_t>(worker.number("free_bytes")));
+}
+
+std::string layers_text(const JsonFields& worker) {
+  const std::vector<int> layers = worker.integers("layers");
+  return layers.size() == 2 && layers[1] > layers[0] ? fmt::format("{}:{}", layers[0], layers[1])
+                                                     : "head";
+}
+
+std::string worker_row(const JsonFields& worker) {
+  const std::string host = worker.text("host"),
+                    ms = worker.number("step_ms") > 0
+                             ? fmt::format("{:.1f}", worker.number("step_ms"))
+                             : "-";
+  return fmt::format("  {:<20} {:<8} {:>7} {:>8}  {:<24} {}\n", harmless(worker.text("name")),
+                     harmless(worker.text("device")), layers_text(worker), ms, memory_text(worker),
+                     host.empty() ? "here" : harmless(host));
+}
+
+std::string step_line(const JsonFields& step) {
+  if (step.number("ms") <= 0) return "no step yet\n";
+  std::string line = fmt::format(
+      "last step {:.1f} ms: {:.1f} computed, {:.1f} on the wire ({}, {:.0f} MB/s)",
+      step.number("ms"), step.number("ms") - step.number("wire_ms"), step.number("wire_ms"),
+      bytes_text(static_cast<uint64_t>(step.number("wire_bytes"))), step.number("wire_mb_per_s"));
+  if (step.has("predicted_ms"))
+    line += fmt::format("; predicted {:.1f} ms", step.number("predicted_ms"));
+  return line + "\n";
+}
+
+}  // namespace
+
+std::string status_text(const nlohmann::json& status) {
+  const JsonFields fields(status, kWhere);
+  const JsonFields requests = fields.object("requests");
+  std::string text = fmt::format("{}: {}, up for {}, {} tokens of context, {}\n",
+                                 harmless(fields.text("name")), harmless(fields.text("model")),
+                                 time_text(fields.number("up_seconds")), fields.integer("context"),
+                                 fields.integer("sessions") == 1
+                                     ? "1 session"
+                                     : fmt::format("{} sessions", fields.integer("sessions")));
+  text += fmt::format("  {:<20} {:<8} {:>7} {:>8}  {:<24} {}\n", "worker", "device", "layers", "ms",
+                      "memory", "host");
+  for (const nlohmann::json& worker : fields.at("workers")) text += worker_row({worker, kWhere});
+  text += step_line(fields.object("step"));
+  text += fmt::format("{} canvases in flight, {} requests waiting, {} answered\n",
+                      requests.integer("running"), requests.integer("waiting"),
+                      requests.integer("answered"));
+  return text;
+}
+
+}  // namespace potluck

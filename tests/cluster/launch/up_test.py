@@ -1,0 +1,176 @@
+"""A cluster that is up on this machine: asked by several at once, ended, crashed, and started anew."""
+import concurrent.futures
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+
+from rings import POTLUCK, SLOW, Running, answer, wait_until
+
+ASK = ("run", "-p", "hello there", "--raw", "--json", "-s", "7", "-n", "64", "--steps", "4")
+
+
+def mine(mark):
+    """Ids of the processes whose environment has this mark, zombies left out."""
+    found = []
+    for entry in pathlib.Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and mark.encode() in (entry / "environ").read_bytes():
+                found.append(int(entry.name))
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue
+    return found
+
+
+class Up(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="up")
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        (self.folder / "tmp").mkdir()
+        self.env = {"XDG_STATE_HOME": f"{folder.name}/state", "TMPDIR": f"{folder.name}/tmp"}
+        self.addCleanup(self.end_all)
+
+    def end_all(self):
+        for pid in mine(self.folder.name):
+            os.kill(pid, signal.SIGKILL)
+
+    def potluck(self, *words, code=0):
+        return potluck_in(self.env, *words, code=code)
+
+    def up(self, *words, code=0):
+        return self.potluck("up", "-m", SLOW, "--stages", "2", *words, code=code)
+
+    def assert_nothing_left(self):
+        wait_until(lambda: not mine(self.folder.name), "the end of all processes")
+        self.assertEqual([p.name for p in (self.folder / "state/potluck").iterdir()], [])
+        self.assertEqual(list((self.folder / "tmp").iterdir()), [])
+
+    def status(self):
+        return json.loads(self.potluck("status", "--json")[0])
+
+    def test_it_answers_as_a_ring_of_one_command_does_and_leaves_nothing(self):
+        out, err = self.up()
+        self.assertIn("potluck run -p", out)
+        self.assertIn("loaded in", err)  # a line for each worker
+        out, err = self.potluck(*ASK)
+        self.assertIn('asking the cluster "cluster"', err)
+        got, expected = json.loads(out), answer("-n", "64", "--steps", "4", "--stages", "2")
+        for key in ("ids", "text", "steps", "plan", "model", "seed"):
+            self.assertEqual(got[key], expected[key], key)
+        status = self.status()
+        self.assertEqual(status["requests"], {"answered": 1, "running": 0, "waiting": 0})
+        self.assertEqual([w["name"] for w in status["workers"]], ["head", "stage 0", "stage 1"])
+        self.assertTrue(all(w["step_ms"] > 0 for w in status["workers"]))
+        self.assertIn("layers", self.potluck("status")[0])
+        self.assertIn("stage 1", self.potluck("logs")[0])
+        self.assertIn("is down", self.potluck("down")[0])
+        self.assert_nothing_left()
+        self.assertIn("no cluster", self.potluck("down")[0])
+
+    def test_what_is_up_already_is_not_started_twice(self):
+        self.up()
+        _, err = self.up(code=2)
+        self.assertIn('the cluster "cluster" is up already', err)
+        self.up("--name", "other")
+        self.potluck(*ASK, "--name", "other")
+        self.potluck("down", "--name", "other")
+        self.potluck(*ASK)
+        self.potluck("down")
+        self.assert_nothing_left()
+
+    def test_where_nothing_is_up_each_command_says_so(self):
+        self.assertIn("no cluster", self.potluck("status", code=1)[0])
+        self.assertIn("no cluster", self.potluck(*ASK, code=2)[1])
+        self.assertIn("give -m MODEL", self.potluck(*ASK, "--stages", "2", code=2)[1])
+        self.assertIn("nothing says what to start", self.potluck("up", code=2)[1])
+
+    def test_several_ask_at_once_and_each_gets_its_answer(self):
+        self.up()
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            answers = list(pool.map(lambda seed: json.loads(self.potluck(*ASK[:4], "--json", "-s", str(seed), *ASK[7:])[0]),
+                                    [7, 8, 7, 9]))  # fmt: skip
+        self.assertEqual(answers[0]["ids"], answers[2]["ids"])
+        self.assertNotEqual(answers[0]["ids"], answers[1]["ids"])
+        self.assertEqual(self.status()["requests"]["answered"], 4)
+        self.potluck("down")
+
+    def test_a_client_that_is_interrupted_or_killed_cancels_its_request(self):
+        self.up()
+        for how, code in ((signal.SIGINT, 130), (signal.SIGKILL, -9)):
+            with Running(*ASK[:7], "-n", "512", "--show", "text", env=self.env) as client:
+                wait_until(lambda: self.status()["requests"]["running"] == 1, "the request to run")
+                client.process.send_signal(how)
+                self.assertEqual(client.wait(), code)
+            wait_until(lambda: self.status()["requests"]["running"] == 0, "the request to end")
+        self.potluck(*ASK)
+        self.assertEqual(self.status()["requests"]["answered"], 1)
+        self.potluck("down")
+
+    def test_another_machine_asks_with_its_key_and_without_a_model(self):
+        self.up("--listen", "127.0.0.1:*", "--allow", self.key_of("friend"))
+        where = json.loads((self.folder / "state/potluck/cluster/state.json").read_text())["endpoint"]
+        own = potluck_in(self.env, "key")[0].split()[-1]
+        reach = ("--connect", where.removeprefix("tcp://"), "--key", own)
+        friend = {**self.env, "XDG_CONFIG_HOME": str(self.folder / "friend"), "XDG_STATE_HOME": "/nowhere"}
+        stranger = {**friend, "XDG_CONFIG_HOME": str(self.folder / "stranger")}
+        self.assertEqual(json.loads(potluck_in(friend, *ASK, *reach)[0])["ids"], json.loads(self.potluck(*ASK)[0])["ids"])
+        self.assertIn("takes no calls by this machine's key", potluck_in(stranger, *ASK, *reach, code=3)[1])
+        self.assertIn("answered", potluck_in(friend, "status", *reach)[0])
+        self.assertIn("--connect needs the key", potluck_in(friend, *ASK, *reach[:2], code=2)[1])
+        self.potluck("down")
+
+    def key_of(self, name):
+        return potluck_in({**self.env, "XDG_CONFIG_HOME": str(self.folder / name)}, "key")[0].split()[-1]
+
+    def test_a_lost_worker_is_told_to_who_asks_and_by_status(self):
+        self.up()
+        pid = next(p for p in mine(self.folder.name)
+                   if b"stage 1" in pathlib.Path(f"/proc/{p}/cmdline").read_bytes())  # fmt: skip
+        os.kill(pid, signal.SIGSTOP)
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: "failed" in self.potluck("status", code=None)[0], "the ring to fail")
+        self.assertIn("stage 1", self.potluck("status", code=1)[0])
+        self.assertIn("stage 1", self.potluck(*ASK, code=2)[1])
+        self.assertIn("log of stage 1", self.potluck("logs")[0])
+        self.up()
+        self.potluck(*ASK)
+        self.potluck("down")
+        self.assert_nothing_left()
+
+    def test_a_model_that_cannot_be_loaded_is_one_line_and_leaves_nothing(self):
+        _, err = self.potluck("up", "-m", SLOW, "--stages", "2", "-c", "99999999", code=2)
+        self.assertEqual(err.count("potluck:"), 1, err)
+        self.assertFalse((self.folder / "state/potluck/cluster").exists())
+
+    def test_killed_at_any_moment_it_cleans_up_when_it_is_started_next(self):
+        for i in range(10):
+            with Running("up", "-m", SLOW, "--stages", "3", env=self.env) as up:
+                time.sleep(0.06 * i)
+                coordinator = [p for p in mine(self.folder.name) if os.getsid(p) != up.session] or [up.session]
+                for victim in ([up.session], coordinator[:1], [up.session, *coordinator[:1]])[i % 3]:
+                    try:
+                        os.kill(victim, signal.SIGKILL)
+                    except ProcessLookupError:
+                        pass
+                up.process.wait()
+                self.up(code=None)  # one whose own coordinator has not died may be up
+            self.potluck(*ASK)
+            self.potluck("down")
+            self.assert_nothing_left()
+
+
+def potluck_in(env, *words, code=0):
+    """stdout and stderr of a potluck that ends by itself; code None: any."""
+    done = subprocess.run([POTLUCK, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120,
+                          env={**os.environ, **env})  # fmt: skip
+    assert code is None or done.returncode == code, f"{words}: exit {done.returncode}, not {code}; {done.stderr}"
+    return done.stdout, done.stderr
+
+
+if __name__ == "__main__":
+    unittest.main()
