@@ -116,6 +116,7 @@ int run(int argc, char** argv) {
                             {wants_no_color(), dumb_terminal()},
                             hub_access(),
                             {}};
+  potluck::add_admit(line);
   potluck::add_bench(line);
   potluck::add_demo(line);
   potluck::add_devices(line);
@@ -123,12 +124,15 @@ int run(int argc, char** argv) {
   potluck::add_down(line);
   potluck::add_run(line);
   potluck::add_inspect(line);
+  potluck::add_join(line);
   potluck::add_key(line);
   potluck::add_logs(line);
   potluck::add_pull(line);
   potluck::add_share(line);
   potluck::add_plan(line);
   potluck::add_status(line);
+  potluck::add_leave(line);
+  potluck::add_token(line);
   potluck::add_tokenize(line);
   potluck::add_up(line);
   potluck::add_verify(line);

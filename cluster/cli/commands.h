@@ -39,6 +39,7 @@ struct CommandLine {
   std::function<int()> chosen;  // runs the chosen command and returns the exit code
 };
 
+void add_admit(CommandLine& line);
 void add_bench(CommandLine& line);
 void add_demo(CommandLine& line);
 void add_devices(CommandLine& line);
@@ -46,12 +47,15 @@ void add_doctor(CommandLine& line);
 void add_down(CommandLine& line);
 void add_run(CommandLine& line);
 void add_inspect(CommandLine& line);
+void add_join(CommandLine& line);
 void add_key(CommandLine& line);
 void add_logs(CommandLine& line);
 void add_pull(CommandLine& line);
 void add_share(CommandLine& line);
 void add_plan(CommandLine& line);
 void add_status(CommandLine& line);
+void add_leave(CommandLine& line);
+void add_token(CommandLine& line);
 void add_tokenize(CommandLine& line);
 void add_up(CommandLine& line);
 void add_verify(CommandLine& line);

@@ -10,6 +10,10 @@
 
 namespace potluck {
 
+inline constexpr char kYieldHelp[] =
+    "leave the device to its owner, and come back: busy (others use it), hours=22:00-08:00 (when "
+    "potluck may compute), temperature=80 (°C at most); with commas between";
+
 // Where Linux says what goes on; tests have such folders of their own.
 struct MachinePlaces {
   std::filesystem::path proc = "/proc", sys = "/sys";

@@ -59,6 +59,12 @@ TEST_F(GuestBooks, AMachineThatItHasAdmittedMayComeAgain) {
   EXPECT_EQ(book_.guests.size(), 2u);
 }
 
+TEST_F(GuestBooks, AMachineThatComesTwiceTakesOnePlace) {
+  ask('a');
+  ask('a');
+  EXPECT_EQ(ask('b'), "let in");
+}
+
 TEST_F(GuestBooks, ATokenExpires) {
   EXPECT_EQ(ask('a', kNow + kDay - 1), "let in");
   EXPECT_NE(ask('b', kNow + kDay).find("has expired"), std::string::npos);

@@ -1,0 +1,57 @@
+// potluck admit: a person lets in machines that show the same six words as this screen.
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "cluster/cli/commands.h"
+#include "cluster/launch/control_port.h"
+#include "cluster/launch/guest_verbs.h"
+#include "topology/base/fault.h"
+#include "topology/base/utf8.h"
+#include "topology/model/json_text.h"
+#include "transport/control/control_client.h"
+
+namespace potluck {
+namespace {
+
+constexpr double kAskSeconds = 10;
+constexpr char kWhere[] = "the coordinator's answer";
+
+bool says_yes() {
+  std::fputs("Does that machine show the same six words? [y/N] ", stderr);
+  std::string answer;
+  std::getline(std::cin, answer);
+  return answer == "y" || answer == "Y" || answer == "yes";
+}
+
+int run(const CommandLine& line) {
+  ControlClient client(Address(control_socket(line.state)), {});
+  const auto reply = client.ask(kWaitingVerb, nlohmann::json::object(), kAskSeconds);
+  const auto& waiting = JsonFields(reply.body, kWhere).at("waiting");
+  if (waiting.empty()) {
+    std::fputs("no machine waits to be let in\n", stderr);
+    return 1;
+  }
+  for (const auto& each : waiting) {
+    const JsonFields fields(each, kWhere);
+    std::printf("%s  shows  %s\n", one_line(fields.text("name")).c_str(),
+                one_line(fields.text("words")).c_str());
+    std::fflush(stdout);
+    if (!isatty(STDIN_FILENO)) continue;
+    client.ask(kAnswerVerb, {{"key", fields.text("key")}, {"yes", says_yes()}}, kAskSeconds);
+  }
+  return 0;
+}
+
+}  // namespace
+
+void add_admit(CommandLine& line) {
+  CLI::App* sub = line.app.add_subcommand(
+      "admit", "let in machines that join without a token and show the same words as this screen");
+  sub->callback([&line] { line.chosen = [&line] { return run(line); }; });
+}
+
+}  // namespace potluck

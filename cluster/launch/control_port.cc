@@ -1,0 +1,49 @@
+// Lists addresses of this machine's interfaces, those of cables before those of wireless and
+// tunnels.
+#include "cluster/launch/control_port.h"
+
+#include <algorithm>
+
+#include "cluster/ring/interfaces.h"
+#include "topology/base/endpoint.h"
+#include "topology/base/fault.h"
+#include "transport/proof/join_token.h"
+
+namespace potluck {
+
+std::string control_socket(const std::string& state_folder) {
+  return "ipc://" + state_folder + "/control.sock";
+}
+
+std::vector<std::string> control_addresses(int port) {
+  std::vector<NetworkInterface> interfaces = find_interfaces();
+  std::erase_if(interfaces, [](const NetworkInterface& each) { return each.kind == "container"; });
+  std::stable_partition(interfaces.begin(), interfaces.end(),
+                        [](const NetworkInterface& each) { return each.kind == "ethernet"; });
+  std::vector<std::string> addresses;
+  for (const NetworkInterface& interface : interfaces)
+    for (const std::string& address : interface.addresses)
+      if (addresses.size() < kTokenAddressesMax)
+        addresses.push_back(address + ":" + std::to_string(port));
+  return addresses;
+}
+
+std::vector<std::string> control_addresses_of(const std::vector<std::string>& written) {
+  if (written.size() > kTokenAddressesMax)
+    throw Fault(FaultKind::input, "a token holds at most " + std::to_string(kTokenAddressesMax) +
+                                      " addresses; leave some out");
+  std::vector<std::string> addresses;
+  for (const std::string& address : written) {
+    const std::string with_port = address + ":" + std::to_string(kControlPort);
+    if (parse_endpoint("tcp://" + address))
+      addresses.push_back(address);
+    else if (parse_endpoint("tcp://" + with_port))
+      addresses.push_back(with_port);
+    else
+      throw Fault(FaultKind::input, "--address " + address + " is no address",
+                  Fix{"write 10.0.0.3, desk.home:7117 or [fd00::3]:7117"});
+  }
+  return addresses;
+}
+
+}  // namespace potluck

@@ -1,0 +1,52 @@
+// Guests: the coordinator's verbs for machines that join: it lets them in (admission.h), takes
+// their offers, says what became of those, and lets them go.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+
+#include "cluster/launch/admission.h"
+#include "cluster/launch/guest_offer.h"
+#include "transport/control/control_server.h"
+
+namespace potluck {
+
+// Whoever owns the ring does these, on the server's thread.
+struct GuestHooks {
+  std::string model;  // as the coordinator's -m names it
+  // A machine has come, or come back at other endpoints. Its workers may be taken into the next
+  // plan.
+  std::function<void(const GuestOffer& offer)> came;
+  // The ring is to do without this worker at the next moment that allows it.
+  std::function<void(const std::string& worker)> drain;
+  // Which part of the ring a worker is, in words ("layers 3:9"); empty: none.
+  std::function<std::string(const std::string& worker)> part_of;
+};
+
+class Guests final {
+ public:
+  // server: outlives this.
+  Guests(ControlServer& server, Admission admission, GuestHooks hooks);
+
+  // Lets those go that were shut out meanwhile, once every so often.
+  void tick(Time now);
+
+ private:
+  nlohmann::json offer(const ControlCall& call);
+  nlohmann::json leave(const ControlCall& call);
+  nlohmann::json waiting();
+  nlohmann::json answer(const ControlCall& call);
+  nlohmann::json parts(const GuestOffer& offer) const;
+  void check_admitted(const std::string& key) const;
+  bool has(const std::string& key, const std::string& worker) const;
+  std::string free_name(const std::string& name, const std::string& key) const;
+  void let_go(const GuestOffer& offer);
+
+  Admission admission_;
+  const GuestHooks hooks_;
+  std::map<std::string, GuestOffer> guests_;  // by key
+  Time looked_{};
+};
+
+}  // namespace potluck

@@ -1,0 +1,233 @@
+// potluck join: gives this machine to a cluster; potluck leave takes it back.
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <array>
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <sstream>
+
+#include "cluster/cli/commands.h"
+#include "cluster/cli/flag_checks.h"
+#include "cluster/cli/interrupt.h"
+#include "cluster/cli/log.h"
+#include "cluster/launch/admission.h"
+#include "cluster/launch/joiner.h"
+#include "cluster/launch/owner_watch.h"
+#include "cluster/launch/running_join.h"
+#include "cluster/ring/device_rooms.h"
+#include "cluster/ring/key_file.h"
+#include "topology/base/byte_size.h"
+#include "topology/base/fault.h"
+#include "topology/base/utf8.h"
+#include "topology/cluster/courtesy.h"
+#include "transport/mdns/mdns.h"
+#include "transport/proof/join_token.h"
+
+namespace potluck {
+namespace {
+
+constexpr double kLookSeconds = 3;  // for clusters in the network, where there is no token
+constexpr double kLeaveSeconds = 150;
+constexpr size_t kKeyShown = 16;  // digits of a key by which people tell two clusters
+constexpr int kPortMax = 65535 - 64;
+
+struct Flags {
+  std::string token, token_file, model, name, device = kAutoDevice, memory, yield;
+  int threads = 0, port = 0;
+  LogOptions log;
+};
+
+std::string host_name() {
+  std::array<char, 256> name{};
+  if (gethostname(name.data(), name.size() - 1) != 0 || !name[0]) return "a machine";
+  return std::string(name.data()).substr(0, kGuestNameMax);
+}
+
+void say(const std::string& line) {
+  spdlog::info(one_line(line));
+}
+
+std::string read_all(std::istream& in) {
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+// The token's words; empty: none was given.
+std::string token_words(const Flags& flags) {
+  if (flags.token_file.empty()) return flags.token;
+  if (!flags.token.empty())
+    throw Fault(FaultKind::input, "a token and --token-file are both given; leave one out");
+  if (flags.token_file == "-") return read_all(std::cin);
+  std::ifstream file(flags.token_file);
+  if (!file)
+    throw Fault(FaultKind::input, "cannot read the token file " + flags.token_file,
+                Fix{"give the file that holds the token, or - for stdin"});
+  return read_all(file);
+}
+
+// On a network anybody can say that he is a cluster, so two of them are told apart by a person.
+JoinedCluster only_cluster(const std::vector<FoundCluster>& found) {
+  const std::vector<JoinedCluster> clusters = clusters_of(found);
+  const std::string with_token = "make a token there, potluck token create, and join with it";
+  if (clusters.empty())
+    throw Fault(FaultKind::lost, "no cluster was found in this network", Fix{with_token});
+  if (clusters.size() == 1) return clusters.front();
+  std::string names;
+  for (const FoundCluster& each : found)
+    names += fmt::format(" {} at {} (key {}…);", one_line(each.said.name), each.address,
+                         each.said.cluster_key.substr(0, kKeyShown));
+  throw Fault(FaultKind::input, fmt::format("{} clusters were found:{}", clusters.size(), names),
+              Fix{with_token});
+}
+
+bool asks_person(const std::string& words) {
+  if (!isatty(STDIN_FILENO))
+    throw Fault(FaultKind::input, "there is no token, and nobody here to compare six words",
+                Fix{"join with a token: potluck token create makes one at the coordinator"});
+  std::fprintf(stderr,
+               "this screen:  %s\nDoes the other machine show the same six words (potluck admit "
+               "there)? [y/N] ",
+               words.c_str());
+  std::string answer;
+  std::getline(std::cin, answer);
+  return answer == "y" || answer == "Y" || answer == "yes";
+}
+
+class JoinCommand {
+ public:
+  JoinCommand(const Flags& flags, const CommandLine& line)
+      : flags_(flags),
+        line_(line),
+        name_(flags.name.empty() ? host_name() : flags.name),
+        keys_(KeyFile(line.config).read_or_make()),
+        file_(joined_cluster_file(line.state)) {}
+
+  int run() {
+    JoinerSetup setup;
+    setup.entry = {name_, keys_.public_key, "", std::nullopt, false, asks_person};
+    const RunningJoin only(line_.state);
+    choose_cluster(setup);
+    setup.entry.cluster_key = setup.cluster.key;
+    setup.remember = [this](const JoinedCluster& cluster) {
+      file_.change([&](const auto&) { return text_of(cluster); });
+    };
+    setup.start_workers = [this, key = setup.cluster.key](const std::string& model,
+                                                          const std::string& address) {
+      return start_workers(key, model, address);
+    };
+    setup.say = say;
+    catch_interrupts();
+    const FindClusters find = [](Duration patience) { return find_clusters(patience, say); };
+    Joiner(WayIn(keys_, find), std::move(setup)).stay();
+    return 0;
+  }
+
+ private:
+  void choose_cluster(JoinerSetup& setup) const {
+    if (const std::string words = token_words(flags_); !words.empty()) {
+      const JoinToken token = parse_token(words);
+      setup.cluster = {token.cluster_key, token.addresses};
+      setup.entry.secret = token.secret;
+      setup.entry.knows_cluster = true;
+    } else if (const auto text = file_.read()) {
+      setup.cluster = joined_cluster_of(*text, file_.path());
+      setup.entry.knows_cluster = true;
+    } else {
+      say("no token, so this network is searched for a cluster");
+      setup.cluster = only_cluster(find_clusters(from_seconds(kLookSeconds), say));
+    }
+  }
+
+  std::vector<DeviceRoom> rooms() const {
+    if (flags_.device == kAutoDevice) return auto_rooms(say);
+    std::vector<std::string> devices;
+    std::istringstream words(flags_.device);
+    for (std::string word; std::getline(words, word, ',');) devices.push_back(word);
+    return rooms_of(devices);
+  }
+
+  std::unique_ptr<OwnWorkers> start_workers(const std::string& cluster_key,
+                                            const std::string& model,
+                                            const std::string& address) const {
+    OwnWorkersSetup setup;
+    setup.program = line_.program;
+    setup.model = flags_.model.empty() ? model : flags_.model;
+    setup.coordinator_key = cluster_key;
+    setup.yield = flags_.yield;
+    setup.port = flags_.port;
+    const std::vector<DeviceRoom> found = rooms();
+    const uint64_t most = flags_.memory.empty() ? 0 : parse_bytes(flags_.memory);
+    for (const DeviceRoom& room : found) {
+      DeviceSpec device;
+      device.name = found.size() == 1 ? name_ : name_ + "-" + room.device;
+      device.device = room.device;
+      device.memory_bytes = most ? most : room.bytes();
+      device.threads = room.is_card() ? 0 : flags_.threads;
+      setup.devices.push_back(std::move(device));
+    }
+    return std::make_unique<OwnWorkers>(setup, address);
+  }
+
+  const Flags flags_;
+  const CommandLine& line_;
+  const std::string name_;
+  const LockKeys keys_;
+  const PrivateFile file_;
+};
+
+}  // namespace
+
+void add_join(CommandLine& line) {
+  const auto flags = std::make_shared<Flags>();
+  CLI::App* sub = line.app.add_subcommand(
+      "join", "give this machine to a cluster that runs on another one, until Ctrl-C");
+  sub->add_option("TOKEN", flags->token,
+                  "what potluck token create printed there; without one, this machine goes back to "
+                  "the cluster that it was in, or to the one that it finds in this network, if six "
+                  "words on both screens are the same");
+  file_name(sub->add_option("--token-file", flags->token_file,
+                            "a file with the token, or - for stdin: others on this machine see "
+                            "what a command line says"));
+  sub->add_option("-m,--model", flags->model,
+                  "this machine's copy of the model (default: as the cluster names it)")
+      ->type_name("MODEL");
+  sub->add_option("--name", flags->name, "its name there (default: the host's)");
+  sub->add_option("--device", flags->device,
+                  "what computes: auto (every card that can be used, and the CPU), or devices with "
+                  "commas between: cuda:0,cpu")
+      ->capture_default_str();
+  sub->add_option("--memory", flags->memory,
+                  "the most memory of each device to use, such as 6GiB (default: what is free)");
+  whole_number(sub->add_option("-t,--threads", flags->threads, "CPU threads (default: all cores)"),
+               "N", 1, kThreadsMax);
+  whole_number(sub->add_option("--port", flags->port,
+                               "where its workers listen, one port each from this one on, for "
+                               "firewalls (default: any)"),
+               "PORT", 1, kPortMax);
+  sub->add_option("--yield", flags->yield, kYieldHelp);
+  add_log_flags(sub, flags->log);
+  sub->callback([&line, flags] {
+    line.chosen = [&line, flags] {
+      if (!flags->yield.empty()) parse_courtesy(flags->yield);
+      set_up_log(flags->log);
+      return JoinCommand(*flags, line).run();
+    };
+  });
+}
+
+void add_leave(CommandLine& line) {
+  CLI::App* sub = line.app.add_subcommand(
+      "leave", "end potluck join on this machine, once its cluster can do without it");
+  sub->callback([&line] {
+    line.chosen = [&line] {
+      leave_running_join(line.state, kLeaveSeconds);
+      return 0;
+    };
+  });
+}
+
+}  // namespace potluck

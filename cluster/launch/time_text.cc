@@ -1,0 +1,42 @@
+// Reads and writes spans of minutes, hours and days.
+#include "cluster/launch/time_text.h"
+
+#include <charconv>
+
+#include "topology/base/fault.h"
+
+namespace potluck {
+namespace {
+
+constexpr int64_t kMinute = 60, kHour = 60 * kMinute, kDay = 24 * kHour;
+constexpr int64_t kTtlMax = 366 * kDay;
+
+std::string counted(int64_t number, const std::string& what) {
+  return std::to_string(number) + " " + what + (number == 1 ? "" : "s");
+}
+
+int64_t unit_of(char letter) {
+  return letter == 'm' ? kMinute : letter == 'h' ? kHour : letter == 'd' ? kDay : 0;
+}
+
+}  // namespace
+
+int64_t parse_ttl(const std::string& text) {
+  int64_t number = 0;
+  const char* end = text.data() + text.size();
+  const auto read = std::from_chars(text.data(), end, number);
+  const int64_t unit = read.ptr + 1 == end ? unit_of(*read.ptr) : 0;
+  if (read.ec != std::errc() || unit == 0 || number < 1 || number > kTtlMax / unit)
+    throw Fault(FaultKind::input, "--ttl " + text + " is no span of time",
+                Fix{"write minutes, hours or days, up to a year: 30m, 24h, 7d"});
+  return number * unit;
+}
+
+std::string span_text(int64_t seconds) {
+  if (seconds >= 2 * kDay) return counted(seconds / kDay, "day");
+  if (seconds >= kHour) return counted(seconds / kHour, "hour");
+  if (seconds >= kMinute) return counted(seconds / kMinute, "minute");
+  return "a moment";
+}
+
+}  // namespace potluck

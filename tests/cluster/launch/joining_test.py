@@ -1,0 +1,404 @@
+"""Machines join a cluster: by token over a router, by mDNS and six words, back by their key; and impostors get nothing.
+
+Machines are network namespaces. The coordinator's side is guest_host, which has no ring.
+"""
+import contextlib
+import json
+import os
+import pathlib
+import pty
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import unittest
+
+import mdns_daemons
+import namespaces
+from namespaces import Machine, cable
+from rings import PATIENCE, POTLUCK, wait_until
+
+HOST = os.environ["GUEST_HOST"]
+PORT = 7117
+REFUSED, USAGE = 3, 2
+
+
+def settings(machine):
+    folder = machine.folder
+    return {"XDG_CONFIG_HOME": f"{folder}/config", "XDG_STATE_HOME": f"{folder}/state", "TMPDIR": str(folder),
+            **mdns_daemons.environment(machine)}  # fmt: skip
+
+
+class Process:
+    """A program on a machine, its output in one file, and lines for its stdin."""
+
+    def __init__(self, test, machine, *command, terminal=False):
+        self.log = machine.folder / f"log-{time.monotonic_ns()}"
+        self.master = None
+        stdin = subprocess.PIPE
+        if terminal:
+            self.master, stdin = pty.openpty()
+        with open(self.log, "w", encoding="utf-8") as log:
+            self.process = subprocess.Popen(
+                ["ip", "netns", "exec", machine.namespace, *command], stdin=stdin, stdout=log, stderr=subprocess.STDOUT,
+                text=True, env={**os.environ, **settings(machine)}, start_new_session=True)  # fmt: skip
+        test.addCleanup(self.end)
+
+    def end(self):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        if self.process.stdin:
+            self.process.stdin.close()
+        if self.master is not None:
+            os.close(self.master)
+            self.master = None
+
+    def text(self):
+        return self.log.read_text(errors="replace")
+
+    def say(self, line):
+        if self.master is not None:
+            os.write(self.master, f"{line}\n".encode())
+        else:
+            self.process.stdin.write(line + "\n")
+            self.process.stdin.flush()
+
+    def waits_for(self, pattern, count=1):
+        def look():
+            found = re.findall(pattern, self.text(), re.M)
+            assert len(found) >= count or self.process.poll() is None, f"ended without {pattern}:\n{self.text()}"
+            return len(found) >= count and found
+
+        try:
+            return wait_until(look, pattern)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.text()}") from None
+
+    def ends(self, code):
+        try:
+            found = self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"still running:\n{self.text()}") from None
+        assert found == code, f"exit {found}, not {code}:\n{self.text()}"
+        return self.text()
+
+
+class Joining(unittest.TestCase):
+    def once(self, machine, *words, code=0, text=""):
+        done = subprocess.run(["ip", "netns", "exec", machine.namespace, POTLUCK, *words], capture_output=True, text=True,
+                              input=text, env={**os.environ, **settings(machine)}, timeout=PATIENCE, check=False)  # fmt: skip
+        self.assertEqual(done.returncode, code, done.stderr)
+        return done.stdout.strip(), done.stderr
+
+    def host(self, machine, name="desk"):
+        run = Process(self, machine, HOST, f"{machine.folder}/state/potluck", f"{machine.folder}/config/potluck", str(PORT),
+                      name)  # fmt: skip
+        run.key = run.waits_for(r"^ready ([0-9a-f]{64})$")[0]
+        return run
+
+    def join(self, machine, *words, terminal=False):
+        return Process(self, machine, POTLUCK, "join", "--name", machine.name, "-t", "1", *words, terminal=terminal)
+
+    def token(self, machine, *words):
+        return self.once(machine, "token", "create", *words)[0]
+
+    def key(self, machine):
+        return self.once(machine, "key")[0]
+
+    def lan(self, avahi=True):
+        self.network = mdns_daemons.Lan(self)
+        return self.on_lan("desk", 1, avahi), self.on_lan("laptop", 2, avahi)
+
+    def on_lan(self, name, number, avahi=True):
+        machine = self.network.machine(name, f"10.77.0.{number}/24")
+        if avahi:
+            mdns_daemons.start_bus(self, machine)
+            mdns_daemons.start_avahi(self, machine)
+        return machine
+
+    def came(self, host, laptop, address, count=1):
+        """The laptop's offer, with its own key and a port of its own address."""
+        found = host.waits_for(rf"^came {laptop.name} tcp://{address}:(\d+) {self.key(laptop)}$", count)
+        return int(found[-1])
+
+    def test_by_token_over_a_router(self):
+        desk, router, laptop = (Machine(self, name) for name in ("desk", "router", "laptop"))
+        for machine, link, at_router, net in ((desk, "lan0", "lan1", 1), (laptop, "lan0", "lan2", 2)):
+            cable(machine, link, router, at_router)
+            machine.address(link, f"10.77.{net}.2/24")
+            router.address(at_router, f"10.77.{net}.1/24")
+            machine.ip("route", "add", "default", "via", f"10.77.{net}.1")
+        router.sets("net.ipv4.ip_forward", 1)
+        host = self.host(desk)
+        token = self.token(desk, "--hosts", "1")
+        run = self.join(laptop, token)
+        run.waits_for("found the coordinator at 10.77.1.2:7117")
+        self.came(host, laptop, "10.77.2.2")
+        host.waits_for('"laptop" was let in by a token')
+        host.say("part laptop layers 3:6")
+        run.waits_for("laptop: layers 3:6")
+        listed = json.loads(self.once(desk, "token", "list", "--json")[0])
+        self.assertEqual([machine["key"] for machine in listed["machines"]], [self.key(laptop)])
+        self.assertIn("all the machines", listed["tokens"][0]["over"])
+
+    def test_a_token_comes_by_a_file_or_stdin_too(self):
+        desk, laptop = self.lan(avahi=False)
+        host = self.host(desk)
+        token = self.token(desk)
+        file = laptop.folder / "token"
+        file.write_text(token + "\n")
+        run = self.join(laptop, "--token-file", str(file))
+        self.came(host, laptop, "10.77.0.2")
+        run.process.send_signal(signal.SIGINT)
+        run.ends(0)
+        run = self.join(laptop, "--token-file", "-")
+        run.say(token)
+        run.process.stdin.close()
+        self.came(host, laptop, "10.77.0.2", 2)
+
+    def test_by_mdns_and_six_words_on_both_screens(self):
+        desk, laptop = self.lan()
+        host = self.host(desk)
+        run = self.join(laptop, terminal=True)
+        words = run.waits_for(r"this screen:  ([a-z ]+)$")[0]
+        self.assertEqual(len(words.split()), 6)
+        host.waits_for(f'"laptop" wants to join and shows: {words}')
+        run.say("y")
+        admit = Process(self, desk, POTLUCK, "admit", terminal=True)
+        admit.waits_for(f"laptop  shows  {words}")
+        self.assertNotIn("came", host.text())
+        admit.say("y")
+        admit.ends(0)
+        self.came(host, laptop, "10.77.0.2")
+
+    def test_a_no_at_either_screen_keeps_it_out(self):
+        desk, laptop = self.lan()
+        host = self.host(desk)
+        run = self.join(laptop, terminal=True)
+        run.waits_for("this screen")
+        run.say("n")
+        self.assertIn("the words were not the same", run.ends(130))
+        run = self.join(laptop, terminal=True)
+        run.waits_for("this screen")
+        run.say("y")
+        host.waits_for("wants to join and shows", 2)
+        admit = Process(self, desk, POTLUCK, "admit", terminal=True)
+        admit.waits_for("laptop  shows")
+        admit.say("n")
+        self.assertIn("said no", run.ends(REFUSED))
+        self.assertNotIn("came", host.text())
+
+    def test_without_a_token_and_without_a_person_it_ends_in_one_line(self):
+        desk, laptop = self.lan()
+        self.host(desk)
+        said = self.once(laptop, "join", code=USAGE)[1].strip().splitlines()[-1]
+        self.assertIn("nobody here to compare six words; join with a token", said)
+
+    def listen(self, machine, port):
+        """Takes calls on a machine, and keeps what is said to it."""
+        heard, ready = bytearray(), threading.Event()
+
+        def serve():
+            fd = os.open(f"/var/run/netns/{machine.namespace}", os.O_RDONLY)
+            os.setns(fd) if hasattr(os, "setns") else setns(fd)
+            os.close(fd)
+            server = socket.create_server(("0.0.0.0", port))
+            server.settimeout(0.2)
+            ready.set()
+            calls = []
+            while not self.over:
+                with contextlib.suppress(OSError):
+                    call, _ = server.accept()
+                    call.settimeout(0.2)
+                    # A greeting of ZMTP 3.1 with CURVE, as whoever has no key could say as well.
+                    call.sendall(b"\xff" + bytes(8) + b"\x7f\x03\x01" + b"CURVE".ljust(20, b"\0") + b"\x01" + bytes(31))
+                    calls.append(call)
+                for call in calls:
+                    with contextlib.suppress(OSError):
+                        heard.extend(call.recv(65536))
+            for each in (*calls, server):
+                each.close()
+
+        self.over = False
+        thread = threading.Thread(target=serve)
+        thread.start()
+
+        def end():
+            self.over = True
+            thread.join()
+
+        self.addCleanup(end)
+        ready.wait(PATIENCE)
+        return heard
+
+    def advertise(self, machine, name, key, port):
+        Process(self, machine, os.environ["MDNS_PEER"], "advertise", name, key, str(port))
+
+    def test_a_rogue_that_advertises_the_clusters_key_hears_nothing_of_worth(self):
+        desk, laptop = self.lan()
+        rogue = self.on_lan("rogue", 3)
+        heard = self.listen(rogue, PORT)
+        host = self.host(desk)
+        token = self.token(desk, "--address", "10.77.0.99")  # where nobody is, so that mDNS is asked
+        self.advertise(rogue, "desk", host.key, PORT)
+        run = self.join(laptop, token)
+        run.waits_for("found the coordinator at 10.77.0.1:7117")
+        self.came(host, laptop, "10.77.0.2")
+        wait_until(lambda: heard, "the joiner's call of the rogue")
+        self.assertNotIn(b"laptop", heard)
+        self.assertNotIn(b"join", heard)
+        self.assertNotIn(bytes.fromhex(self.key(laptop)), heard)
+        self.assertLess(len(heard), 2000)  # greetings and handshakes that it cannot answer
+
+    def test_a_rogue_with_a_key_of_its_own_gets_nobody_with_a_token(self):
+        desk, laptop = self.lan()
+        rogue = self.on_lan("rogue", 3)
+        false = self.host(rogue, "desk")
+        host = self.host(desk)
+        run = self.join(laptop, self.token(desk, "--address", "10.77.0.99"))
+        run.waits_for("found the coordinator at 10.77.0.1:7117")
+        self.came(host, laptop, "10.77.0.2")
+        self.assertEqual(false.text().strip(), f"ready {false.key}")
+
+    def test_two_that_say_they_are_a_cluster_are_named_and_neither_is_joined(self):
+        desk, laptop = self.lan()
+        rogue = self.on_lan("rogue", 3)
+        false, host = self.host(rogue, "desk"), self.host(desk)
+        wait_until(lambda: "2 clusters" in self.once_any(laptop, "join"), "both")
+        said = self.once_any(laptop, "join")
+        for part in (false.key[:16], host.key[:16], "10.77.0.1:7117", "10.77.0.3:7117", "potluck token create"):
+            self.assertIn(part, said)
+
+    def once_any(self, machine, *words):
+        done = subprocess.run(["ip", "netns", "exec", machine.namespace, POTLUCK, *words], capture_output=True, text=True,
+                              stdin=subprocess.DEVNULL, env={**os.environ, **settings(machine)}, check=False)  # fmt: skip
+        return done.stderr
+
+    def test_a_rogue_alone_shows_no_words_at_the_real_screen(self):
+        desk, laptop = self.lan(avahi=False)
+        rogue = self.on_lan("rogue", 3)
+        mdns_daemons.start_bus(self, laptop)
+        mdns_daemons.start_avahi(self, laptop)
+        host, false = self.host(desk), self.host(rogue, "desk")
+        run = self.join(laptop, terminal=True)
+        run.waits_for("this screen")
+        waiting = Process(self, desk, POTLUCK, "admit")
+        self.assertIn("no machine waits", waiting.ends(1))  # so the person says no
+        run.say("n")
+        run.ends(130)
+        self.assertNotIn("came", false.text())
+        self.assertNotIn("laptop", host.text())
+
+    def test_it_follows_a_coordinator_that_moves_to_another_address(self):
+        desk, laptop = self.lan()
+        host = self.host(desk)
+        run = self.join(laptop, self.token(desk))
+        self.came(host, laptop, "10.77.0.2")
+        desk.ip("address", "delete", "10.77.0.1/24", "dev", "lan0")
+        desk.ip("address", "add", "10.77.0.9/24", "dev", "lan0")
+        run.waits_for("the coordinator is away; looking for it")
+        run.waits_for("found the coordinator at 10.77.0.9:7117")
+        host.say("part laptop layers 0:3")
+        run.waits_for("laptop: layers 0:3")
+
+    def test_it_finds_a_second_address_of_its_token(self):
+        desk, laptop = self.lan(avahi=False)
+        desk.ip("address", "add", "10.77.0.5/24", "dev", "lan0")
+        host = self.host(desk)
+        run = self.join(laptop, self.token(desk, "--address", "10.77.0.9", "--address", "10.77.0.1", "--address",
+                                           "10.77.0.5"))  # fmt: skip
+        self.came(host, laptop, "10.77.0.2")
+        desk.ip("address", "delete", "10.77.0.1/24", "dev", "lan0")
+        desk.ip("address", "add", "10.77.0.9/24", "dev", "lan0")
+        run.waits_for("found the coordinator at 10.77.0.9:7117")
+
+    def workers_on(self, machine):
+        pids = subprocess.run(["ip", "netns", "pids", machine.namespace], capture_output=True, text=True, check=True).stdout
+        lines = (pathlib.Path(f"/proc/{pid}/cmdline") for pid in pids.split())
+        return [line for line in lines if line.exists() and b"worker" in line.read_bytes()]
+
+    def test_after_a_reboot_it_comes_back_by_its_key(self):
+        desk, laptop = self.lan()
+        host = self.host(desk)
+        run = self.join(laptop, self.token(desk, "--hosts", "1"))
+        first = self.came(host, laptop, "10.77.0.2")
+        run.process.kill()  # and everything that it started goes
+        wait_until(lambda: not self.workers_on(laptop), "its workers' end")
+        self.join(laptop)
+        self.assertNotEqual(self.came(host, laptop, "10.77.0.2", 2), first)
+
+    def test_a_coordinator_that_starts_anew_hears_of_it_again(self):
+        desk, laptop = self.lan(avahi=False)
+        host = self.host(desk)
+        run = self.join(laptop, self.token(desk))
+        port = self.came(host, laptop, "10.77.0.2")
+        host.end()
+        run.waits_for("the coordinator is away; looking for it")
+        self.assertEqual(self.came(self.host(desk), laptop, "10.77.0.2"), port)
+
+    def test_one_that_is_shut_out_never_comes_back(self):
+        desk, laptop = self.lan(avahi=False)
+        host = self.host(desk)
+        run = self.join(laptop, self.token(desk))
+        self.came(host, laptop, "10.77.0.2")
+        host.say("part laptop layers 0:3")
+        run.waits_for("laptop: layers 0:3")
+        self.once(desk, "token", "revoke", "laptop")
+        self.assertIn("shut it out", run.ends(REFUSED))
+        host.waits_for("^drain laptop$")
+        for words in ((), (self.token(desk),)):
+            self.assertIn("shut this machine out", self.join(laptop, *words).ends(REFUSED))
+
+    def test_it_leaves_when_the_ring_can_do_without_it(self):
+        desk, laptop = self.lan(avahi=False)
+        host = self.host(desk)
+        run = self.join(laptop, self.token(desk))
+        self.came(host, laptop, "10.77.0.2")
+        host.say("part laptop layers 0:3")
+        run.waits_for("laptop: layers 0:3")
+        leave = Process(self, laptop, POTLUCK, "leave")
+        host.waits_for("^drain laptop$")
+        self.assertIsNone(run.process.poll())
+        self.assertIsNone(leave.process.poll())
+        host.say("part laptop")
+        run.ends(0)
+        leave.ends(0)
+        self.assertEqual(self.workers_on(laptop), [])
+
+    def test_it_joins_once_and_leaves_once(self):
+        desk, laptop = self.lan(avahi=False)
+        host = self.host(desk)
+        self.assertIn("has joined no cluster now", self.once(laptop, "leave", code=USAGE)[1])
+        self.join(laptop, self.token(desk))
+        self.came(host, laptop, "10.77.0.2")
+        said = self.once(laptop, "join", code=USAGE)[1]
+        self.assertRegex(said, r"has joined a cluster already \(process \d+\); potluck leave ends that")
+
+    def test_a_coordinator_that_is_not_there_is_one_line(self):
+        desk, laptop = self.lan(avahi=False)
+        said = self.join(laptop, self.token(desk)).ends(REFUSED).strip().splitlines()[-1]
+        self.assertIn("coordinator does not answer", said)
+        self.assertIn("10.77.0.1:7117", said)
+        self.assertIn("potluck up", said)
+
+
+def setns(fd):
+    """Python has os.setns from 3.12 on."""
+    import ctypes
+
+    if ctypes.CDLL(None, use_errno=True).setns(fd, 0):
+        raise OSError(ctypes.get_errno(), "setns")
+
+
+if __name__ == "__main__":
+    if not namespaces.can_be_made():
+        print(namespaces.WHY)
+        sys.exit(namespaces.SKIPPED)
+    if not mdns_daemons.are_there():
+        print(mdns_daemons.WHY)
+        sys.exit(namespaces.SKIPPED)
+    unittest.main()
