@@ -15,7 +15,7 @@ std::string control_socket(const std::string& state_folder);
 // "10.0.0.3:7117" for each address of this machine that others might reach it by, as many as a
 // token holds.
 std::vector<std::string> control_addresses(int port = kControlPort);
-// What somebody has written, HOST or HOST:PORT, with the port. Throws Fault{input} for neither.
+// Adds the port to what somebody has written, HOST or HOST:PORT. Throws Fault{input} for neither.
 std::vector<std::string> control_addresses_of(const std::vector<std::string>& written);
 
 }  // namespace potluck

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <array>
 #include <cstdio>
 #include <fstream>
 #include <iostream>
@@ -16,15 +15,18 @@
 #include "cluster/cli/interrupt.h"
 #include "cluster/cli/log.h"
 #include "cluster/launch/admission.h"
+#include "cluster/launch/host_name.h"
 #include "cluster/launch/joiner.h"
 #include "cluster/launch/owner_watch.h"
 #include "cluster/launch/running_join.h"
 #include "cluster/ring/device_rooms.h"
+#include "cluster/ring/device_speed.h"
 #include "cluster/ring/key_file.h"
 #include "topology/base/byte_size.h"
 #include "topology/base/fault.h"
 #include "topology/base/utf8.h"
 #include "topology/cluster/courtesy.h"
+#include "topology/model/locator.h"
 #include "transport/mdns/mdns.h"
 #include "transport/proof/join_token.h"
 
@@ -41,12 +43,6 @@ struct Flags {
   int threads = 0, port = 0;
   LogOptions log;
 };
-
-std::string host_name() {
-  std::array<char, 256> name{};
-  if (gethostname(name.data(), name.size() - 1) != 0 || !name[0]) return "a machine";
-  return std::string(name.data()).substr(0, kGuestNameMax);
-}
 
 void say(const std::string& line) {
   spdlog::info(one_line(line));
@@ -150,26 +146,42 @@ class JoinCommand {
     return rooms_of(devices);
   }
 
-  std::unique_ptr<OwnWorkers> start_workers(const std::string& cluster_key,
-                                            const std::string& model,
-                                            const std::string& address) const {
-    OwnWorkersSetup setup;
-    setup.program = line_.program;
-    setup.model = flags_.model.empty() ? model : flags_.model;
-    setup.coordinator_key = cluster_key;
-    setup.yield = flags_.yield;
-    setup.port = flags_.port;
+  // How fast each is, is measured once, with the cluster's model: the planner asks for that.
+  std::vector<DeviceSpec> measured_devices(const std::string& model) const {
+    const auto source = open_model(model, line_.places);
     const std::vector<DeviceRoom> found = rooms();
     const uint64_t most = flags_.memory.empty() ? 0 : parse_bytes(flags_.memory);
+    std::vector<DeviceSpec> devices;
     for (const DeviceRoom& room : found) {
+      say("measuring " + room.device);
+      const int threads = room.is_card() ? 0 : flags_.threads;
+      const MeasuredSpeed measured = measure_speed(*source, room, threads);
+      for (const std::string& why : {measured.problem, measured.left_out})
+        if (!why.empty()) say(room.device + ": " + why);
+      if (!measured.problem.empty()) continue;
       DeviceSpec device;
       device.name = found.size() == 1 ? name_ : name_ + "-" + room.device;
       device.device = room.device;
       device.memory_bytes = most ? most : room.bytes();
-      device.threads = room.is_card() ? 0 : flags_.threads;
-      setup.devices.push_back(std::move(device));
+      device.threads = threads;
+      device.speed = measured.speed;
+      devices.push_back(std::move(device));
     }
-    return std::make_unique<OwnWorkers>(setup, address);
+    if (devices.empty())
+      throw Fault(FaultKind::world, "no device of this machine computes the model",
+                  Fix{"potluck doctor says why"});
+    return devices;
+  }
+
+  std::unique_ptr<OwnWorkers> start_workers(const std::string& cluster_key,
+                                            const std::string& model, const std::string& address) {
+    setup_.program = line_.program;
+    setup_.model = flags_.model.empty() ? model : flags_.model;
+    setup_.coordinator_key = cluster_key;
+    setup_.yield = flags_.yield;
+    setup_.port = flags_.port;
+    if (setup_.devices.empty()) setup_.devices = measured_devices(setup_.model);
+    return std::make_unique<OwnWorkers>(setup_, address);
   }
 
   const Flags flags_;
@@ -177,6 +189,7 @@ class JoinCommand {
   const std::string name_;
   const LockKeys keys_;
   const PrivateFile file_;
+  OwnWorkersSetup setup_;
 };
 
 }  // namespace

@@ -95,6 +95,7 @@ class Joining(unittest.TestCase):
         return done.stdout.strip(), done.stderr
 
     def host(self, machine, name="desk"):
+        (machine.folder / "state/potluck").mkdir(mode=0o700, parents=True, exist_ok=True)
         run = Process(self, machine, HOST, f"{machine.folder}/state/potluck", f"{machine.folder}/config/potluck", str(PORT),
                       name)  # fmt: skip
         run.key = run.waits_for(r"^ready ([0-9a-f]{64})$")[0]
