@@ -53,8 +53,7 @@ class AvahiAdvertiser final : public Advertiser {
     if (state == AVAHI_CLIENT_CONNECTING)
       log_(no_avahi_line(AVAHI_ERR_NO_DAEMON) + ", until it runs");
     if (state == AVAHI_CLIENT_FAILURE) log_(no_avahi_line(avahi_client_errno(client)));
-    if (group_) avahi_entry_group_free(group_);  // one that was being probed is of no more use
-    group_ = nullptr;
+    if (group_) avahi_entry_group_reset(group_);
   }
 
   void publish() {

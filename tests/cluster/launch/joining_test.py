@@ -294,11 +294,16 @@ class Joining(unittest.TestCase):
         self.assertNotIn("came", false.text())
         self.assertNotIn("laptop", host.text())
 
+    def found_by(self, machine):
+        peer = os.environ["MDNS_PEER"]
+        return subprocess.run(mdns_daemons.inside(machine, peer, "find", "1"), capture_output=True, text=True, check=True).stdout
+
     def test_it_follows_a_coordinator_that_moves_to_another_address(self):
         desk, laptop = self.lan()
         host = self.host(desk)
         run = self.join(laptop, self.token(desk))
         self.came(host, laptop, "10.77.0.2")
+        wait_until(lambda: host.key in self.found_by(laptop), "what desk advertises")
         desk.ip("address", "delete", "10.77.0.1/24", "dev", "lan0")
         desk.ip("address", "add", "10.77.0.9/24", "dev", "lan0")
         run.waits_for("the coordinator is away; looking for it")
