@@ -377,6 +377,10 @@ void Pipeline::drain(const std::string& worker) {
   throw Fault(FaultKind::input, "the ring has no worker " + worker);
 }
 
+void Pipeline::invite(const Candidate& guest) {
+  state_->recovery.invite(guest);
+}
+
 void Pipeline::shut_down() {
   state_->stop_asked = true;
 }

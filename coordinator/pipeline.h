@@ -60,6 +60,8 @@ class Pipeline final : public StateMachine {
   // running requests rest there as they commit a canvas. Throws Fault{input} if the plan has none
   // of this name.
   void drain(const std::string& worker);
+  // Takes in a worker that the plan does not have, if the next plan has a place for it.
+  void invite(const Candidate& guest);
   void shut_down();  // tells the workers and finishes
 
   Outbox handle(Time now, Event event) override;

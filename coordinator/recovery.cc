@@ -246,6 +246,19 @@ void Recovery::down(Time now, PeerId link) {
   }
 }
 
+void Recovery::invite(const Candidate& guest) {
+  const std::string& name = guest.worker.name;
+  std::erase_if(home_, [&](const WorkerPlan& worker) { return worker.name == name; });
+  home_.push_back(guest.worker);
+  Facts& facts = facts_[name];
+  facts.bytes_free = guest.bytes_free;
+  if (facts.layer_ms == 0) facts.layer_ms = guest.layer_ms;
+  Missing missing;
+  missing.worker = guest.worker;
+  missing.again_seconds = kMissingSeconds;
+  missing_[name] = missing;
+}
+
 void Recovery::leave(const std::string& worker, bool may_return) {
   leaving_[worker] = may_return;
 }

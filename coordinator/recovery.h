@@ -76,6 +76,10 @@ class Recovery final {
   void up(PeerId link);
   void down(Time now, PeerId link);
 
+  // A worker that was never in the ring, or listens elsewhere now: it is dialed, and taken in as
+  // one that comes back is.
+  void invite(const Candidate& guest);
+
   // A change that waits for a moment when nothing is on its way.
   void leave(const std::string& worker, bool may_return);                   // of the plan
   void consider(Time now, const Plan& plan, RingStart& ring, Outbox& out);  // who is back

@@ -4,11 +4,12 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <iostream>
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "cluster/cli/commands.h"
-#include "cluster/launch/control_port.h"
-#include "cluster/launch/guest_verbs.h"
+#include "coordinator/control/running_cluster.h"
+#include "coordinator/membership/guest_verbs.h"
 #include "topology/base/fault.h"
 #include "topology/base/utf8.h"
 #include "topology/model/json_text.h"
@@ -27,8 +28,8 @@ bool says_yes() {
   return answer == "y" || answer == "Y" || answer == "yes";
 }
 
-int run(const CommandLine& line) {
-  ControlClient client(Address(control_socket(line.state)), {});
+int run(const std::string& cluster, const CommandLine& line) {
+  ControlClient client(Address("ipc://" + RunningCluster(line.state, cluster).socket()), {});
   const auto reply = client.ask(kWaitingVerb, nlohmann::json::object(), kAskSeconds);
   const auto& waiting = JsonFields(reply.body, kWhere).at("waiting");
   if (waiting.empty()) {
@@ -51,7 +52,10 @@ int run(const CommandLine& line) {
 void add_admit(CommandLine& line) {
   CLI::App* sub = line.app.add_subcommand(
       "admit", "let in machines that join without a token and show the same words as this screen");
-  sub->callback([&line] { line.chosen = [&line] { return run(line); }; });
+  const auto name = std::make_shared<std::string>(kClusterName);
+  sub->add_option("--name", *name, "the name of the cluster, if there are several")
+      ->capture_default_str();
+  sub->callback([&line, name] { line.chosen = [&line, name] { return run(*name, line); }; });
 }
 
 }  // namespace potluck

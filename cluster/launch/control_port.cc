@@ -11,10 +11,6 @@
 
 namespace potluck {
 
-std::string control_socket(const std::string& state_folder) {
-  return "ipc://" + state_folder + "/control.sock";
-}
-
 std::vector<std::string> control_addresses(int port) {
   std::vector<NetworkInterface> interfaces = find_interfaces();
   std::erase_if(interfaces, [](const NetworkInterface& each) { return each.kind == "container"; });
@@ -26,6 +22,16 @@ std::vector<std::string> control_addresses(int port) {
       if (addresses.size() < kTokenAddressesMax)
         addresses.push_back(address + ":" + std::to_string(port));
   return addresses;
+}
+
+std::string address_for_guests(const std::string& listen) {
+  const auto endpoint = parse_endpoint("tcp://" + listen);
+  if (endpoint && !is_any_address(*endpoint)) return listen.substr(0, listen.rfind(':'));
+  const std::vector<std::string> addresses = control_addresses();
+  if (addresses.empty())
+    throw Fault(FaultKind::world, "this machine has no address that others could reach",
+                Fix{"connect it to a network, or start it without --join"});
+  return addresses.front().substr(0, addresses.front().rfind(':'));
 }
 
 std::vector<std::string> control_addresses_of(const std::vector<std::string>& written) {

@@ -59,6 +59,7 @@ void Coordinator::run() {
   while (!interrupt_signal()) {
     if (!ring_.turn(now() + from_seconds(kTickSeconds))) ring_.throw_failure();
     server_.serve(now());
+    if (setup_.every_turn) setup_.every_turn(now());
   }
 }
 

@@ -20,6 +20,7 @@ struct CoordinatorSetup {
   std::string name, model;                    // of the cluster; as -m named it
   std::map<std::string, std::string> places;  // of workers on other hosts: how they are reached
   std::optional<double> step_ms;              // predicted
+  std::function<void(Time now)> every_turn;   // of the loop; may be none
 };
 
 class Coordinator final {

@@ -5,7 +5,7 @@
 
 #include <array>
 
-#include "cluster/launch/admission.h"
+#include "coordinator/membership/admission.h"
 
 namespace potluck {
 

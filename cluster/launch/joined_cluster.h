@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "cluster/launch/private_file.h"
+#include "coordinator/membership/private_file.h"
 
 namespace potluck {
 

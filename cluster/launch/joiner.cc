@@ -5,8 +5,8 @@
 #include <thread>
 
 #include "cluster/cli/interrupt.h"
-#include "cluster/launch/guest_verbs.h"
 #include "cluster/ring/address.h"
+#include "coordinator/membership/guest_verbs.h"
 #include "topology/base/fault.h"
 #include "topology/base/utf8.h"
 #include "topology/model/json_text.h"

@@ -7,9 +7,9 @@
 #include <optional>
 #include <string>
 
-#include "cluster/launch/be_let_in.h"
 #include "cluster/launch/own_workers.h"
 #include "cluster/launch/way_in.h"
+#include "coordinator/membership/be_let_in.h"
 
 namespace potluck {
 

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "cluster/launch/guest_offer.h"
 #include "cluster/ring/child_process.h"
+#include "coordinator/membership/guest_offer.h"
 
 namespace potluck {
 

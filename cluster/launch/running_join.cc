@@ -13,7 +13,7 @@
 #include <filesystem>
 #include <thread>
 
-#include "cluster/launch/private_file.h"
+#include "coordinator/membership/private_file.h"
 #include "topology/base/clock.h"
 #include "topology/base/fault.h"
 

@@ -7,19 +7,23 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
+#include <optional>
 
 #include "cluster/cli/commands.h"
 #include "cluster/cli/fault_line.h"
 #include "cluster/cli/flag_checks.h"
 #include "cluster/cli/interrupt.h"
 #include "cluster/cli/log.h"
+#include "cluster/launch/control_port.h"
 #include "cluster/launch/coordinator.h"
 #include "cluster/launch/detach.h"
+#include "cluster/launch/open_door.h"
 #include "cluster/ring/cluster_ring.h"
 #include "cluster/ring/key_file.h"
 #include "cluster/ring/remote_shell.h"
 #include "cluster/ring/ring_flags.h"
 #include "coordinator/control/running_cluster.h"
+#include "topology/base/endpoint.h"
 #include "topology/base/fault.h"
 #include "topology/base/key.h"
 #include "topology/base/text.h"
@@ -33,7 +37,7 @@ namespace {
 struct Flags {
   std::string file, model, name = kClusterName, ssh, listen;
   std::vector<std::string> allow;
-  bool foreground = false;
+  bool foreground = false, join = false;
   RingFlags ring;
   LogOptions log;
 };
@@ -60,6 +64,12 @@ void check_flags(const Flags& flags) {
     if (!is_key(key))
       throw Fault(FaultKind::input, "--allow " + key + " is no key",
                   Fix{"it must be what potluck key shows on the machine that is to ask"});
+  if (flags.join && flags.ring.insecure_plaintext)
+    throw Fault(FaultKind::input, "--join and --insecure-plaintext contradict each other",
+                Fix{"machines that join are known by their keys; leave one out"});
+  if (flags.join && !parse_endpoint("tcp://" + flags.listen))
+    throw Fault(FaultKind::input, "--listen " + flags.listen + " is no HOST:PORT",
+                Fix{"write *:7117, or 10.0.0.3:7117"});
   if (!flags.allow.empty() && flags.listen.empty())
     throw Fault(FaultKind::input, "--allow is for clients of other machines",
                 Fix{"say with --listen HOST:PORT where they call"});
@@ -88,6 +98,7 @@ Launch prepare(const Flags& flags, const CommandLine& line) {
   launch.hosts.model = launch.model;
   launch.hosts.remote = launch.ring.remote;
   launch.hosts.ssh = flags.ssh;
+  if (flags.join) launch.hosts.reachable_at = address_for_guests(flags.listen);
   return launch;
 }
 
@@ -147,7 +158,11 @@ class Served {
     Ring ring(launch_.source, launch_.ring.plan, ring_setup());
     const auto keys = [this] { return KeyFile(line_.config).read_or_make(); };
     ControlServer server({keys, [&ring] { ring.wake(); }});
-    Coordinator coordinator(launch_.source, ring, server, coordinator_setup());
+    std::optional<OpenDoor> door;  // its verbs are there before anybody can call
+    if (flags_.join) door.emplace(server, ring, door_setup());
+    CoordinatorSetup setup = coordinator_setup();
+    if (door) setup.every_turn = [&door](Time now) { door->tick(now); };
+    Coordinator coordinator(launch_.source, ring, server, std::move(setup));
     server.listen("ipc://" + running_.socket());
     if (!flags_.listen.empty()) {
       server.allow({flags_.allow.begin(), flags_.allow.end()});
@@ -175,9 +190,15 @@ class Served {
   }
 
   CoordinatorSetup coordinator_setup() const {
-    CoordinatorSetup setup{running_.name(), launch_.model, {}, launch_.ring.step_ms};
+    CoordinatorSetup setup{running_.name(), launch_.model, {}, launch_.ring.step_ms, {}};
     for (const auto& [worker, place] : launch_.ring.remote) setup.places[worker] = place.host;
     return setup;
+  }
+
+  DoorSetup door_setup() const {
+    return {launch_.model, line_.state, KeyFile(line_.config).read_or_make().public_key,
+            parse_endpoint("tcp://" + flags_.listen)->port,
+            [this](const std::string& text) { say(text); }};
   }
 
   void say(const std::string& text) const {
@@ -198,6 +219,8 @@ class Served {
       text += fmt::format("\nelsewhere: potluck run --connect {} --key {} -p …",
                           state_.endpoint.substr(std::string("tcp://").size()),
                           KeyFile(line_.config).read_or_make().public_key);
+    if (flags_.join)
+      text += "\njoin it:   potluck token create, and on the other machine potluck join TOKEN";
     progress_ ? progress_->ready(text) : static_cast<void>(std::puts(text.c_str()));
     std::fflush(stdout);
     progress_ = nullptr;
@@ -258,11 +281,17 @@ void add_up(CommandLine& line) {
                   "once for each")
       ->type_name("KEY")
       ->allow_extra_args(false);
+  sub->add_flag("--join", flags->join,
+                "let other machines join by potluck join (at TCP port " +
+                    std::to_string(kControlPort) + ", or that of --listen)");
   sub->add_flag("--foreground", flags->foreground, "stay, and end with Ctrl-C");
   add_ring_flags(sub, flags->ring);
   sub->option_defaults()->group("Display");
   add_log_flags(sub, flags->log);
-  sub->callback([&line, flags] { line.chosen = [flags, &line] { return up(*flags, line); }; });
+  sub->callback([&line, flags] {
+    if (flags->join && flags->listen.empty()) flags->listen = "*:" + std::to_string(kControlPort);
+    line.chosen = [flags, &line] { return up(*flags, line); };
+  });
 }
 
 }  // namespace potluck

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "cluster/launch/guest_verbs.h"
+#include "coordinator/membership/guest_verbs.h"
 #include "topology/base/fault.h"
 #include "topology/base/text.h"
 

@@ -13,6 +13,7 @@
 #include "cluster/cli/interrupt.h"
 #include "cluster/cli/lifeline.h"
 #include "cluster/cli/log.h"
+#include "cluster/launch/owner_watch.h"
 #include "cluster/launch/sleep_lock.h"
 #include "cluster/ring/key_file.h"
 #include "cluster/ring/link_keys.h"
@@ -21,9 +22,11 @@
 #include "shard/card_links.h"
 #include "shard/worker.h"
 #include "topology/base/byte_size.h"
+#include "topology/base/clock.h"
 #include "topology/base/fault.h"
 #include "topology/base/key.h"
 #include "topology/base/version.h"
+#include "topology/cluster/courtesy.h"
 #include "topology/model/locator.h"
 #include "transport/make_transport.h"
 
@@ -31,6 +34,7 @@ namespace potluck {
 namespace {
 
 struct Flags {
+  std::string yield;
   std::string model, listen = "tcp://127.0.0.1:7000", name, device = "cpu", isa, memory,
                      transport = "zmq";
   int threads = 0;
@@ -93,10 +97,36 @@ std::vector<std::string> coordinators_of(const Flags& flags, const KeyFile& keys
   return allowed;
 }
 
+// Leaves the device to its owner and takes it back, as --yield says.
+class OwnersTurn {
+ public:
+  explicit OwnersTurn(const std::string& yield)
+      : courtesy_(yield.empty() ? Courtesy() : parse_courtesy(yield)), rule_(courtesy_) {}
+
+  void look(Time now, Worker& worker) {
+    if (!yields(courtesy_) || now < next_) return;
+    next_ = now + from_seconds(kLookSeconds);
+    const auto why = rule_.look(now, watch_.look());
+    if (why.has_value() != away_)
+      spdlog::info(why ? "leaves the device to its owner: " + *why : "takes the device back");
+    away_ = why.has_value();
+    worker.rest(away_);
+  }
+
+ private:
+  static constexpr double kLookSeconds = 1;
+  const Courtesy courtesy_;
+  YieldRule rule_;
+  OwnerWatch watch_;
+  Time next_{};
+  bool away_ = false;
+};
+
 int run(const Flags& flags, const CommandLine& line) {
   check_allowed(flags);
   if (flags.transport == "mpi") return run_on_rank(flags, line.places);
   set_up_log(flags.log);
+  OwnersTurn owners_turn(flags.yield);
   const KeyFile keys(line.config);
   WorkerOptions options = worker_options(flags);
   options.coordinators = coordinators_of(flags, keys);
@@ -117,6 +147,7 @@ int run(const Flags& flags, const CommandLine& line) {
   std::fflush(stdout);
   SleepLock awake([](const std::string& text) { spdlog::info(text); });
   while (run_once(worker, *transport)) {
+    owners_turn.look(now(), worker);
     awake.hold(worker.is_loaded());
     if (interrupt_signal()) return 128 + interrupt_signal();
   }
@@ -163,6 +194,7 @@ void add_worker(CommandLine& line) {
       ->allow_extra_args(false);
   sub->add_flag("--insecure-plaintext", flags->insecure_plaintext,
                 "do not lock links over TCP: for a network that you trust, at an address of it");
+  sub->add_option("--yield", flags->yield, kYieldHelp);
   sub->add_flag("--local", flags->local, "end with the coordinator, as workers do that run starts");
   sub->add_flag("--end-with-stdin", flags->end_with_stdin, kEndWithStdinHelp);
   add_log_flags(sub, flags->log);

@@ -71,6 +71,10 @@ HostedWorkers::HostedWorkers(std::shared_ptr<const ModelSource> source, Plan& pl
   host_ = make_host(std::move(source), setup, new_transport_);
   start_remote(plan, setup);
   name_keys(plan, keys_of(setup), setup.insecure_plaintext);
+  if (!setup.reachable_at.empty() && !setup.insecure_plaintext)
+    each_local(plan, [&](PeerId, WorkerPlan& worker) {
+      if (worker.key.empty()) worker.key = keys_of(setup)().public_key;
+    });
   each_local(plan, [&](PeerId peer, const WorkerPlan&) { host_->start(order_for(plan, peer)); });
   each_local(plan, [&](PeerId, WorkerPlan& worker) {
     worker.endpoint = host_->endpoint(worker.name).endpoint;
@@ -130,6 +134,7 @@ std::string HostedWorkers::free_endpoint(const Plan& plan, PeerId peer) {
   const bool is_called =
       peer != kHeadPeer || plan.stage_count() > 1;  // the head dials a lone stage
   if (is_called && !caller.local && !caller.endpoint.empty()) return tcp_endpoint_for(caller, "*");
+  if (!setup_.reachable_at.empty()) return "tcp://" + setup_.reachable_at + ":*";
   if (!folder_) folder_ = std::make_unique<PrivateFolder>();
   return "ipc://" + folder_->path() + "/" + std::to_string(peer);
 }

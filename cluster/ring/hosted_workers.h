@@ -34,6 +34,9 @@ struct HostSetup {
   // listen at its plan's endpoint; and the remote shell (remote_shell.h).
   std::map<std::string, RemotePlace> remote;
   std::string ssh;
+  // Where workers of other machines, which may come later, reach those of this one; empty: nobody
+  // comes, and local workers listen at sockets of this user alone.
+  std::string reachable_at;
 };
 
 class HostedWorkers final {

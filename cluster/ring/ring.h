@@ -55,6 +55,10 @@ class Ring final : public Answerer {
 
   // Does without a worker as soon as nothing is on its way round the ring. Throws Fault{input}.
   void drain(const std::string& worker) { pipeline_->drain(worker); }
+
+  // Dials a worker that the plan does not have, and takes it in if another plan with it is better.
+  void invite(const Candidate& guest) { pipeline_->invite(guest); }
+
   // Says what each worker has loaded.
   const std::map<PeerId, Ready>& loaded() const { return ready_; }
   std::map<std::string, std::string> logs() const { return hosts_.logs(); }  // by worker

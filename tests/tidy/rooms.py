@@ -18,7 +18,7 @@ ORDER = {
     "transport": ["proof", ".", "wire", "link", "inproc", "mdns", "zmq", "mpi", "nccl", "control", "make_transport"],
     "backends": [".", "cpu", "gpu", "profiled", "make_backend"],
     "shard": ["."],
-    "coordinator": [".", "text", "control"],
+    "coordinator": [".", "text", "control", "membership"],
     "cluster": ["cli", "terminal", "ring", "planning", "launch", "run", "inspect", "verify", "bench", "bench/step", "demo", "."],
 }
 ARROWS_MAX = {"kernels": 15, "cluster": 20}

@@ -11,9 +11,9 @@
 #include <string>
 #include <thread>
 
-#include "cluster/launch/control_port.h"
-#include "cluster/launch/guests.h"
 #include "cluster/ring/key_file.h"
+#include "coordinator/control/running_cluster.h"
+#include "coordinator/membership/guests.h"
 #include "topology/base/fault.h"
 #include "topology/base/version.h"
 #include "transport/mdns/mdns.h"
@@ -64,7 +64,9 @@ int host(const std::string& state, const std::string& config, const std::string&
                  },
                  [](const std::string& worker) { say("drain " + worker); },
                  [](const std::string& worker) { return orders.part_of(worker); }});
-  server.listen(control_socket(state));
+  RunningCluster running(state, kClusterName);
+  running.claim();
+  server.listen("ipc://" + running.socket());
   server.listen("tcp://*:" + port);
   const auto advertiser =
       advertise({name, keys.public_key, kSoftware}, std::stoi(port), [](const std::string&) {});

@@ -1,5 +1,5 @@
 // An offer of a machine comes across as it is, and says nothing that its author may not say.
-#include "cluster/launch/guest_offer.h"
+#include "coordinator/membership/guest_offer.h"
 
 #include <gtest/gtest.h>
 

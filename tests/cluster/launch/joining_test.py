@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 import unittest
+from statistics import median
 
 import mdns_daemons
 import namespaces
@@ -22,6 +23,10 @@ from namespaces import Machine, cable
 from rings import PATIENCE, POTLUCK, wait_until
 
 HOST = os.environ["GUEST_HOST"]
+TIMED = os.environ["POTLUCK_TIMED_PROGRAM"]  # potluck on devices that sleep (tests/timed)
+TIMED_MODEL = ("synthetic:released?heads=2&kv_heads=1&full_kv_heads=1&head_dim=32&full_head_dim=64&intermediate=64"
+               "&expert_intermediate=32&experts=4&experts_used=1&vocab=512")  # fmt: skip
+SLOW_DEVICE, FAST_DEVICE = "sliding=8,full=8,head=5", "sliding=1,full=1,head=5"
 PORT = 7117
 REFUSED, USAGE = 3, 2
 
@@ -145,6 +150,30 @@ class Joining(unittest.TestCase):
         listed = json.loads(self.once(desk, "token", "list", "--json")[0])
         self.assertEqual([machine["key"] for machine in listed["machines"]], [self.key(laptop)])
         self.assertIn("all the machines", listed["tokens"][0]["over"])
+
+    def test_a_ring_takes_a_faster_machine_in_and_lets_it_go(self):
+        """With devices that sleep, so that one machine is faster than another on the same cores."""
+        desk, laptop = self.lan(avahi=False)
+        up = Process(self, desk, "env", f"POTLUCK_TIMED={SLOW_DEVICE}", TIMED, "up", "--foreground", "--join", "-m",
+                     TIMED_MODEL, "--stages", "1", "-t", "1", "-c", "512")  # fmt: skip
+        up.waits_for("join it:")
+        before = self.ask(desk)
+        run = Process(self, laptop, "env", f"POTLUCK_TIMED={FAST_DEVICE}", TIMED, "join", "--name", "laptop", "-t", "1",
+                      self.token(desk))  # fmt: skip
+        up.waits_for('"laptop" offers cpu')
+        run.waits_for(r"laptop: layers \d+:\d+")
+        with_laptop = self.ask(desk)
+        self.assertIn("laptop", [stage["name"] for stage in with_laptop["plan"]["stages"]])
+        self.assertEqual(with_laptop["ids"], before["ids"])
+        self.assertLess(median(with_laptop["step_ms"]), median(before["step_ms"]))
+        run.process.send_signal(signal.SIGINT)
+        run.ends(0)
+        after = self.ask(desk)
+        self.assertNotIn("laptop", [stage["name"] for stage in after["plan"]["stages"]])
+        self.assertEqual(after["ids"], before["ids"])
+
+    def ask(self, machine):
+        return json.loads(self.once(machine, "run", "-p", "hello", "--raw", "--json", "-n", "256", "--steps", "4", "-s", "7")[0])
 
     def test_a_token_comes_by_a_file_or_stdin_too(self):
         desk, laptop = self.lan(avahi=False)

@@ -1,5 +1,5 @@
 // Answers those that want in, and keeps what has to be kept in the guest book.
-#include "cluster/launch/admission.h"
+#include "coordinator/membership/admission.h"
 
 #include <nlohmann/json.hpp>
 

@@ -1,6 +1,6 @@
 // A machine is let in by a token, by its key, or by six words that two people compare; an impostor
 // gets nothing.
-#include "cluster/launch/admission.h"
+#include "coordinator/membership/admission.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -8,7 +8,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "cluster/launch/be_let_in.h"
+#include "coordinator/membership/be_let_in.h"
 #include "topology/base/fault.h"
 #include "topology/base/version.h"
 #include "topology/base/wall_clock.h"

@@ -1,5 +1,5 @@
 // Keeps tokens and guests, and writes them as JSON.
-#include "cluster/launch/guest_book.h"
+#include "coordinator/membership/guest_book.h"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>

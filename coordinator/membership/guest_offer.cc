@@ -1,5 +1,5 @@
 // Writes an offer as JSON, and reads one that anybody let in may have written.
-#include "cluster/launch/guest_offer.h"
+#include "coordinator/membership/guest_offer.h"
 
 #include <cmath>
 #include <nlohmann/json.hpp>

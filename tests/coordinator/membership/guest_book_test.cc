@@ -1,5 +1,5 @@
 // Who is let in, who is not, and what is said to him.
-#include "cluster/launch/guest_book.h"
+#include "coordinator/membership/guest_book.h"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>

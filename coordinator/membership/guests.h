@@ -6,8 +6,8 @@
 #include <map>
 #include <string>
 
-#include "cluster/launch/admission.h"
-#include "cluster/launch/guest_offer.h"
+#include "coordinator/membership/admission.h"
+#include "coordinator/membership/guest_offer.h"
 #include "transport/control/control_server.h"
 
 namespace potluck {

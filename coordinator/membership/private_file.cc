@@ -1,5 +1,5 @@
 // A text is written beside its place and moved there; the lock is the folder's own.
-#include "cluster/launch/private_file.h"
+#include "coordinator/membership/private_file.h"
 
 #include <fcntl.h>
 #include <sys/file.h>

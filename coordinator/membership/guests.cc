@@ -1,11 +1,11 @@
 // Answers guests by the key of their link alone, whatever their words say.
-#include "cluster/launch/guests.h"
+#include "coordinator/membership/guests.h"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "cluster/launch/be_let_in.h"
-#include "cluster/launch/guest_verbs.h"
+#include "coordinator/membership/be_let_in.h"
+#include "coordinator/membership/guest_verbs.h"
 #include "topology/base/fault.h"
 #include "topology/model/json_text.h"
 

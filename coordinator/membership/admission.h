@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "cluster/launch/guest_book.h"
+#include "coordinator/membership/guest_book.h"
 #include "topology/base/clock.h"
 #include "transport/proof/six_words.h"
 

@@ -1,5 +1,5 @@
 // Asks by token, by key, or by six words that this machine's person has to see on both screens.
-#include "cluster/launch/be_let_in.h"
+#include "coordinator/membership/be_let_in.h"
 
 #include <nlohmann/json.hpp>
 
