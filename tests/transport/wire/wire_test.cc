@@ -278,7 +278,7 @@ TEST(Wire, RefusesWhatPassesALimitOrMakesNoSense) {
   const std::string long_text(kTextBytesMax + 1, 'x');
   const std::vector<std::pair<const char*, std::function<void(M)>>> cases = {
       {"kind 0 is unknown", [](M m) { m.setKind(0); }},
-      {"kind 16 is unknown", [](M m) { m.setKind(16); }},
+      {"kind 17 is unknown", [](M m) { m.setKind(17); }},
       {"kind 65535 is unknown", [](M m) { m.setKind(65535); }},
       {"source is peer 258", [](M m) { m.setSource(258); }},
       {"destination is peer 65534", [](M m) { m.setDestination(65534); }},
@@ -397,18 +397,18 @@ TEST(Wire, AnotherProtocolIsReportedBeforeAnythingElse) {
       m.setKind(999);
       m.setRows(-1);
       make(m);
-      m.setProtocol(2);
+      m.setProtocol(kProtocolVersion + 1);
     });
   };
-  EXPECT_THAT(why([](auto) {}), HasSubstr("the peer speaks 2; install the same version"));
+  EXPECT_THAT(why([](auto) {}), HasSubstr("the peer speaks 3; install the same version"));
   EXPECT_THAT(why([](auto m) {
                 auto hello = hello_in(m);
                 hello.setName("stage 1");
                 hello.setSoftware("potluck 3.0");
               }),
-              HasSubstr("stage 1 (potluck 3.0) speaks 2"));
+              HasSubstr("stage 1 (potluck 3.0) speaks 3"));
   EXPECT_THAT(why([](auto m) { fault_in(m).setWhere("head (potluck 3.0)"); }),
-              HasSubstr("head (potluck 3.0) speaks 2"));
+              HasSubstr("head (potluck 3.0) speaks 3"));
 }
 
 }  // namespace
