@@ -17,8 +17,10 @@ SETS_UP = {"cluster/quickstart", "tests/run"}  # each builds potluck: this very 
 REPOSITORY = "unsloth/diffusiongemma-26B-A4B-it-GGUF"
 HUB_FILE = "models--unsloth--diffusiongemma-26B-A4B-it-GGUF/snapshots/1/diffusiongemma-26B-A4B-it-Q4_K_M.gguf"
 COMMANDS = [("run",), ("worker",), ("up",), ("down",), ("status",), ("logs",), ("devices",), ("doctor",), ("inspect",), ("key",),
-            ("plan",), ("pull",), ("share",), ("tokenize",), ("verify",), ("demo",), ("bench", "demo"), ("bench", "step")]  # fmt: skip
-OTHER_TEST = "On two machines"  # tests/ring/two_machines_test.py
+            ("plan",), ("pull",), ("share",), ("join",), ("leave",), ("admit",), ("token", "create"), ("token", "list"),
+            ("token", "revoke"), ("tokenize",), ("verify",), ("demo",), ("bench", "demo"), ("bench", "step")]  # fmt: skip
+# tests/ring/two_machines_test.py and tests/cluster/launch/joining_test.py
+OTHER_TESTS = {"On two machines", "Machines that join"}
 # Lets mpirun start four ranks where there are two cores, and as root.
 MPIRUN_HERE = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_rmaps_base_oversubscribe": "1"}
 
@@ -73,7 +75,7 @@ class Readme(unittest.TestCase):
         path = f"{pathlib.Path(POTLUCK).parent}:{os.environ['PATH']}"
         ran = 0
         for heading, text in sections().items():
-            for block in re.findall(r"```sh\n(.*?)```", text, re.S) if heading != OTHER_TEST else ():
+            for block in re.findall(r"```sh\n(.*?)```", text, re.S) if heading not in OTHER_TESTS else ():
                 for line in block.strip().splitlines():
                     if line in SETS_UP:
                         self.assertTrue(os.access(SOURCE / line, os.X_OK), line)
