@@ -78,7 +78,7 @@ class Ring(unittest.TestCase):
         for victim in ("head", "second"):
             with self.subTest(victim=victim):
                 plan = self.plan(DEVICES[0], "nccl", "nccl", "nccl")
-                with self.ring(plan, *LONG) as run:
+                with self.ring(plan, *LONG, "--no-recovery") as run:
                     pid = run.wait_for_workers("head", "first", "second")[victim]
                     wait_until(lambda: len(self.payloads()) > LINKS, "payloads by NCCL")
                     os.kill(pid, signal.SIGKILL)

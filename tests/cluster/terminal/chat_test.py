@@ -1,4 +1,5 @@
 """Chats on a pseudo-terminal, as a person has them."""
+import contextlib
 import os
 import pathlib
 import pty
@@ -198,7 +199,9 @@ class Chat(unittest.TestCase):
             os.kill(chat.pid, signal.SIGINT)
             time.sleep(0.002)
             os.kill(chat.pid, signal.SIGINT)
-            self.assertIn(chat.end(), (-signal.SIGINT, 3, 130))
+            with contextlib.suppress(OSError):
+                chat.enter("/bye")  # where the first one has stopped the answer, the second came to a prompt
+            self.assertIn(chat.end(), (-signal.SIGINT, 0, 3, 130))
             self.assertEqual(termios.tcgetattr(chat.fd), fresh)
             self.assertIn(b"\x1b[?2004l", chat.bytes)
 
