@@ -195,7 +195,9 @@ Outbox Worker::tick(Time now) {
 
 void Worker::run(Queued work, Outbox& out) {
   const Time start = now();
+  loaded_->sound = false;
   Message next = loaded_->role->run(work.message);
+  loaded_->sound = true;
   const Message& in = work.message;
   Hop hop;
   hop.peer = loaded_->self;
@@ -323,7 +325,8 @@ void Worker::load(const Message& message, Outbox& out) {
   next->plan = order.plan;
   next->self = order.you;
   next->secret = order.secret;
-  if (loaded_ && is_same_part(loaded_->plan, loaded_->self, next->plan, next->self))
+  if (loaded_ && loaded_->sound &&
+      is_same_part(loaded_->plan, loaded_->self, next->plan, next->self))
     return keep_part(std::move(next), out);
   next->backend = new_backend(order.plan, order.you);
   build(std::move(next), out);

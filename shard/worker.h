@@ -72,6 +72,7 @@ class Worker final : public StateMachine {
     std::unique_ptr<Backend> backend;
     std::unique_ptr<RingRole> role;  // lives on the backend
     Ready ready;
+    bool sound = true;  // false once the device has failed, which may still hold what it was given
     bool joining = false, joined = false;
     bool previous_up = false, next_up = false;  // links with the neighbours, in this ring
   };

@@ -108,8 +108,11 @@ void Progress::line(const std::string& text) {
   say(nlohmann::json{{"line", text}}.dump(-1, ' ', true) + "\n");
 }
 
-void Progress::ready(const std::string& text) {
+void Progress::let_go() {
   prctl(PR_SET_PDEATHSIG, 0);
+}
+
+void Progress::ready(const std::string& text) {
   say(nlohmann::json{{"ready", text}}.dump(-1, ' ', true) + "\n");
   if (pipe_ >= 0) close(std::exchange(pipe_, -1));
 }

@@ -18,8 +18,9 @@ class Progress final {
   Progress& operator=(const Progress&) = delete;
 
   void line(const std::string& text);
-  // The other process ends with this, and prints it on stdout. From now on this one lives by
-  // itself.
+  // From now on this process outlives the other one.
+  void let_go();
+  // The other process ends with this, and prints it on stdout.
   void ready(const std::string& text);
   // The other process throws it.
   void failed(const Fault& fault);
@@ -31,7 +32,7 @@ class Progress final {
 };
 
 // Forks. The child, in a session of its own, with stderr at the file `log`, runs `work` and returns
-// its exit code; it gets TERM if this process ends before it is ready. The parent shows its lines,
+// its exit code; it gets TERM if this process ends before that lets go. The parent shows its lines,
 // passes an interrupt on as TERM, and returns when the child is ready; once the child has ended
 // instead, it throws the child's Fault. Call it before there are threads.
 int detach(const std::string& log, const std::function<int(Progress&)>& work);

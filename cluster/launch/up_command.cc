@@ -168,9 +168,12 @@ class Served {
       server.allow({flags_.allow.begin(), flags_.allow.end()});
       state_.endpoint = server.listen("tcp://" + flags_.listen);
     }
-    state_.phase = ClusterState::Phase::up;
-    running_.write(state_);
-    announce(ring.plan());
+    if (progress_) progress_->let_go();
+    if (!interrupt_signal()) {  // nobody is told of one that is ending already
+      state_.phase = ClusterState::Phase::up;
+      running_.write(state_);
+      announce(ring.plan());
+    }
     try {
       coordinator.run();
     } catch (const Fault& fault) {
