@@ -267,7 +267,7 @@ void Recovery::leave(const std::string& worker, bool may_return) {
 void Recovery::consider(Time now, const Plan& plan, RingStart& ring, Outbox& out) {
   const bool some = std::any_of(missing_.begin(), missing_.end(),
                                 [](const auto& each) { return each.second.is_back; });
-  if (!some || better_ || !leaving_.empty()) return;
+  if (!is_on() || !some || better_ || !leaving_.empty()) return;
   try {
     asked_ = candidates(plan, {}, Of::those_there);
     better_ = replan_({plan, {}, asked_, 0});
@@ -295,6 +295,10 @@ std::optional<Plan> Recovery::change(Time now, const Plan& plan, std::string& wh
   for (const auto& [name, may_return] : leaving) {
     without.insert(name);
     names += (names.empty() ? "" : ", ") + name;
+  }
+  if (!is_on()) {
+    why_not = names + " cannot leave: this ring ends with the workers that it began with";
+    return std::nullopt;
   }
   asked_ = candidates(plan, without, Of::those_there);
   try {

@@ -207,6 +207,17 @@ TEST_F(RecoveryTest, AWorkerThatAsksIsDoneWithoutAsWell) {
   EXPECT_EQ(changes_, (std::vector<std::vector<std::string>>{{"stage 1"}}));
 }
 
+TEST_F(RecoveryTest, WithoutRecoveryAWorkerThatAsksStays) {
+  PipelineEvents events = this->events();
+  events.ring_stays = [this](const std::string& why) { stays_ = why; };
+  pipeline_.emplace(source_->spec(), model_, events, options());
+  start_away();
+  give(3, reply(MessageKind::drain));
+  tick();
+  EXPECT_EQ(stays_, "stage 1 cannot leave: this ring ends with the workers that it began with");
+  EXPECT_FALSE(ring_fault_);
+}
+
 TEST_F(RecoveryTest, AWorkerThatCannotBeDoneWithoutStays) {
   no_plan_.emplace(FaultKind::memory, "nobody has room for layers 2:4");
   start_away();
