@@ -87,6 +87,13 @@ void file_name(CLI::Option* option) {
   option->type_name("FILE")->check(CLI::Validator(check, ""));
 }
 
+void model_name(CLI::Option* option) {
+  const auto check = [](std::string& value) {
+    return value.empty() ? std::string("there is no model without a name") : "";
+  };
+  option->type_name("MODEL")->check(CLI::Validator(check, ""));
+}
+
 void add_seed_flag(CLI::App* command, std::optional<uint64_t>& seed, const std::string& help) {
   const auto keep = [&seed](const std::string& value) {
     uint64_t number = 0;

@@ -28,8 +28,9 @@ void real_number(CLI::Option* option, const char* type, double least, double mos
                  std::optional<double> also = std::nullopt);
 // Allows one of some words.
 void one_of(CLI::Option* option, const std::vector<std::string>& words);
-// Allows any name that is not empty.
+// Allow any name that is not empty.
 void file_name(CLI::Option* option);
+void model_name(CLI::Option* option);
 
 // -s, --seed: any 64-bit number, or -1 for none, which means a random one.
 void add_seed_flag(CLI::App* command, std::optional<uint64_t>& seed, const std::string& help);

@@ -205,9 +205,9 @@ void add_join(CommandLine& line) {
   file_name(sub->add_option("--token-file", flags->token_file,
                             "a file with the token, or - for stdin: others on this machine see "
                             "what a command line says"));
-  sub->add_option("-m,--model", flags->model,
-                  "this machine's copy of the model (default: as the cluster names it)")
-      ->type_name("MODEL");
+  model_name(
+      sub->add_option("-m,--model", flags->model,
+                      "this machine's copy of the model (default: as the cluster names it)"));
   sub->add_option("--name", flags->name, "its name there (default: the host's)");
   sub->add_option("--device", flags->device,
                   "what computes: auto (every card that can be used, and the CPU), or devices with "

@@ -272,8 +272,8 @@ void add_up(CommandLine& line) {
   CLI::App* sub = line.app.add_subcommand(
       "up", "start a cluster's workers and load the model, for potluck run to use");
   file_name(sub->add_option("-f,--file", flags->file, "the cluster file"));
-  sub->add_option("-m,--model", flags->model, "the model (default: the cluster file's)")
-      ->type_name("MODEL");
+  model_name(
+      sub->add_option("-m,--model", flags->model, "the model (default: the cluster file's)"));
   sub->add_option("--name", flags->name, "the name of the cluster, if there are several")
       ->capture_default_str();
   sub->add_option("--ssh", flags->ssh, kRemoteShellHelp)->type_name("CMD");

@@ -84,9 +84,9 @@ void add_doctor(CommandLine& line) {
   const auto flags = std::make_shared<Flags>();
   CLI::App* sub = line.app.add_subcommand(
       "doctor", "measure this machine or a cluster, and say what stands in the way of a ring");
-  sub->add_option("-m,--model", flags->model,
-                  "the model to measure with (default: the released one's shapes, made up)")
-      ->type_name("MODEL");
+  model_name(
+      sub->add_option("-m,--model", flags->model,
+                      "the model to measure with (default: the released one's shapes, made up)"));
   CLI::Option* cluster = sub->add_option("--cluster", flags->cluster,
                                          "a cluster file: ask its hosts, and measure their links");
   file_name(cluster->type_name("FILE"));

@@ -140,8 +140,8 @@ void add_plan(CommandLine& line) {
                             "the machines, as cluster/examples describes them; none need be awake")
                 ->required()
                 ->type_name("FILE"));
-  sub->add_option("-m,--model", flags->model, "the model (default: the one that FILE names)")
-      ->type_name("MODEL");
+  model_name(
+      sub->add_option("-m,--model", flags->model, "the model (default: the one that FILE names)"));
   one_of(sub->add_option("--objective", flags->objective,
                          "what to make the best of (default: what FILE says); pareto lists the "
                          "trade between the two"),

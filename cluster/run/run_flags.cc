@@ -12,10 +12,10 @@ namespace {
 
 void add_question_flags(CLI::App* run, RunFlags& flags) {
   run->option_defaults()->group("Question");
-  run->add_option("-m,--model", flags.model,
-                  "a .gguf file, a safetensors folder, hf:OWNER/REPO[:QUANT], "
-                  "synthetic:PRESET, demo or demo9 (default: what the cluster that is up has)")
-      ->type_name("MODEL");
+  model_name(run->add_option(
+      "-m,--model", flags.model,
+      "a .gguf file, a safetensors folder, hf:OWNER/REPO[:QUANT], "
+      "synthetic:PRESET, demo or demo9 (default: what the cluster that is up has)"));
   run->add_option("-p,--prompt", flags.prompt,
                   "the prompt (default: stdin; if that is a terminal, a chat)")
       ->each([&flags](const std::string&) { flags.prompt_given = true; });
