@@ -1,5 +1,4 @@
 """Chats on a pseudo-terminal, as a person has them."""
-import contextlib
 import os
 import pathlib
 import pty
@@ -11,7 +10,7 @@ import termios
 import time
 import unittest
 
-from terminals import NANO, SOURCE, Terminal
+from terminals import NANO, PATIENCE, SOURCE, Terminal
 
 sys.path.insert(0, str(SOURCE / "tests"))
 from rings import workers_of  # noqa: E402
@@ -199,8 +198,11 @@ class Chat(unittest.TestCase):
             os.kill(chat.pid, signal.SIGINT)
             time.sleep(0.002)
             os.kill(chat.pid, signal.SIGINT)
-            with contextlib.suppress(OSError):
-                chat.enter("/bye")  # where the first one has stopped the answer, the second came to a prompt
+            deadline = time.monotonic() + PATIENCE
+            while chat.read() and time.monotonic() < deadline:
+                if "/bye ends" in chat.everything():  # the first has stopped the answer, the second came to a prompt
+                    chat.enter("/bye")
+                    break
             self.assertIn(chat.end(), (-signal.SIGINT, 0, 3, 130))
             self.assertEqual(termios.tcgetattr(chat.fd), fresh)
             self.assertIn(b"\x1b[?2004l", chat.bytes)
