@@ -3,9 +3,11 @@
 #include <spdlog/spdlog.h>
 
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "cluster/cli/commands.h"
@@ -122,6 +124,22 @@ class OwnersTurn {
   bool away_ = false;
 };
 
+// A worker that ends with its starter may follow one whose starter was killed a moment ago, and
+// which still holds the port.
+std::string listen(Transport& transport, const Flags& flags) {
+  constexpr double kPortSeconds = 5;
+  constexpr std::chrono::milliseconds kGlance(50);
+  const Time deadline = now() + from_seconds(flags.end_with_stdin ? kPortSeconds : 0);
+  for (;;) {
+    try {
+      return transport.listen(flags.listen);
+    } catch (const Fault& fault) {
+      if (fault.kind() != FaultKind::world || now() >= deadline) throw;
+      std::this_thread::sleep_for(kGlance);
+    }
+  }
+}
+
 int run(const Flags& flags, const CommandLine& line) {
   check_allowed(flags);
   if (flags.transport == "mpi") return run_on_rank(flags, line.places);
@@ -136,7 +154,7 @@ int run(const Flags& flags, const CommandLine& line) {
                                        flags.insecure_plaintext, nullptr}),
       flags.device, [](const std::string& text) { spdlog::info(text); });
   transport->set_identity(worker.identity());
-  const std::string endpoint = transport->listen(flags.listen);
+  const std::string endpoint = listen(*transport, flags);
   if (!flags.local) catch_interrupts();
   if (flags.end_with_stdin) end_with_stdin();
   std::printf("%s%s\n", kWorkerListening, endpoint.c_str());  // worker_processes.cc reads this
