@@ -10,6 +10,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "topology/base/descriptor.h"
 #include "topology/base/fault.h"
 #include "topology/base/key.h"
 
@@ -20,20 +21,6 @@ constexpr char kFirstLine[] =
     "# The secret key of this machine, for potluck alone: let nobody read it.\n";
 constexpr size_t kBytesMax = 4096;
 constexpr mode_t kOthers = S_IRWXG | S_IRWXO;
-
-class Descriptor final {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  const int fd_;
-};
 
 [[noreturn]] void failed(const std::string& what, const std::string& path) {
   throw Fault(FaultKind::world, "cannot " + what + " " + path + ": " + std::strerror(errno),
@@ -79,15 +66,6 @@ void make_folder(const std::string& folder) {
   if (mkdir(folder.c_str(), S_IRWXU) != 0 && errno != EEXIST) failed("make the folder", folder);
 }
 
-void write_whole(int fd, const std::string& text, const std::string& path) {
-  for (size_t at = 0; at < text.size();) {
-    const ssize_t bytes = write(fd, text.data() + at, text.size() - at);
-    if (bytes < 0) failed("write", path);
-    at += static_cast<size_t>(bytes);
-  }
-  if (fsync(fd) != 0) failed("write", path);
-}
-
 }  // namespace
 
 bool KeyFile::exists() const {
@@ -126,7 +104,7 @@ LockKeys KeyFile::make(bool in_place_of_another) const {
   if (file.get() < 0) failed("write", path());
   bool placed = false, taken = false;
   try {
-    write_whole(file.get(), kFirstLine + keys.secret_key + "\n", path());
+    if (!write_whole(file.get(), kFirstLine + keys.secret_key + "\n")) failed("write", path());
     placed = in_place_of_another ? rename(beside.c_str(), path().c_str()) == 0
                                  : link(beside.c_str(), path().c_str()) == 0;
     taken = !placed && errno == EEXIST;

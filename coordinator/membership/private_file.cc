@@ -10,26 +10,13 @@
 #include <cstring>
 #include <filesystem>
 
+#include "topology/base/descriptor.h"
 #include "topology/base/fault.h"
 
 namespace potluck {
 namespace {
 
 constexpr mode_t kOthers = S_IRWXG | S_IRWXO;
-
-class Descriptor final {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  const int fd_;
-};
 
 [[noreturn]] void failed(const std::string& what, const std::string& path) {
   throw Fault(FaultKind::world, "cannot " + what + " " + path + ": " + std::strerror(errno),
@@ -56,15 +43,6 @@ std::string all_of(int fd, const std::string& path) {
     if (bytes == 0) return text;
     text.append(piece, static_cast<size_t>(bytes));
   }
-}
-
-void write_all(int fd, const std::string& text, const std::string& path) {
-  for (size_t at = 0; at < text.size();) {
-    const ssize_t bytes = ::write(fd, text.data() + at, text.size() - at);
-    if (bytes < 0) failed("write", path);
-    at += static_cast<size_t>(bytes);
-  }
-  if (fsync(fd) != 0) failed("write", path);
 }
 
 }  // namespace
@@ -104,8 +82,8 @@ void PrivateFile::write(const std::string& text) const {
   const Descriptor file(mkostemp(beside.data(), O_CLOEXEC));  // its permissions are 0600
   if (file.get() < 0) failed("write", path_);
   try {
-    write_all(file.get(), text, path_);
-    if (rename(beside.c_str(), path_.c_str()) != 0) failed("write", path_);
+    if (!write_whole(file.get(), text) || rename(beside.c_str(), path_.c_str()) != 0)
+      failed("write", path_);
   } catch (const Fault&) {
     unlink(beside.c_str());
     throw;

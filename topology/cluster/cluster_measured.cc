@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "topology/base/byte_size.h"
+#include "topology/base/descriptor.h"
 #include "topology/base/fault.h"
 #include "topology/base/quantity.h"
 #include "topology/cluster/cluster_check.h"
@@ -185,15 +186,6 @@ std::string with_section(const std::string& text, const std::string& section,
               Fix{"the file is as it was"}, path);
 }
 
-void write_all(int file, const std::string& text, const std::string& path) {
-  for (size_t done = 0; done < text.size();) {
-    const ssize_t count = write(file, text.data() + done, text.size() - done);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) fail(path, "writing");
-    done += count;
-  }
-}
-
 // A file beside the one that it will replace; it goes if it does not come to that.
 class FileBeside final {
  public:
@@ -212,8 +204,7 @@ class FileBeside final {
     struct stat old;
     if (stat(path_.c_str(), &old) != 0 || fchmod(file_, old.st_mode & 07777) != 0)
       fail(path_, "keeping its mode");
-    write_all(file_, text, path_);
-    if (fsync(file_) != 0) fail(path_, "writing");
+    if (!write_whole(file_, text)) fail(path_, "writing");
     if (rename(beside_.c_str(), path_.c_str()) != 0) fail(path_, "replacing it");
     placed_ = true;
   }
