@@ -299,7 +299,7 @@ const AgainstACoordinator kAttacks[] = {
     {"a_hello_of_another_protocol", Moment::hellos,
      [](Ring& r) {
        Message m = word(MessageKind::hello, {});
-       m.header.protocol = 9;
+       m.header.protocol = kOtherProtocol;
        m.hello = Hello{"evil 9", "evil"};
        r.head.say(m);
      },

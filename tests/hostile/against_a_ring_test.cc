@@ -291,7 +291,8 @@ const AgainstARing kAttacks[] = {
     {"a_join", says(kCoordinatorPeer, words(MessageKind::join))},
     {"a_hello_for_itself", says(stage_peer(0), words(MessageKind::open))},
     {"every_word_there_is", says(kHeadPeer, all_words())},
-    {"a_hello_of_another_protocol", hello_with([](Message& m) { m.header.protocol = 2; })},
+    {"a_hello_of_another_protocol",
+     hello_with([](Message& m) { m.header.protocol = kOtherProtocol; })},
     {"a_hello_without_a_body", hello_with([](Message& m) { m.hello.reset(); })},
     {"a_hello_with_the_body_of_a_load", hello_with([](Message& m) {
        m.hello.reset();

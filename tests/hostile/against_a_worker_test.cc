@@ -283,10 +283,10 @@ const AgainstAWorker kAgainstStages[] = {
     {"a_protocol_of_its_own",
      [](const Attack& a) {
        Message m = word(MessageKind::open, kRing);
-       m.header.protocol = 2;
+       m.header.protocol = kOtherProtocol;
        a.previous->say(m);
      },
-     "lost head", "speaks 2"},
+     "lost head", "install the same version on both"},
     {"a_kind_that_there_is_not",
      [](const Attack& a) { a.previous->say(word(static_cast<MessageKind>(99), kRing)); },
      "lost head", "kind 99 is unknown"},

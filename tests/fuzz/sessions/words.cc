@@ -199,7 +199,7 @@ void Words::damage_place(Draws& draws, Message& m) {
       h.destination = draws.one_of(kPeers);
       break;
     default:
-      h.protocol = draws.below(3);
+      h.protocol = kProtocolVersion - 1 + draws.below(3);
   }
 }
 

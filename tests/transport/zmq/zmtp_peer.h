@@ -10,6 +10,9 @@
 
 namespace potluck {
 
+// What software of another version says that it speaks.
+inline constexpr uint16_t kOtherProtocol = kProtocolVersion + 1;
+
 class ZmtpPeer final {
  public:
   // Dials "tcp://127.0.0.1:PORT", or takes over an accepted connection.
