@@ -162,6 +162,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_DFL);        // a closed pipe ends us quietly
+  std::signal(SIGXFSZ, SIG_IGN);        // a file that may not grow is told as any failed write
   std::setlocale(LC_CTYPE, "C.UTF-8");  // for widths of characters and editing; the text is UTF-8
   try {
     return run(argc, argv);

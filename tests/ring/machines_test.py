@@ -103,6 +103,11 @@ class Machines(unittest.TestCase):
                     preexec_fn=limited(resource.RLIMIT_NOFILE, 80))  # fmt: skip
         self.assert_one_line(line, "ulimit -n")
 
+    def test_files_that_may_not_grow_are_named(self):
+        line = said([POTLUCK, "key"], 3, preexec_fn=limited(resource.RLIMIT_FSIZE, 0),
+                    env={**os.environ, "XDG_CONFIG_HOME": str(self.folder)})  # fmt: skip
+        self.assert_one_line(line, f"cannot write {self.folder}/potluck/key: File too large")
+
     def test_a_model_that_is_written_to_while_a_worker_has_it_is_named(self):
         for change in ("rewritten", "cut"):
             with self.subTest(change):
