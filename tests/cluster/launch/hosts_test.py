@@ -14,7 +14,6 @@ from rings import POTLUCK, answer, wait_until
 from up_test import ASK, mine, potluck_in
 
 NAMES = ("desk", "nas", "shed", "den")
-MOMENTS = 10
 # Each of its stages of two layers takes 19.3 MB, one of three 20.
 MODEL = "synthetic:nano?layers=6&hidden=512&vocab=2048&canvas=32&seed=3"
 # Called as rsh is: joins the words behind the host, and has a shell there read them.
@@ -26,6 +25,8 @@ exec ip netns exec "NAMESPACE-$host-PID" sh -c "$*"
 
 
 class Hosts(unittest.TestCase):
+    moments = 10  # at which `up` is killed
+
     def setUp(self):
         self.switch = Machine(self, "switch")
         self.folder = self.switch.folder
@@ -41,6 +42,7 @@ class Hosts(unittest.TestCase):
         self.agent.write_text(AGENT.replace("FOLDER", str(self.folder)).replace("NAMESPACE", "potluck")
                               .replace("PID", str(os.getpid())))  # fmt: skip
         self.agent.chmod(0o755)
+        self.shell = ["--ssh", str(self.agent)]
         self.env = {"XDG_STATE_HOME": f"{self.folder}/state", "XDG_CONFIG_HOME": f"{self.folder}/desk",
                     "TMPDIR": f"{self.folder}/tmp"}  # fmt: skip
         self.addCleanup(self.end_all)
@@ -73,13 +75,15 @@ class Hosts(unittest.TestCase):
         return done.stdout, done.stderr
 
     def up(self, code=0):
-        return self.potluck("up", "-f", self.cluster, "--ssh", str(self.agent), code=code)
+        return self.potluck("up", "-f", self.cluster, *self.shell, code=code)
+
+    def left_on(self, machine):
+        return subprocess.run(["ip", "netns", "pids", machine.namespace], capture_output=True, text=True).stdout.split()
 
     def assert_nothing_left(self):
         wait_until(lambda: not mine(str(self.folder)), "the end of all processes")
         for machine in self.machines.values():
-            pids = ["ip", "netns", "pids", machine.namespace]
-            wait_until(lambda: not subprocess.run(pids, capture_output=True, text=True).stdout, pids)
+            wait_until(lambda: not self.left_on(machine), f"the end of all processes on {machine.name}")
         self.assertEqual([p.name for p in (self.folder / "state/potluck").iterdir()], [])
         self.assertEqual(list((self.folder / "tmp").iterdir()), [])
 
@@ -96,7 +100,7 @@ class Hosts(unittest.TestCase):
         self.assert_nothing_left()
 
     def test_one_command_starts_the_cluster_asks_it_and_ends_it(self):
-        out, _ = self.potluck(*ASK, "--cluster", self.cluster, "--ssh", str(self.agent))
+        out, _ = self.potluck(*ASK, "--cluster", self.cluster, *self.shell)
         self.assertEqual(json.loads(out)["ids"], answer("-n", "64", "--steps", "4", "--stages", "2", "-c", "512", model=MODEL)["ids"])
         wait_until(lambda: not mine(str(self.folder)), "the end of all processes")
 
@@ -112,16 +116,16 @@ class Hosts(unittest.TestCase):
         self.assertIn("nas has no /nowhere/potluck", err)
         self.assert_nothing_left()
 
-    def test_killed_at_ten_moments_it_cleans_up_when_it_is_started_next(self):
+    def test_killed_at_any_moment_it_cleans_up_when_it_is_started_next(self):
         begin = time.monotonic()
         self.up()
         took = time.monotonic() - begin
         self.potluck("down")
-        for i in range(MOMENTS):
-            up = subprocess.Popen(self.command("up", "-f", self.cluster, "--ssh", str(self.agent)), start_new_session=True,
+        for i in range(self.moments):
+            up = subprocess.Popen(self.command("up", "-f", self.cluster, *self.shell), start_new_session=True,
                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                   env={**os.environ, **self.env})  # fmt: skip
-            time.sleep(took * (i + 0.5) / MOMENTS)
+            time.sleep(took * (i + 0.5) / self.moments)
             for pid in self.potlucks() if i % 2 else [up.pid]:
                 try:
                     os.kill(pid, signal.SIGKILL)
