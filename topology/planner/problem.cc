@@ -100,7 +100,7 @@ class ProblemMaker {
       }
     if (!lacking.empty())
       throw Fault(FaultKind::input, lacking,
-                  Fix{"let potluck doctor measure and write it, or write it here"},
+                  Fix{doctor() + " measure it, or write it here"},
                   place(cluster_, line));
   }
 
@@ -137,6 +137,10 @@ class ProblemMaker {
     return from != to && cluster_.network ? &*cluster_.network : nullptr;
   }
 
+  std::string doctor() const {
+    return "let potluck doctor --cluster " + cluster_.file + " --write";
+  }
+
   void check_links() const {
     std::string lacking;
     const int hosts = problem_.hosts.size();
@@ -147,7 +151,7 @@ class ProblemMaker {
                      quoted(problem_.hosts[to]);
     if (!lacking.empty())
       throw Fault(FaultKind::input, "no link is known from " + lacking,
-                  Fix{"let potluck doctor measure and write it, or give \"network\""},
+                  Fix{doctor() + " measure it, or give \"network\""},
                   cluster_.file);
   }
 

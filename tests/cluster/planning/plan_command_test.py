@@ -164,7 +164,7 @@ hosts:
                                  "memory: 12GiB", 1)
         done = plan("--cluster", self.written("unmeasured.yaml", unmeasured))
         self.assertEqual(done.returncode, 2)
-        self.assertIn('unmeasured.yaml:7: "desk" has no speed; let potluck doctor measure', done.stderr)
+        self.assertRegex(done.stderr, 'unmeasured.yaml:7: "desk" has no speed; let potluck doctor --cluster .*unmeasured.yaml --write measure it')
         done = plan("--cluster", self.two, model="")
         self.assertEqual(done.returncode, 2)
         self.assertIn('nothing says which model to plan for; write "model: " into the file', done.stderr)
