@@ -10,7 +10,7 @@
 
 namespace potluck {
 
-// What software of another version says that it speaks.
+// Software of another version says that it speaks this.
 inline constexpr uint16_t kOtherProtocol = kProtocolVersion + 1;
 
 class ZmtpPeer final {
