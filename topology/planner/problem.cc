@@ -99,8 +99,7 @@ class ProblemMaker {
                                           : "speed and no memory");
       }
     if (!lacking.empty())
-      throw Fault(FaultKind::input, lacking,
-                  Fix{doctor() + " measure it, or write it here"},
+      throw Fault(FaultKind::input, lacking, Fix{doctor() + " measure it, or write it here"},
                   place(cluster_, line));
   }
 
@@ -151,8 +150,7 @@ class ProblemMaker {
                      quoted(problem_.hosts[to]);
     if (!lacking.empty())
       throw Fault(FaultKind::input, "no link is known from " + lacking,
-                  Fix{doctor() + " measure it, or give \"network\""},
-                  cluster_.file);
+                  Fix{doctor() + " measure it, or give \"network\""}, cluster_.file);
   }
 
   static LinkSpeed speed_of(const LinkSpec* spec) {

@@ -111,9 +111,10 @@ TEST_F(ProblemTest, RolesDecideWhoTakesPart) {
 TEST_F(ProblemTest, LackingFiguresAreNamed) {
   device(0).speed.reset();
   device(1).memory_bytes = 0;
-  EXPECT_EQ(refusal(),
-            "home.yaml:5: \"desk\" has no speed, \"nas\" has no memory; let potluck doctor --cluster "
-            "home.yaml --write measure it, or write it here");
+  EXPECT_EQ(
+      refusal(),
+      "home.yaml:5: \"desk\" has no speed, \"nas\" has no memory; let potluck doctor --cluster "
+      "home.yaml --write measure it, or write it here");
   EXPECT_THAT(refusal({.lost = {"desk"}}), HasSubstr("home.yaml:9: \"nas\" has no memory;"));
   cluster_.network.reset();
   device(0) = device(1) = host("x", 1).devices[0];
