@@ -62,6 +62,7 @@ LocalFiles::LocalFiles(const std::string& path) : path_(path) {
       paths.push_back(path + "/" + name);
   for (const std::string& file : paths) {
     opened_.push_back({MappedFile(file), read_partial_copy(file)});
+    if (opened_.back().partial) opened_.back().file.may_be_filled();
     files_.push_back({fs::path(file).filename().string(), opened_.back().file.size(),
                       checksum_of(file, opened_.back().partial)});
   }

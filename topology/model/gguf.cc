@@ -61,7 +61,9 @@ class GgufSource final : public ModelSource {
 
   const ModelSpec& spec() const override { return spec_; }
   const std::vector<TensorInfo>& tensors() const override { return tensors_; }
-  TensorBytes map(const TensorInfo& tensor) const override { return map_tensor(files_, tensor); }
+  TensorBytes map(const TensorInfo& tensor) const override {
+    return map_tensor(files_, checks_, tensor);
+  }
   void drop_cached() const override {
     for (const MappedFile& file : files_) file.drop_cached();
   }
@@ -100,10 +102,9 @@ class GgufSource final : public ModelSource {
 
   void add_part(const std::string& path, size_t parts) {
     const int index = files_.size();
-    const MappedFile& file = files_.emplace_back(path);
-    const std::optional<PartialCopy> partial = read_partial_copy(path);
+    const std::optional<PartialCopy> partial = checks_.add(files_.emplace_back(path));
     if (partial) partial_ = true;
-    GgufContents contents = read_gguf(file.map(0, file.size()).get(), file.size(), path);
+    GgufContents contents = read_header(index);
     check_part(GgufMetadata(contents.metadata, path), index, parts);
     for (TensorInfo& tensor : contents.tensors) {
       const bool here = !partial || partial->holds(tensor.offset, tensor.bytes);
@@ -111,6 +112,19 @@ class GgufSource final : public ModelSource {
       tensors_.push_back(std::move(tensor));
     }
     if (index == 0) metadata_ = std::move(contents.metadata);
+  }
+
+  // A copy's header that cannot be read may have changed since it came.
+  GgufContents read_header(size_t index) const {
+    const MappedFile& file = files_[index];
+    try {
+      GgufContents contents = read_gguf(file.map(0, file.size()).get(), file.size(), file.path());
+      checks_.check(index, file, 0, contents.header_bytes);
+      return contents;
+    } catch (const Fault&) {
+      checks_.check(index, file, 0, file.size());
+      throw;
+    }
   }
 
   void check_complete(const GgufMetadata& metadata) const {
@@ -199,6 +213,7 @@ class GgufSource final : public ModelSource {
   }
 
   std::vector<MappedFile> files_;
+  PieceChecks checks_;
   std::map<std::string, GgufValue> metadata_;  // of the first part
   std::vector<TensorInfo> tensors_;
   std::vector<std::string> notes_;

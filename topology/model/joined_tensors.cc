@@ -8,7 +8,6 @@
 
 #include "topology/base/fault.h"
 #include "topology/base/text.h"
-#include "topology/model/partial_copy.h"
 #include "topology/model/tensor_table.h"
 
 namespace potluck {
@@ -181,13 +180,18 @@ void join_experts(std::vector<TensorInfo>& tensors, const ModelSpec& spec, const
   tensors = std::move(all);
 }
 
-TensorBytes map_tensor(const std::vector<MappedFile>& files, const TensorInfo& tensor) {
+TensorBytes map_tensor(const std::vector<MappedFile>& files, const PieceChecks& checks,
+                       const TensorInfo& tensor) {
   if (!is_here(tensor)) refuse_absent(tensor, files[file_index(tensor.file)].path());
-  if (tensor.stretches.empty()) return files[tensor.file].map(tensor.offset, tensor.bytes);
+  const auto map = [&](int file, uint64_t offset, uint64_t bytes) {
+    checks.check(file, files[file], offset, bytes);
+    return files[file].map(offset, bytes);
+  };
+  if (tensor.stretches.empty()) return map(tensor.file, tensor.offset, tensor.bytes);
   const std::shared_ptr<std::byte[]> bytes(new std::byte[tensor.bytes]);
   std::byte* to = bytes.get();
   for (const Stretch& stretch : tensor.stretches) {
-    const TensorBytes from = files[stretch.file].map(stretch.offset, stretch.bytes);
+    const TensorBytes from = map(stretch.file, stretch.offset, stretch.bytes);
     std::memcpy(to, from.get(), stretch.bytes);
     to += stretch.bytes;
   }

@@ -9,6 +9,7 @@
 
 #include "topology/model/mapped_file.h"
 #include "topology/model/model_source.h"
+#include "topology/model/partial_copy.h"
 #include "topology/model/tensor_directory.h"
 
 namespace potluck {
@@ -22,8 +23,10 @@ std::optional<std::string> piece_name(std::string_view published);
 void join_experts(std::vector<TensorInfo>& tensors, const ModelSpec& spec, const std::string& file,
                   Naming naming = Naming::gguf);
 
-// Maps a tensor that lies in one place, or copies its stretches to one.
-TensorBytes map_tensor(const std::vector<MappedFile>& files, const TensorInfo& tensor);
+// Maps a tensor that lies in one place, or copies its stretches to one, once its pieces are found
+// to be what came.
+TensorBytes map_tensor(const std::vector<MappedFile>& files, const PieceChecks& checks,
+                       const TensorInfo& tensor);
 
 // Bytes [begin, begin + bytes) of the tensor, as a tensor that can be mapped.
 TensorInfo section(const TensorInfo& tensor, uint64_t begin, uint64_t bytes);

@@ -81,7 +81,8 @@ MappedFile::MappedFile(MappedFile&& other) noexcept
     : path_(std::move(other.path_)),
       descriptor_(std::exchange(other.descriptor_, -1)),
       size_(other.size_),
-      written_ns_(other.written_ns_) {}
+      written_ns_(other.written_ns_),
+      filled_(other.filled_) {}
 
 MappedFile::~MappedFile() {
   if (descriptor_ >= 0) close(descriptor_);
@@ -105,7 +106,7 @@ TensorBytes MappedFile::map(uint64_t offset, uint64_t bytes) const {
 
 void MappedFile::check_unchanged() const {
   struct stat status {};
-  if (fstat(descriptor_, &status) == 0 && written_ns(status) == written_ns_ &&
+  if (fstat(descriptor_, &status) == 0 && (filled_ || written_ns(status) == written_ns_) &&
       static_cast<uint64_t>(status.st_size) == size_)
     return;
   throw Fault(FaultKind::world, path_ + " changed while it was in use",

@@ -20,8 +20,10 @@ class MappedFile final {
   const std::string& path() const { return path_; }
   uint64_t size() const { return size_; }
   // Bytes [offset, offset + bytes); CHECKs that they are within the file. Throws Fault{world} if
-  // the file has been written to since it was opened.
+  // the file has been written to since it was opened, unless it may be filled.
   TensorBytes map(uint64_t offset, uint64_t bytes) const;
+  // It is a partial copy, whose holes another process may fill while it is open here.
+  void may_be_filled() { filled_ = true; }
   void drop_cached() const;  // as ModelSource's
 
  private:
@@ -31,6 +33,7 @@ class MappedFile final {
   int descriptor_ = -1;
   uint64_t size_ = 0;
   int64_t written_ns_ = 0;
+  bool filled_ = false;
 };
 
 // The path of the file that is mapped at this address, cut after 200 bytes; nullptr: none is. For a

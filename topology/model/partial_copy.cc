@@ -127,6 +127,35 @@ bool PartialCopy::holds(uint64_t offset, uint64_t bytes) const {
   return offset >= end;
 }
 
+std::optional<PartialCopy> PieceChecks::add(MappedFile& file) {
+  std::optional<PartialCopy> copy = read_partial_copy(file.path());
+  files_.push_back(std::make_unique<Unread>());
+  if (!copy) return copy;
+  files_.back()->pieces = copy->pieces;
+  file.may_be_filled();
+  return copy;
+}
+
+void PieceChecks::check(size_t index, const MappedFile& file, uint64_t offset,
+                        uint64_t bytes) const {
+  Unread& unread = *files_[index];
+  const std::lock_guard<std::mutex> lock(unread.mutex);
+  auto at = unread.pieces.upper_bound(offset);
+  if (at != unread.pieces.begin()) --at;
+  while (at != unread.pieces.end() && at->first < offset + bytes) {
+    const auto [begin, piece] = *at;
+    if (digest_bytes(file.map(begin, piece.bytes).get(), piece.bytes) != piece.digest)
+      throw Fault(FaultKind::world,
+                  "bytes " + std::to_string(begin) + " to " + std::to_string(begin + piece.bytes) +
+                      " have changed on this disk since they came",
+                  Fix{"fetch them anew by the potluck pull that they came with, or remove the file "
+                      "and " +
+                      partial_list(file.path())},
+                  file.path());
+    at = unread.pieces.erase(at);
+  }
+}
+
 std::string partial_list(const std::string& path) {
   return path + ".partial";
 }
@@ -135,7 +164,7 @@ std::optional<PartialCopy> read_partial_copy(const std::string& path) {
   const std::string list = partial_list(path);
   std::error_code none;
   if (!std::filesystem::exists(list, none)) return std::nullopt;
-  PartialCopy copy = ListReader(list).read(read_text_file(list, kListBytesMax));
+  PartialCopy copy = ListReader(list).read(read_text_or_pipe(list, kListBytesMax));
   const uint64_t bytes = std::filesystem::file_size(path, none);
   if (none || bytes != copy.size)
     throw Fault(FaultKind::input,

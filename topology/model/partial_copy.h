@@ -10,9 +10,13 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "topology/model/mapped_file.h"
 #include "topology/model/model_source.h"
 
 namespace potluck {
@@ -35,6 +39,24 @@ std::string partial_list(const std::string& path);  // the path of the list
 // Nothing if the file is whole. Throws Fault{input}, with the line, for a list that is no such list
 // or does not fit its file.
 std::optional<PartialCopy> read_partial_copy(const std::string& path);
+
+// Holds what is read of a model's files to the digests that the pieces of partial copies came with.
+class PieceChecks final {
+ public:
+  // The next of the model's files; returns its list. A whole one has none, and nothing is known of
+  // its bytes. Throws as read_partial_copy().
+  std::optional<PartialCopy> add(MappedFile& file);
+  // Reads the pieces that reach into the range, each once in this object's life. Any thread. Throws
+  // Fault{world} for one that has changed.
+  void check(size_t index, const MappedFile& file, uint64_t offset, uint64_t bytes) const;
+
+ private:
+  struct Unread {
+    std::mutex mutex;
+    std::map<uint64_t, Piece> pieces;
+  };
+  std::vector<std::unique_ptr<Unread>> files_;
+};
 
 // A tensor that is not there has ~file for its file, in every stretch.
 bool is_here(const TensorInfo& tensor);

@@ -1,6 +1,7 @@
 // Puts the shards of a checkpoint together as one model with GGUF's names.
 #include "topology/model/safetensors.h"
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 #include <map>
@@ -67,7 +68,9 @@ class SafetensorsSource final : public ModelSource {
 
   const ModelSpec& spec() const override { return spec_; }
   const std::vector<TensorInfo>& tensors() const override { return tensors_; }
-  TensorBytes map(const TensorInfo& tensor) const override { return map_tensor(files_, tensor); }
+  TensorBytes map(const TensorInfo& tensor) const override {
+    return map_tensor(files_, checks_, tensor);
+  }
   void drop_cached() const override {
     for (const MappedFile& file : files_) file.drop_cached();
   }
@@ -114,11 +117,10 @@ class SafetensorsSource final : public ModelSource {
   }
 
   void add_shard(const std::string& path) {
-    files_.emplace_back(path);
-    const int file = files_.size() - 1;
-    const std::optional<PartialCopy> partial = read_partial_copy(path);
+    const int file = files_.size();
+    const std::optional<PartialCopy> partial = checks_.add(files_.emplace_back(path));
     if (partial) partial_ = true;
-    for (const RawTensor& raw : read_safetensors(files_.back())) {
+    for (const RawTensor& raw : read_header(file)) {
       auto name = gguf_name(raw.name);
       if (!name) name = piece_name(raw.name);
       if (name) published_.emplace(*name, raw.name);
@@ -129,6 +131,20 @@ class SafetensorsSource final : public ModelSource {
         ++senses_;
       else
         strays_.push_back({raw, place});
+    }
+  }
+
+  // A copy's header that cannot be read may have changed since it came.
+  std::vector<RawTensor> read_header(size_t file) const {
+    try {
+      std::vector<RawTensor> raws = read_safetensors(files_[file]);
+      uint64_t header = files_[file].size();
+      for (const RawTensor& raw : raws) header = std::min(header, raw.offset);
+      checks_.check(file, files_[file], 0, header);
+      return raws;
+    } catch (const Fault&) {
+      checks_.check(file, files_[file], 0, files_[file].size());
+      throw;
     }
   }
 
@@ -166,6 +182,7 @@ class SafetensorsSource final : public ModelSource {
 
   std::string folder_;
   std::vector<MappedFile> files_;
+  PieceChecks checks_;
   std::vector<TensorInfo> tensors_;
   std::map<std::string, std::string> published_;  // names, by GGUF's
   ModelSpec spec_;

@@ -71,6 +71,24 @@ TEST_F(PartialWriting, APieceThatChangedOnTheDiskIsDropped) {
   EXPECT_FALSE(read_partial_copy(path_)->holds(200, 1));
 }
 
+// A piece that was read once is not read again, and a range is checked together with the pieces
+// around it.
+TEST_F(PartialWriting, AReaderFindsPiecesThatChanged) {
+  writer().add(100, bytes(50));
+  writer().add(200, bytes(50));
+  FileWriter(path_).write(220, bytes(1, 9));
+  MappedFile file(path_);
+  PieceChecks checks;
+  checks.add(file);
+  checks.check(0, file, 110, 20);
+  checks.check(0, file, 150, 50);
+  EXPECT_THROW(checks.check(0, file, 249, 1), Fault);
+  EXPECT_THROW(checks.check(0, file, 0, 1000), Fault);
+  writer().drop_damaged();
+  writer().add(200, bytes(50));
+  checks.check(0, file, 0, 1000);
+}
+
 TEST_F(PartialWriting, TwoWritersAtOnceAreRefusedAndSoIsAnotherFile) {
   {
     const PartialWriter first = writer();
