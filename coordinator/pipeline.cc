@@ -16,9 +16,7 @@ namespace {
 constexpr double kStepTimeoutSeconds = 30;  // at least; see PipelineOptions
 constexpr double kStepTimeoutFactor = 5;    // × the slowest step seen
 constexpr double kFirstStepSeconds = 1800;  // nothing is known of the ring's speed yet
-// Parts are loaded again within so many times what the first load took, or this at least.
-constexpr double kLoadAgainSeconds = 30;
-constexpr double kLoadAgainFactor = 5;
+constexpr double kLoadAgainFactor = 5;      // × what the first load took
 }  // namespace
 
 struct Pipeline::State {
@@ -147,7 +145,7 @@ void Pipeline::State::begin_next(Time now, Outbox& out) {
   slowest_seconds = 0;
   if (events.ring_changed) events.ring_changed(next);
   begin(now, next,
-        been_loaded ? std::max(kLoadAgainSeconds, kLoadAgainFactor * load_seconds)
+        been_loaded ? std::max(options.load_again_seconds, kLoadAgainFactor * load_seconds)
                     : options.load_timeout_seconds,
         out);
 }

@@ -34,6 +34,7 @@ struct PipelineEvents {  // called from start(), handle() and tick(), on their t
 struct PipelineOptions {
   double step_timeout_seconds = 0;  // 0: max(30 s, 5 × the slowest answer); 1800 s before a first
   double load_timeout_seconds = 600;
+  double load_again_seconds = 30;  // parts are loaded anew within that at least
   uint64_t incarnation = 0;
   // Workers prove to each other that they know it (transport/proof); empty: they prove nothing.
   std::string ring_secret;

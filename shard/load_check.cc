@@ -1,4 +1,4 @@
-// The checks of a Load, cheapest first; contents come last, for they read the whole part.
+// The checks of a Load, cheapest first; contents are a call of their own, for they are read whole.
 #include "shard/load_check.h"
 
 #include <algorithm>
@@ -60,20 +60,6 @@ void check_same(Digest theirs, const std::function<Digest()>& read_ours, const s
               Fix{"use the same file on every machine"});
 }
 
-// The coordinator's copy and ours must hold the same numbers, layer by layer.
-void check_contents(const Load& order, const ModelSource& source) {
-  if (order.you == kHeadPeer)
-    return check_same(
-        order.model.head, [&] { return head_digest(source); }, "the head's tensors");
-  const LayerRange layers = order.plan.worker(order.you).layers;
-  for (int i = layers.begin; i < layers.end; ++i) {
-    const size_t index = i;
-    const Digest theirs = index < order.model.layers.size() ? order.model.layers[index] : 0;
-    check_same(
-        theirs, [&] { return layer_digest(source, i); }, "layer " + std::to_string(i));
-  }
-}
-
 }  // namespace
 
 void check_memory(const Load& order, const ModelSource& source, const Machine& machine) {
@@ -95,7 +81,19 @@ void check_load(const Load& order, const ModelSource& source, const Machine& mac
   check_device(order.plan.worker(order.you), machine);
   check_link(order);
   check_memory(order, source, machine);
-  check_contents(order, source);
+}
+
+void check_contents(const Load& order, const ModelSource& source) {
+  if (order.you == kHeadPeer)
+    return check_same(
+        order.model.head, [&] { return head_digest(source); }, "the head's tensors");
+  const LayerRange layers = order.plan.worker(order.you).layers;
+  for (int i = layers.begin; i < layers.end; ++i) {
+    const size_t index = i;
+    const Digest theirs = index < order.model.layers.size() ? order.model.layers[index] : 0;
+    check_same(
+        theirs, [&] { return layer_digest(source, i); }, "layer " + std::to_string(i));
+  }
 }
 
 }  // namespace potluck

@@ -17,9 +17,13 @@ struct Machine {              // what a worker has to offer
 // Throws Fault{memory} when the part does not fit.
 void check_memory(const Load& order, const ModelSource& source, const Machine& machine);
 
-// Throws Fault{input} for a plan that cannot be, Fault{refused} for a model, a part, a device or
-// contents that are not this worker's, Fault{world} for a link by NCCL where that is missing,
-// Fault{memory} when its part does not fit.
+// Throws Fault{input} for a plan that cannot be, Fault{refused} for a model, a part or a device
+// that are not this worker's, Fault{world} for a link by NCCL where that is missing, Fault{memory}
+// when its part does not fit. It looks at no tensor's contents.
 void check_load(const Load& order, const ModelSource& source, const Machine& machine);
+
+// Throws Fault{refused} unless the part's contents are those of the coordinator's copy, layer by
+// layer, as far as the coordinator has them.
+void check_contents(const Load& order, const ModelSource& source);
 
 }  // namespace potluck

@@ -8,8 +8,10 @@
 
 #include "backends/make_backend.h"
 #include "shard/workspace.h"
+#include "topology/base/check.h"
 #include "topology/base/text.h"
 #include "topology/base/version.h"
+#include "topology/model/partial_copy.h"
 #include "topology/plan/cost_model.h"
 #include "topology/plan/dialing.h"
 
@@ -46,6 +48,7 @@ std::string name_of(const Plan& plan, PeerId peer) {
 
 Worker::Worker(std::shared_ptr<const ModelSource> source, WorkerOptions options)
     : source_(std::move(source)), options_(std::move(options)) {
+  CHECK(source_ || options_.fetch, options_.name);
   machine_ = {options_.device, options_.threads, options_.memory_bytes,
               new_backend({}, kUnassignedPeer)->info()};
 }
@@ -315,16 +318,13 @@ void Worker::load(const Message& message, Outbox& out) {
   newest_ = ring;
   if (!message.load) throw Fault(FaultKind::refused, "a load without a plan", where());
   const Load& order = *message.load;
-  try {
-    check_load(order, *source_, machine_);
-  } catch (const Fault& fault) {
-    throw fault.at(name_of(order.plan, order.you));
-  }
+  check_order(order);
   auto next = std::make_unique<Loaded>();
   next->ring = ring;
   next->plan = order.plan;
   next->self = order.you;
   next->secret = order.secret;
+  next->source = source_;
   if (loaded_ && loaded_->sound &&
       is_same_part(loaded_->plan, loaded_->self, next->plan, next->self))
     return keep_part(std::move(next), out);
@@ -332,11 +332,33 @@ void Worker::load(const Message& message, Outbox& out) {
   build(std::move(next), out);
 }
 
+// A wrong order is found before anything is fetched for it, as far as it can be.
+void Worker::check_order(const Load& order) {
+  try {
+    if (!source_) source_ = options_.fetch({}, false);
+    check_load(order, *source_, machine_);
+    have_part(order.plan, order.you);
+    check_contents(order, *source_);
+  } catch (const Fault& fault) {
+    throw fault.at(name_of(order.plan, order.you));
+  }
+}
+
+void Worker::have_part(const Plan& plan, PeerId self) {
+  if (!options_.fetch) return;
+  const bool head = self == kHeadPeer;
+  const LayerRange layers = head ? LayerRange{} : plan.worker(self).layers;
+  bool here = !head || holds_head(*source_);
+  for (int i = layers.begin; i < layers.end; ++i) here = here && holds_layer(*source_, i);
+  if (!here) source_ = options_.fetch(layers, head);
+}
+
 // Only the ring is another.
 void Worker::keep_part(std::unique_ptr<Loaded> next, Outbox& out) {
   leave_neighbours(out);
   next->backend = std::move(loaded_->backend);
   next->role = std::move(loaded_->role);
+  next->source = std::move(loaded_->source);
   next->role->rejoin(next->plan, next->self);
   next->ready = loaded_->ready;
   next->ready.load_seconds = 0;
@@ -351,7 +373,7 @@ void Worker::build(std::unique_ptr<Loaded> next, Outbox& out) {
   out.identity = identity();
   try {
     check_memory_now(*next);
-    next->role = make_ring_role(*source_, next->plan, next->self, *next->backend);
+    next->role = make_ring_role(*next->source, next->plan, next->self, *next->backend);
   } catch (const Fault& fault) {
     throw fault.at(me.name);
   }

@@ -40,6 +40,9 @@ struct WorkerOptions {
   bool pin = false;  // each thread to a core of its own
   // For a card, which alone reads it: names what it runs for a profiler.
   bool ranges = false;
+  // Fetches these layers, and the head's tensors if it may, to this machine, and opens the model
+  // with them; called for what the model here lacks. None: a part that is not here is refused.
+  std::function<std::shared_ptr<const ModelSource>(LayerRange layers, bool head)> fetch;
   // The public keys of coordinators that it takes calls from where links are locked.
   std::vector<std::string> coordinators;
   std::function<void(const std::string& line)> log = [](const std::string&) {};
@@ -47,6 +50,7 @@ struct WorkerOptions {
 
 class Worker final : public StateMachine {
  public:
+  // source: null where nothing of the model is here, which takes options.fetch.
   Worker(std::shared_ptr<const ModelSource> source, WorkerOptions options);
   ~Worker() override;
 
@@ -69,6 +73,7 @@ class Worker final : public StateMachine {
     Plan plan;
     PeerId self = kUnassignedPeer;
     std::string secret;  // of the ring's neighbours
+    std::shared_ptr<const ModelSource> source;
     std::unique_ptr<Backend> backend;
     std::unique_ptr<RingRole> role;  // lives on the backend
     Ready ready;
@@ -92,6 +97,8 @@ class Worker final : public StateMachine {
   void check_place(Time now, Outbox& out);
   void control(const Message& message, Outbox& out);
   void load(const Message& message, Outbox& out);
+  void check_order(const Load& order);
+  void have_part(const Plan& plan, PeerId self);
   void build(std::unique_ptr<Loaded> next, Outbox& out);
   void keep_part(std::unique_ptr<Loaded> next, Outbox& out);
   void report_ready(std::unique_ptr<Loaded> next, Outbox& out);
@@ -110,7 +117,7 @@ class Worker final : public StateMachine {
   Message to_coordinator(MessageKind kind, RingId ring) const;
   std::string where() const;
 
-  const std::shared_ptr<const ModelSource> source_;
+  std::shared_ptr<const ModelSource> source_;
   const WorkerOptions options_;
   Machine machine_;
   bool coordinated_ = false;
