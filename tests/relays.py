@@ -8,6 +8,7 @@ import socket
 import struct
 import subprocess
 import threading
+import time
 
 from rings import POTLUCK
 
@@ -52,6 +53,50 @@ class Relay:
 
     def capture(self):
         return b"".join(bytes(side) for call in self.calls for side in call)
+
+
+class CutRelay(Relay):
+    """Ends its connections each time it has sent on so many bytes of the listener's, and can change one."""
+
+    def __init__(self, target):
+        super().__init__(target)
+        self.moved, self.cuts, self.flip_at = 0, [], None
+        self.hold_at = None  # after so many bytes nothing more is sent on
+        self.holding = threading.Event()
+
+    def pump(self, source, to, seen):
+        answers = seen is self.calls[-1][1]
+        with contextlib.suppress(OSError):
+            while data := source.recv(1 << 14):
+                if answers:
+                    data = self.altered(data)
+                    if self.is_over(data):
+                        return
+                to.sendall(data)
+                if answers:
+                    self.moved += len(data)
+                    if self.cuts and self.moved >= self.cuts[0]:
+                        self.cuts.pop(0)
+                        time.sleep(0.05)  # what is on its way arrives
+                        break
+        for each in (source, to):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+    def is_over(self, data):
+        """Sends no more of a connection whose end is held back, and keeps it open."""
+        if self.hold_at is None or self.moved + len(data) <= self.hold_at:
+            return False
+        self.holding.set()
+        return True
+
+    def altered(self, data):
+        if self.cuts:
+            data = data[:max(self.cuts[0] - self.moved, 1)]
+        if self.flip_at is not None and self.moved + len(data) > self.flip_at:
+            at, self.flip_at = self.flip_at - self.moved, None
+            data = data[:at] + bytes([data[at] ^ 1]) + data[at + 1:]
+        return data
 
 
 def pieces_of(capture):

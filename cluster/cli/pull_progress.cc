@@ -1,10 +1,11 @@
 // Counts what arrives, and says at what rate and how long the rest takes.
-#include "cluster/inspect/pull_progress.h"
+#include "cluster/cli/pull_progress.h"
 
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 
+#include "cluster/cli/interrupt.h"
 #include "topology/base/text.h"
 #include "topology/base/utf8.h"
 
@@ -23,6 +24,11 @@ std::string time_text(double seconds) {
 }  // namespace
 
 PullProgress::PullProgress(bool terminal) : terminal_(terminal), begun_(now()), last_(begun_) {}
+
+FetchWatch PullProgress::watch() {
+  return {[] { return interrupt_signal() != 0; }, [this](const std::string& line) { note(line); },
+          [this](uint64_t bytes) { expect(bytes); }, [this](uint64_t bytes) { arrive(bytes); }};
+}
 
 void PullProgress::expect(uint64_t bytes) {
   to_come_ += bytes;

@@ -6,12 +6,20 @@
 #include <string>
 
 #include "topology/base/clock.h"
+#include "topology/hub/fetch.h"
 
 namespace potluck {
 
 class PullProgress final {
  public:
   explicit PullProgress(bool terminal);
+  ~PullProgress() { end(); }
+  PullProgress(const PullProgress&) = delete;
+  PullProgress& operator=(const PullProgress&) = delete;
+
+  // Ends the work on an interrupt (interrupt.h), and tells this object how far it is, which
+  // outlives the watch.
+  FetchWatch watch();
 
   void expect(uint64_t bytes);  // so many more are to come
   void arrive(uint64_t bytes);
@@ -22,6 +30,8 @@ class PullProgress final {
   std::string summary() const;
   // "3.2 GB of 16.8 GB, 112 MB/s, 2 min left"
   std::string state() const;
+  uint64_t came() const { return came_; }
+  uint64_t to_come() const { return to_come_; }
 
  private:
   void show();

@@ -8,7 +8,7 @@
 #include "cluster/cli/commands.h"
 #include "cluster/cli/flag_checks.h"
 #include "cluster/cli/interrupt.h"
-#include "cluster/inspect/pull_progress.h"
+#include "cluster/cli/pull_progress.h"
 #include "cluster/ring/key_file.h"
 #include "cluster/ring/peer_files.h"
 #include "topology/base/fault.h"
@@ -52,27 +52,10 @@ StageWish wish_of(const Flags& flags) {
   return {flags.layers.empty() ? LayerRange{} : read_layers(flags.layers), flags.head};
 }
 
-FetchWatch watch_of(PullProgress& progress) {
-  return {[] { return interrupt_signal() != 0; },
-          [&progress](const std::string& line) { progress.note(line); },
-          [&progress](uint64_t bytes) { progress.expect(bytes); },
-          [&progress](uint64_t bytes) { progress.arrive(bytes); }};
-}
-
-// Ends the progress line before a fault has its own.
-class Shown final {
- public:
-  explicit Shown(PullProgress& progress) : progress_(progress) {}
-  ~Shown() { progress_.end(); }
-
- private:
-  PullProgress& progress_;
-};
-
-void pull_stage(ModelFiles& from, const std::string& folder, const Flags& flags,
+void pull_stage(ModelFiles& from, const std::string& folder, const StageWish& wish,
                 PullProgress& progress) {
-  const FetchWatch watch = watch_of(progress);
-  const StageCopy copy = copy_stage(from, folder, wish_of(flags), watch);
+  const FetchWatch watch = progress.watch();
+  const StageCopy copy = copy_stage(from, folder, wish, watch);
   progress.note("fetched " + progress.summary() + "; these layers take " +
                 bytes_text(copy.stage_bytes));
   for (const std::string& note : open_model(copy.path)->notes()) progress.note(note);
@@ -80,7 +63,7 @@ void pull_stage(ModelFiles& from, const std::string& folder, const Flags& flags,
 }
 
 void pull_whole(ModelFiles& from, const CachePlace& place, PullProgress& progress) {
-  const FetchWatch watch = watch_of(progress);
+  const FetchWatch watch = progress.watch();
   fetch_to_cache(from, place, watch);
   const std::string locator = "hf:" + place.name.text();
   const CachedModel found = find_cached(place.name.text(), place.hub);
@@ -89,21 +72,11 @@ void pull_whole(ModelFiles& from, const CachePlace& place, PullProgress& progres
   std::puts(found.path.c_str());
 }
 
-HubPlace checked(const HubAccess& access) {
-  if (!access.endpoint.starts_with("https://") && !access.endpoint.starts_with("http://"))
-    throw Fault(FaultKind::input, "HF_ENDPOINT is " + access.endpoint + ", which is no address",
-                Fix{"set it to one like https://huggingface.co, or unset it"});
-  if (access.token.find_first_of(" \t\r\n") != std::string::npos)
-    throw Fault(FaultKind::input, "HF_TOKEN holds a space or a line break",
-                Fix{"set it to the token alone"});
-  return {access.endpoint, access.token};
-}
-
 void pull_from_hub(const Flags& flags, const ModelPlaces& places, const HubAccess& access,
                    PullProgress& progress) {
   const HfName name = parse_hf_name(flags.model.substr(3));
-  const HubPlace hub = checked(access);
-  const FetchWatch watch = watch_of(progress);
+  const HubPlace hub = hub_place(access.endpoint, access.token);
+  const FetchWatch watch = progress.watch();
   Http http({hub.token, origin_of(hub.endpoint), kSilenceMax, watch.stopped});
   const HubListing listing = list_hub(http, hub, name, watch);
   const HubChoice choice = choose_files(listing, name);
@@ -114,7 +87,7 @@ void pull_from_hub(const Flags& flags, const ModelPlaces& places, const HubAcces
   const std::string folder = flags.to.empty() ? places.hub + "/" + hf_folder(name) + "/" +
                                                     kPartialFolder + "/" + listing.commit
                                               : flags.to;
-  pull_stage(from, folder, flags, progress);
+  pull_stage(from, folder, wish_of(flags), progress);
 }
 
 void check_flags(const Flags& flags) {
@@ -139,21 +112,22 @@ void pull_from_peer(const Flags& flags, const CommandLine& line, PullProgress& p
                 Fix{"give the " + std::to_string(kKeyDigits) +
                     " digits that potluck share shows at " + flags.model});
   PeerFiles from({flags.model, flags.key}, [keys] { return keys.read_or_make(); });
-  pull_stage(from, flags.to, flags, progress);
+  StageWish wish = wish_of(flags);
+  wish.content = from.content();
+  pull_stage(from, flags.to, wish, progress);
 }
 
 int run(const Flags& flags, const CommandLine& line) {
   check_flags(flags);
   catch_interrupts();
   PullProgress progress(isatty(STDERR_FILENO));
-  const Shown shown(progress);
   if (flags.model.starts_with("hf:")) {
     pull_from_hub(flags, line.places, line.hub, progress);
   } else if (flags.from_peer()) {
     pull_from_peer(flags, line, progress);
   } else {
     LocalFiles from(flags.model);
-    pull_stage(from, flags.to, flags, progress);
+    pull_stage(from, flags.to, wish_of(flags), progress);
   }
   return 0;
 }

@@ -14,7 +14,6 @@
 #include "topology/base/clock.h"
 #include "topology/base/fault.h"
 #include "topology/base/key.h"
-#include "topology/model/hf_cache.h"
 
 namespace potluck {
 namespace {
@@ -36,22 +35,14 @@ std::set<std::string> allowed_keys(const Flags& flags) {
   return {flags.allow.begin(), flags.allow.end()};
 }
 
-// Opens it too, so that nobody is given what is no model.
-std::string checked_path(const std::string& model, const ModelPlaces& places) {
-  const std::string path =
-      model.starts_with("hf:") ? find_cached(model.substr(3), places.hub).path : model;
-  open_model(path, places);
-  return path;
-}
-
 int run(const Flags& flags, const CommandLine& line) {
   const std::set<std::string> allowed = allowed_keys(flags);
   set_up_log(flags.log);
-  LocalFiles files(checked_path(flags.model, line.places));
+  SharedModel model = shared_model(flags.model, line.places);
   const KeyFile keys(line.config);
   ControlServer server({[keys] { return keys.read_or_make(); }, {}});
   server.allow(allowed);
-  share_model(server, files);
+  share_model(server, model, {});
   const std::string endpoint = server.listen(flags.listen);
   spdlog::info("this machine's key is {}", keys.read_or_make().public_key);
   if (allowed.empty()) spdlog::info("no other machine may fetch; --allow KEY lets one");

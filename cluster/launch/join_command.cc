@@ -18,6 +18,7 @@
 #include "cluster/launch/joiner.h"
 #include "cluster/launch/owner_watch.h"
 #include "cluster/launch/running_join.h"
+#include "cluster/launch/stage_fetch.h"
 #include "cluster/ring/device_rooms.h"
 #include "cluster/ring/device_speed.h"
 #include "cluster/ring/key_file.h"
@@ -27,6 +28,8 @@
 #include "topology/base/utf8.h"
 #include "topology/cluster/courtesy.h"
 #include "topology/model/locator.h"
+#include "topology/model/partial_copy.h"
+#include "topology/model/synthetic.h"
 #include "transport/mdns/mdns.h"
 #include "transport/proof/join_token.h"
 
@@ -112,8 +115,9 @@ class JoinCommand {
       file_.change([&](const auto&) { return text_of(cluster); });
     };
     setup.start_workers = [this, key = setup.cluster.key](const std::string& model,
-                                                          const std::string& address) {
-      return start_workers(key, model, address);
+                                                          const std::string& address,
+                                                          const std::string& door) {
+      return start_workers({door, key}, model, address);
     };
     setup.say = say;
     catch_interrupts();
@@ -146,16 +150,23 @@ class JoinCommand {
     return rooms_of(devices);
   }
 
-  // How fast each is, is measured once, with the cluster's model: the planner asks for that.
-  std::vector<DeviceSpec> measured_devices(const std::string& model) const {
-    const auto source = open_model(model, line_.places);
+  // Null if this machine lacks some of it.
+  std::unique_ptr<ModelSource> whole_model(const std::string& model) const {
+    if (!is_model_here(model, line_.places)) return nullptr;
+    auto source = open_model(model, line_.places);
+    return partial_note(*source).empty() ? std::move(source) : nullptr;
+  }
+
+  // How fast each is, is measured once, with the cluster's model, or with its twin: the planner
+  // asks for that.
+  std::vector<DeviceSpec> measured_devices(const ModelSource& source) const {
     const std::vector<DeviceRoom> found = rooms();
     const uint64_t most = flags_.memory.empty() ? 0 : parse_bytes(flags_.memory);
     std::vector<DeviceSpec> devices;
     for (const DeviceRoom& room : found) {
       say("measuring " + room.device);
       const int threads = room.is_card() ? 0 : flags_.threads;
-      const MeasuredSpeed measured = measure_speed(*source, room, threads);
+      const MeasuredSpeed measured = measure_speed(source, room, threads);
       for (const std::string& why : {measured.problem, measured.left_out})
         if (!why.empty()) say(room.device + ": " + why);
       if (!measured.problem.empty()) continue;
@@ -173,14 +184,21 @@ class JoinCommand {
     return devices;
   }
 
-  std::unique_ptr<OwnWorkers> start_workers(const std::string& cluster_key,
-                                            const std::string& model, const std::string& address) {
+  std::unique_ptr<OwnWorkers> start_workers(const Address& coordinator, const std::string& model,
+                                            const std::string& address) {
     setup_.program = line_.program;
     setup_.model = flags_.model.empty() ? model : flags_.model;
-    setup_.coordinator_key = cluster_key;
+    setup_.coordinator_key = coordinator.key;
     setup_.yield = flags_.yield;
     setup_.port = flags_.port;
-    if (setup_.devices.empty()) setup_.devices = measured_devices(setup_.model);
+    std::unique_ptr<ModelSource> source = whole_model(setup_.model);
+    setup_.fetch_from = source ? Address() : coordinator;
+    if (!setup_.devices.empty()) return std::make_unique<OwnWorkers>(setup_, address);
+    if (!source) {
+      say("this machine lacks " + setup_.model + ", and fetches its part when it has one");
+      source = make_twin(*StageFetch(coordinator, setup_.model, line_).fetch({}, false));
+    }
+    setup_.devices = measured_devices(*source);
     return std::make_unique<OwnWorkers>(setup_, address);
   }
 

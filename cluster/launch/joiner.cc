@@ -32,6 +32,7 @@ void Joiner::wait(double seconds) {
 }
 
 // An address of this machine that changed takes its workers with it: they listen at the new one.
+// So does one of the coordinator's, if they fetch from there.
 void Joiner::enter(Door door) {
   client_ = std::move(door.client);
   be_let_in(
@@ -46,10 +47,13 @@ void Joiner::enter(Door door) {
   setup_.entry.secret.reset();
   const Json about = ask(kClusterVerb, Json::object());
   const std::string address = address_towards("tcp://" + door.address);
-  if (workers_ && address == address_) return;
+  const std::string door_endpoint = "tcp://" + door.address;
+  if (workers_ && address == address_ &&
+      (workers_->fetch_from().endpoint.empty() || workers_->fetch_from().endpoint == door_endpoint))
+    return;
   address_ = address;
   workers_.reset();
-  workers_ = setup_.start_workers(JsonFields(about, kWhere).text("model"), address);
+  workers_ = setup_.start_workers(JsonFields(about, kWhere).text("model"), address, door_endpoint);
 }
 
 void Joiner::find_again() {

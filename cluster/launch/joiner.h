@@ -18,8 +18,9 @@ struct JoinerSetup {
   Entry entry;
   std::function<void(const JoinedCluster&)> remember;  // that this machine belongs to it now
   // Starts this machine's workers at one of its addresses; the model is the cluster's, as it names
-  // it.
-  std::function<std::unique_ptr<OwnWorkers>(const std::string& model, const std::string& address)>
+  // it, and its coordinator at `door` has it.
+  std::function<std::unique_ptr<OwnWorkers>(const std::string& model, const std::string& address,
+                                            const std::string& door)>
       start_workers;
   std::function<void(const std::string& line)> say;
 };

@@ -30,6 +30,9 @@ std::vector<std::string> words_for(const OwnWorkersSetup& setup, size_t index,
   if (device.threads > 0) words.insert(words.end(), {"-t", std::to_string(device.threads)});
   if (device.memory_bytes > 0)
     words.insert(words.end(), {"--memory", std::to_string(device.memory_bytes)});
+  if (!setup.fetch_from.endpoint.empty())
+    words.insert(words.end(),
+                 {"--fetch-from", setup.fetch_from.endpoint, "--fetch-key", setup.fetch_from.key});
   if (!setup.yield.empty()) words.insert(words.end(), {"--yield", setup.yield});
   return words;
 }
@@ -43,7 +46,8 @@ std::string endpoint_of(ChildProcess& child, const std::string& name) {
 
 }  // namespace
 
-OwnWorkers::OwnWorkers(const OwnWorkersSetup& setup, const std::string& address) {
+OwnWorkers::OwnWorkers(const OwnWorkersSetup& setup, const std::string& address)
+    : fetch_from_(setup.fetch_from) {
   for (size_t i = 0; i < setup.devices.size(); ++i)
     children_.push_back(
         std::make_unique<ChildProcess>(setup.program, words_for(setup, i, address)));

@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
+#include <mutex>
 #include <optional>
 
 #include "cluster/cli/commands.h"
@@ -18,8 +19,10 @@
 #include "cluster/launch/coordinator.h"
 #include "cluster/launch/detach.h"
 #include "cluster/launch/open_door.h"
+#include "cluster/ring/address.h"
 #include "cluster/ring/cluster_ring.h"
 #include "cluster/ring/key_file.h"
+#include "cluster/ring/model_share.h"
 #include "cluster/ring/remote_shell.h"
 #include "cluster/ring/ring_flags.h"
 #include "coordinator/control/running_cluster.h"
@@ -33,6 +36,9 @@
 
 namespace potluck {
 namespace {
+
+// A worker that fetches its part first gives up by itself when nothing comes.
+constexpr double kFetchSeconds = 12 * 3600;
 
 struct Flags {
   std::string file, model, name = kClusterName, ssh, listen;
@@ -155,8 +161,12 @@ class Served {
  private:
   void serve() {
     tell_plan(launch_, progress_);
-    Ring ring(launch_.source, launch_.ring.plan, ring_setup());
     const auto keys = [this] { return KeyFile(line_.config).read_or_make(); };
+    std::optional<ModelSharer> sharer;  // outlives the ring
+    if (gives_model())
+      sharer.emplace(shared_model(launch_.model, line_.places), keys,
+                     [this](const std::string& text) { say(text); });
+    Ring ring(launch_.source, launch_.ring.plan, ring_setup(sharer));
     ControlServer server({keys, [&ring] { ring.wake(); }});
     std::optional<OpenDoor> door;  // its verbs are there before anybody can call
     if (flags_.join) door.emplace(server, ring, door_setup());
@@ -184,11 +194,30 @@ class Served {
     running_.write(state_);
   }
 
-  RingSetup ring_setup() const {
+  // Machines that are known by no key are given nothing.
+  bool gives_model() const {
+    return !launch_.ring.remote.empty() && !launch_.hosts.insecure_plaintext &&
+           has_files(launch_.model);
+  }
+
+  RingSetup ring_setup(std::optional<ModelSharer>& sharer) {
     RingSetup setup;
     setup.hosts = launch_.hosts;
     setup.step_timeout_seconds = flags_.ring.step_timeout;
     setup.log = [this](const std::string& text) { say(text); };
+    if (!sharer) return setup;
+    const std::string own_key = KeyFile(line_.config).read_or_make().public_key;
+    const Plan& plan = launch_.ring.plan;
+    for (PeerId peer = kHeadPeer; plan.has_worker(peer); ++peer)
+      if (const auto place = setup.hosts.remote.find(plan.worker(peer).name);
+          place != setup.hosts.remote.end())
+        place->second.fetch_from = {"tcp://" + address_towards(plan.worker(peer).endpoint) + ":" +
+                                        std::to_string(sharer->port()),
+                                    own_key};
+    setup.hosts.remote_key = [&sharer](const std::string& worker, const std::string& key) {
+      sharer->allow(key, worker);
+    };
+    setup.load_seconds = kFetchSeconds;
     return setup;
   }
 
@@ -198,13 +227,15 @@ class Served {
     return setup;
   }
 
-  DoorSetup door_setup() const {
+  DoorSetup door_setup() {
     return {launch_.model, line_.state, KeyFile(line_.config).read_or_make().public_key,
             parse_endpoint("tcp://" + flags_.listen)->port,
             [this](const std::string& text) { say(text); }};
   }
 
-  void say(const std::string& text) const {
+  // The ring's thread calls it, and the one that gives the model to workers.
+  void say(const std::string& text) {
+    const std::lock_guard<std::mutex> lock(saying_);
     spdlog::info(text);
     if (progress_) progress_->line(text);
   }
@@ -224,6 +255,7 @@ class Served {
                           KeyFile(line_.config).read_or_make().public_key);
     if (flags_.join)
       text += "\njoin it:   potluck token create, and on the other machine potluck join TOKEN";
+    const std::lock_guard<std::mutex> lock(saying_);
     progress_ ? progress_->ready(text) : static_cast<void>(std::puts(text.c_str()));
     std::fflush(stdout);
     progress_ = nullptr;
@@ -244,6 +276,7 @@ class Served {
   const Launch launch_;
   RunningCluster& running_;
   Progress* progress_;
+  std::mutex saying_;  // held while progress_ is used
   bool announced_ = false;
   ClusterState state_;
 };

@@ -17,6 +17,7 @@
 #include "cluster/cli/log.h"
 #include "cluster/launch/owner_watch.h"
 #include "cluster/launch/sleep_lock.h"
+#include "cluster/launch/stage_fetch.h"
 #include "cluster/ring/key_file.h"
 #include "cluster/ring/link_keys.h"
 #include "cluster/ring/mpi_ranks.h"
@@ -43,6 +44,7 @@ struct Flags {
   bool pin = false, ranges = false;
   bool local = false, end_with_stdin = false, insecure_plaintext = false;
   std::vector<std::string> allow;
+  Address fetch_from;
   LogOptions log;
 };
 
@@ -80,6 +82,20 @@ void check_allowed(const Flags& flags) {
       throw Fault(FaultKind::input, "--allow " + key + " is no key",
                   Fix{"it must be the " + std::to_string(kKeyDigits) +
                       " digits that potluck key shows on the coordinator's machine"});
+}
+
+void check_fetch(const Address& from) {
+  if (from.endpoint.empty() && !from.key.empty())
+    throw Fault(FaultKind::input, "--fetch-key is the key of --fetch-from; give that too");
+  if (from.endpoint.starts_with("tcp://") && !is_key(from.key))
+    throw Fault(FaultKind::input, "--fetch-key " + from.key + " is no key",
+                Fix{"it must be what potluck key shows on the machine of --fetch-from"});
+}
+
+// Null where nothing of the model is here and all is to be fetched.
+std::shared_ptr<const ModelSource> source_here(const Flags& flags, const ModelPlaces& places) {
+  if (!flags.fetch_from.endpoint.empty() && !is_model_here(flags.model, places)) return nullptr;
+  return open_model(flags.model, places);
 }
 
 // Whoever has this machine's own key may coordinate it too. Says which keys matter.
@@ -142,13 +158,17 @@ std::string listen(Transport& transport, const Flags& flags) {
 
 int run(const Flags& flags, const CommandLine& line) {
   check_allowed(flags);
+  check_fetch(flags.fetch_from);
   if (flags.transport == "mpi") return run_on_rank(flags, line.places);
   set_up_log(flags.log);
   OwnersTurn owners_turn(flags.yield);
   const KeyFile keys(line.config);
   WorkerOptions options = worker_options(flags);
   options.coordinators = coordinators_of(flags, keys);
-  Worker worker(open_model(flags.model, line.places), options);
+  const StageFetch fetch(flags.fetch_from, flags.model, line);
+  if (!flags.fetch_from.endpoint.empty())
+    options.fetch = [&fetch](LayerRange layers, bool head) { return fetch.fetch(layers, head); };
+  Worker worker(source_here(flags, line.places), options);
   const std::unique_ptr<Transport> transport = with_card_links(
       make_transport(flags.transport, {nullptr, [keys] { return keys.read_or_make(); },
                                        flags.insecure_plaintext, nullptr}),
@@ -210,6 +230,12 @@ void add_worker(CommandLine& line) {
                   "shows there); once for each")
       ->type_name("KEY")
       ->allow_extra_args(false);
+  sub->add_option("--fetch-from", flags->fetch_from.endpoint,
+                  "where this worker fetches what its machine lacks of its part of the model: the "
+                  "tcp://HOST:PORT of potluck share, or of a coordinator that gives its own")
+      ->type_name("ENDPOINT");
+  sub->add_option("--fetch-key", flags->fetch_from.key, "the key of the machine there")
+      ->type_name("KEY");
   sub->add_flag("--insecure-plaintext", flags->insecure_plaintext,
                 "do not lock links over TCP: for a network that you trust, at an address of it");
   sub->add_option("--yield", flags->yield, kYieldHelp);

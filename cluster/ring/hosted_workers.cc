@@ -100,6 +100,7 @@ void HostedWorkers::start_remote(Plan& plan, const HostSetup& setup) {
                   "\"" + worker.name + "\" has the key " + address.key + ", not " + worker.key,
                   Fix{"if its machine has a new key, write that one"});
     worker.key = address.key;
+    if (setup.remote_key) setup.remote_key(worker.name, worker.key);
   });
 }
 

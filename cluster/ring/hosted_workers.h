@@ -34,6 +34,8 @@ struct HostSetup {
   // listen at its plan's endpoint; and the remote shell (remote_shell.h).
   std::map<std::string, RemotePlace> remote;
   std::string ssh;
+  // Told the key of each of them before anything is loaded; may be none.
+  std::function<void(const std::string& worker, const std::string& key)> remote_key;
   // Where workers of other machines, which may come later, reach those of this one; empty: nobody
   // comes, and local workers listen at sockets of this user alone.
   std::string reachable_at;

@@ -1,18 +1,37 @@
 // Answers calls for a model's files and for ranges of them.
 #include "cluster/ring/model_share.h"
 
+#include <filesystem>
+
+#include "cluster/ring/ring_plan.h"
+#include "topology/base/endpoint.h"
 #include "topology/base/fault.h"
+#include "topology/base/utf8.h"
 #include "topology/model/fingerprint.h"
+#include "topology/model/hf_cache.h"
 #include "topology/model/json_text.h"
 
 namespace potluck {
 namespace {
 
-nlohmann::json describe(const LocalFiles& model) {
+constexpr char kRead[] = "model-read";
+constexpr size_t kStateMax = 100;                           // letters of "state" that are shown
+constexpr double kToldSeconds = 2;                          // between two of them
+constexpr Duration kLook = std::chrono::milliseconds(100);  // how often a sharer looks for its end
+
+// In the cache, the folder of a file is named by the commit.
+std::string commit_of(const LocalFiles& model) {
+  const std::filesystem::path folder = std::filesystem::path(model.name()).parent_path();
+  const bool cached = folder.parent_path().filename() == "snapshots" ||
+                      folder.parent_path().filename() == kPartialFolder;
+  return cached ? folder.filename().string() : "";
+}
+
+nlohmann::json describe(const SharedModel& model) {
   nlohmann::json files = nlohmann::json::array();
-  for (const ModelFile& file : model.files())
+  for (const ModelFile& file : model.files.files())
     files.push_back({{"name", file.name}, {"bytes", file.bytes}, {"checksum", file.checksum}});
-  return {{"name", model.name()}, {"files", files}};
+  return {{"content", model.content}, {"commit", commit_of(model.files)}, {"files", files}};
 }
 
 struct Wanted {
@@ -21,7 +40,7 @@ struct Wanted {
 };
 
 Wanted read_wanted(const nlohmann::json& body, const LocalFiles& model) {
-  const JsonFields fields(body, "model-read");
+  const JsonFields fields(body, kRead);
   const auto number = [&](const char* key) {
     const nlohmann::json& value = fields.at(key);
     if (!value.is_number_unsigned()) fields.refuse("\"" + std::string(key) + "\" is no number");
@@ -51,11 +70,70 @@ void answer_read(ControlCall& call, LocalFiles& model) {
 
 }  // namespace
 
-void share_model(ControlServer& server, LocalFiles& files) {
-  server.on("model-files", ControlCallers::known,
-            [&files](const std::shared_ptr<ControlCall>& call) { call->reply(describe(files)); });
-  server.on("model-read", ControlCallers::known,
-            [&files](const std::shared_ptr<ControlCall>& call) { answer_read(*call, files); });
+bool has_files(const std::string& locator) {
+  return !is_demo(locator) && !locator.starts_with("synthetic:");
+}
+
+SharedModel shared_model(const std::string& locator, const ModelPlaces& places) {
+  const std::string path =
+      locator.starts_with("hf:") ? find_cached(locator.substr(3), places.hub).path : locator;
+  const Fingerprint model = fingerprint_of(*open_model(path, places));
+  Digest content = digest_bytes(&model.head, sizeof(model.head), model.spec);
+  for (const Digest layer : model.layers) content = digest_bytes(&layer, sizeof(layer), content);
+  return {LocalFiles(path), digest_text(content)};
+}
+
+void share_model(ControlServer& server, SharedModel& model, ShareRules rules) {
+  const auto check = [may = rules.check](const ControlCall& call) {
+    if (may && !call.key().empty()) may(call.key());
+  };
+  server.on("model-files", rules.callers,
+            [&model, check](const std::shared_ptr<ControlCall>& call) {
+              check(*call);
+              call->reply(describe(model));
+            });
+  server.on(kRead, rules.callers, [&model, check, rules](const std::shared_ptr<ControlCall>& call) {
+    check(*call);
+    answer_read(*call, model.files);
+    const std::string state = JsonFields(call->body(), kRead).text("state");
+    if (rules.told && !state.empty()) rules.told(call->key(), state);
+  });
+}
+
+ModelSharer::ModelSharer(SharedModel model, std::function<LockKeys()> keys,
+                         std::function<void(const std::string& line)> say)
+    : model_(std::move(model)), say_(std::move(say)), server_({std::move(keys), {}}) {
+  share_model(server_, model_,
+              {ControlCallers::anyone, [this](const std::string& key) { check(key); },
+               [this](const std::string& key, const std::string& state) { told(key, state); }});
+  port_ = parse_endpoint(server_.listen("tcp://*:*")).value().port;
+  thread_ = std::thread([this] {
+    while (!ending_) server_.serve(now() + kLook);
+  });
+}
+
+ModelSharer::~ModelSharer() {
+  ending_ = true;
+  thread_.join();
+}
+
+void ModelSharer::allow(const std::string& key, const std::string& worker) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  readers_[key] = {worker};
+}
+
+void ModelSharer::check(const std::string& key) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (!readers_.count(key))
+    throw Fault(FaultKind::refused, "this machine gives its model to the cluster's workers alone");
+}
+
+void ModelSharer::told(const std::string& key, const std::string& state) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  Reader& reader = readers_.at(key);
+  if (now() - reader.told < from_seconds(kToldSeconds)) return;
+  reader.told = now();
+  say_(reader.worker + " fetches its part of the model: " + one_line(state).substr(0, kStateMax));
 }
 
 }  // namespace potluck

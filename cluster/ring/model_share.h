@@ -1,19 +1,77 @@
 // Gives other machines the bytes of a model that is here, over the control channel.
 //
-// Verbs: "model-files" {} is answered {"name", "files": [{"name", "bytes", "checksum"}]};
-// "model-read" {"file", "begin", "bytes"} is answered {"digest"} with the bytes behind it.
+// Verbs: "model-files" {} is answered {"content", "commit", "files": [{"name", "bytes",
+// "checksum"}]}, where "commit" is the hub's that the files are of, if they lie in its cache;
+// "model-read" {"file", "begin", "bytes", "state"} is answered {"digest"} with the bytes behind it.
+// "state" says in words how far the other machine is; it may be empty.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
 
+#include "topology/base/clock.h"
 #include "topology/hub/local_files.h"
+#include "topology/model/locator.h"
 #include "transport/control/control_server.h"
 
 namespace potluck {
 
 inline constexpr uint64_t kShareBytesMax = 256 << 10;  // that one "model-read" may ask for
 
-// Adds the verbs for machines that the server knows. files must outlive the server.
-void share_model(ControlServer& server, LocalFiles& files);
+struct SharedModel {
+  LocalFiles files;
+  std::string content;  // 16 hex digits: the same wherever the model is, whatever its files' names
+};
+
+// Whether a model's bytes lie in files, which others may lack; made-up ones and the demos do not.
+bool has_files(const std::string& locator);
+// Opens the model, so that nobody is given what is no model.
+SharedModel shared_model(const std::string& locator, const ModelPlaces& places);
+
+struct ShareRules {
+  ControlCallers callers = ControlCallers::known;
+  // Throws as the answer for a machine of this key that may not; none: whoever may call may read.
+  std::function<void(const std::string& key)> check = {};
+  // How far the machine of this key is, each time that it asks for bytes; may be none.
+  std::function<void(const std::string& key, const std::string& state)> told = {};
+};
+// Adds the verbs. model must outlive the server.
+void share_model(ControlServer& server, SharedModel& model, ShareRules rules);
+
+// Gives a model to workers on other hosts on a thread of its own, so that it does so whatever the
+// ring is waiting for. At any free port of this machine.
+class ModelSharer final {
+ public:
+  ModelSharer(SharedModel model, std::function<LockKeys()> keys,
+              std::function<void(const std::string& line)> say);
+  ~ModelSharer();
+
+  int port() const { return port_; }
+  // The machine of this key, on which that worker is, may fetch from now on. Any thread.
+  void allow(const std::string& key, const std::string& worker);
+
+ private:
+  void check(const std::string& key);
+  void told(const std::string& key, const std::string& state);
+
+  struct Reader {
+    std::string worker;
+    Time told{};
+  };
+  SharedModel model_;
+  const std::function<void(const std::string&)> say_;
+  std::mutex mutex_;
+  std::map<std::string, Reader> readers_;  // by key
+  ControlServer server_;
+  int port_ = 0;
+  std::atomic<bool> ending_{false};
+  std::thread thread_;
+};
 
 }  // namespace potluck

@@ -13,6 +13,7 @@ namespace potluck {
 namespace {
 
 constexpr double kAnswerSeconds = 30;
+constexpr size_t kContentDigits = 16, kCommitDigits = 40;
 constexpr size_t kAhead = 8;  // calls that wait for their answers
 // Of one call. An answer that is cut is lost, and around each lie some 300 bytes.
 constexpr uint64_t kCallLeast = 32 << 10, kCalls = 256;
@@ -27,11 +28,21 @@ ModelFile read_file(const nlohmann::json& entry, const std::string& peer) {
   return {name, bytes.get<uint64_t>(), fields.text("checksum")};
 }
 
+// A folder here is named by it.
+std::string hex_digits(const JsonFields& fields, const std::string& key, size_t count) {
+  const std::string text = fields.text(key);
+  if (text.size() != count || text.find_first_not_of("0123456789abcdef") != std::string::npos)
+    fields.refuse("\"" + key + "\" is no " + std::to_string(count) + " hex digits");
+  return text;
+}
+
 }  // namespace
 
-PeerFiles::PeerFiles(Address peer, std::function<LockKeys()> keys)
+PeerFiles::PeerFiles(Address peer, std::function<LockKeys()> keys,
+                     std::function<std::string()> state)
     : peer_(std::move(peer)),
       keys_(std::move(keys)),
+      state_(std::move(state)),
       client_(std::make_unique<ControlClient>(peer_, keys_)) {
   const ControlMessage reply =
       client_->ask("model-files", nlohmann::json::object(), kAnswerSeconds);
@@ -39,6 +50,8 @@ PeerFiles::PeerFiles(Address peer, std::function<LockKeys()> keys)
   const nlohmann::json& files = fields.at("files");
   if (!files.is_array() || files.empty()) fields.refuse("\"files\" is " + json_excerpt(files));
   for (const nlohmann::json& entry : files) files_.push_back(read_file(entry, peer_.endpoint));
+  content_ = hex_digits(fields, "content", kContentDigits);
+  commit_ = fields.text("commit").empty() ? "" : hex_digits(fields, "commit", kCommitDigits);
 }
 
 ReadEnd PeerFiles::read(size_t file, ByteRange range, const ByteSink& sink) {
@@ -60,8 +73,10 @@ ReadEnd PeerFiles::read_parts(size_t file, ByteRange range, const ByteSink& sink
   for (uint64_t left = range.bytes; left > 0 || !calls.empty();) {
     while (left > 0 && calls.size() < kAhead) {
       const uint64_t bytes = std::min(left, each);
-      calls.push_back(
-          client_->call("model-read", {{"file", file}, {"begin", range.begin}, {"bytes", bytes}}));
+      calls.push_back(client_->call("model-read", {{"file", file},
+                                                   {"begin", range.begin},
+                                                   {"bytes", bytes},
+                                                   {"state", state_ ? state_() : ""}}));
       range.begin += bytes;
       left -= bytes;
     }

@@ -19,6 +19,9 @@ struct RemotePlace {
   std::string program;  // potluck there
   std::string model;    // as -m names it there
   std::string allow;    // this machine's public key, which may coordinate; empty: links are plain
+  // Where the worker fetches what its machine lacks of the model, and that one's key; an endpoint
+  // that is empty: nowhere.
+  Address fetch_from = {};
 };
 
 // An order to start one worker. Its layers and limits come later, with the plan.

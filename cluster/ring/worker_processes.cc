@@ -32,6 +32,9 @@ std::vector<std::string> WorkerProcesses::command_line(const WorkerOrder& order)
       remote ? remote->model : setup_.model, "--name", order.name, "--device",   order.device};
   words.push_back(remote ? "--end-with-stdin" : "--local");
   if (remote && !remote->allow.empty()) words.insert(words.end(), {"--allow", remote->allow});
+  if (remote && !remote->fetch_from.endpoint.empty())
+    words.insert(words.end(), {"--fetch-from", remote->fetch_from.endpoint, "--fetch-key",
+                               remote->fetch_from.key});
   if (order.threads) words.insert(words.end(), {"-t", std::to_string(order.threads)});
   if (order.ranges) words.push_back("--ranges");
   if (setup_.insecure_plaintext) words.push_back("--insecure-plaintext");

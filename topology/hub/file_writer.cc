@@ -92,8 +92,8 @@ void check_disk(const std::string& folder, uint64_t bytes) {
   throw Fault(FaultKind::world,
               folder + " needs " + bytes_text(bytes) + ", its disk has " +
                   bytes_text(space.available) + " free",
-              Fix{"make room there, or take another disk (HF_HOME for the cache, --to for a "
-                  "partial copy)"});
+              Fix{"make room there, or take another disk (HF_HOME or XDG_CACHE_HOME for a cache, "
+                  "--to for a partial copy)"});
 }
 
 }  // namespace potluck

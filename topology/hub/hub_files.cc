@@ -188,6 +188,16 @@ std::vector<ModelFile> files_named(const HubListing& listing, const std::vector<
 
 }  // namespace
 
+HubPlace hub_place(const std::string& endpoint, const std::string& token) {
+  if (!endpoint.starts_with("https://") && !endpoint.starts_with("http://"))
+    throw Fault(FaultKind::input, "HF_ENDPOINT is " + endpoint + ", which is no address",
+                Fix{"set it to one like https://huggingface.co, or unset it"});
+  if (token.find_first_of(" \t\r\n") != std::string::npos)
+    throw Fault(FaultKind::input, "HF_TOKEN holds a space or a line break",
+                Fix{"set it to the token alone"});
+  return {endpoint, token};
+}
+
 HubListing list_hub(Http& http, const HubPlace& place, const HfName& name,
                     const FetchWatch& watch) {
   return Listing(http, place, name, watch).read();

@@ -18,6 +18,9 @@ struct HubPlace {
   std::string token;     // empty: none
 };
 
+// Throws Fault{input} for what is no address and for what is no token.
+HubPlace hub_place(const std::string& endpoint, const std::string& token);
+
 struct HubListing {
   std::string commit;  // 40 hex digits: what the branch `main` is now
   std::vector<ModelFile> files;

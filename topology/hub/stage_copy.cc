@@ -90,7 +90,8 @@ class StageCopier {
 
   // The same file from another place has the same checksum, where it is known.
   std::string origin_of(const ModelFile& file) const {
-    return file.checksum.empty() ? file.name + " of " + from_.name() : "sha256:" + file.checksum;
+    if (!file.checksum.empty()) return "sha256:" + file.checksum;
+    return file.name + " of " + (wish_.content.empty() ? from_.name() : wish_.content);
   }
 
   void open_weights(size_t index) {

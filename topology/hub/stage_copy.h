@@ -12,6 +12,9 @@ namespace potluck {
 struct StageWish {
   LayerRange layers;  // may be empty
   bool head = false;  // the head's tensors too, and the tokenizer
+  // What tells the model from others whose files have the same names and no checksums; empty: the
+  // place that it comes from does.
+  std::string content = {};
 };
 
 struct StageCopy {

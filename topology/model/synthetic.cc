@@ -1,6 +1,7 @@
 // Makes a model up: shapes by preset and key, bytes from a seed.
 #include "topology/model/synthetic.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -141,6 +142,13 @@ class SyntheticSource final : public ModelSource {
     check_directory(tensors_, spec_, "synthetic");
   }
 
+  explicit SyntheticSource(const ModelSource& model) : spec_(model.spec()), seed_(1) {
+    for (const TensorInfo& of : model.tensors()) {
+      TensorInfo& tensor = tensors_.emplace_back(TensorInfo{of.name, of.type, of.shape, of.bytes});
+      tensor.recipe = recipe_of(of.name);
+    }
+  }
+
   const ModelSpec& spec() const override { return spec_; }
   const std::vector<TensorInfo>& tensors() const override { return tensors_; }
   void drop_cached() const override {}  // nothing lies in a file
@@ -188,10 +196,14 @@ class SyntheticSource final : public ModelSource {
     const DType stored = floats ? DType::f32 : synthetic_type(type, need.shape.back());
     TensorInfo tensor{need.name, stored, need.shape};
     tensor.bytes = checked_bytes(stored, need.shape, need.name, "synthetic");
-    tensor.recipe = seed_;
-    for (char c : need.name)
-      tensor.recipe = synthetic_mix(tensor.recipe ^ static_cast<unsigned char>(c));
+    tensor.recipe = recipe_of(need.name);
     tensors_.push_back(std::move(tensor));
+  }
+
+  Digest recipe_of(const std::string& name) const {
+    Digest recipe = seed_;
+    for (char c : name) recipe = synthetic_mix(recipe ^ static_cast<unsigned char>(c));
+    return recipe;
   }
 
   // Norms and scales lie within 1 ± ½; router weights within ± √(3/in).
@@ -208,6 +220,10 @@ class SyntheticSource final : public ModelSource {
   // well.
   static void fill_blocks(const TensorInfo& tensor, uint64_t state, std::byte* out) {
     const float reach = std::sqrt(3.0f / tensor.shape.back());
+    if (!has_synthetic_blocks(tensor.type)) {
+      std::fill_n(out, tensor.bytes, std::byte{});
+      return;
+    }
     if (tensor.type != DType::bf16 && tensor.type != DType::q8_0)
       return synthetic_blocks(tensor.type, std::sqrt(1.0f / tensor.shape.back()), state, out,
                               tensor.bytes);
@@ -236,6 +252,10 @@ class SyntheticSource final : public ModelSource {
 };
 
 }  // namespace
+
+std::unique_ptr<ModelSource> make_twin(const ModelSource& model) {
+  return std::make_unique<SyntheticSource>(model);
+}
 
 std::unique_ptr<ModelSource> make_synthetic(const std::string& text) {
   return std::make_unique<SyntheticSource>(parse(text));

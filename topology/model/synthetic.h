@@ -12,4 +12,8 @@ namespace potluck {
 // text stands behind "synthetic:". Throws Fault{input} naming unknown presets and keys.
 std::unique_ptr<ModelSource> make_synthetic(const std::string& text);
 
+// The model's twin, with its shapes and types and with made-up bytes, to measure what it takes
+// where its own are not. Types that are never made up are zeros.
+std::unique_ptr<ModelSource> make_twin(const ModelSource& model);
+
 }  // namespace potluck

@@ -1,5 +1,5 @@
 // Progress of a download is told in what came, what there is, a rate and a time.
-#include "cluster/inspect/pull_progress.h"
+#include "cluster/cli/pull_progress.h"
 
 #include <gmock/gmock.h>
 

@@ -1,19 +1,16 @@
 """`potluck pull` from a hub on this machine that redirects, cuts and lies, and partial copies that serve their layers."""
-import contextlib
 import json
 import os
 import pathlib
 import signal
-import socket
 import struct
 import subprocess
 import tempfile
-import time
 import unittest
 
 import model_files
 from hub import COMMIT, Hub
-from relays import Relay
+from relays import CutRelay
 from rings import POTLUCK, SOURCE, Running, plan_text, potluck, wait_until
 
 DEMO = SOURCE / "cluster/demo/sudoku6.gguf"  # 6 layers of some 500 kB
@@ -351,6 +348,20 @@ class Partial(Pulls):
             file.seek(place)
             self.assertEqual(file.read(1)[0], self.data[place])
 
+    def test_a_byte_that_changed_on_the_disk_is_found_by_whoever_loads_it(self):
+        self.open()
+        path, _ = self.pull("--layers", "0:6", "--head")
+        place = len(self.data) - 60_000
+        for at in (place, 40):  # of a layer, and of the header
+            copy = bytearray(self.data)
+            copy[at] ^= 4
+            pathlib.Path(path).write_bytes(copy)
+            said = potluck("run", "-m", path, "-p", "x", "--raw", code=3)[1]
+            self.assertRegex(said, rf"{path}: bytes \d+ to \d+ have changed on this disk since they came; fetch them anew by the "
+                                   rf"potluck pull that they came with, or remove the file and {path}.partial")  # fmt: skip
+        self.pull("--layers", "0:6", "--head")
+        potluck("inspect", "-m", path)
+
     def test_a_tensor_that_is_not_there_is_named(self):
         self.open()
         self.pull("--layers", "2:6", "--head")
@@ -443,39 +454,6 @@ class Partial(Pulls):
         self.assertIn("are not in this copy; copy from one that has the layers", said)
 
 
-class CutRelay(Relay):
-    """Ends its connections each time it has sent on so many bytes of the listener's, and can change one."""
-
-    def __init__(self, target):
-        super().__init__(target)
-        self.moved, self.cuts, self.flip_at = 0, [], None
-
-    def pump(self, source, to, seen):
-        answers = seen is self.calls[-1][1]
-        with contextlib.suppress(OSError):
-            while data := source.recv(1 << 14):
-                if answers:
-                    data = self.altered(data)
-                to.sendall(data)
-                if answers:
-                    self.moved += len(data)
-                    if self.cuts and self.moved >= self.cuts[0]:
-                        self.cuts.pop(0)
-                        time.sleep(0.05)  # what is on its way arrives
-                        break
-        for each in (source, to):
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-
-    def altered(self, data):
-        if self.cuts:
-            data = data[:max(self.cuts[0] - self.moved, 1)]
-        if self.flip_at is not None and self.moved + len(data) > self.flip_at:
-            at, self.flip_at = self.flip_at - self.moved, None
-            data = data[:at] + bytes([data[at] ^ 1]) + data[at + 1:]
-        return data
-
-
 class FromPeers(Pulls):
     """Layers from another machine that shares its model, over a line that cuts, changes and counts what passes."""
 
@@ -517,6 +495,24 @@ class FromPeers(Pulls):
         print(f"layers 1:5 of a peer, cut at {PLACES} places: {relay.moved / stage:.4f} of their bytes moved")
         self.assertEqual(relay.cuts, [])
         self.assertLessEqual(relay.moved, SLACK * stage + PLACES * ANSWER)  # one that is cut is lost
+        self.fetch(relay, "--layers", "0:6", "--head")
+        self.assertEqual(pathlib.Path(path.strip()).read_bytes(), self.data)
+
+    def test_a_pull_that_is_killed_at_twenty_places_goes_on(self):
+        relay = self.share(DEMO, "--allow", self.key)
+        stage = self.stage_bytes(1, 2, 3, 4)
+        for i in range(PLACES):
+            relay.hold_at = stage * (i + 1) // (PLACES + 1)
+            with Running("pull", relay.endpoint, "--key", self.their_key, "--to", str(self.home / "copy"), "--layers", "1:5",
+                         env=self.here) as run:  # fmt: skip
+                wait_until(lambda: relay.holding.is_set() or run.process.poll() is not None, "the peer's last byte")
+                self.assertIsNone(run.process.poll(), run.stderr())
+                wait_until(lambda: self.idle(run.process.pid), "the pull to have taken what came")
+            relay.hold_at = None
+            relay.holding.clear()
+        path, _ = self.fetch(relay, "--layers", "1:5")
+        print(f"layers 1:5 of a peer, killed at {PLACES} places: {relay.moved / stage:.4f} of their bytes moved")
+        self.assertLessEqual(relay.moved, SLACK * stage + PLACES * ANSWER)
         self.fetch(relay, "--layers", "0:6", "--head")
         self.assertEqual(pathlib.Path(path.strip()).read_bytes(), self.data)
 

@@ -15,6 +15,8 @@
 namespace potluck {
 namespace {
 
+constexpr char kContent[] = "0123456789abcdef";
+
 // Serves at a socket file until it goes away.
 class Peer final {
  public:
@@ -39,6 +41,10 @@ class Peer final {
   std::thread thread_;
 };
 
+SharedModel shared(const std::string& path) {
+  return {LocalFiles(path), kContent};
+}
+
 LockKeys no_keys() {
   return {};
 }
@@ -57,19 +63,19 @@ TEST(PeerFiles, ARangeComesAsItIsThere) {
   TempFolder folder;
   std::string data(1'000'000, 'x');
   for (size_t i = 0; i < data.size(); ++i) data[i] = static_cast<char>(i * 7 + i / 251);
-  LocalFiles model(folder.write("m.gguf", data));
-  Peer peer([&](ControlServer& server) { share_model(server, model); });
+  SharedModel model = shared(folder.write("m.gguf", data));
+  Peer peer([&](ControlServer& server) { share_model(server, model, {}); });
   PeerFiles files(peer.endpoint(), no_keys);
   ASSERT_EQ(files.files().size(), 1u);
   EXPECT_EQ(files.files()[0].name, "m.gguf");
   EXPECT_EQ(files.files()[0].bytes, data.size());
-  EXPECT_EQ(fetch(files, {5, 999'990}), data.substr(5, 999'990));
+  EXPECT_EQ(fetch(files, {5, 999990}), data.substr(5, 999990));
 }
 
 TEST(PeerFiles, WhatIsNotInTheFileIsRefused) {
   TempFolder folder;
-  LocalFiles model(folder.write("m.gguf", "some bytes"));
-  Peer peer([&](ControlServer& server) { share_model(server, model); });
+  SharedModel model = shared(folder.write("m.gguf", "some bytes"));
+  Peer peer([&](ControlServer& server) { share_model(server, model, {}); });
   PeerFiles files(peer.endpoint(), no_keys);
   EXPECT_THROW(fetch(files, {5, 6}), Fault);
   EXPECT_EQ(fetch(files, {5, 5}), "bytes");  // and the next call is answered
@@ -80,8 +86,9 @@ TEST(PeerFiles, AByteThatChangedIsFetchedAnew) {
   std::atomic<int> calls = 0;
   Peer peer([&](ControlServer& server) {
     server.on("model-files", ControlCallers::known, [](const std::shared_ptr<ControlCall>& call) {
-      call->reply(
-          {{"name", "m"}, {"files", {{{"name", "m.gguf"}, {"bytes", 4}, {"checksum", ""}}}}});
+      call->reply({{"content", kContent},
+                   {"commit", ""},
+                   {"files", {{{"name", "m.gguf"}, {"bytes", 4}, {"checksum", ""}}}}});
     });
     server.on("model-read", ControlCallers::known, [&](const std::shared_ptr<ControlCall>& call) {
       call->reply({{"digest", digest_text(digest_bytes("true", 4))}}, calls++ ? "true" : "lies");
@@ -90,6 +97,25 @@ TEST(PeerFiles, AByteThatChangedIsFetchedAnew) {
   PeerFiles files(peer.endpoint(), no_keys);
   EXPECT_EQ(fetch(files, {0, 4}), "true");
   EXPECT_EQ(calls, 2);
+}
+
+void refuses(const std::string& content, const std::string& commit) {
+  Peer peer([&](ControlServer& server) {
+    server.on("model-files", ControlCallers::known,
+              [content, commit](const std::shared_ptr<ControlCall>& call) {
+                call->reply({{"content", content},
+                             {"commit", commit},
+                             {"files", {{{"name", "m"}, {"bytes", 4}, {"checksum", ""}}}}});
+              });
+  });
+  EXPECT_THROW(PeerFiles(peer.endpoint(), no_keys), Fault) << content << " " << commit;
+}
+
+// A folder on this disk is named by what the peer says.
+TEST(PeerFiles, ContentsAndACommitThatAreNoDigestsAreRefused) {
+  refuses("../../0123456789", "");
+  refuses("", "");
+  refuses(kContent, "../../../../../../../../../../etc/passwd");
 }
 
 TEST(PeerFiles, AFileWhoseNameLeadsElsewhereIsRefused) {
