@@ -32,6 +32,7 @@
 #include "topology/base/text.h"
 #include "topology/base/wall_clock.h"
 #include "topology/cluster/cluster_yaml.h"
+#include "topology/cluster/plan_endpoints.h"
 #include "topology/model/locator.h"
 
 namespace potluck {
@@ -53,6 +54,7 @@ struct Launch {
   std::shared_ptr<const ModelSource> source;
   std::string model;
   ClusterRing ring;
+  std::pair<int, int> ports;  // that this machine may listen at; 0: any
   HostSetup hosts;
 };
 
@@ -96,6 +98,8 @@ Launch prepare(const Flags& flags, const CommandLine& line) {
     launch.ring.plan =
         plan_of(*launch.source, flags.ring, [](const std::string& text) { spdlog::info(text); });
   } else {
+    for (const HostSpec& host : cluster.hosts)
+      if (coordinates(cluster, host)) launch.ports = {host.port_first, host.port_last};
     launch.ring = cluster_ring(cluster, *launch.source, flags.ring.plan);
     launch.hosts.insecure_plaintext |= cluster.options.insecure_plaintext;
   }
@@ -164,7 +168,7 @@ class Served {
     const auto keys = [this] { return KeyFile(line_.config).read_or_make(); };
     std::optional<ModelSharer> sharer;  // outlives the ring
     if (gives_model())
-      sharer.emplace(shared_model(launch_.model, line_.places), keys,
+      sharer.emplace(shared_model(launch_.model, line_.places), launch_.ports, keys,
                      [this](const std::string& text) { say(text); });
     Ring ring(launch_.source, launch_.ring.plan, ring_setup(sharer));
     ControlServer server({keys, [&ring] { ring.wake(); }});

@@ -100,16 +100,28 @@ void share_model(ControlServer& server, SharedModel& model, ShareRules rules) {
   });
 }
 
-ModelSharer::ModelSharer(SharedModel model, std::function<LockKeys()> keys,
+ModelSharer::ModelSharer(SharedModel model, std::pair<int, int> ports,
+                         std::function<LockKeys()> keys,
                          std::function<void(const std::string& line)> say)
     : model_(std::move(model)), say_(std::move(say)), server_({std::move(keys), {}}) {
   share_model(server_, model_,
               {ControlCallers::anyone, [this](const std::string& key) { check(key); },
                [this](const std::string& key, const std::string& state) { told(key, state); }});
-  port_ = parse_endpoint(server_.listen("tcp://*:*")).value().port;
+  listen(ports);
   thread_ = std::thread([this] {
     while (!ending_) server_.serve(now() + kLook);
   });
+}
+
+void ModelSharer::listen(std::pair<int, int> ports) {
+  const auto [first, last] = ports;
+  for (int port = last;; --port) try {
+      const std::string wanted = port == 0 ? "*" : std::to_string(port);
+      port_ = parse_endpoint(server_.listen("tcp://*:" + wanted)).value().port;
+      return;
+    } catch (const Fault& fault) {
+      if (fault.kind() != FaultKind::world || port <= first) throw;
+    }
 }
 
 ModelSharer::~ModelSharer() {

@@ -14,6 +14,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "topology/base/clock.h"
 #include "topology/hub/local_files.h"
@@ -45,10 +46,12 @@ struct ShareRules {
 void share_model(ControlServer& server, SharedModel& model, ShareRules rules);
 
 // Gives a model to workers on other hosts on a thread of its own, so that it does so whatever the
-// ring is waiting for. At any free port of this machine.
+// ring is waiting for.
 class ModelSharer final {
  public:
-  ModelSharer(SharedModel model, std::function<LockKeys()> keys,
+  // ports: those that may be used, from the last one down, for workers begin with the first; any,
+  // if they are 0. Throws Fault{world} if none is free.
+  ModelSharer(SharedModel model, std::pair<int, int> ports, std::function<LockKeys()> keys,
               std::function<void(const std::string& line)> say);
   ~ModelSharer();
 
@@ -57,6 +60,7 @@ class ModelSharer final {
   void allow(const std::string& key, const std::string& worker);
 
  private:
+  void listen(std::pair<int, int> ports);
   void check(const std::string& key);
   void told(const std::string& key, const std::string& state);
 
