@@ -56,12 +56,12 @@ def wait_until(condition, what, seconds=PATIENCE):
 
 
 class Running:
-    """`potluck ARGUMENTS…` in a session of its own, its output in files."""
+    """`potluck ARGUMENTS…` in a session of its own, its output in files. program: what is called in potluck's place."""
 
-    def __init__(self, *arguments, env=None, cwd=None):
+    def __init__(self, *arguments, env=None, cwd=None, program=(POTLUCK,)):
         self.out, self.err = tempfile.TemporaryFile(), tempfile.TemporaryFile()
         self.process = subprocess.Popen(
-            [POTLUCK, *arguments], stdin=subprocess.DEVNULL, stdout=self.out, stderr=self.err,
+            [*program, *arguments], stdin=subprocess.DEVNULL, stdout=self.out, stderr=self.err,
             start_new_session=True, env={**os.environ, **(env or {})}, cwd=cwd)  # fmt: skip
         self.session = self.process.pid
 

@@ -41,4 +41,10 @@ OpenDoor::OpenDoor(ControlServer& server, Ring& ring, const DoorSetup& setup)
               hooks_of(ring, setup)),
       advertiser_(advertise({host_name(), setup.public_key, kSoftware}, setup.port, setup.say)) {}
 
+void OpenDoor::give(ControlServer& server, SharedModel& model) {
+  share_model(server, model, {ControlCallers::anyone, [this](const std::string& key) {
+                                guests_.check_admitted(key);
+                              }});
+}
+
 }  // namespace potluck

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "cluster/ring/model_share.h"
 #include "cluster/ring/ring.h"
 #include "coordinator/membership/guests.h"
 #include "transport/control/control_server.h"
@@ -26,6 +27,9 @@ class OpenDoor final {
  public:
   // server and ring: outlive this.
   OpenDoor(ControlServer& server, Ring& ring, const DoorSetup& setup);
+
+  // Gives the model to machines that were let in and lack some of it. model: outlives the server.
+  void give(ControlServer& server, SharedModel& model);
 
   // To be called at every turn of the ring.
   void tick(Time now) { guests_.tick(now); }

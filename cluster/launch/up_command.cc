@@ -171,9 +171,13 @@ class Served {
       sharer.emplace(shared_model(launch_.model, line_.places), launch_.ports, keys,
                      [this](const std::string& text) { say(text); });
     Ring ring(launch_.source, launch_.ring.plan, ring_setup(sharer));
+    std::optional<SharedModel> given;
+    if (flags_.join && has_files(launch_.model))
+      given.emplace(shared_model(launch_.model, line_.places));
     ControlServer server({keys, [&ring] { ring.wake(); }});
     std::optional<OpenDoor> door;  // its verbs are there before anybody can call
     if (flags_.join) door.emplace(server, ring, door_setup());
+    if (given) door->give(server, *given);
     CoordinatorSetup setup = coordinator_setup();
     if (door) setup.every_turn = [&door](Time now) { door->tick(now); };
     Coordinator coordinator(launch_.source, ring, server, std::move(setup));
@@ -209,6 +213,7 @@ class Served {
     setup.hosts = launch_.hosts;
     setup.step_timeout_seconds = flags_.ring.step_timeout;
     setup.log = [this](const std::string& text) { say(text); };
+    if (sharer || flags_.join) setup.load_seconds = kFetchSeconds;
     if (!sharer) return setup;
     const std::string own_key = KeyFile(line_.config).read_or_make().public_key;
     const Plan& plan = launch_.ring.plan;
@@ -221,7 +226,6 @@ class Served {
     setup.hosts.remote_key = [&sharer](const std::string& worker, const std::string& key) {
       sharer->allow(key, worker);
     };
-    setup.load_seconds = kFetchSeconds;
     return setup;
   }
 

@@ -29,6 +29,9 @@ class Guests final {
   // server: outlives this.
   Guests(ControlServer& server, Admission admission, GuestHooks hooks);
 
+  // Throws Fault{refused} for the key of a machine that was not let in.
+  void check_admitted(const std::string& key) const;
+
   // Lets those go that were shut out meanwhile, once every so often.
   void tick(Time now);
 
@@ -38,7 +41,6 @@ class Guests final {
   nlohmann::json waiting();
   nlohmann::json answer(const ControlCall& call);
   nlohmann::json parts(const GuestOffer& offer) const;
-  void check_admitted(const std::string& key) const;
   bool has(const std::string& key, const std::string& worker) const;
   std::string free_name(const std::string& name, const std::string& key) const;
   void let_go(const GuestOffer& offer);

@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -153,14 +154,8 @@ class Workers(unittest.TestCase):
     def test_a_disk_that_is_full_is_named_with_what_is_needed(self):
         disk = self.home / "cache"
         disk.mkdir()
-        words = " ".join(f"'{word}'" for word in [POTLUCK, *self.words()])
-        script = f"mount -t tmpfs -o size=4m tmpfs {disk} && exec {words}"
-        worker = Running.__new__(Running)
-        worker.out, worker.err = tempfile.TemporaryFile(), tempfile.TemporaryFile()
-        worker.process = subprocess.Popen(["unshare", "-m", "sh", "-c", script], stdin=subprocess.DEVNULL, stdout=worker.out,
-                                          stderr=worker.err, start_new_session=True, env={**os.environ, **self.here})  # fmt: skip
-        worker.session = worker.process.pid
-        with worker:
+        script = f"mount -t tmpfs -o size=4m tmpfs {disk} && exec {POTLUCK} \"$0\" \"$@\""
+        with Running(*self.words(), env=self.here, program=["unshare", "-m", "sh", "-c", script]) as worker:
             said = self.ask(worker, code=3)[1]
         print(said)
         self.assertRegex(said, rf"stage 1: {disk}/potluck/models/\w+ needs 2[0-9.]+ MB, its disk has [0-9.]+ [MK]B free")
@@ -243,12 +238,64 @@ class Up(unittest.TestCase):
         _, moved = self.up()
         self.assertLess(moved, 100_000)
         self.assertEqual(self.ids(), whole)
+        before = self.came()
         for pid in mine(str(self.folder)):  # the neighbours take its layers over, and fetch what they lack
             words = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
             if b"worker" in words and b"shed" in words:
                 os.kill(pid, signal.SIGKILL)
         self.assertEqual(self.ids(), whole)
+        inspected = potluck("inspect", "-m", str(next((self.folder / "cache-nas/potluck/models").glob("*/long.gguf"))))[0]
+        held = [int(number) for number in re.search(r"partial: layers (\d+):(\d+) of", inspected).groups()]
+        print(f"nas: {self.came() - before} bytes came for layers {held[0]}:{held[1]} after the loss")
+        self.assertGreater(held[1] - held[0], LAYERS // 3)
+        self.assertLessEqual(self.came() - before, SLACK * (stage_bytes(*held) - stage) + 500_000)  # and the ring's messages
         self.potluck("down")
+
+
+class Guests(unittest.TestCase):
+    """A machine joins that has nothing of the model, on devices that sleep, so that it is the faster one."""
+
+    def test_a_machine_joins_without_the_model_and_gets_its_layers_alone(self):
+        desk, laptop = Machine(self, "desk"), Machine(self, "laptop")
+        cable(desk, "lan0", laptop, "lan0")
+        for i, machine in enumerate((desk, laptop)):
+            machine.address("lan0", f"10.79.1.{1 + i}/24")
+        up = self.start(desk, "sliding=2,full=2,head=2", "up", "--foreground", "--join", "-m", MODEL, "--stages", "1",
+                        "-t", "1", "-c", "512")  # fmt: skip
+        wait_until(lambda: "join it:" in up.stdout() or up.process.poll() is not None, "the ring")
+        before = self.ask(desk)
+        token = self.once(desk, "token", "create")
+        run = self.start(laptop, "sliding=0.2,full=0.2,head=2", "join", "--name", "laptop", "-t", "1", "--memory", "45MB",
+                         "-m", NOWHERE, token)  # fmt: skip
+        wait_until(lambda: re.search(r"laptop: layers \d+:\d+", run.stderr()) or run.process.poll() is not None, "a part")
+        after = self.ask(desk)
+        self.assertIn("laptop", [stage["name"] for stage in after["plan"]["stages"]], run.stderr())
+        self.assertEqual(after["ids"], before["ids"])
+        layers = [int(number) for number in re.search(r"laptop: layers (\d+):(\d+)", run.stderr()).groups()]
+        self.assertLess(layers[1] - layers[0], LAYERS)
+        copy = next((laptop.folder / "cache/potluck/models").glob("*/long.gguf"))
+        stage = stage_bytes(*layers)
+        print(f"laptop: layers {layers[0]}:{layers[1]}, {os.stat(copy).st_blocks * 512 / stage:.4f} of their bytes on its disk")
+        self.assertLessEqual(os.stat(copy).st_blocks * 512, SLACK * stage)
+        self.assertIn(f"partial: layers {layers[0]}:{layers[1]} of {LAYERS}\n", potluck("inspect", "-m", str(copy))[0])
+
+    @staticmethod
+    def settings(machine):
+        return {f"XDG_{name.upper()}_HOME": f"{machine.folder}/{name}" for name in ("config", "state", "cache")}
+
+    def start(self, machine, speeds, *words):
+        run = Running(*words, env={**self.settings(machine), "POTLUCK_TIMED": speeds},
+                      program=["ip", "netns", "exec", machine.namespace, os.environ["POTLUCK_TIMED_PROGRAM"]])  # fmt: skip
+        run.__enter__()
+        self.addCleanup(run.__exit__)
+        return run
+
+    def once(self, machine, *words):
+        return subprocess.run(["ip", "netns", "exec", machine.namespace, POTLUCK, *words], capture_output=True, text=True,
+                              stdin=subprocess.DEVNULL, env={**os.environ, **self.settings(machine)}, check=True).stdout.strip()  # fmt: skip
+
+    def ask(self, machine):
+        return json.loads(self.once(machine, "run", *QUESTION))
 
 
 if __name__ == "__main__":
