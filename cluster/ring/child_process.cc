@@ -13,12 +13,14 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <condition_variable>
 #include <csignal>
 #include <cstring>
-#include <thread>
+#include <mutex>
 #include <utility>
 
 #include "cluster/cli/interrupt.h"
+#include "cluster/cli/lifeline.h"
 #include "topology/base/fault.h"
 
 namespace potluck {
@@ -57,6 +59,27 @@ struct Pipe {
   for (const char* word : text)
     if (write(STDERR_FILENO, word, std::strlen(word)) < 0) break;
   _exit(kCannotRun);
+}
+
+// A program that reads nothing any more is not waited for.
+void write_pulse(int pipe) {
+  pollfd room{pipe, POLLOUT, 0};
+  if (poll(&room, 1, 0) == 1 && (room.revents & POLLOUT) && write(pipe, "\n", 1) < 0) return;
+}
+
+// A broken pipe's signal goes to the thread that wrote.
+void pulse(const std::stop_token& stop, int pipe) {
+  sigset_t broken;
+  sigemptyset(&broken);
+  sigaddset(&broken, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &broken, nullptr);
+  std::mutex mutex;
+  std::condition_variable_any stopped;
+  std::unique_lock lock(mutex);
+  while (!stop.stop_requested()) {
+    write_pulse(pipe);
+    stopped.wait_for(lock, stop, from_seconds(kPulseSeconds), [] { return false; });
+  }
 }
 
 std::string read_from(int file, off_t first) {
@@ -118,7 +141,12 @@ bool ChildProcess::say(const std::string& line) {
   return done == text.size();
 }
 
+void ChildProcess::send_pulses() {
+  pulse_ = std::jthread(pulse, in_);
+}
+
 void ChildProcess::close_stdin() {
+  pulse_ = {};
   if (in_ >= 0) close(std::exchange(in_, -1));
 }
 

@@ -6,6 +6,7 @@
 
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "topology/base/clock.h"
@@ -32,6 +33,9 @@ class ChildProcess final {
 
   // Writes a line to its stdin; false if it reads no more.
   bool say(const std::string& line);
+  // From now on its stdin gets an empty line every kPulseSeconds (lifeline.h), until it is closed,
+  // and nothing else.
+  void send_pulses();
   void close_stdin();
   bool has_ended();
   // Waits for its end until then; false if it has not come.
@@ -55,6 +59,7 @@ class ChildProcess final {
   bool ended_ = false;
   int status_ = 0;
   std::string heard_;  // of stdout, and not read yet
+  std::jthread pulse_;
 };
 
 inline constexpr size_t kLogBytesMax = 1 << 20;  // of a program's stderr that is kept

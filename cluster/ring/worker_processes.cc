@@ -45,6 +45,7 @@ void WorkerProcesses::start(const WorkerOrder& order) {
   std::vector<std::string> words = command_line(order);
   auto child = order.remote ? setup_.shell.start(order.remote->host, words)
                             : std::make_unique<ChildProcess>(setup_.program, words);
+  if (order.remote) child->send_pulses();
   started_.erase(order.name);  // ends one that was before
   started_[order.name] = {order, std::move(words), std::move(child)};
 }

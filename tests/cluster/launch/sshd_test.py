@@ -1,6 +1,7 @@
 """The cluster of hosts_test.py, whose machines are reached by ssh: each has an sshd of its own. MOMENTS says at how many
 moments `up` is killed."""
 import os
+import pathlib
 import shutil
 import signal
 import subprocess
@@ -11,7 +12,8 @@ import hosts_test
 import namespaces
 from hosts_test import NAMES
 from namespaces import SKIPPED
-from rings import wait_until
+from rings import POTLUCK, wait_until
+from up_test import ASK
 
 SSHD = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
 SSH = shutil.which("ssh")
@@ -21,6 +23,13 @@ START = "mount -t tmpfs tmpfs /run && mkdir -m 755 /run/sshd && exec \"$0\" \"$@
 
 def make_key(path):
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)], check=True)
+
+
+def is_potluck(pid):
+    try:
+        return POTLUCK.encode() in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+    except FileNotFoundError:
+        return False
 
 
 class OverSsh(hosts_test.Hosts):
@@ -86,6 +95,20 @@ class OverSsh(hosts_test.Hosts):
         self.up()
         self.potluck("down")
         self.assert_nothing_left()
+
+    def test_a_machine_that_is_cut_off_ends_its_worker_and_is_there_for_the_next(self):
+        self.up()
+        nas = self.machines["nas"]
+        nas.ip("link", "set", "lan0", "down")
+        for pid in self.potlucks():
+            os.kill(pid, signal.SIGKILL)
+        self.assertTrue(self.left_on(nas))  # nothing tells sshd that the other side is gone
+        wait_until(lambda: not any(is_potluck(pid) for pid in self.left_on(nas)), "the end of the worker on nas")
+        nas.ip("link", "set", "lan0", "up")
+        self.up()
+        self.potluck(*ASK)
+        self.potluck("down")
+        wait_until(lambda: not any(is_potluck(pid) for pid in self.left_on(nas)), "the end of all workers")
 
 
 if __name__ == "__main__":

@@ -44,6 +44,22 @@ TEST(ChildProcess, WhatWaitsForItsStdinEndsWhenThatCloses) {
   EXPECT_EQ(child.ending(), "ended with code 3");
 }
 
+TEST(ChildProcess, PulsesComeUntilItsStdinCloses) {
+  ChildProcess child = shell("read pulse && echo \"<$pulse>\"; cat >/dev/null; echo end");
+  child.send_pulses();
+  EXPECT_EQ(child.line(soon()), "<>");
+  child.close_stdin();
+  EXPECT_EQ(child.line(soon()), "end");
+}
+
+TEST(ChildProcess, AProgramThatReadsNothingAnyMoreIsNoHarm) {
+  ChildProcess child = shell("exec <&-; echo closed; sleep 60");
+  EXPECT_EQ(child.line(soon()), "closed");
+  child.send_pulses();
+  child.close_stdin();
+  EXPECT_FALSE(child.has_ended());
+}
+
 TEST(ChildProcess, AProgramThatIsNotThereSaysSoInItsLog) {
   ChildProcess child("/nowhere/potluck", {"potluck"});
   ASSERT_TRUE(child.wait_until(soon()));
