@@ -76,10 +76,10 @@ void pulse(const std::stop_token& stop, int pipe) {
   std::mutex mutex;
   std::condition_variable_any stopped;
   std::unique_lock lock(mutex);
-  while (!stop.stop_requested()) {
+  do {
     write_pulse(pipe);
     stopped.wait_for(lock, stop, from_seconds(kPulseSeconds), [] { return false; });
-  }
+  } while (!stop.stop_requested());
 }
 
 std::string read_from(int file, off_t first) {
