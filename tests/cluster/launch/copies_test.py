@@ -11,6 +11,7 @@ import unittest
 
 import model_files
 import namespaces
+from hub import Hub
 from namespaces import Machine, cable
 from relays import CutRelay
 from rings import POTLUCK, SOURCE, Running, plan_text, potluck, wait_until
@@ -92,11 +93,14 @@ class Workers(unittest.TestCase):
         return ["worker", "-m", NOWHERE, "--fetch-from", self.relay.endpoint, "--fetch-key", self.key,
                 "--listen", "tcp://127.0.0.1:*", "--name", "far"]  # fmt: skip
 
-    def ask(self, worker, code=0):
+    def plan(self, worker):
         plan = self.home / "plan.yaml"
         half = LAYERS // 2
         plan.write_text(plan_text(None, (None, f"0:{half}"), (worker.wait_for_endpoint(), f"{half}:{LAYERS}")))
-        return potluck("run", "-m", MODEL, "--plan", str(plan), "--no-recovery", *QUESTION, code=code)
+        return str(plan)
+
+    def ask(self, worker, code=0):
+        return potluck("run", "-m", MODEL, "--plan", self.plan(worker), "--no-recovery", *QUESTION, code=code)
 
     def answer(self):
         """The answer's ids, and what the worker said."""
@@ -128,10 +132,7 @@ class Workers(unittest.TestCase):
     def test_a_worker_that_is_killed_goes_on(self):
         self.relay.hold_at = self.stage // 2
         with Running(*self.words(), env=self.here) as worker:
-            plan = self.home / "plan.yaml"
-            half = LAYERS // 2
-            plan.write_text(plan_text(None, (None, f"0:{half}"), (worker.wait_for_endpoint(), f"{half}:{LAYERS}")))
-            with Running("run", "-m", MODEL, "--plan", str(plan), *QUESTION):
+            with Running("run", "-m", MODEL, "--plan", self.plan(worker), *QUESTION):
                 wait_until(self.relay.holding.is_set, "half of the stage")
         self.relay.hold_at = None
         self.assertEqual(self.answer()[0], self.whole)
@@ -150,6 +151,30 @@ class Workers(unittest.TestCase):
         self.assertEqual(ids, self.whole)
         self.assertIn("1 piece has changed on this disk since it came; fetching anew", said)
         self.assertLess(self.relay.moved - first, 2 * ANSWER)  # a piece is an answer
+
+    def test_a_part_that_the_coordinator_lacks_comes_from_the_hub(self):
+        hub = Hub("owner/long-GGUF", {"long-Q8_0.gguf": pathlib.Path(MODEL).read_bytes()})
+        hub.__enter__()
+        self.addCleanup(hub.__exit__)
+        model = "hf:owner/long-GGUF"
+        network = {"HF_ENDPOINT": hub.url, "no_proxy": "*"}
+        there, here = ({**network, "HF_HOME": str(self.home / name)} for name in ("hub-there", "hub-here"))
+        half = LAYERS // 2
+        potluck("pull", model, "--layers", f"0:{half}", "--head", env=there)
+        own = potluck("key", env=self.here)[0].split()[0]
+        before = hub.sent
+        with Running("share", "-m", model, "--listen", "tcp://127.0.0.1:*", "--allow", own, env={**self.there, **there}) as share:
+            words = ["worker", "-m", model, "--fetch-from", share.wait_for_endpoint(), "--fetch-key", self.key,
+                     "--listen", "tcp://127.0.0.1:*", "--name", "far"]  # fmt: skip
+            with Running(*words, env=here) as worker:
+                parts = potluck("run", "-m", model, "--plan", self.plan(worker), "--no-recovery", *QUESTION, env=there)[0]
+                said = worker.stderr()
+        self.assertEqual(json.loads(parts)["ids"], self.whole)
+        self.assertIn("are not in this copy", said)
+        self.assertIn("asking the hub for hf:owner/long-GGUF", said)
+        print(f"hub: {hub.sent - before} bytes for {self.stage}, {(hub.sent - before) / self.stage:.4f}")
+        self.assertLessEqual(hub.sent - before, SLACK * self.stage)
+        self.assertIn(f"partial: layers {half}:{LAYERS} of {LAYERS}\n", potluck("inspect", "-m", model, env=here)[0])
 
     def test_a_disk_that_is_full_is_named_with_what_is_needed(self):
         disk = self.home / "cache"
