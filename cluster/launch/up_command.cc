@@ -19,7 +19,6 @@
 #include "cluster/launch/coordinator.h"
 #include "cluster/launch/detach.h"
 #include "cluster/launch/open_door.h"
-#include "cluster/ring/address.h"
 #include "cluster/ring/cluster_ring.h"
 #include "cluster/ring/key_file.h"
 #include "cluster/ring/model_share.h"
@@ -32,14 +31,10 @@
 #include "topology/base/text.h"
 #include "topology/base/wall_clock.h"
 #include "topology/cluster/cluster_yaml.h"
-#include "topology/cluster/plan_endpoints.h"
 #include "topology/model/locator.h"
 
 namespace potluck {
 namespace {
-
-// A worker that fetches its part first gives up by itself when nothing comes.
-constexpr double kFetchSeconds = 12 * 3600;
 
 struct Flags {
   std::string file, model, name = kClusterName, ssh, listen;
@@ -54,7 +49,6 @@ struct Launch {
   std::shared_ptr<const ModelSource> source;
   std::string model;
   ClusterRing ring;
-  std::pair<int, int> ports;  // that this machine may listen at; 0: any
   HostSetup hosts;
 };
 
@@ -98,8 +92,6 @@ Launch prepare(const Flags& flags, const CommandLine& line) {
     launch.ring.plan =
         plan_of(*launch.source, flags.ring, [](const std::string& text) { spdlog::info(text); });
   } else {
-    for (const HostSpec& host : cluster.hosts)
-      if (coordinates(cluster, host)) launch.ports = {host.port_first, host.port_last};
     launch.ring = cluster_ring(cluster, *launch.source, flags.ring.plan);
     launch.hosts.insecure_plaintext |= cluster.options.insecure_plaintext;
   }
@@ -166,11 +158,7 @@ class Served {
   void serve() {
     tell_plan(launch_, progress_);
     const auto keys = [this] { return KeyFile(line_.config).read_or_make(); };
-    std::optional<ModelSharer> sharer;  // outlives the ring
-    if (gives_model())
-      sharer.emplace(shared_model(launch_.model, line_.places), launch_.ports, keys,
-                     [this](const std::string& text) { say(text); });
-    Ring ring(launch_.source, launch_.ring.plan, ring_setup(sharer));
+    Ring ring(launch_.source, launch_.ring.plan, ring_setup());
     std::optional<SharedModel> given;
     if (flags_.join && has_files(launch_.model))
       given.emplace(shared_model(launch_.model, line_.places));
@@ -202,30 +190,13 @@ class Served {
     running_.write(state_);
   }
 
-  // Machines that are known by no key are given nothing.
-  bool gives_model() const {
-    return !launch_.ring.remote.empty() && !launch_.hosts.insecure_plaintext &&
-           has_files(launch_.model);
-  }
-
-  RingSetup ring_setup(std::optional<ModelSharer>& sharer) {
+  RingSetup ring_setup() {
     RingSetup setup;
     setup.hosts = launch_.hosts;
     setup.step_timeout_seconds = flags_.ring.step_timeout;
     setup.log = [this](const std::string& text) { say(text); };
-    if (sharer || flags_.join) setup.load_seconds = kFetchSeconds;
-    if (!sharer) return setup;
-    const std::string own_key = KeyFile(line_.config).read_or_make().public_key;
-    const Plan& plan = launch_.ring.plan;
-    for (PeerId peer = kHeadPeer; plan.has_worker(peer); ++peer)
-      if (const auto place = setup.hosts.remote.find(plan.worker(peer).name);
-          place != setup.hosts.remote.end())
-        place->second.fetch_from = {"tcp://" + address_towards(plan.worker(peer).endpoint) + ":" +
-                                        std::to_string(sharer->port()),
-                                    own_key};
-    setup.hosts.remote_key = [&sharer](const std::string& worker, const std::string& key) {
-      sharer->allow(key, worker);
-    };
+    setup.guests_fetch = flags_.join;
+    give_model(setup.hosts, line_.places, launch_.ring.ports, setup.log);
     return setup;
   }
 

@@ -76,6 +76,8 @@ ClusterRing cluster_ring(const ClusterSpec& cluster, const ModelSource& source,
     plan_anew(cluster, source, ring);
   else
     ring.plan = read_plan(plan_file, source.spec());
+  for (const HostSpec& host : cluster.hosts)
+    if (coordinates(cluster, host)) ring.ports = {host.port_first, host.port_last};
   validate(ring.plan, source.spec());
   add_remote(cluster, ring.plan.head, ring);
   for (const WorkerPlan& stage : ring.plan.stages) add_remote(cluster, stage, ring);

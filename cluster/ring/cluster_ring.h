@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "cluster/ring/worker_host.h"
 #include "topology/cluster/cluster_spec.h"
@@ -17,6 +18,7 @@ namespace potluck {
 struct ClusterRing {
   Plan plan;
   std::map<std::string, RemotePlace> remote;  // workers to be started on other hosts, by name
+  std::pair<int, int> ports;                  // that this machine may listen at; 0: any
   std::optional<double> step_ms;              // predicted; none for a plan that was given
 };
 

@@ -56,6 +56,13 @@ std::function<LockKeys()> keys_of(const HostSetup& setup) {
 
 }  // namespace
 
+void give_model(HostSetup& setup, const ModelPlaces& places, std::pair<int, int> ports,
+                std::function<void(const std::string& line)> say) {
+  if (setup.remote.empty() || setup.insecure_plaintext || !has_files(setup.model)) return;
+  setup.sharer = std::make_shared<ModelSharer>(shared_model(setup.model, places), ports,
+                                               keys_of(setup), std::move(say));
+}
+
 HostedWorkers::HostedWorkers(std::shared_ptr<const ModelSource> source, Plan& plan,
                              const HostSetup& setup)
     : is_inproc_(setup.transport == kInproc),
@@ -88,6 +95,7 @@ void HostedWorkers::start_remote(Plan& plan, const HostSetup& setup) {
     if (place == setup.remote.end()) return;
     RemotePlace remote = place->second;
     if (!setup.insecure_plaintext) remote.allow = keys_of(setup)().public_key;
+    if (setup.sharer) remote.fetch_from = setup.sharer->address_for(worker.endpoint);
     host_->start({worker.name, worker.device, worker.endpoint, worker.threads, setup.ranges,
                   worker.key, std::move(remote)});
   });
@@ -100,7 +108,7 @@ void HostedWorkers::start_remote(Plan& plan, const HostSetup& setup) {
                   "\"" + worker.name + "\" has the key " + address.key + ", not " + worker.key,
                   Fix{"if its machine has a new key, write that one"});
     worker.key = address.key;
-    if (setup.remote_key) setup.remote_key(worker.name, worker.key);
+    if (setup.sharer) setup.sharer->allow(worker.key, worker.name);
   });
 }
 

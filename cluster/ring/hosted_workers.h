@@ -9,6 +9,7 @@
 #include <string>
 
 #include "cluster/cli/private_folder.h"
+#include "cluster/ring/model_share.h"
 #include "cluster/ring/worker_host.h"
 #include "topology/base/fault.h"
 #include "topology/model/model_source.h"
@@ -34,12 +35,17 @@ struct HostSetup {
   // listen at its plan's endpoint; and the remote shell (remote_shell.h).
   std::map<std::string, RemotePlace> remote;
   std::string ssh;
-  // Told the key of each of them before anything is loaded; may be none.
-  std::function<void(const std::string& worker, const std::string& key)> remote_key;
+  std::shared_ptr<ModelSharer> sharer;  // from which they fetch what they lack; may be none
   // Where workers of other machines, which may come later, reach those of this one; empty: nobody
   // comes, and local workers listen at sockets of this user alone.
   std::string reachable_at;
 };
+
+// Lets workers on other hosts fetch what they lack of the model from here, where its bytes lie in
+// files and links are locked. ports: those that this machine may listen at; 0: any. say: on any
+// thread.
+void give_model(HostSetup& setup, const ModelPlaces& places, std::pair<int, int> ports,
+                std::function<void(const std::string& line)> say);
 
 class HostedWorkers final {
  public:

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 
+#include "cluster/ring/address.h"
 #include "cluster/ring/ring_plan.h"
 #include "topology/base/endpoint.h"
 #include "topology/base/fault.h"
@@ -103,7 +104,7 @@ void share_model(ControlServer& server, SharedModel& model, ShareRules rules) {
 ModelSharer::ModelSharer(SharedModel model, std::pair<int, int> ports,
                          std::function<LockKeys()> keys,
                          std::function<void(const std::string& line)> say)
-    : model_(std::move(model)), say_(std::move(say)), server_({std::move(keys), {}}) {
+    : model_(std::move(model)), keys_(std::move(keys)), say_(std::move(say)), server_({keys_, {}}) {
   share_model(server_, model_,
               {ControlCallers::anyone, [this](const std::string& key) { check(key); },
                [this](const std::string& key, const std::string& state) { told(key, state); }});
@@ -127,6 +128,10 @@ void ModelSharer::listen(std::pair<int, int> ports) {
 ModelSharer::~ModelSharer() {
   ending_ = true;
   thread_.join();
+}
+
+Address ModelSharer::address_for(const std::string& endpoint) const {
+  return {"tcp://" + address_towards(endpoint) + ":" + std::to_string(port_), keys_().public_key};
 }
 
 void ModelSharer::allow(const std::string& key, const std::string& worker) {

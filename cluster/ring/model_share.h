@@ -23,6 +23,8 @@
 
 namespace potluck {
 
+// That a worker may need to fetch its part: it gives up by itself when nothing comes.
+inline constexpr double kFetchSecondsMax = 12 * 3600;
 inline constexpr uint64_t kShareBytesMax = 256 << 10;  // that one "model-read" may ask for
 
 struct SharedModel {
@@ -55,7 +57,8 @@ class ModelSharer final {
               std::function<void(const std::string& line)> say);
   ~ModelSharer();
 
-  int port() const { return port_; }
+  // Where the machine that listens at this endpoint may call, and whom it finds there.
+  Address address_for(const std::string& endpoint) const;
   // The machine of this key, on which that worker is, may fetch from now on. Any thread.
   void allow(const std::string& key, const std::string& worker);
 
@@ -69,6 +72,7 @@ class ModelSharer final {
     Time told{};
   };
   SharedModel model_;
+  const std::function<LockKeys()> keys_;
   const std::function<void(const std::string&)> say_;
   std::mutex mutex_;
   std::map<std::string, Reader> readers_;  // by key

@@ -36,8 +36,8 @@ Ring::Ring(std::shared_ptr<const ModelSource> source, Plan plan, RingSetup setup
   options.ring_secret = random_bytes(kRingSecretBytes);
   options.step_timeout_seconds = setup_.step_timeout_seconds;
   options.replan = replan();
-  if (setup_.load_seconds > 0)
-    options.load_timeout_seconds = options.load_again_seconds = setup_.load_seconds;
+  if (setup_.hosts.sharer || setup_.guests_fetch)
+    options.load_timeout_seconds = options.load_again_seconds = kFetchSecondsMax;
   if (setup_.hosts.insecure_plaintext && has_tcp(plan_)) setup_.log(kPlainLinks);
   pipeline_ = std::make_unique<Pipeline>(source_->spec(), fingerprint_of(*source_),
                                          pipeline_events(), options);

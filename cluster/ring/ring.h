@@ -25,9 +25,9 @@ namespace potluck {
 struct RingSetup {
   HostSetup hosts;
   double step_timeout_seconds = 0;
-  bool recovery = true;     // a ring that loses workers lives on
-  double load_seconds = 0;  // that loading may take; 0: PipelineOptions
-  Replan replan;            // how; none: RingRepair
+  bool recovery = true;       // a ring that loses workers lives on
+  bool guests_fetch = false;  // workers that come later may lack the model
+  Replan replan;              // how; none: RingRepair
   bool verbose = false;  // logs what each worker has loaded, and at the end the workers' own logs
   std::function<void(const std::string& line)> log = [](const std::string&) {};
 };

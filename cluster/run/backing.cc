@@ -34,6 +34,7 @@ Backing::Backing(const RunFlags& flags, const CommandLine& line, std::shared_ptr
   setup_.recovery = !flags.no_recovery;
   setup_.verbose = flags.log.verbose;
   setup_.log = say;
+  give_model(setup_.hosts, line.places, ring_.ports, say);
 }
 
 void Backing::open(const RunFlags& flags, const CommandLine& line) {

@@ -276,6 +276,13 @@ class Up(unittest.TestCase):
         self.assertLessEqual(self.came() - before, SLACK * (stage_bytes(*held) - stage) + 500_000)  # and the ring's messages
         self.potluck("down")
 
+    def test_run_with_a_cluster_file_gives_the_layers_too(self):
+        whole = json.loads(potluck("run", "-m", MODEL, "-c", "512", *QUESTION)[0])["ids"]
+        out, _ = self.potluck("run", *QUESTION, "--cluster", str(self.folder / "cluster.yaml"),
+                              "--plan", str(self.folder / "plan.yaml"), "--ssh", str(self.agent))  # fmt: skip
+        self.assertEqual(json.loads(out)["ids"], whole)
+        self.assertTrue((self.folder / "cache-nas").exists())
+
 
 class Guests(unittest.TestCase):
     """A machine joins that has nothing of the model, on devices that sleep, so that it is the faster one."""
