@@ -74,12 +74,14 @@ void take_model(Gathering& all) {
     all.model = open_model(name.empty() ? kReleasedQ4 : name, all.places.models);
   } catch (const Fault& fault) {
     const bool of_hub = name.rfind("hf:", 0) == 0;  // whose fault says how to fetch it
-    all.findings.push_back(
-        {Severity::problem, "", "the model is not here: " + fault.text(),
-         of_hub ? fault.fix().text
-                : "copy it to " + name +
-                      " here, or name this machine's own copy: -m, or model: under the host in a "
-                      "cluster file"});
+    const std::string copy = of_hub ? fault.fix().text
+                                    : "copy it to " + name +
+                                          " here, or name this machine's own copy: -m, or model: "
+                                          "under the host in a cluster file";
+    all.findings.push_back({Severity::problem, "", "the model is not here: " + fault.text(),
+                            copy +
+                                "; or write speed: under its device in a cluster file, and potluck "
+                                "up copies what it runs"});
   }
 }
 

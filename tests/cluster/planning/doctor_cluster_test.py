@@ -136,6 +136,8 @@ class DoctorOfAClusterTest(unittest.TestCase):
         self.assert_found(report, "warning", "lap", "its clock is 90.0 s ahead of", "sudo timedatectl set-ntp true")
         self.assert_found(report, "problem", "old", "the model is not here: ", "copy it to /models/nano.gguf here")
         self.assert_found(report, "problem", "mini", "the model is not here: ", "somebody/nano")
+        self.assert_found(report, "problem", "mini", "the model is not here: ",
+                          "or write speed: under its device in a cluster file, and potluck up copies what it runs")  # fmt: skip
         self.assert_found(report, "problem", "mini", "the disk is full: ", "HF_HUB_CACHE")
         self.assertEqual(lab.left(), [])
 
