@@ -6,12 +6,15 @@
 #include <avahi-common/error.h>
 #include <avahi-common/malloc.h>
 #include <avahi-common/thread-watch.h>
+#include <avahi-common/timeval.h>
 
 #include "transport/mdns/avahi_text.h"
 #include "transport/mdns/mdns.h"
 
 namespace potluck {
 namespace {
+
+constexpr unsigned kRegisterMs = 4000;  // a daemon takes 1 s, or 2 when it has to wait
 
 class AvahiAdvertiser final : public Advertiser {
  public:
@@ -33,6 +36,7 @@ class AvahiAdvertiser final : public Advertiser {
   ~AvahiAdvertiser() override {
     if (!poll_) return;
     avahi_threaded_poll_stop(poll_);
+    if (late_) avahi_threaded_poll_get(poll_)->timeout_free(late_);
     if (client_) avahi_client_free(client_);  // its groups go with it, and say goodbye
     avahi_threaded_poll_free(poll_);
   }
@@ -65,7 +69,28 @@ class AvahiAdvertiser final : public Advertiser {
         kMdnsService, nullptr, nullptr, static_cast<uint16_t>(port_), text.get());
     if (error == AVAHI_ERR_COLLISION) return rename();
     if (error == 0) error = avahi_entry_group_commit(group_);
-    if (error != 0) log_(no_avahi_line(error));
+    if (error != 0) return log_(no_avahi_line(error));
+    look_again();
+  }
+
+  // A daemon (0.8) whose interface gets another address while it makes sure that a name is free
+  // never comes to an end with that: it gives the name to who asks, and no address.
+  void look_again() {
+    const AvahiPoll* poll = avahi_threaded_poll_get(poll_);
+    timeval when{};
+    avahi_elapse_time(&when, kRegisterMs, 0);
+    if (late_)
+      poll->timeout_update(late_, &when);
+    else
+      late_ = poll->timeout_new(poll, &when, on_late, this);
+  }
+  static void on_late(AvahiTimeout*, void* self) {
+    static_cast<AvahiAdvertiser*>(self)->publish_if_stuck();
+  }
+  void publish_if_stuck() {
+    if (!group_ || avahi_entry_group_get_state(group_) != AVAHI_ENTRY_GROUP_REGISTERING) return;
+    avahi_entry_group_reset(group_);
+    publish();
   }
 
   void rename() {
@@ -83,6 +108,7 @@ class AvahiAdvertiser final : public Advertiser {
   AvahiThreadedPoll* poll_ = nullptr;
   AvahiClient* client_ = nullptr;
   AvahiEntryGroup* group_ = nullptr;
+  AvahiTimeout* late_ = nullptr;
 };
 
 }  // namespace

@@ -2,6 +2,7 @@
 import os
 import subprocess
 import sys
+import time
 import unittest
 
 import mdns_daemons
@@ -71,6 +72,17 @@ class Mdns(unittest.TestCase):
         self.finds(laptop, (KEYS["desk"], "10.77.0.9:7117"))
         process.communicate()
         wait_until(lambda: not self.find(laptop, 1)[0], "nothing")
+
+    def test_an_address_that_changes_while_it_begins_to_be_advertised_is_found(self):
+        for number, seconds in enumerate((0.3, 0.6)):  # Avahi asks for a second whether the name is free
+            with self.subTest(seconds=seconds):
+                self.lan = mdns_daemons.Lan(self, f"lan{number}")
+                desk, laptop = self.machine(f"desk{number}", 1), self.machine(f"laptop{number}", 2)
+                self.advertise(desk, "desk", KEYS["desk"], 7117)
+                time.sleep(seconds)
+                desk.ip("address", "delete", "10.77.0.1/24", "dev", "lan0")
+                desk.ip("address", "add", "10.77.0.9/24", "dev", "lan0")
+                self.finds(laptop, (KEYS["desk"], "10.77.0.9:7117"))
 
     def test_a_daemon_that_starts_later_advertises_it_then(self):
         desk, laptop = self.machine("desk", 1, avahi=False), self.machine("laptop", 2)
