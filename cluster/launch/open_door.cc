@@ -12,34 +12,66 @@ double layer_ms_of(const DeviceSpec& device) {
   return device.speed ? device.speed->sliding_layer_ms : 0;
 }
 
-std::string part_text(const Plan& plan, const std::string& worker) {
+Candidate candidate_of(const GuestWorker& worker, const std::string& key) {
+  return {worker_plan_of(worker, key), worker.device.memory_bytes, layer_ms_of(worker.device)};
+}
+
+// Names that workers of this machine have in a plan that has not been made yet.
+bool is_own_name(const std::string& worker) {
+  return worker == "head" || worker.rfind("stage ", 0) == 0;
+}
+
+}  // namespace
+
+OpenDoor::OpenDoor(ControlServer& server, const DoorSetup& setup)
+    : setup_(setup),
+      guests_(server, Admission(setup.public_key, guest_book_file(setup.state_folder), setup.say),
+              hooks()) {}
+
+GuestHooks OpenDoor::hooks() {
+  GuestHooks hooks;
+  hooks.model = setup_.model;
+  hooks.came = [this](const GuestOffer& offer) {
+    for (const GuestWorker& worker : offer.workers) {
+      setup_.say("\"" + offer.host + "\" offers " + worker.device.device + " at " +
+                 worker.endpoint);
+      if (ring_) ring_->invite(candidate_of(worker, offer.key));
+    }
+  };
+  hooks.drain = [this](const std::string& worker) {
+    if (ring_) ring_->drain(worker);
+  };
+  hooks.part_of = [this](const std::string& worker) { return part_of(worker); };
+  return hooks;
+}
+
+std::string OpenDoor::part_of(const std::string& worker) const {
+  if (!ring_) return is_own_name(worker) ? "this machine's" : "";
+  const Plan& plan = ring_->plan();
   if (plan.head.name == worker) return "head";
   for (const WorkerPlan& stage : plan.stages)
     if (stage.name == worker) return "layers " + range_text(stage.layers);
   return "";
 }
 
-GuestHooks hooks_of(Ring& ring, const DoorSetup& setup) {
-  GuestHooks hooks;
-  hooks.model = setup.model;
-  hooks.came = [&ring, say = setup.say](const GuestOffer& offer) {
-    for (const GuestWorker& worker : offer.workers) {
-      say("\"" + offer.host + "\" offers " + worker.device.device + " at " + worker.endpoint);
-      ring.invite({worker_plan_of(worker, offer.key), worker.device.memory_bytes,
-                   layer_ms_of(worker.device)});
-    }
-  };
-  hooks.drain = [&ring](const std::string& worker) { ring.drain(worker); };
-  hooks.part_of = [&ring](const std::string& worker) { return part_text(ring.plan(), worker); };
-  return hooks;
+void OpenDoor::advertise_at(int port) {
+  advertiser_ = advertise({host_name(), setup_.public_key, kSoftware}, port, setup_.say);
 }
 
-}  // namespace
+void OpenDoor::lead_to(Ring* ring) {
+  ring_ = ring;
+  if (!ring_) return;
+  for (const Candidate& guest : guests(now()))
+    if (part_of(guest.worker.name).empty()) ring_->invite(guest);
+}
 
-OpenDoor::OpenDoor(ControlServer& server, Ring& ring, const DoorSetup& setup)
-    : guests_(server, Admission(setup.public_key, guest_book_file(setup.state_folder), setup.say),
-              hooks_of(ring, setup)),
-      advertiser_(advertise({host_name(), setup.public_key, kSoftware}, setup.port, setup.say)) {}
+std::vector<Candidate> OpenDoor::guests(Time now) const {
+  std::vector<Candidate> guests;
+  for (const GuestOffer& offer : guests_.offers(now))
+    for (const GuestWorker& worker : offer.workers)
+      guests.push_back(candidate_of(worker, offer.key));
+  return guests;
+}
 
 void OpenDoor::give(ControlServer& server, SharedModel& model) {
   share_model(server, model, {ControlCallers::anyone, [this](const std::string& key) {

@@ -1,17 +1,17 @@
-// OpenDoor: a ring that stays lets other machines in: it answers them on the control channel, is
-// found in the local network, and gives their workers to the ring.
+// OpenDoor: a coordinator lets other machines in: it answers them on the control channel, is found
+// in the local network, and gives their workers to its ring, or keeps them until it has one.
 #pragma once
 
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "cluster/ring/model_share.h"
 #include "cluster/ring/ring.h"
 #include "coordinator/membership/guests.h"
 #include "transport/control/control_server.h"
 #include "transport/mdns/mdns.h"
-#include "transport/zmq/lock_keys.h"
 
 namespace potluck {
 
@@ -19,22 +19,35 @@ struct DoorSetup {
   std::string model;         // as the coordinator's -m names it
   std::string state_folder;  // where the guest book lies
   std::string public_key;    // the coordinator's
-  int port = 0;              // at which the control channel listens for other machines
   std::function<void(const std::string& line)> say;
 };
 
 class OpenDoor final {
  public:
-  // server and ring: outlive this.
-  OpenDoor(ControlServer& server, Ring& ring, const DoorSetup& setup);
+  // server: outlives this; its verbs for machines that join are handled here from now on.
+  OpenDoor(ControlServer& server, const DoorSetup& setup);
+  OpenDoor(const OpenDoor&) = delete;
+  OpenDoor& operator=(const OpenDoor&) = delete;
 
   // Gives the model to machines that were let in and lack some of it. model: outlives the server.
   void give(ControlServer& server, SharedModel& model);
+  // Tells the local network that the control channel listens at this port.
+  void advertise_at(int port);
+  // From now on guests are for this ring, those too that have come and have no part in its plan.
+  // Null: there is none.
+  void lead_to(Ring* ring);
+  // Workers of machines that are there now, which a plan may have.
+  std::vector<Candidate> guests(Time now) const;
 
-  // To be called at every turn of the ring.
+  // To be called at every turn.
   void tick(Time now) { guests_.tick(now); }
 
  private:
+  GuestHooks hooks();
+  std::string part_of(const std::string& worker) const;
+
+  const DoorSetup setup_;
+  Ring* ring_ = nullptr;
   Guests guests_;
   std::unique_ptr<Advertiser> advertiser_;
 };

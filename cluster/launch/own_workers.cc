@@ -56,10 +56,12 @@ OwnWorkers::OwnWorkers(const OwnWorkersSetup& setup, const std::string& address)
 }
 
 void OwnWorkers::check_alive() {
-  for (size_t i = 0; i < children_.size(); ++i)
+  for (size_t i = 0; i < children_.size(); ++i) {
+    children_[i]->trim_log();
     if (children_[i]->has_ended())
       throw Fault(FaultKind::world, "the worker \"" + offers_[i].device.name + "\" " +
                                         children_[i]->ending() + ": " + children_[i]->last_words());
+  }
 }
 
 }  // namespace potluck

@@ -31,7 +31,8 @@ class OwnWorkers final {
   const std::vector<GuestWorker>& offers() const { return offers_; }
   // Where they fetch what is not here.
   const Address& fetch_from() const { return fetch_from_; }
-  // Throws Fault{world} with its last words if one has ended.
+  // Throws Fault{world} with its last words if one has ended; to be called now and then, which
+  // also keeps what they log within its limit (child_process.h).
   void check_alive();
 
  private:

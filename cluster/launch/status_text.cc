@@ -56,10 +56,29 @@ std::string step_line(const JsonFields& step) {
   return line + "\n";
 }
 
+// Lays out the status of a cluster that has no ring yet.
+std::string waiting_text(const JsonFields& fields) {
+  const bool loads = fields.text("phase") == "loading";
+  std::string text = fmt::format(
+      "{}: {}, {} for {}: {}\n", harmless(fields.text("name")), harmless(fields.text("model")),
+      loads ? "loading, after it waited for machines to join" : "waiting for machines to join",
+      time_text(fields.number("up_seconds")), harmless(fields.text("waiting")));
+  for (const nlohmann::json& each : fields.at("guests")) {
+    const JsonFields guest(each, kWhere);
+    text += fmt::format("  {:<20} {:<8} {:<24} {}\n", harmless(guest.text("name")),
+                        harmless(guest.text("device")),
+                        bytes_text(static_cast<uint64_t>(guest.number("free_bytes"))),
+                        harmless(guest.text("endpoint")));
+  }
+  return text +
+         (loads ? "" : "let them join: potluck token create, and there potluck join TOKEN\n");
+}
+
 }  // namespace
 
 std::string status_text(const nlohmann::json& status) {
   const JsonFields fields(status, kWhere);
+  if (fields.has("waiting")) return waiting_text(fields);
   const JsonFields requests = fields.object("requests");
   std::string text = fmt::format("{}: {}, up for {}, {} tokens of context, {}\n",
                                  harmless(fields.text("name")), harmless(fields.text("model")),

@@ -9,11 +9,13 @@
 #include "cluster/cli/commands.h"
 #include "cluster/cli/flag_checks.h"
 #include "cluster/cli/json_line.h"
+#include "cluster/cli/time_text.h"
 #include "cluster/launch/control_port.h"
-#include "cluster/launch/time_text.h"
 #include "cluster/ring/key_file.h"
+#include "coordinator/control/running_cluster.h"
 #include "coordinator/membership/admission.h"
 #include "coordinator/membership/guest_book.h"
+#include "topology/base/endpoint.h"
 #include "topology/base/fault.h"
 #include "topology/base/utf8.h"
 #include "topology/base/wall_clock.h"
@@ -26,7 +28,7 @@ namespace {
 constexpr int kHostsMax = 1000;
 
 struct Flags {
-  std::string ttl = "24h", what;
+  std::string ttl = "24h", what, name = kClusterName;
   std::vector<std::string> addresses;
   int hosts = 0;
   bool json = false;
@@ -38,12 +40,26 @@ nlohmann::json json_of(const TokenRecord& token, int64_t now) {
           {"hosts", token.hosts},       {"over", why_over(token, now).value_or("")}};
 }
 
+// Where the cluster's coordinator listens, or would by itself if it is not up yet.
+std::vector<std::string> addresses_of_cluster(const Flags& flags, const CommandLine& line) {
+  const RunningCluster running(line.state, flags.name);
+  const auto state = running.read();
+  if (!running.is_up() || !state || state->phase != ClusterState::Phase::up)
+    return control_addresses();
+  const auto endpoint = parse_endpoint(state->endpoint);
+  if (!endpoint)
+    throw Fault(FaultKind::input, "the cluster \"" + flags.name + "\" lets no machine join",
+                Fix{"start it without --no-join, or with --join"});
+  if (is_any_address(*endpoint)) return control_addresses(endpoint->port);
+  return {endpoint->host + ":" + std::to_string(endpoint->port)};
+}
+
 int create(const Flags& flags, const CommandLine& line) {
   const int64_t now = unix_seconds();
   JoinToken token;
   token.cluster_key = KeyFile(line.config).read_or_make().public_key;
-  token.addresses =
-      flags.addresses.empty() ? control_addresses() : control_addresses_of(flags.addresses);
+  token.addresses = flags.addresses.empty() ? addresses_of_cluster(flags, line)
+                                            : control_addresses_of(flags.addresses);
   token.secret = random_bytes(kTokenSecretBytes);
   const TokenRecord record{
       token_hash(token.secret), now, now + parse_ttl(flags.ttl), flags.hosts, {}, false};
@@ -125,6 +141,8 @@ void add_token(CommandLine& line) {
           "own addresses)")
       ->type_name("ADDRESS")
       ->allow_extra_args(false);
+  made->add_option("--name", flags->name, "the name of the cluster, if there are several")
+      ->capture_default_str();
   made->add_flag("--json", flags->json, "print one JSON object");
   made->callback([&line, flags] { line.chosen = [&line, flags] { return create(*flags, line); }; });
   CLI::App* listed = sub->add_subcommand("list", "show tokens, and the machines that may join");

@@ -6,6 +6,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -19,7 +20,9 @@
 #include "cluster/launch/coordinator.h"
 #include "cluster/launch/detach.h"
 #include "cluster/launch/open_door.h"
+#include "cluster/launch/waiting_room.h"
 #include "cluster/ring/cluster_ring.h"
+#include "cluster/ring/device_rooms.h"
 #include "cluster/ring/key_file.h"
 #include "cluster/ring/model_share.h"
 #include "cluster/ring/remote_shell.h"
@@ -39,17 +42,18 @@ namespace {
 struct Flags {
   std::string file, model, name = kClusterName, ssh, listen;
   std::vector<std::string> allow;
-  bool foreground = false, join = false;
+  bool foreground = false, join = false, no_join = false;
   RingFlags ring;
   LogOptions log;
 };
 
-// All is decided before anything is started.
+// All is decided before anything is started, but for a model that has to wait for other machines.
 struct Launch {
   std::shared_ptr<const ModelSource> source;
   std::string model;
   ClusterRing ring;
   HostSetup hosts;
+  bool waits = false;  // the model does not fit this machine, so there is no plan yet
 };
 
 void check_flags(const Flags& flags) {
@@ -66,15 +70,62 @@ void check_flags(const Flags& flags) {
     if (!is_key(key))
       throw Fault(FaultKind::input, "--allow " + key + " is no key",
                   Fix{"it must be what potluck key shows on the machine that is to ask"});
+  if (flags.join && flags.no_join)
+    throw Fault(FaultKind::input, "--join and --no-join contradict each other; leave one out");
   if (flags.join && flags.ring.insecure_plaintext)
     throw Fault(FaultKind::input, "--join and --insecure-plaintext contradict each other",
                 Fix{"machines that join are known by their keys; leave one out"});
-  if (flags.join && !parse_endpoint("tcp://" + flags.listen))
+  if (flags.join && !flags.listen.empty() && !parse_endpoint("tcp://" + flags.listen))
     throw Fault(FaultKind::input, "--listen " + flags.listen + " is no HOST:PORT",
                 Fix{"write *:7117, or 10.0.0.3:7117"});
   if (!flags.allow.empty() && flags.listen.empty())
     throw Fault(FaultKind::input, "--allow is for clients of other machines",
                 Fix{"say with --listen HOST:PORT where they call"});
+}
+
+// Whether machines may join where nobody has said so: a file of a cluster or a plan says who takes
+// part, and nobody comes over links that are not locked, or to an address that is no other's.
+bool may_join(const Flags& flags) {
+  if (flags.no_join || !flags.file.empty() || !flags.ring.plan.empty() ||
+      flags.ring.insecure_plaintext)
+    return false;
+  const auto endpoint = parse_endpoint("tcp://" + flags.listen);
+  return flags.listen.empty() || (endpoint && !is_loopback(*endpoint));
+}
+
+// Fills in what is left to this machine.
+Flags completed(Flags flags) {
+  if (flags.file.empty() && leaves_devices_open(flags.ring))
+    flags.ring.options.devices = {kAutoDevice};
+  if (!flags.join && may_join(flags)) {
+    flags.join = !control_addresses().empty();
+    if (!flags.join) spdlog::info("no other machine can join: this one has no address for them");
+  }
+  return flags;
+}
+
+// Where the control channel listens for other machines; empty: it does not.
+std::string listen_text(const Flags& flags) {
+  if (!flags.listen.empty() || !flags.join) return flags.listen;
+  return "*:" + std::to_string(kControlPort);
+}
+
+// Whether machines that join could mend what has failed.
+bool may_wait(const Flags& flags, const Fault& fault) {
+  return fault.kind() == FaultKind::memory && flags.join && flags.file.empty() &&
+         flags.ring.plan.empty();
+}
+
+// A plan for this machine, or none yet if others may come and help.
+void plan_here(const Flags& flags, Launch& launch) {
+  try {
+    launch.ring.plan =
+        plan_of(*launch.source, flags.ring, [](const std::string& text) { spdlog::info(text); });
+  } catch (const Fault& fault) {
+    if (!may_wait(flags, fault)) throw;
+    spdlog::info(fault.what());
+    launch.waits = true;
+  }
 }
 
 Launch prepare(const Flags& flags, const CommandLine& line) {
@@ -89,8 +140,7 @@ Launch prepare(const Flags& flags, const CommandLine& line) {
   launch.source = open_model(launch.model, line.places);
   launch.hosts = host_setup(flags.ring, 2);  // processes, which a crash here cannot hold up
   if (flags.file.empty()) {
-    launch.ring.plan =
-        plan_of(*launch.source, flags.ring, [](const std::string& text) { spdlog::info(text); });
+    plan_here(flags, launch);
   } else {
     launch.ring = cluster_ring(cluster, *launch.source, flags.ring.plan);
     launch.hosts.insecure_plaintext |= cluster.options.insecure_plaintext;
@@ -100,7 +150,7 @@ Launch prepare(const Flags& flags, const CommandLine& line) {
   launch.hosts.model = launch.model;
   launch.hosts.remote = launch.ring.remote;
   launch.hosts.ssh = flags.ssh;
-  if (flags.join) launch.hosts.reachable_at = address_for_guests(flags.listen);
+  if (flags.join) launch.hosts.reachable_at = address_for_guests(listen_text(flags));
   return launch;
 }
 
@@ -111,19 +161,22 @@ std::string place_text(const Launch& launch, const WorkerPlan& worker) {
                                             : " at " + worker.endpoint;
 }
 
-void tell_plan(const Launch& launch, Progress* progress) {
-  const auto say = [&](const std::string& line) {
-    spdlog::info(line);
-    if (progress) progress->line(line);
-  };
-  const Plan& plan = launch.ring.plan;
-  say(fmt::format("head: {}{} ({})", plan.head.name, place_text(launch, plan.head),
-                  plan.head.device));
-  for (const WorkerPlan& stage : plan.stages)
-    say(fmt::format("layers {}: {}{} ({})", range_text(stage.layers), stage.name,
-                    place_text(launch, stage), stage.device));
-  if (launch.ring.step_ms) say(fmt::format("predicted: {:.0f} ms a step", *launch.ring.step_ms));
-}
+// Wakes a ring when somebody calls, as long as there is one. Any thread.
+class Alarm {
+ public:
+  void is_for(Ring* ring) {
+    const std::lock_guard lock(mutex_);
+    ring_ = ring;
+  }
+  void sound() {
+    const std::lock_guard lock(mutex_);
+    if (ring_) ring_->wake();
+  }
+
+ private:
+  std::mutex mutex_;
+  Ring* ring_ = nullptr;
+};
 
 // Loads the ring and serves until the end. progress: of one in the background.
 class Served {
@@ -134,7 +187,8 @@ class Served {
         line_(line),
         launch_(std::move(launch)),
         running_(running),
-        progress_(progress) {
+        progress_(progress),
+        server_({[this] { return keys(); }, [this] { alarm_.sound(); }}) {
     state_.pid = getpid();
     state_.model = launch_.model;
     state_.file = flags.file;
@@ -155,90 +209,194 @@ class Served {
   }
 
  private:
+  // A ring that clients and guests are led to as long as it lives.
+  class Led {
+   public:
+    Led(Served& served, Ring& ring) : served_(served) { lead(&ring); }
+    ~Led() { lead(nullptr); }
+    Led(const Led&) = delete;
+    Led& operator=(const Led&) = delete;
+
+   private:
+    void lead(Ring* ring) {
+      served_.alarm_.is_for(ring);
+      if (served_.door_) served_.door_->lead_to(ring);
+    }
+    Served& served_;
+  };
+
+  // The memory of this machine is looked at once more when its workers start.
   void serve() {
-    tell_plan(launch_, progress_);
-    const auto keys = [this] { return KeyFile(line_.config).read_or_make(); };
-    Ring ring(launch_.source, launch_.ring.plan, ring_setup());
-    std::optional<SharedModel> given;
-    if (flags_.join && has_files(launch_.model))
-      given.emplace(shared_model(launch_.model, line_.places));
-    ControlServer server({keys, [&ring] { ring.wake(); }});
-    std::optional<OpenDoor> door;  // its verbs are there before anybody can call
-    if (flags_.join) door.emplace(server, ring, door_setup());
-    if (given) door->give(server, *given);
-    CoordinatorSetup setup = coordinator_setup();
-    if (door) setup.every_turn = [&door](Time now) { door->tick(now); };
-    Coordinator coordinator(launch_.source, ring, server, std::move(setup));
-    server.listen("ipc://" + running_.socket());
-    if (!flags_.listen.empty()) {
-      server.allow({flags_.allow.begin(), flags_.allow.end()});
-      state_.endpoint = server.listen("tcp://" + flags_.listen);
+    if (flags_.join) door_.emplace(server_, door_setup());
+    if (flags_.join && has_files(launch_.model)) {
+      given_.emplace(shared_model(launch_.model, line_.places));
+      door_->give(server_, *given_);
     }
-    if (progress_) progress_->let_go();
-    if (!interrupt_signal()) {  // nobody is told of one that is ending already
-      state_.phase = ClusterState::Phase::up;
-      running_.write(state_);
-      announce(ring.plan());
-    }
+    if (!launch_.waits) try {
+        return serve_ring(launch_.ring.plan, {});
+      } catch (const Fault& fault) {
+        if (announced_ || !may_wait(flags_, fault)) throw;
+        say(fault_line(fault));
+      }
+    wait_and_serve();
+  }
+
+  // Waits for machines with whose help the model fits, as often as they go away again.
+  void wait_and_serve() {
+    WaitingRoom room(launch_.source, waiting_setup());
+    room.answer_at(server_);
+    listen();
+    announce(waiting_text(room.what_is_missing()));
+    while (!interrupt_signal()) try {
+        server_.serve(now() + from_seconds(kTickSeconds));
+        door_->tick(now());
+        if (const auto plan = room.look(now())) serve_ring(*plan, [this] { server_.serve(now()); });
+      } catch (const Fault& fault) {
+        if (fault.kind() == FaultKind::canceled) throw;
+        say("waiting for machines again: " + fault_line(fault));
+        room.answer_at(server_);
+        room.failed(now());
+      }
+    say_end();
+  }
+
+  // Loads the ring and answers until an interrupt.
+  void serve_ring(const Plan& plan, std::function<void()> while_loading) {
+    const bool waited = while_loading != nullptr;
+    tell_plan(plan);
+    Ring ring(launch_.source, plan, ring_setup(std::move(while_loading)));
+    const Led led(*this, ring);
+    Coordinator coordinator(launch_.source, ring, server_, coordinator_setup());
+    if (!waited) listen();
+    if (!interrupt_signal()) announce(up_text(ring.plan()));
     try {
       coordinator.run();
     } catch (const Fault& fault) {
-      leave_failed(ring, fault);
+      if (!waited) leave_failed(ring, fault);
       throw;
     }
-    state_.phase = ClusterState::Phase::ending;
-    running_.write(state_);
+    say_end();
   }
 
-  RingSetup ring_setup() {
+  void listen() {
+    server_.listen("ipc://" + running_.socket());
+    const std::string wanted = listen_text(flags_);
+    if (!wanted.empty()) {
+      server_.allow({flags_.allow.begin(), flags_.allow.end()});
+      state_.endpoint = listen_for_others("tcp://" + wanted);
+    }
+    if (door_) door_->advertise_at(parse_endpoint(state_.endpoint)->port);
+    if (progress_) progress_->let_go();
+  }
+
+  // Where nobody has chosen the port, another one does as well.
+  std::string listen_for_others(const std::string& wanted) {
+    try {
+      return server_.listen(wanted);
+    } catch (const Fault& fault) {
+      if (fault.kind() != FaultKind::world || !flags_.listen.empty()) throw;
+    }
+    const std::string found = server_.listen("tcp://*:*");
+    say(fmt::format("TCP port {} is taken, so machines join at port {}", kControlPort,
+                    parse_endpoint(found)->port));
+    return found;
+  }
+
+  LockKeys keys() const { return KeyFile(line_.config).read_or_make(); }
+
+  RingSetup ring_setup(std::function<void()> while_loading) {
     RingSetup setup;
     setup.hosts = launch_.hosts;
     setup.step_timeout_seconds = flags_.ring.step_timeout;
+    setup.while_loading = std::move(while_loading);
     setup.log = [this](const std::string& text) { say(text); };
     setup.guests_fetch = flags_.join;
     give_model(setup.hosts, line_.places, launch_.ring.ports, setup.log);
     return setup;
   }
 
-  CoordinatorSetup coordinator_setup() const {
+  CoordinatorSetup coordinator_setup() {
     CoordinatorSetup setup{running_.name(), launch_.model, {}, launch_.ring.step_ms, {}};
     for (const auto& [worker, place] : launch_.ring.remote) setup.places[worker] = place.host;
+    if (door_) setup.every_turn = [this](Time now) { door_->tick(now); };
     return setup;
   }
 
-  DoorSetup door_setup() {
-    return {launch_.model, line_.state, KeyFile(line_.config).read_or_make().public_key,
-            parse_endpoint("tcp://" + flags_.listen)->port,
+  DoorSetup door_setup() const {
+    return {launch_.model, line_.state, keys().public_key,
             [this](const std::string& text) { say(text); }};
   }
 
-  // The ring's thread calls it, and the one that gives the model to workers.
-  void say(const std::string& text) {
-    const std::lock_guard<std::mutex> lock(saying_);
+  WaitingSetup waiting_setup() const {
+    WaitingSetup setup{running_.name(), launch_.model, {}, flags_.ring.threads, {}, {}, {}};
+    setup.frame = open_plan_of(*launch_.source, flags_.ring).frame;
+    setup.rooms = [this] { return open_plan_of(*launch_.source, flags_.ring).rooms; };
+    setup.guests = [this](Time now) { return door_->guests(now); };
+    setup.say = [this](const std::string& text) { say(text); };
+    return setup;
+  }
+
+  void tell_plan(const Plan& plan) const {
+    say(fmt::format("head: {}{} ({})", plan.head.name, place_text(launch_, plan.head),
+                    plan.head.device));
+    for (const WorkerPlan& stage : plan.stages)
+      say(fmt::format("layers {}: {}{} ({})", range_text(stage.layers), stage.name,
+                      place_text(launch_, stage), stage.device));
+    if (launch_.ring.step_ms)
+      say(fmt::format("predicted: {:.0f} ms a step", *launch_.ring.step_ms));
+  }
+
+  // Any thread: Avahi has one, and what gives the model to workers has another.
+  void say(const std::string& text) const {
     spdlog::info(text);
+    const std::lock_guard lock(progress_mutex_);
     if (progress_) progress_->line(text);
   }
 
   // A name other than the usual one has to be said to the other commands, too.
-  void announce(const Plan& plan) {
-    const std::string name = flags_.name == kClusterName ? "" : " --name " + flags_.name;
+  std::string name_flag() const {
+    return flags_.name == kClusterName ? "" : " --name " + flags_.name;
+  }
+
+  std::string common_text() const {
+    std::string text =
+        fmt::format("\nlook:      potluck status{0}\nend it:    potluck down{0}", name_flag());
+    if (flags_.join)
+      text += fmt::format(
+          "\njoin it:   potluck token create{}, and on the other machine potluck join TOKEN",
+          name_flag());
+    return text;
+  }
+
+  std::string up_text(const Plan& plan) const {
     std::string text = fmt::format(
         "{} is up: {} workers, {} tokens of context\n"
-        "ask it:    potluck run{} -p \"Why is the sky blue?\"\n"
-        "look:      potluck status{}\n"
-        "end it:    potluck down{}",
-        launch_.model, plan.stage_count() + 1, plan.ctx_size, name, name, name);
-    if (!state_.endpoint.empty())
+        "ask it:    potluck run{} -p \"Why is the sky blue?\"",
+        launch_.model, plan.stage_count() + 1, plan.ctx_size, name_flag());
+    text += common_text();
+    if (!flags_.listen.empty())
       text += fmt::format("\nelsewhere: potluck run --connect {} --key {} -p …",
-                          state_.endpoint.substr(std::string("tcp://").size()),
-                          KeyFile(line_.config).read_or_make().public_key);
-    if (flags_.join)
-      text += "\njoin it:   potluck token create, and on the other machine potluck join TOKEN";
-    const std::lock_guard<std::mutex> lock(saying_);
+                          state_.endpoint.substr(std::string("tcp://").size()), keys().public_key);
+    return text;
+  }
+
+  std::string waiting_text(const std::string& missing) const {
+    return fmt::format("{} waits for machines to join: {}", launch_.model, missing) + common_text();
+  }
+
+  void announce(const std::string& text) {
+    state_.phase = ClusterState::Phase::up;
+    running_.write(state_);
+    const std::lock_guard lock(progress_mutex_);
     progress_ ? progress_->ready(text) : static_cast<void>(std::puts(text.c_str()));
     std::fflush(stdout);
     progress_ = nullptr;
     announced_ = true;
+  }
+
+  void say_end() {
+    state_.phase = ClusterState::Phase::ending;
+    running_.write(state_);
   }
 
   // Leaves word for `status` and `logs`, which nobody can ask here any more.
@@ -254,15 +412,20 @@ class Served {
   const CommandLine& line_;
   const Launch launch_;
   RunningCluster& running_;
+  mutable std::mutex progress_mutex_;
   Progress* progress_;
-  std::mutex saying_;  // held while progress_ is used
+  Alarm alarm_;
+  std::optional<SharedModel> given_;  // to guests
+  ControlServer server_;
+  std::optional<OpenDoor> door_;
   bool announced_ = false;
   ClusterState state_;
 };
 
-int up(const Flags& flags, const CommandLine& line) {
-  set_up_log(flags.log);
-  check_flags(flags);
+int up(const Flags& wanted, const CommandLine& line) {
+  set_up_log(wanted.log);
+  check_flags(wanted);
+  const Flags flags = completed(wanted);
   Launch launch = prepare(flags, line);
   RunningCluster running(line.state, flags.name);
   if (running.claim()) spdlog::info("removed what a coordinator left that ended without a word");
@@ -296,17 +459,16 @@ void add_up(CommandLine& line) {
                   "once for each")
       ->type_name("KEY")
       ->allow_extra_args(false);
-  sub->add_flag("--join", flags->join,
-                "let other machines join by potluck join (at TCP port " +
-                    std::to_string(kControlPort) + ", or that of --listen)");
+  sub->add_flag(
+      "--join", flags->join,
+      "let other machines join by potluck join, at TCP port " + std::to_string(kControlPort) +
+          " or another that is free, or that of --listen (default without -f and --plan)");
+  sub->add_flag("--no-join", flags->no_join, "let no other machine join");
   sub->add_flag("--foreground", flags->foreground, "stay, and end with Ctrl-C");
   add_ring_flags(sub, flags->ring);
   sub->option_defaults()->group("Display");
   add_log_flags(sub, flags->log);
-  sub->callback([&line, flags] {
-    if (flags->join && flags->listen.empty()) flags->listen = "*:" + std::to_string(kControlPort);
-    line.chosen = [flags, &line] { return up(*flags, line); };
-  });
+  sub->callback([&line, flags] { line.chosen = [flags, &line] { return up(*flags, line); }; });
 }
 
 }  // namespace potluck

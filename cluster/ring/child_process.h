@@ -48,7 +48,7 @@ class ChildProcess final {
   // The newest lines of it, and no more than so many bytes.
   std::vector<std::string> last_lines(size_t lines, size_t bytes) const;
   std::string last_words() const;  // a few of them as one, for a fault's line
-  void trim_log();                 // frees what log() does not show any more
+  void trim_log();  // frees what log() does not show any more; whoever lets it run calls this often
 
  private:
   enum class Heard { something, nothing, end };

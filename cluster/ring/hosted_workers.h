@@ -73,6 +73,7 @@ class HostedWorkers final {
   Fault with_last_words(const Fault& fault, const Plan& plan);
   std::string last_words() { return host_->last_words(now()); }  // of those that have failed
   std::map<std::string, std::string> logs() const { return host_->logs(); }
+  void trim_logs() { host_->trim_logs(); }
   int threads() const { return setup_.threads; }
   void stop() { host_->stop(); }
 

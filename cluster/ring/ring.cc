@@ -17,6 +17,8 @@
 namespace potluck {
 namespace {
 
+constexpr double kTrimSeconds = 10;  // between two looks at the workers' logs
+
 Plan checked(Plan plan, const ModelSpec& spec) {
   validate(plan, spec);
   return plan;
@@ -42,7 +44,10 @@ Ring::Ring(std::shared_ptr<const ModelSource> source, Plan plan, RingSetup setup
   pipeline_ = std::make_unique<Pipeline>(source_->spec(), fingerprint_of(*source_),
                                          pipeline_events(), options);
   apply(pipeline_->start(now(), plan_), *transport_);
-  run_until([this] { return loaded_ || interrupt_signal() != 0; });
+  run_until([this] {
+    if (setup_.while_loading) setup_.while_loading();
+    return loaded_ || interrupt_signal() != 0;
+  });
   throw_failure();
   if (!loaded_)
     throw hosts_.with_last_words(
@@ -135,7 +140,14 @@ uint64_t Ring::submit(Request request, RequestEvents events) {
   return id;
 }
 
+void Ring::trim_logs() {
+  if (now() - logs_trimmed_ < from_seconds(kTrimSeconds)) return;
+  logs_trimmed_ = now();
+  hosts_.trim_logs();
+}
+
 bool Ring::turn(Time deadline) {
+  trim_logs();
   if (running_) running_ = run_once(*pipeline_, *transport_, deadline);
   return !ring_fault_;
 }

@@ -29,6 +29,7 @@ struct RingSetup {
   bool guests_fetch = false;  // workers that come later may lack the model
   Replan replan;              // how; none: RingRepair
   bool verbose = false;  // logs what each worker has loaded, and at the end the workers' own logs
+  std::function<void()> while_loading;  // called again and again until it is loaded; may be none
   std::function<void(const std::string& line)> log = [](const std::string&) {};
 };
 
@@ -70,6 +71,7 @@ class Ring final : public Answerer {
   Replan replan();
   RequestEvents take(uint64_t request);
   void run_until(const std::function<bool()>& done);
+  void trim_logs();
 
   std::shared_ptr<const ModelSource> source_;
   Plan plan_;
@@ -79,6 +81,7 @@ class Ring final : public Answerer {
   std::unique_ptr<Transport> transport_;
   std::unique_ptr<Pipeline> pipeline_;
   bool loaded_ = false, running_ = true;
+  Time logs_trimmed_{};
   std::map<PeerId, Ready> ready_;
   std::optional<Fault> ring_fault_;
   std::map<uint64_t, RequestEvents> asked_;  // by request

@@ -81,6 +81,13 @@ void check_memory_cut(const RingFlags& flags) {
               "--split");
 }
 
+RingOptions options_of(const RingFlags& flags) {
+  RingOptions options = flags.options;
+  options.f32 = flags.stream == "f32";
+  if (flags.precision == "exact") options.precision = Precision::exact;
+  return options;
+}
+
 // The devices by what they have, and a CPU where not all layers go to cards.
 std::vector<DeviceRoom> rooms_for(const RingFlags& flags,
                                   const std::function<void(const std::string&)>& say) {
@@ -231,12 +238,28 @@ HostSetup host_setup(const RingFlags& flags, int stages) {
   return setup;
 }
 
+bool leaves_devices_open(const RingFlags& flags) {
+  return flags.plan.empty() && flags.options.devices.empty() && !is_cut(flags) &&
+         flags.transport != "mpi";
+}
+
+OpenPlan open_plan_of(const ModelSource& source, const RingFlags& flags) {
+  OpenPlan open{frame_plan(source, options_of(flags)), {}};
+  if (is_auto(flags)) {
+    open.rooms = auto_rooms([](const std::string&) {});
+    return open;
+  }
+  std::vector<std::string> devices = flags.options.devices;
+  std::sort(devices.begin(), devices.end());
+  devices.erase(std::unique(devices.begin(), devices.end()), devices.end());
+  open.rooms = rooms_of(devices.empty() ? std::vector<std::string>{"cpu"} : devices);
+  return open;
+}
+
 Plan plan_of(const ModelSource& source, const RingFlags& flags,
              const std::function<void(const std::string& line)>& say) {
   if (!flags.plan.empty()) return plan_in_file(source.spec(), flags);
-  RingOptions options = flags.options;
-  options.f32 = flags.stream == "f32";
-  if (flags.precision == "exact") options.precision = Precision::exact;
+  RingOptions options = options_of(flags);
   if (!flags.stages_given && options.devices.size() > 1) options.stages = options.devices.size();
   if (is_cut_by_memory(flags)) options.rooms = rooms_for(flags, say);
   Plan plan = make_plan(source, options);

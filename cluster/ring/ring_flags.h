@@ -40,6 +40,17 @@ void check_beside_cluster(const RingFlags& flags);
 // or of a plan file, they are processes linked by ZeroMQ. The program and the model are left open.
 HostSetup host_setup(const RingFlags& flags, int stages);
 
+// Whether nothing says what computes, or how the layers are cut.
+bool leaves_devices_open(const RingFlags& flags);
+
+// Where the plan that the flags ask for does not fit this machine, one over more machines is made
+// from these: all of it but who runs what, and the rooms of the devices that the flags name.
+struct OpenPlan {
+  Plan frame;
+  std::vector<DeviceRoom> rooms;
+};
+OpenPlan open_plan_of(const ModelSource& source, const RingFlags& flags);
+
 // The plan that the flags ask for: the file's with -c and --chunk put in, or a new one. Where cards
 // are named and nothing else says how the layers are cut, the devices' memory does. `say` gets a
 // line for what the flags leave to this machine and somebody might not expect.

@@ -47,9 +47,8 @@ Plan plan_by_size(const ModelSource& source, const RingOptions& options) {
 
 // A device that has no layers is no stage, but may have the head.
 Plan plan_by_memory(const ModelSource& source, const RingOptions& options) {
-  const Plan whole = cut_plan(source, {source.spec().layer_count()}, options);
-  validate(whole, source.spec());
-  const MemoryPartitioner partitioner(options.rooms, whole, options.card_layers);
+  const MemoryPartitioner partitioner(options.rooms, frame_plan(source, options),
+                                      options.card_layers);
   const std::vector<int> counts = partitioner.layer_counts(source);
   std::vector<int> used;
   std::vector<std::string> devices;
@@ -65,6 +64,12 @@ Plan plan_by_memory(const ModelSource& source, const RingOptions& options) {
 }
 
 }  // namespace
+
+Plan frame_plan(const ModelSource& source, const RingOptions& options) {
+  Plan plan = cut_plan(source, {source.spec().layer_count()}, options);
+  validate(plan, source.spec());
+  return plan;
+}
 
 Plan make_plan(const ModelSource& source, const RingOptions& options) {
   const Plan plan =

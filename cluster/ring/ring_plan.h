@@ -30,6 +30,8 @@ struct RingOptions {
 // Makes stream, hops and KV f32; or stream and hops bf16, and KV f16.
 void set_stream(Plan& plan, bool f32);
 
+// A plan of one stage with all layers, whose devices are left open.
+Plan frame_plan(const ModelSource& source, const RingOptions& options);
 // A plan whose head and stages are all started here.
 Plan make_plan(const ModelSource& source, const RingOptions& options);
 

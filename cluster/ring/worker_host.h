@@ -59,6 +59,8 @@ class WorkerHost {
   // Each worker's log, its newest part, by the worker's name; none if they write to the log of this
   // process.
   virtual std::map<std::string, std::string> logs() const = 0;
+  // Frees what logs() does not show any more; to be called now and then.
+  virtual void trim_logs() = 0;
   // Gives the workers a moment to end with their coordinator, then ends them. None is left.
   virtual void stop() = 0;
 };

@@ -122,6 +122,10 @@ std::map<std::string, std::string> WorkerProcesses::logs() const {
   return logs;
 }
 
+void WorkerProcesses::trim_logs() {
+  for (const auto& [name, worker] : started_) worker.child->trim_log();
+}
+
 const WorkerProcesses::Started& WorkerProcesses::find(const std::string& name) const {
   const auto found = started_.find(name);
   CHECK(found != started_.end(), name);

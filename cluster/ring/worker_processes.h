@@ -34,6 +34,7 @@ class WorkerProcesses final : public WorkerHost {
   Address endpoint(const std::string& name) override;
   std::string last_words(Time deadline) override;
   std::map<std::string, std::string> logs() const override;
+  void trim_logs() override;
   void stop() override;
 
  private:

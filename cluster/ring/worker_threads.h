@@ -26,6 +26,7 @@ class WorkerThreads final : public WorkerHost {
   Address endpoint(const std::string& name) override { return endpoints_.at(name); }
   std::string last_words(Time) override { return {}; }  // a thread does not fail by itself
   std::map<std::string, std::string> logs() const override { return {}; }
+  void trim_logs() override {}
   void stop() override;
 
  private:

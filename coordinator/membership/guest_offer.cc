@@ -91,19 +91,6 @@ GuestOffer guest_offer_of(const Json& body, const std::string& key, const std::s
   return offer;
 }
 
-HostSpec host_of(const GuestOffer& offer) {
-  HostSpec host;
-  host.name = offer.host;
-  host.key = offer.key;
-  host.trusted = false;
-  for (const GuestWorker& worker : offer.workers) {
-    const auto endpoint = parse_endpoint(worker.endpoint);
-    host.addresses = {endpoint->host};
-    host.devices.push_back(worker.device);
-  }
-  return host;
-}
-
 WorkerPlan worker_plan_of(const GuestWorker& worker, const std::string& key) {
   WorkerPlan plan;
   plan.name = worker.device.name;

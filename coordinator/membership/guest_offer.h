@@ -30,8 +30,7 @@ nlohmann::json json_of(const GuestOffer& offer);
 GuestOffer guest_offer_of(const nlohmann::json& body, const std::string& key,
                           const std::string& where);
 
-// The same for a cluster and for a plan.
-HostSpec host_of(const GuestOffer& offer);
+// The same for a plan.
 WorkerPlan worker_plan_of(const GuestWorker& worker, const std::string& key);
 
 }  // namespace potluck

@@ -15,6 +15,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr double kLookSeconds = 2;
+constexpr double kAwaySeconds = 5 * kOfferSeconds;  // then a guest that says nothing has gone
 constexpr char kWhere[] = "an offer";
 
 template <typename Answer>
@@ -76,8 +77,9 @@ void Guests::check_admitted(const std::string& key) const {
 
 bool Guests::has(const std::string& key, const std::string& worker) const {
   const auto guest = guests_.find(key);
-  return guest != guests_.end() &&
-         std::any_of(guest->second.workers.begin(), guest->second.workers.end(),
+  if (guest == guests_.end()) return false;
+  const std::vector<GuestWorker>& workers = guest->second.offer.workers;
+  return std::any_of(workers.begin(), workers.end(),
                      [&](const GuestWorker& each) { return each.device.name == worker; });
 }
 
@@ -108,10 +110,9 @@ Json Guests::offer(const ControlCall& call) {
   for (GuestWorker& worker : offer.workers)
     worker.device.name = free_name(worker.device.name, call.key());
   const auto known = guests_.find(call.key());
-  if (known == guests_.end() || !same_places(known->second, offer)) {
-    guests_[call.key()] = offer;
-    hooks_.came(offer);
-  }
+  const bool is_new = known == guests_.end() || !same_places(known->second.offer, offer);
+  guests_[call.key()] = {offer, now()};
+  if (is_new) hooks_.came(offer);
   return parts(offer);
 }
 
@@ -123,8 +124,8 @@ void Guests::let_go(const GuestOffer& offer) {
 Json Guests::leave(const ControlCall& call) {
   const auto known = guests_.find(call.key());
   if (known == guests_.end()) return {{"parts", Json::object()}};
-  let_go(known->second);
-  Json left = parts(known->second);
+  let_go(known->second.offer);
+  Json left = parts(known->second.offer);
   const bool done = std::all_of(left["parts"].begin(), left["parts"].end(),
                                 [](const Json& part) { return part == ""; });
   if (done) guests_.erase(known);
@@ -144,12 +145,19 @@ Json Guests::answer(const ControlCall& call) {
   return Json::object();
 }
 
+std::vector<GuestOffer> Guests::offers(Time now) const {
+  std::vector<GuestOffer> offers;
+  for (const auto& [key, known] : guests_)
+    if (now - known.heard < from_seconds(kAwaySeconds)) offers.push_back(known.offer);
+  return offers;
+}
+
 void Guests::tick(Time time) {
   if (time - looked_ < from_seconds(kLookSeconds)) return;
   looked_ = time;
   std::erase_if(guests_, [this](const auto& guest) {
     if (admission_.is_admitted(guest.first)) return false;
-    let_go(guest.second);
+    let_go(guest.second.offer);
     return true;
   });
 }

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "coordinator/membership/admission.h"
 #include "coordinator/membership/guest_offer.h"
@@ -34,6 +35,8 @@ class Guests final {
 
   // Lets those go that were shut out meanwhile, once every so often.
   void tick(Time now);
+  // Says what each machine offers that has been heard of lately.
+  std::vector<GuestOffer> offers(Time now) const;
 
  private:
   nlohmann::json offer(const ControlCall& call);
@@ -45,9 +48,14 @@ class Guests final {
   std::string free_name(const std::string& name, const std::string& key) const;
   void let_go(const GuestOffer& offer);
 
+  struct Known {
+    GuestOffer offer;
+    Time heard;  // when it said so last
+  };
+
   Admission admission_;
   const GuestHooks hooks_;
-  std::map<std::string, GuestOffer> guests_;  // by key
+  std::map<std::string, Known> guests_;  // by key
   Time looked_{};
 };
 

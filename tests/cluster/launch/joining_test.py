@@ -26,6 +26,9 @@ HOST = os.environ["GUEST_HOST"]
 TIMED = os.environ["POTLUCK_TIMED_PROGRAM"]  # potluck on devices that sleep (tests/timed)
 TIMED_MODEL = ("synthetic:released?heads=2&kv_heads=1&full_kv_heads=1&head_dim=32&full_head_dim=64&intermediate=64"
                "&expert_intermediate=32&experts=4&experts_used=1&vocab=512")  # fmt: skip
+SMALL = "synthetic:nano?layers=6&seed=3"
+LARGE = "synthetic:nano?layers=8&hidden=256&vocab=2048&canvas=32&experts=64&expert_intermediate=512&seed=3"  # 246 MB
+V1 = pathlib.Path("/sys/fs/cgroup/memory/memory.limit_in_bytes")
 SLOW_DEVICE, FAST_DEVICE = "sliding=8,full=8,head=5", "sliding=1,full=1,head=5"
 PORT = 7117
 REFUSED, USAGE = 3, 2
@@ -40,7 +43,7 @@ def settings(machine):
 class Process:
     """A program on a machine, its output in one file, and lines for its stdin."""
 
-    def __init__(self, test, machine, *command, terminal=False):
+    def __init__(self, test, machine, *command, terminal=False, enter=("ip", "netns", "exec")):
         self.log = machine.folder / f"log-{time.monotonic_ns()}"
         self.master = None
         stdin = subprocess.PIPE
@@ -48,8 +51,7 @@ class Process:
             self.master, stdin = pty.openpty()
         with open(self.log, "w", encoding="utf-8") as log:
             self.process = subprocess.Popen(
-                ["ip", "netns", "exec", machine.namespace, *command], stdin=stdin, stdout=log, stderr=subprocess.STDOUT,
-                text=True, env={**os.environ, **settings(machine)}, start_new_session=True)  # fmt: skip
+                [*enter, machine.namespace, *command], stdin=stdin, stdout=log, stderr=subprocess.STDOUT, text=True, env={**os.environ, **settings(machine)}, start_new_session=True)  # fmt: skip
         test.addCleanup(self.end)
 
     def end(self):
@@ -172,8 +174,64 @@ class Joining(unittest.TestCase):
         self.assertNotIn("laptop", [stage["name"] for stage in after["plan"]["stages"]])
         self.assertEqual(after["ids"], before["ids"])
 
-    def ask(self, machine):
-        return json.loads(self.once(machine, "run", "-p", "hello", "--raw", "--json", "-n", "256", "--steps", "4", "-s", "7")[0])
+    def up_within(self, machine, limit, *words):
+        """potluck up in the background, it and all that it starts with no more memory than this."""
+        group = pathlib.Path("/sys/fs/cgroup/memory" if V1.exists() else "/sys/fs/cgroup") / machine.namespace
+        group.mkdir()
+        self.addCleanup(lambda: wait_until(lambda: not (group / "cgroup.procs").read_text(), "its end") or group.rmdir())
+        self.addCleanup(self.once, machine, "down")
+        (group / ("memory.limit_in_bytes" if V1.exists() else "memory.max")).write_text(limit)
+        join = f'echo $$ > {group}/cgroup.procs && exec nsenter --net=/run/netns/"$0" "$@"'  # which leaves /sys as it is
+        return Process(self, machine, POTLUCK, "up", "-t", "1", *words, enter=("sh", "-c", join))
+
+    def status(self, machine):
+        return json.loads(self.once(machine, "status", "--json")[0])
+
+    def test_a_model_that_is_too_large_for_one_machine_waits_for_another(self):
+        desk, laptop = self.lan(avahi=False)
+        self.listen(desk, PORT)  # so that another port has to be found
+        up = self.up_within(desk, "200M", "-m", LARGE, "-c", "512")
+        said = up.ends(0)
+        self.assertRegex(said, r"waits for machines to join: the model needs \d+ MB, and this machine has \d+ MB\n")
+        self.assertIn("TCP port 7117 is taken, so machines join at port", said)
+        status = self.status(desk)
+        self.assertEqual((status["phase"], status["workers"], status["guests"]), ("waiting", [], []))
+        self.assertLess(status["free_bytes"], status["needed_bytes"])
+        self.assertIn("waiting for machines to join", self.once(desk, "status")[0])
+        self.assertRegex(self.once(desk, "run", "-p", "hello", code=REFUSED)[1],
+                         r'^potluck: the cluster "cluster" waits for machines to join: .*potluck join TOKEN$')  # fmt: skip
+        token = self.token(desk)  # it has that port
+        for _ in range(2):  # the second time after the laptop was lost
+            run = self.join(laptop, "--memory", "160MiB", token)
+            run.waits_for(r"laptop: layers \d+:\d+")
+            wait_until(lambda: self.status(desk)["workers"], "the ring")
+            self.assertEqual([worker["name"] for worker in self.status(desk)["workers"]][::2], ["head", "laptop"])
+            self.assertEqual(self.ask(desk)["ids"], self.ask(laptop, "-m", LARGE, "-c", "512")["ids"])
+            run.end()
+            wait_until(lambda: self.status(desk).get("phase") == "waiting", "the coordinator to wait again")
+
+    def test_tokens_and_mdns_carry_the_port_that_was_free(self):
+        desk, laptop = self.lan()
+        for number, name in enumerate(("one", "two")):
+            up = Process(self, desk, POTLUCK, "up", "--foreground", "--name", name, "-m", SMALL, "-t", "1", "-c", "512")
+            up.waits_for("join it:")
+            port = int(up.waits_for(r"so machines join at port (\d+)")[0]) if number else PORT
+            made = json.loads(self.once(desk, "token", "create", "--name", name, "--json")[0])
+            self.assertEqual(made["addresses"], [f"10.77.0.1:{port}"])
+            wait_until(lambda: f":{port}" in self.found_by(laptop), "the port in mDNS")
+
+    def test_without_joining_nobody_is_let_in(self):
+        desk, _ = self.lan(avahi=False)
+        up = Process(self, desk, POTLUCK, "up", "--foreground", "--no-join", "-m", SMALL, "-t", "1", "-c", "512")
+        up.waits_for("end it:")
+        self.assertNotIn("join it:", up.text())
+        self.assertIn("lets no machine join; start it without --no-join", self.once(desk, "token", "create", code=USAGE)[1])
+        listening = subprocess.run(["ip", "netns", "exec", desk.namespace, "cat", "/proc/net/tcp"], capture_output=True, text=True)
+        self.assertNotIn(f":{PORT:04X}", listening.stdout)
+
+    def ask(self, machine, *words):
+        return json.loads(self.once(machine, "run", "-p", "hello", "--raw", "--json", "-n", "256", "--steps", "4", "-s", "7",
+                                    *words)[0])  # fmt: skip
 
     def test_a_token_comes_by_a_file_or_stdin_too(self):
         desk, laptop = self.lan(avahi=False)

@@ -76,7 +76,7 @@ class Up(unittest.TestCase):
         self.up()
         _, err = self.up(code=2)
         self.assertIn('the cluster "cluster" is up already', err)
-        self.up("--name", "other")
+        self.assertIn("is taken, so machines join at port", self.up("--name", "other")[1])
         self.potluck(*ASK, "--name", "other")
         self.potluck("down", "--name", "other")
         self.potluck(*ASK)

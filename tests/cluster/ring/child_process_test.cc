@@ -2,6 +2,10 @@
 #include "cluster/ring/child_process.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <system_error>
 
 #include "topology/base/fault.h"
 
@@ -14,6 +18,22 @@ Time soon() {
 
 ChildProcess shell(const std::string& script) {
   return ChildProcess("sh", {"sh", "-c", script});
+}
+
+constexpr size_t kPageBytes = 4096;
+
+// Counts what this process's open logs take of the memory.
+size_t bytes_of_logs() {
+  constexpr size_t kBlockBytes = 512;
+  size_t bytes = 0;
+  for (const auto& file : std::filesystem::directory_iterator("/proc/self/fd")) {
+    struct stat facts = {};
+    std::error_code closed_since;
+    const auto name = std::filesystem::read_symlink(file.path(), closed_since).string();
+    if (name.rfind("/memfd:potluck-log", 0) == 0 && stat(file.path().c_str(), &facts) == 0)
+      bytes += static_cast<size_t>(facts.st_blocks) * kBlockBytes;
+  }
+  return bytes;
 }
 
 TEST(ChildProcess, ItsLinesAreHeardOneByOneAndThenTheRest) {
@@ -87,7 +107,9 @@ TEST(ChildProcess, ALongLogIsTrimmedToItsEnd) {
   ASSERT_TRUE(child.wait_until(soon()));
   const std::string shown = child.log();
   EXPECT_LE(shown.size(), kLogBytesMax);
+  EXPECT_GT(bytes_of_logs(), kLogBytesMax + kPageBytes);
   child.trim_log();
+  EXPECT_LE(bytes_of_logs(), kLogBytesMax + kPageBytes);
   EXPECT_EQ(child.log(), shown);
   EXPECT_EQ(child.last_lines(1, 100), std::vector<std::string>{"300000"});
 }

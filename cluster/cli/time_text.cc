@@ -1,5 +1,5 @@
 // Reads and writes spans of minutes, hours and days.
-#include "cluster/launch/time_text.h"
+#include "cluster/cli/time_text.h"
 
 #include <charconv>
 
