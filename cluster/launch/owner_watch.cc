@@ -2,9 +2,7 @@
 #include "cluster/launch/owner_watch.h"
 
 #include <algorithm>
-#include <fstream>
 #include <sstream>
-#include <system_error>
 
 #include "topology/base/wall_clock.h"
 
@@ -15,26 +13,6 @@ namespace fs = std::filesystem;
 
 constexpr int kMilli = 1000;  // a sensor's degrees
 constexpr int kSensorsMax = 32;
-
-std::string first_line(const fs::path& path) {
-  std::ifstream file(path);
-  std::string line;
-  std::getline(file, line);
-  return line;
-}
-
-bool is_number(const std::string& text) {
-  return !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
-}
-
-// Calls for each entry of a folder; a folder or an entry that goes meanwhile is passed over.
-template <typename Body>
-void each_entry(const fs::path& folder, const Body& body) {
-  std::error_code error;
-  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
-       entry.increment(error))
-    body(entry->path());
-}
 
 // utime and stime of a process: the 14th and 15th field, the 2nd being a name in brackets that may
 // hold anything.
@@ -51,11 +29,9 @@ uint64_t used_by(const std::string& stat) {
 }  // namespace
 
 uint64_t OwnerWatch::potluck_ticks() const {
-  const std::string own = first_line(places_.proc / "self/comm");
   uint64_t sum = 0;
-  each_entry(places_.proc, [&](const fs::path& process) {
-    if (is_number(process.filename().string()) && first_line(process / "comm") == own)
-      sum += used_by(first_line(process / "stat"));
+  each_process(places_, [&](const fs::path& process, bool is_potluck) {
+    if (is_potluck) sum += used_by(first_line(process / "stat"));
   });
   return sum;
 }
@@ -89,8 +65,9 @@ int OwnerWatch::celsius() const {
   return most;
 }
 
-OwnerActivity OwnerWatch::look() {
+OwnerActivity OwnerWatch::look(Time now) {
   OwnerActivity seen;
+  if (card_) seen.card_share = card_->look(now);
   seen.minute_of_day = minute_of_day();
   seen.celsius = celsius();
   const auto found = ticks();

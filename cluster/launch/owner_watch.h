@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
+#include <memory>
 #include <optional>
-#include <string>
 
+#include "cluster/launch/card_watch.h"
+#include "cluster/launch/machine_places.h"
+#include "topology/base/clock.h"
 #include "topology/cluster/courtesy.h"
 
 namespace potluck {
@@ -14,17 +16,14 @@ inline constexpr char kYieldHelp[] =
     "leave the device to its owner, and come back: busy (others use it), hours=22:00-08:00 (when "
     "potluck may compute), temperature=80 (°C at most); with commas between";
 
-// Where Linux says what goes on; tests have such folders of their own.
-struct MachinePlaces {
-  std::filesystem::path proc = "/proc", sys = "/sys";
-};
-
 class OwnerWatch final {
  public:
-  explicit OwnerWatch(MachinePlaces places = {}) : places_(std::move(places)) {}
+  // card: of the device, if others' use of that one counts too; may be null.
+  explicit OwnerWatch(MachinePlaces places = {}, std::unique_ptr<CardWatch> card = nullptr)
+      : places_(std::move(places)), card_(std::move(card)) {}
 
   // Says what went on since the last look. All processes of this program's name are potluck's.
-  OwnerActivity look();
+  OwnerActivity look(Time now);
 
  private:
   struct Ticks {  // of all cores together, since the machine started
@@ -35,6 +34,7 @@ class OwnerWatch final {
   int celsius() const;
 
   const MachinePlaces places_;
+  const std::unique_ptr<CardWatch> card_;
   std::optional<Ticks> last_;
 };
 

@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "backends/gpu/open_card.h"
 #include "cluster/cli/commands.h"
 #include "cluster/cli/flag_checks.h"
 #include "cluster/cli/interrupt.h"
@@ -31,6 +32,7 @@
 #include "topology/base/version.h"
 #include "topology/cluster/courtesy.h"
 #include "topology/model/locator.h"
+#include "topology/plan/plan.h"
 #include "transport/make_transport.h"
 
 namespace potluck {
@@ -118,13 +120,15 @@ std::vector<std::string> coordinators_of(const Flags& flags, const KeyFile& keys
 // Leaves the device to its owner and takes it back, as --yield says.
 class OwnersTurn {
  public:
-  explicit OwnersTurn(const std::string& yield)
-      : courtesy_(yield.empty() ? Courtesy() : parse_courtesy(yield)), rule_(courtesy_) {}
+  OwnersTurn(const std::string& yield, const std::string& device)
+      : courtesy_(yield.empty() ? Courtesy() : parse_courtesy(yield)),
+        rule_(courtesy_),
+        watch_({}, card_of(device)) {}
 
   void look(Time now, Worker& worker) {
     if (!yields(courtesy_) || now < next_) return;
     next_ = now + from_seconds(kLookSeconds);
-    const auto why = rule_.look(now, watch_.look());
+    const auto why = rule_.look(now, watch_.look(now));
     if (why.has_value() != away_)
       spdlog::info(why ? "leaves the device to its owner: " + *why : "takes the device back");
     away_ = why.has_value();
@@ -133,6 +137,18 @@ class OwnersTurn {
 
  private:
   static constexpr double kLookSeconds = 1;
+
+  // Says so if nobody can tell who uses the card.
+  std::unique_ptr<CardWatch> card_of(const std::string& device) const {
+    if (!courtesy_.when_busy || card_vendor(device).empty()) return nullptr;
+    try {
+      return watch_card(device, open_card(device)->facts().address, {});
+    } catch (const Fault& fault) {
+      spdlog::warn("--yield busy sees others use the CPU, but not {}: {}", device, fault.what());
+      return nullptr;
+    }
+  }
+
   const Courtesy courtesy_;
   YieldRule rule_;
   OwnerWatch watch_;
@@ -161,7 +177,7 @@ int run(const Flags& flags, const CommandLine& line) {
   check_fetch(flags.fetch_from);
   if (flags.transport == "mpi") return run_on_rank(flags, line.places);
   set_up_log(flags.log);
-  OwnersTurn owners_turn(flags.yield);
+  OwnersTurn owners_turn(flags.yield, flags.device);
   const KeyFile keys(line.config);
   WorkerOptions options = worker_options(flags);
   options.coordinators = coordinators_of(flags, keys);
