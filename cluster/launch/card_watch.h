@@ -5,7 +5,7 @@
 #include <memory>
 #include <string>
 
-#include "cluster/launch/machine_places.h"
+#include "cluster/cli/machine_places.h"
 #include "topology/base/clock.h"
 
 namespace potluck {

@@ -91,8 +91,7 @@ RequestEvents Coordinator::events_for(uint64_t session) {
     running_.at(report.request).call->event(event_json(report));
   };
   events.step = [this](const StepReport& report) {
-    last_hops_ = report.hops;
-    last_step_ms_ = report.step_ms;
+    note_step(report);
     running_.at(report.request)
         .call->event(event_json(report), ids_bytes(report.candidates->argmax));
   };
@@ -107,6 +106,19 @@ RequestEvents Coordinator::events_for(uint64_t session) {
     failed(request, fault);
   };
   return events;
+}
+
+// Names are the plan's as it is now: peers of another plan are others.
+void Coordinator::note_step(const StepReport& report) {
+  last_hops_ = report.hops;
+  last_step_ms_ = report.step_ms;
+  last_links_.clear();
+  PeerId from = kCoordinatorPeer;
+  for (const Hop& hop : report.hops) {
+    last_links_.push_back({ring_.plan().name_of(from), ring_.plan().name_of(hop.peer),
+                           hop.payload_bytes + hop.header_bytes});
+    from = hop.peer;
+  }
 }
 
 void Coordinator::finished(uint64_t request, const RequestResult& result) {
@@ -173,6 +185,7 @@ Json Coordinator::status() const {
           {"sessions", ring_.plan().sessions},
           {"workers", std::move(workers)},
           {"step", step_status()},
+          {"links", link_status()},
           {"requests",
            {{"running", begun},
             {"waiting", running_.size() - static_cast<size_t>(begun)},
@@ -199,6 +212,16 @@ Json Coordinator::worker_status(PeerId worker) const {
   return json;
 }
 
+Json Coordinator::link_status() const {
+  Json links = Json::array();
+  for (const Link& link : last_links_)
+    links.push_back({{"from", link.from},
+                     {"to", link.to},
+                     {"bytes", link.bytes},
+                     {"mb_per_s", static_cast<double>(link.bytes) / 1e3 / last_step_ms_}});
+  return links;
+}
+
 // The last step was on the wires for as long as no worker computed it or had it queued.
 Json Coordinator::step_status() const {
   double at_work_ms = 0;
@@ -208,10 +231,7 @@ Json Coordinator::step_status() const {
     bytes += hop.payload_bytes + hop.header_bytes;
   }
   const double wire_ms = std::max(0.0, last_step_ms_ - at_work_ms);
-  Json json = {{"ms", last_step_ms_},
-               {"wire_ms", wire_ms},
-               {"wire_bytes", bytes},
-               {"wire_mb_per_s", wire_ms > 0 ? static_cast<double>(bytes) / 1e3 / wire_ms : 0.0}};
+  Json json = {{"ms", last_step_ms_}, {"wire_ms", wire_ms}, {"wire_bytes", bytes}};
   if (setup_.step_ms) json["predicted_ms"] = *setup_.step_ms;
   return json;
 }

@@ -45,16 +45,23 @@ class Coordinator final {
     bool busy = false;
   };
 
+  struct Link {  // what went over it in the last step
+    std::string from, to;
+    uint64_t bytes = 0;
+  };
+
   void ask(std::shared_ptr<ControlCall> call);
   RequestEvents events_for(uint64_t session);
   void finished(uint64_t request, const RequestResult& result);
   void failed(uint64_t request, const Fault& fault);
+  void note_step(const StepReport& report);
   void make_room();
   void close(ControlCall& call);
   void client_gone(ConnectionId client);
   nlohmann::json status() const;
   nlohmann::json worker_status(PeerId worker) const;
   nlohmann::json step_status() const;
+  nlohmann::json link_status() const;
 
   const std::shared_ptr<const ModelSource> source_;
   Ring& ring_;
@@ -65,6 +72,7 @@ class Coordinator final {
   std::map<uint64_t, Held> sessions_;
   uint64_t answered_ = 0;
   std::vector<Hop> last_hops_;  // of the last step
+  std::vector<Link> last_links_;
   double last_step_ms_ = 0;
   Time started_;
 };

@@ -12,9 +12,9 @@
 
 #include "cluster/cli/commands.h"
 #include "cluster/cli/flag_checks.h"
+#include "cluster/cli/host_name.h"
 #include "cluster/cli/interrupt.h"
 #include "cluster/cli/log.h"
-#include "cluster/launch/host_name.h"
 #include "cluster/launch/joiner.h"
 #include "cluster/launch/owner_watch.h"
 #include "cluster/launch/running_join.h"

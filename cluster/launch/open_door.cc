@@ -1,7 +1,7 @@
 // Tells the ring of guests and guests of the ring.
 #include "cluster/launch/open_door.h"
 
-#include "cluster/launch/host_name.h"
+#include "cluster/cli/host_name.h"
 #include "topology/base/version.h"
 
 namespace potluck {

@@ -6,7 +6,7 @@
 #include <optional>
 
 #include "cluster/launch/card_watch.h"
-#include "cluster/launch/machine_places.h"
+#include "cluster/cli/machine_places.h"
 #include "topology/base/clock.h"
 #include "topology/cluster/courtesy.h"
 

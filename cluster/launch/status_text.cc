@@ -47,13 +47,27 @@ std::string worker_row(const JsonFields& worker) {
 
 std::string step_line(const JsonFields& step) {
   if (step.number("ms") <= 0) return "no step yet\n";
-  std::string line = fmt::format(
-      "last step {:.1f} ms: {:.1f} computed, {:.1f} on the wire ({}, {:.0f} MB/s)",
-      step.number("ms"), step.number("ms") - step.number("wire_ms"), step.number("wire_ms"),
-      bytes_text(static_cast<uint64_t>(step.number("wire_bytes"))), step.number("wire_mb_per_s"));
+  std::string line = fmt::format("last step {:.1f} ms: {:.1f} computed, {:.1f} on the wire ({})",
+                                 step.number("ms"), step.number("ms") - step.number("wire_ms"),
+                                 step.number("wire_ms"),
+                                 bytes_text(static_cast<uint64_t>(step.number("wire_bytes"))));
   if (step.has("predicted_ms"))
     line += fmt::format("; predicted {:.1f} ms", step.number("predicted_ms"));
   return line + "\n";
+}
+
+std::string link_row(const JsonFields& link) {
+  return fmt::format("  {:<42} {:>10} {:>10.2f}\n",
+                     harmless(link.text("from")) + " → " + harmless(link.text("to")),
+                     bytes_text(static_cast<uint64_t>(link.number("bytes"))),
+                     link.number("mb_per_s"));
+}
+
+std::string links_text(const nlohmann::json& links) {
+  if (links.empty()) return "";
+  std::string text = fmt::format("  {:<40} {:>10} {:>10}\n", "link", "a step", "MB/s");
+  for (const nlohmann::json& link : links) text += link_row({link, kWhere});
+  return text;
 }
 
 // Lays out the status of a cluster that has no ring yet.
@@ -89,6 +103,7 @@ std::string status_text(const nlohmann::json& status) {
   text += fmt::format("  {:<20} {:<8} {:>7} {:>8}  {:<24} {}\n", "worker", "device", "layers", "ms",
                       "memory", "host");
   for (const nlohmann::json& worker : fields.at("workers")) text += worker_row({worker, kWhere});
+  text += links_text(fields.at("links"));
   text += step_line(fields.object("step"));
   text += fmt::format("{} canvases in flight, {} requests waiting, {} answered\n",
                       requests.integer("running"), requests.integer("waiting"),

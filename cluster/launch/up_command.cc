@@ -13,24 +13,19 @@
 
 #include "cluster/cli/commands.h"
 #include "cluster/cli/fault_line.h"
-#include "cluster/cli/flag_checks.h"
 #include "cluster/cli/interrupt.h"
 #include "cluster/cli/log.h"
 #include "cluster/launch/control_port.h"
 #include "cluster/launch/coordinator.h"
 #include "cluster/launch/detach.h"
 #include "cluster/launch/open_door.h"
+#include "cluster/launch/up_flags.h"
 #include "cluster/launch/waiting_room.h"
 #include "cluster/ring/cluster_ring.h"
-#include "cluster/ring/device_rooms.h"
 #include "cluster/ring/key_file.h"
 #include "cluster/ring/model_share.h"
-#include "cluster/ring/remote_shell.h"
-#include "cluster/ring/ring_flags.h"
-#include "coordinator/control/running_cluster.h"
 #include "topology/base/endpoint.h"
 #include "topology/base/fault.h"
-#include "topology/base/key.h"
 #include "topology/base/text.h"
 #include "topology/base/wall_clock.h"
 #include "topology/cluster/cluster_yaml.h"
@@ -38,14 +33,6 @@
 
 namespace potluck {
 namespace {
-
-struct Flags {
-  std::string file, model, name = kClusterName, ssh, listen;
-  std::vector<std::string> allow;
-  bool foreground = false, join = false, no_join = false;
-  RingFlags ring;
-  LogOptions log;
-};
 
 // All is decided before anything is started, but for a model that has to wait for other machines.
 struct Launch {
@@ -56,68 +43,8 @@ struct Launch {
   bool waits = false;  // the model does not fit this machine, so there is no plan yet
 };
 
-void check_flags(const Flags& flags) {
-  check_ring_flags(flags.ring);
-  if (!flags.file.empty()) check_beside_cluster(flags.ring);
-  if (flags.file.empty() && flags.model.empty())
-    throw Fault(FaultKind::input, "nothing says what to start",
-                Fix{"give -f CLUSTER.yaml, or -m MODEL for this machine alone"});
-  if (!flags.ring.host.empty() || !flags.ring.transport.empty())
-    throw Fault(FaultKind::input,
-                "a cluster that stays is of processes linked by zmq; leave out --host and "
-                "--transport");
-  for (const std::string& key : flags.allow)
-    if (!is_key(key))
-      throw Fault(FaultKind::input, "--allow " + key + " is no key",
-                  Fix{"it must be what potluck key shows on the machine that is to ask"});
-  if (flags.join && flags.no_join)
-    throw Fault(FaultKind::input, "--join and --no-join contradict each other; leave one out");
-  if (flags.join && flags.ring.insecure_plaintext)
-    throw Fault(FaultKind::input, "--join and --insecure-plaintext contradict each other",
-                Fix{"machines that join are known by their keys; leave one out"});
-  if (flags.join && !flags.listen.empty() && !parse_endpoint("tcp://" + flags.listen))
-    throw Fault(FaultKind::input, "--listen " + flags.listen + " is no HOST:PORT",
-                Fix{"write *:7117, or 10.0.0.3:7117"});
-  if (!flags.allow.empty() && flags.listen.empty())
-    throw Fault(FaultKind::input, "--allow is for clients of other machines",
-                Fix{"say with --listen HOST:PORT where they call"});
-}
-
-// Whether machines may join where nobody has said so: a file of a cluster or a plan says who takes
-// part, and nobody comes over links that are not locked, or to an address that is no other's.
-bool may_join(const Flags& flags) {
-  if (flags.no_join || !flags.file.empty() || !flags.ring.plan.empty() ||
-      flags.ring.insecure_plaintext)
-    return false;
-  const auto endpoint = parse_endpoint("tcp://" + flags.listen);
-  return flags.listen.empty() || (endpoint && !is_loopback(*endpoint));
-}
-
-// Fills in what is left to this machine.
-Flags completed(Flags flags) {
-  if (flags.file.empty() && leaves_devices_open(flags.ring))
-    flags.ring.options.devices = {kAutoDevice};
-  if (!flags.join && may_join(flags)) {
-    flags.join = !control_addresses().empty();
-    if (!flags.join) spdlog::info("no other machine can join: this one has no address for them");
-  }
-  return flags;
-}
-
-// Where the control channel listens for other machines; empty: it does not.
-std::string listen_text(const Flags& flags) {
-  if (!flags.listen.empty() || !flags.join) return flags.listen;
-  return "*:" + std::to_string(kControlPort);
-}
-
-// Whether machines that join could mend what has failed.
-bool may_wait(const Flags& flags, const Fault& fault) {
-  return fault.kind() == FaultKind::memory && flags.join && flags.file.empty() &&
-         flags.ring.plan.empty();
-}
-
 // A plan for this machine, or none yet if others may come and help.
-void plan_here(const Flags& flags, Launch& launch) {
+void plan_here(const UpFlags& flags, Launch& launch) {
   try {
     launch.ring.plan =
         plan_of(*launch.source, flags.ring, [](const std::string& text) { spdlog::info(text); });
@@ -128,7 +55,7 @@ void plan_here(const Flags& flags, Launch& launch) {
   }
 }
 
-Launch prepare(const Flags& flags, const CommandLine& line) {
+Launch prepare(const UpFlags& flags, const CommandLine& line) {
   Launch launch;
   ClusterSpec cluster;
   if (!flags.file.empty()) cluster = read_cluster(flags.file);
@@ -181,7 +108,7 @@ class Alarm {
 // Loads the ring and serves until the end. progress: of one in the background.
 class Served {
  public:
-  Served(const Flags& flags, const CommandLine& line, Launch launch, RunningCluster& running,
+  Served(const UpFlags& flags, const CommandLine& line, Launch launch, RunningCluster& running,
          Progress* progress)
       : flags_(flags),
         line_(line),
@@ -408,7 +335,7 @@ class Served {
     running_.write(state_);
   }
 
-  const Flags& flags_;
+  const UpFlags& flags_;
   const CommandLine& line_;
   const Launch launch_;
   RunningCluster& running_;
@@ -422,10 +349,10 @@ class Served {
   ClusterState state_;
 };
 
-int up(const Flags& wanted, const CommandLine& line) {
+int up(const UpFlags& wanted, const CommandLine& line) {
   set_up_log(wanted.log);
-  check_flags(wanted);
-  const Flags flags = completed(wanted);
+  check_up_flags(wanted);
+  const UpFlags flags = completed(wanted);
   Launch launch = prepare(flags, line);
   RunningCluster running(line.state, flags.name);
   if (running.claim()) spdlog::info("removed what a coordinator left that ended without a word");
@@ -443,31 +370,10 @@ int up(const Flags& wanted, const CommandLine& line) {
 }  // namespace
 
 void add_up(CommandLine& line) {
-  const auto flags = std::make_shared<Flags>();
+  const auto flags = std::make_shared<UpFlags>();
   CLI::App* sub = line.app.add_subcommand(
       "up", "start a cluster's workers and load the model, for potluck run to use");
-  file_name(sub->add_option("-f,--file", flags->file, "the cluster file"));
-  model_name(
-      sub->add_option("-m,--model", flags->model, "the model (default: the cluster file's)"));
-  sub->add_option("--name", flags->name, "the name of the cluster, if there are several")
-      ->capture_default_str();
-  sub->add_option("--ssh", flags->ssh, kRemoteShellHelp)->type_name("CMD");
-  sub->add_option("--listen", flags->listen,
-                  "HOST:PORT at which clients of other machines may call (* is all addresses)");
-  sub->add_option("--allow", flags->allow,
-                  "the public key of a machine whose clients may (what potluck key shows there); "
-                  "once for each")
-      ->type_name("KEY")
-      ->allow_extra_args(false);
-  sub->add_flag(
-      "--join", flags->join,
-      "let other machines join by potluck join, at TCP port " + std::to_string(kControlPort) +
-          " or another that is free, or that of --listen (default without -f and --plan)");
-  sub->add_flag("--no-join", flags->no_join, "let no other machine join");
-  sub->add_flag("--foreground", flags->foreground, "stay, and end with Ctrl-C");
-  add_ring_flags(sub, flags->ring);
-  sub->option_defaults()->group("Display");
-  add_log_flags(sub, flags->log);
+  add_up_flags(sub, *flags);
   sub->callback([&line, flags] { line.chosen = [flags, &line] { return up(*flags, line); }; });
 }
 

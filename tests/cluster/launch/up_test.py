@@ -66,6 +66,11 @@ class Up(unittest.TestCase):
         self.assertEqual(status["requests"], {"answered": 1, "running": 0, "waiting": 0})
         self.assertEqual([w["name"] for w in status["workers"]], ["head", "stage 0", "stage 1"])
         self.assertTrue(all(w["step_ms"] > 0 for w in status["workers"]))
+        self.assertEqual([(link["from"], link["to"]) for link in status["links"]],
+                         [("coordinator", "head"), ("head", "stage 0"), ("stage 0", "stage 1"), ("stage 1", "head")])
+        self.assertEqual([link["bytes"] > 2 * 32 * 128 for link in status["links"]], [False, True, True, True])  # a canvas
+        self.assertEqual(sum(link["bytes"] for link in status["links"]), status["step"]["wire_bytes"])
+        self.assertTrue(all(link["mb_per_s"] == link["bytes"] / 1e3 / status["step"]["ms"] for link in status["links"]))
         self.assertIn("layers", self.potluck("status")[0])
         self.assertIn("stage 1", self.potluck("logs")[0])
         self.assertIn("is down", self.potluck("down")[0])

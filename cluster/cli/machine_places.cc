@@ -1,5 +1,5 @@
 // Reads small files and lists folders of /proc and /sys.
-#include "cluster/launch/machine_places.h"
+#include "cluster/cli/machine_places.h"
 
 #include <fstream>
 #include <system_error>

@@ -1,5 +1,5 @@
 // Asks the kernel for the name.
-#include "cluster/launch/host_name.h"
+#include "cluster/cli/host_name.h"
 
 #include <unistd.h>
 
