@@ -13,6 +13,7 @@
 #include "topology/base/clock.h"
 #include "topology/base/fault.h"
 #include "topology/base/wall_clock.h"
+#include "topology/model/synthetic.h"
 
 namespace potluck {
 namespace {
@@ -87,6 +88,7 @@ class ClusterCheck final {
                      : !spec.model.empty()   ? spec.model
                                              : cluster_.model;
     question.fresh = options_.fresh;
+    question.shapes = shapes_;
     for (const DeviceSpec& device : spec.devices)
       question.devices.push_back(
           {device.device, device.threads,
@@ -94,7 +96,19 @@ class ClusterCheck final {
     return question;
   }
 
+  // Those of the model here, for hosts that lack it; none if it is not here either, which this
+  // machine's own doctor says.
+  void find_shapes() {
+    try {
+      const std::string& model = options_.model.empty() ? cluster_.model : options_.model;
+      shapes_ = shapes_text(*open_model(model, options_.places));
+    } catch (const Fault&) {
+      shapes_.clear();
+    }
+  }
+
   void ask_reports() {
+    find_shapes();
     for (Host& host : hosts_)
       at(host, [&] {
         ordered_json order = question_json(question_for(host.spec));
@@ -217,6 +231,7 @@ class ClusterCheck final {
   const ClusterSpec& cluster_;
   const CheckOptions& options_;
   std::vector<Host> hosts_;
+  std::string shapes_;  // of the model
   ClusterReport report_;
 };
 

@@ -12,6 +12,7 @@
 #include "cluster/planning/host_doctor.h"
 #include "cluster/planning/reach.h"
 #include "topology/cluster/cluster_spec.h"
+#include "topology/model/locator.h"
 
 namespace potluck {
 
@@ -19,6 +20,7 @@ struct CheckOptions {
   std::string program;  // this potluck
   std::string ssh;      // what reaches other hosts; empty: ssh
   std::string model;    // in place of the cluster's; empty: the cluster's
+  ModelPlaces places;   // of this machine's models
   bool fresh = false;
   std::function<void(const std::string& line)> say;  // gets a line when something long begins
 };

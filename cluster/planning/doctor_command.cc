@@ -52,10 +52,11 @@ int examine_here(const Flags& flags, const HostPlaces& places) {
   return has_problem(findings) ? kFound : 0;
 }
 
-int examine_cluster(const Flags& flags, const std::string& program) {
+int examine_cluster(const Flags& flags, const CommandLine& line) {
   ClusterSpec cluster = read_cluster(flags.cluster);
   CheckOptions options;
-  options.program = program;
+  options.program = line.program;
+  options.places = line.places;
   options.ssh = flags.ssh;
   options.model = flags.model;
   options.fresh = flags.fresh;
@@ -75,7 +76,7 @@ int examine_cluster(const Flags& flags, const std::string& program) {
 int run(const Flags& flags, const CommandLine& line) {
   if (flags.orders) return take_orders(places_of(line));
   return flags.cluster.empty() ? examine_here(flags, places_of(line))
-                               : examine_cluster(flags, line.program);
+                               : examine_cluster(flags, line);
 }
 
 }  // namespace

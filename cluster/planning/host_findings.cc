@@ -67,6 +67,7 @@ void compare_model(const HostSeen& host, const HostSeen& first, std::vector<Find
     if (free < kDiskLeast || free >= needed) return;  // the host itself says so below that
     Finding full = disk_finding(disk.at("folder"), free, needed);
     full.where = host.spec.name;
+    full.severity = Severity::warning;  // for the layers that it runs may fit
     found.push_back(full);
   } else if (mine.at("spec") != theirs.at("spec")) {
     found.push_back({Severity::problem, host.spec.name,

@@ -26,6 +26,8 @@
 #include "topology/base/fault.h"
 #include "topology/base/text.h"
 #include "topology/base/version.h"
+#include "topology/model/partial_copy.h"
+#include "topology/model/synthetic.h"
 
 namespace potluck {
 namespace {
@@ -37,7 +39,8 @@ struct Gathering {
   const HostQuestion& question;
   const HostPlaces& places;
   Devices devices;
-  std::shared_ptr<const ModelSource> model;  // none: it is not there
+  std::shared_ptr<const ModelSource> model;  // none: it is not there, and nothing is known of it
+  bool is_twin = false;                      // it is not all there, and this one is made up
   std::vector<Finding> findings;
 };
 
@@ -68,33 +71,46 @@ ordered_json memory_json(Gathering& all) {
   return {{"bytes_total", cpu.bytes_total}, {"bytes_free", free_memory()}};
 }
 
+// What a partial copy lacks is measured as if it were there.
 void take_model(Gathering& all) {
   const std::string& name = all.question.model;
   try {
     all.model = open_model(name.empty() ? kReleasedQ4 : name, all.places.models);
+    const std::string partial = partial_note(*all.model);
+    all.is_twin = !partial.empty();
+    if (!all.is_twin) return;
+    all.model = make_twin(*all.model);
+    all.findings.push_back({Severity::note, "", "the model is here in part: " + partial, ""});
   } catch (const Fault& fault) {
     const bool of_hub = name.rfind("hf:", 0) == 0;  // whose fault says how to fetch it
-    const std::string copy = of_hub ? fault.fix().text
-                                    : "copy it to " + name +
-                                          " here, or name this machine's own copy: -m, or model: "
-                                          "under the host in a cluster file";
-    all.findings.push_back({Severity::problem, "", "the model is not here: " + fault.text(),
-                            copy +
-                                "; or write speed: under its device in a cluster file, and potluck "
-                                "up copies what it runs"});
+    const std::string fix = of_hub ? fault.fix().text
+                                   : "copy it to " + name +
+                                         " here, or name this machine's own copy: -m, or model: "
+                                         "under the host in a cluster file";
+    const std::string what = "the model is not here: " + fault.text();
+    all.is_twin = !all.question.shapes.empty();
+    if (!all.is_twin) return all.findings.push_back({Severity::problem, "", what, fix});
+    all.model = make_twin(all.question.shapes);
+    all.findings.push_back(
+        {Severity::warning, "", what, "potluck up copies the layers that it runs; or " + fix});
   }
 }
 
 ordered_json model_json(const Gathering& all) {
   if (!all.model) return {{"name", all.question.model}, {"there", false}};
+  const auto& layers = all.model->spec().layers;
+  const auto full = std::count_if(layers.begin(), layers.end(),
+                                  [](const LayerSpec& layer) { return layer.full; });
+  if (all.is_twin)
+    return {{"name", all.question.model},
+            {"there", false},
+            {"sliding_layers", std::ssize(layers) - full},
+            {"full_layers", full}};
   const Fingerprint print = fingerprint_of(*all.model);
   std::vector<Digest> parts = print.layers;
   parts.push_back(print.head);
   uint64_t bytes = 0;
   for (const TensorInfo& tensor : all.model->tensors()) bytes += tensor.bytes;
-  const auto& layers = all.model->spec().layers;
-  const auto full = std::count_if(layers.begin(), layers.end(),
-                                  [](const LayerSpec& layer) { return layer.full; });
   return {{"name", all.question.model},
           {"there", true},
           {"spec", digest_text(print.spec)},
@@ -192,8 +208,10 @@ ordered_json device_json(Gathering& all, const AskedDevice& asked, const std::st
 }
 
 ordered_json devices_report(Gathering& all, const ordered_json& model) {
-  const std::string digest =
-      all.model ? std::string(model["spec"]) + std::string(model["contents"]) : "";
+  const std::string digest = all.is_twin ? digest_text(spec_digest(*all.model)) + " made up"
+                             : all.model
+                                 ? std::string(model["spec"]) + std::string(model["contents"])
+                                 : "";
   ordered_json json = ordered_json::array();
   for (const AskedDevice& each : devices_to_measure(all))
     json.push_back(device_json(all, each, digest));
@@ -221,13 +239,17 @@ ordered_json question_json(const HostQuestion& question) {
   for (const AskedDevice& each : question.devices)
     devices.push_back(
         {{"device", each.device}, {"threads", each.threads}, {"memory", each.memory_bytes}});
-  return {{"model", question.model}, {"devices", devices}, {"fresh", question.fresh}};
+  return {{"model", question.model},
+          {"devices", devices},
+          {"fresh", question.fresh},
+          {"shapes", question.shapes}};
 }
 
 HostQuestion question_of(const ordered_json& json) {
   HostQuestion question;
   question.model = json.at("model");
   question.fresh = json.at("fresh");
+  question.shapes = json.at("shapes");
   for (const ordered_json& each : json.at("devices"))
     question.devices.push_back({each.at("device"), each.at("threads"), each.at("memory")});
   return question;
@@ -242,7 +264,8 @@ ordered_json host_report(const HostQuestion& question, const HostPlaces& places)
                          {"system", system_name()},      {"key", key_of(all)},
                          {"cpu", cpu_json(all.devices)}, {"memory", memory_json(all)}};
   report["model"] = model_json(all);
-  report["disk"] = disk_json(question.model, places.models, all.model != nullptr, all.findings);
+  report["disk"] =
+      disk_json(question.model, places.models, all.model && !all.is_twin, all.findings);
   report["devices"] = devices_report(all, report["model"]);
   report["interfaces"] = interfaces_json();
   report["firewall"] = firewall_name(state.firewall);

@@ -24,6 +24,7 @@ struct HostQuestion {
   std::vector<AskedDevice> devices;  // none: all that can be used
   int threads = 0;                   // of a CPU that devices do not name
   bool fresh = false;                // measure also what is known from before
+  std::string shapes;                // of the model, where it may not be (synthetic.h)
 };
 
 nlohmann::ordered_json question_json(const HostQuestion& question);

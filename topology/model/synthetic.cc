@@ -8,9 +8,11 @@
 #include <map>
 #include <optional>
 #include <sstream>
+#include <utility>
 #include <vector>
 
 #include "topology/base/fault.h"
+#include "topology/model/json_text.h"
 #include "topology/model/synthetic_blocks.h"
 #include "topology/model/tensor_directory.h"
 #include "topology/model/tensor_table.h"
@@ -125,6 +127,49 @@ ModelSpec spec_of(const Numbers& n) {
   return s;
 }
 
+constexpr char kShapes[] = "a model's shapes";
+constexpr std::pair<const char*, int ModelSpec::*> kSpecNumbers[] = {
+    {"hidden", &ModelSpec::hidden},
+    {"intermediate", &ModelSpec::intermediate},
+    {"expert_intermediate", &ModelSpec::expert_intermediate},
+    {"experts", &ModelSpec::experts},
+    {"experts_used", &ModelSpec::experts_used},
+    {"heads", &ModelSpec::heads},
+    {"vocab", &ModelSpec::vocab},
+    {"canvas", &ModelSpec::canvas},
+    {"window", &ModelSpec::window},
+    {"context_max", &ModelSpec::context_max},
+    {"rope_pairs_full", &ModelSpec::rope_pairs_full},
+};
+
+ModelSpec spec_of(const JsonFields& fields) {
+  ModelSpec s;
+  s.name = "synthetic";
+  for (const auto& [key, number] : kSpecNumbers) s.*number = fields.integer(key);
+  s.softcap = fields.number("softcap");
+  s.embed_scale = fields.number("embed_scale");
+  s.rms_eps = fields.number("rms_eps");
+  s.rope_theta_sliding = fields.number("rope_theta_sliding");
+  s.rope_theta_full = fields.number("rope_theta_full");
+  s.generation.t_max = fields.number("t_max");
+  for (const nlohmann::json& each : fields.at("layers")) {
+    const nlohmann::json layer = {{"layer", each}};
+    const std::vector<int64_t> of = JsonFields(layer, kShapes).sizes("layer");
+    if (of.size() != 4) fields.refuse("a layer has four numbers");
+    s.layers.push_back({of[0] != 0, static_cast<int>(of[1]), static_cast<int>(of[2]), of[3] != 0});
+  }
+  validate(s);
+  return s;
+}
+
+TensorInfo tensor_of(const JsonFields& fields) {
+  const auto type = dtype_from_name(fields.text("type"));
+  if (!type) fields.refuse("\"type\" is no type of tensors");
+  TensorInfo tensor{fields.text("name"), *type, fields.sizes("shape")};
+  tensor.bytes = checked_bytes(*type, tensor.shape, tensor.name, kShapes);
+  return tensor;
+}
+
 class SyntheticSource final : public ModelSource {
  public:
   explicit SyntheticSource(const Recipe& recipe)
@@ -142,8 +187,9 @@ class SyntheticSource final : public ModelSource {
     check_directory(tensors_, spec_, "synthetic");
   }
 
-  explicit SyntheticSource(const ModelSource& model) : spec_(model.spec()), seed_(1) {
-    for (const TensorInfo& of : model.tensors()) {
+  SyntheticSource(const ModelSpec& spec, const std::vector<TensorInfo>& tensors)
+      : spec_(spec), seed_(1) {
+    for (const TensorInfo& of : tensors) {
       TensorInfo& tensor = tensors_.emplace_back(TensorInfo{of.name, of.type, of.shape, of.bytes});
       tensor.recipe = recipe_of(of.name);
     }
@@ -254,7 +300,35 @@ class SyntheticSource final : public ModelSource {
 }  // namespace
 
 std::unique_ptr<ModelSource> make_twin(const ModelSource& model) {
-  return std::make_unique<SyntheticSource>(model);
+  return std::make_unique<SyntheticSource>(model.spec(), model.tensors());
+}
+
+std::unique_ptr<ModelSource> make_twin(const std::string& shapes) {
+  const nlohmann::json root = parse_json(shapes, kShapes);
+  const JsonFields fields(root, kShapes);
+  const ModelSpec spec = spec_of(fields);
+  std::vector<TensorInfo> tensors;
+  for (const nlohmann::json& each : fields.at("tensors"))
+    tensors.push_back(tensor_of(JsonFields(each, kShapes)));
+  check_directory(tensors, spec, kShapes);
+  return std::make_unique<SyntheticSource>(spec, tensors);
+}
+
+std::string shapes_text(const ModelSource& model) {
+  const ModelSpec& s = model.spec();
+  nlohmann::json root = {{"softcap", s.softcap},
+                         {"embed_scale", s.embed_scale},
+                         {"rms_eps", s.rms_eps},
+                         {"rope_theta_sliding", s.rope_theta_sliding},
+                         {"rope_theta_full", s.rope_theta_full},
+                         {"t_max", s.generation.t_max}};
+  for (const auto& [key, number] : kSpecNumbers) root[key] = s.*number;
+  for (const LayerSpec& layer : s.layers)
+    root["layers"].push_back({int{layer.full}, layer.kv_heads, layer.head_dim, int{layer.has_v}});
+  for (const TensorInfo& tensor : model.tensors())
+    root["tensors"].push_back(
+        {{"name", tensor.name}, {"type", dtype_name(tensor.type)}, {"shape", tensor.shape}});
+  return root.dump();
 }
 
 std::unique_ptr<ModelSource> make_synthetic(const std::string& text) {

@@ -15,5 +15,9 @@ std::unique_ptr<ModelSource> make_synthetic(const std::string& text);
 // The model's twin, with its shapes and types and with made-up bytes, to measure what it takes
 // where its own are not. Types that are never made up are zeros.
 std::unique_ptr<ModelSource> make_twin(const ModelSource& model);
+// The same where the model is not: from what shapes_text() says of it, which is JSON. Throws
+// Fault{input} for what is no such text.
+std::unique_ptr<ModelSource> make_twin(const std::string& shapes);
+std::string shapes_text(const ModelSource& model);
 
 }  // namespace potluck

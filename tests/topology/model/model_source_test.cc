@@ -11,6 +11,7 @@
 #include "topology/base/fault.h"
 #include "topology/model/fingerprint.h"
 #include "topology/model/locator.h"
+#include "topology/model/synthetic.h"
 
 namespace potluck {
 namespace {
@@ -44,6 +45,21 @@ TEST(ModelSource, GgufAndSafetensorsOfOneModelAreTheSameModel) {
 
 TEST(ModelSource, EmbeddingScaleIsARoundedRoot) {
   EXPECT_EQ(open_model(POTLUCK_GOLDEN "/scaled")->spec().embed_scale, 9.8125f);
+}
+
+// A machine without the model measures it by its shapes, which come as text.
+TEST(ModelSource, ATwinHasTheModelsShapesAndMadeUpBytes) {
+  for (const char* model :
+       {POTLUCK_GOLDEN "/nano/model-bf16.gguf", POTLUCK_GOLDEN "/nano", POTLUCK_GOLDEN "/scaled"}) {
+    const auto real = open_model(model);
+    const auto twin = make_twin(shapes_text(*real));
+    EXPECT_EQ(spec_digest(*twin), spec_digest(*real)) << model;
+    EXPECT_EQ(spec_digest(*make_twin(*real)), spec_digest(*real)) << model;
+    EXPECT_NE(layer_digest(*twin, 0), layer_digest(*real, 0)) << model;
+    EXPECT_EQ(twin->spec().context_max, real->spec().context_max);
+  }
+  EXPECT_THROW(make_twin(std::string("{}")), Fault);
+  EXPECT_THROW(make_twin(std::string("shapes")), Fault);
 }
 
 TEST(ModelSource, SyntheticModelsRepeatAndDifferBySeed) {
