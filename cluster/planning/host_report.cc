@@ -71,7 +71,7 @@ ordered_json memory_json(Gathering& all) {
   return {{"bytes_total", cpu.bytes_total}, {"bytes_free", free_memory()}};
 }
 
-// What a partial copy lacks is measured as if it were there.
+// Layers that a partial copy lacks are measured as if they were there.
 void take_model(Gathering& all) {
   const std::string& name = all.question.model;
   try {
