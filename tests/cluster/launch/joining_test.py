@@ -178,7 +178,7 @@ class Joining(unittest.TestCase):
         """potluck up in the background, it and all that it starts with no more memory than this."""
         group = pathlib.Path("/sys/fs/cgroup/memory" if V1.exists() else "/sys/fs/cgroup") / machine.namespace
         group.mkdir()
-        self.addCleanup(lambda: wait_until(lambda: not (group / "cgroup.procs").read_text(), "its end") or group.rmdir())
+        self.addCleanup(lambda: wait_until(lambda: not (group / "cgroup.procs").read_text(), "its end") and group.rmdir())
         self.addCleanup(self.once, machine, "down")
         (group / ("memory.limit_in_bytes" if V1.exists() else "memory.max")).write_text(limit)
         join = f'echo $$ > {group}/cgroup.procs && exec nsenter --net=/run/netns/"$0" "$@"'  # which leaves /sys as it is
