@@ -51,7 +51,8 @@ class Process:
             self.master, stdin = pty.openpty()
         with open(self.log, "w", encoding="utf-8") as log:
             self.process = subprocess.Popen(
-                [*enter, machine.namespace, *command], stdin=stdin, stdout=log, stderr=subprocess.STDOUT, text=True, env={**os.environ, **settings(machine)}, start_new_session=True)  # fmt: skip
+                [*enter, machine.namespace, *command], stdin=stdin, stdout=log, stderr=subprocess.STDOUT,
+                text=True, env={**os.environ, **settings(machine)}, start_new_session=True)  # fmt: skip
         test.addCleanup(self.end)
 
     def end(self):
@@ -226,8 +227,8 @@ class Joining(unittest.TestCase):
         up.waits_for("end it:")
         self.assertNotIn("join it:", up.text())
         self.assertIn("lets no machine join; start it without --no-join", self.once(desk, "token", "create", code=USAGE)[1])
-        listening = subprocess.run(["ip", "netns", "exec", desk.namespace, "cat", "/proc/net/tcp"], capture_output=True, text=True)
-        self.assertNotIn(f":{PORT:04X}", listening.stdout)
+        listening = subprocess.check_output(["ip", "netns", "exec", desk.namespace, "cat", "/proc/net/tcp"], text=True)
+        self.assertNotIn(f":{PORT:04X}", listening)
 
     def ask(self, machine, *words):
         return json.loads(self.once(machine, "run", "-p", "hello", "--raw", "--json", "-n", "256", "--steps", "4", "-s", "7",
