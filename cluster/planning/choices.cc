@@ -139,14 +139,6 @@ double round_trip_ms(const PlanProblem& problem, const std::set<int>& ring, int 
 
 }  // namespace
 
-PlanAnswer Objective::best(const PlanProblem& problem, const Budget& budget) const {
-  return throughput ? plan_throughput(problem, {budget}) : plan_latency(problem, {budget});
-}
-
-double Objective::ms(const PlanProblem& problem, const Placement& placement) const {
-  return throughput ? period_ms(problem, placement) : step_ms(problem, placement);
-}
-
 int layers_with_room(const PlanProblem& problem) {
   int best = 0;
   for (const PlanDevice& head : problem.devices) {
@@ -164,7 +156,7 @@ std::vector<Choice> hosts_alone(const Planned& plan) {
   for (size_t host = 0; host < plan.problem.hosts.size(); ++host) {
     const PlanProblem alone = plan.problem.without(devices_off(plan.problem, host));
     all.push_back(choice_of(plan.problem.hosts[host] + " alone", plan, alone,
-                            plan.objective.best(alone, kQuick).placement));
+                            plan.objective.best(alone, {kQuick}).placement));
   }
   std::stable_sort(all.begin(), all.end(), is_better);
   return all;
@@ -178,7 +170,7 @@ std::vector<Choice> rejected(const Planned& plan) {
     PlanProblem moved = problem;
     moved.head = i;
     heads.push_back(choice_of("head on " + problem.devices[i].name, plan, moved,
-                              plan.objective.best(moved, kQuick).placement));
+                              plan.objective.best(moved, {kQuick}).placement));
   }
   if (!plan.cluster.head.empty())
     for (Choice& choice : heads) choice.why += "; the file says head: " + plan.cluster.head;

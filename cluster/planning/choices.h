@@ -8,17 +8,9 @@
 
 #include "topology/cluster/cluster_spec.h"
 #include "topology/model/model_source.h"
-#include "topology/planner/planner.h"
+#include "topology/planner/objective.h"
 
 namespace potluck {
-
-// A plan makes the least of the time of a step, or of the time after which the next one ends where
-// enough canvases are in flight.
-struct Objective {
-  bool throughput = false;
-  PlanAnswer best(const PlanProblem& problem, const Budget& budget = {}) const;
-  double ms(const PlanProblem& problem, const Placement& placement) const;
-};
 
 struct Choice {
   std::string name;          // "even", "desk alone", "head on nas"

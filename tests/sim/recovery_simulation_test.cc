@@ -8,6 +8,7 @@
 #include "tests/sim/simulated_ring.h"
 #include "topology/model/locator.h"
 #include "topology/plan/remaining_plan.h"
+#include "topology/planner/cluster_replanner.h"
 
 namespace potluck {
 namespace {
@@ -153,6 +154,76 @@ TEST_F(RecoverySimulation, PartitionsDoNotChangeTheAnswer) {
   }
   RecordProperty("stalls", stalls_);
   EXPECT_GT(stalls_, 5);
+}
+
+// The ring is a cluster's, whose last two devices are spares, and a planner finds each plan.
+class ClusterSimulation : public RecoverySimulation {
+ protected:
+  ClusterSimulation() {
+    cluster_.file = "cluster.yaml";
+    cluster_.network = LinkSpec{"", "", 0.2, 1000, false, Source::stated, 0};
+    cluster_.options.context = 64;
+    for (int i = 0; i < kDevices; ++i) {
+      HostSpec& host = cluster_.hosts.emplace_back();
+      host.name = "d" + std::to_string(i);
+      DeviceSpec& device = host.devices.emplace_back();
+      device.name = host.name;
+      device.may_hold_layers = i > 0;
+      device.spare = i >= kDevices - 2;
+      device.memory_bytes = uint64_t{1} << 40;
+      device.speed.emplace();
+      device.speed->sliding_layer_ms = device.speed->full_layer_ms = 1 + i;
+      device.speed->head_ms = 5;
+    }
+    first_ = plan_over(*source_, {0, 1, 2}, 1);
+    first_.head.name = "d0";
+    for (int i = 0; i < 2; ++i)
+      first_.stages[static_cast<size_t>(i)].name = cluster_.hosts[static_cast<size_t>(i) + 1].name;
+    replanner_.emplace(cluster_, *source_, first_);
+  }
+
+  Replan by_planner() {
+    return [this](const RingChange& change) -> std::optional<Plan> {
+      for (const Candidate& each : change.candidates) replanner_->there(each.worker.name);
+      for (const std::string& lost : change.lost) replanner_->gone(lost);
+      const bool is_whole = change.losses == 0 && change.lost.empty();
+      std::optional<Plan> next =
+          is_whole ? replanner_->better(change.plan) : replanner_->remaining(change.plan);
+      if (!next && is_whole) return next;
+      if (!next && !change.lost.empty()) throw Fault(FaultKind::memory, "nobody is left");
+      if (!next) return change.plan;
+      place(next->head);
+      for (WorkerPlan& stage : next->stages) place(stage);
+      return next;
+    };
+  }
+
+  void place(WorkerPlan& worker) {
+    const int device = worker.name.at(1) - '0';
+    spares_used_ += device >= kDevices - 2;
+    worker.endpoint = worker_endpoint(device);
+    worker.local = false;
+  }
+
+  static constexpr int kDevices = 6;
+  ClusterSpec cluster_;
+  Plan first_;
+  std::optional<ClusterReplanner> replanner_;
+  int spares_used_ = 0;
+};
+
+TEST_F(ClusterSimulation, ASparesHelpAndAReturnDoNotChangeTheAnswer) {
+  for (uint64_t seed = 4001; seed <= 4100; ++seed) {
+    replanner_.emplace(cluster_, *source_, first_);
+    SimulatedRing ring(source_, kDevices, seed, {.delay_seconds_max = 0.0001 * (seed - 4000)}, {},
+                       by_planner());
+    Trouble trouble(ring, 3, seed);
+    trouble.losses();
+    expect_answer(ring.ask(first_, two_canvases()), seed);
+    if (HasFatalFailure()) return;
+  }
+  EXPECT_GT(stalls_, 30);
+  EXPECT_GT(spares_used_, 0);
 }
 
 // A message that comes twice is refused where it does harm, and that ends its request.

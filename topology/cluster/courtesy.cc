@@ -78,6 +78,15 @@ bool yields(const Courtesy& courtesy) {
   return courtesy.when_busy || !courtesy.hours.empty() || courtesy.celsius_max > 0;
 }
 
+std::string courtesy_text(const Courtesy& courtesy) {
+  std::string text;
+  const auto add = [&](const std::string& word) { text += (text.empty() ? "" : ",") + word; };
+  if (courtesy.when_busy) add("busy");
+  if (!courtesy.hours.empty()) add("hours=" + courtesy.hours);
+  if (courtesy.celsius_max > 0) add("temperature=" + std::to_string(courtesy.celsius_max));
+  return text;
+}
+
 bool is_within_hours(const std::string& hours, int minute) {
   const auto span = span_of(hours);
   if (!span) return false;

@@ -29,6 +29,8 @@ inline constexpr int kCooler = 8;
 // Throws Fault{input} that names the word.
 Courtesy parse_courtesy(const std::string& text);
 bool yields(const Courtesy& courtesy);
+// The text that is parsed as this; empty: it never yields.
+std::string courtesy_text(const Courtesy& courtesy);
 
 // Whether a minute of the day is within "22:00-08:00". From a time to the same is the whole day.
 bool is_within_hours(const std::string& hours, int minute);

@@ -5,46 +5,78 @@
 #include <map>
 
 #include "topology/base/check.h"
+#include "topology/base/endpoint.h"
 #include "topology/base/fault.h"
+#include "topology/cluster/cluster_check.h"
 
 namespace potluck {
 namespace {
 
-constexpr std::string_view kHeadSuffix = "-head";
-
-const HostSpec* host_with(const ClusterSpec& cluster, const std::string& device) {
-  for (const HostSpec& host : cluster.hosts)
-    for (const DeviceSpec& one : host.devices)
-      if (one.name == device) return &host;
-  return nullptr;
+std::string place_of(const ClusterSpec& cluster, int line) {
+  return cluster.file + ":" + std::to_string(line);
 }
 
-int next_port(const HostSpec& host, std::map<std::string, int>& used) {
-  const int first = host.port_first ? host.port_first : kPortDefault;
-  return first + used[host.name]++;
-}
+// Gives out the ports of each host, but for those that are in use.
+class Ports {
+ public:
+  explicit Ports(const std::vector<WorkerPlan>& there) : there_(there) {}
 
-void place(WorkerPlan& worker, const ClusterSpec& cluster, std::map<std::string, int>& used) {
+  int next(const ClusterSpec& cluster, const HostSpec& host) {
+    const int first = host.port_first ? host.port_first : kPortDefault;
+    int port = first + given_[host.name]++;
+    while (is_used(cluster, host, port)) port = first + given_[host.name]++;
+    if (host.port_last && port > host.port_last)
+      throw Fault(FaultKind::input, "\"" + host.name + "\" has no port left for another worker",
+                  Fix{"write more of them: ports: 7000-7010"}, place_of(cluster, host.ports_line));
+    return port;
+  }
+
+ private:
+  bool is_used(const ClusterSpec& cluster, const HostSpec& host, int port) const {
+    return std::any_of(there_.begin(), there_.end(), [&](const WorkerPlan& worker) {
+      const auto endpoint = parse_endpoint(worker.endpoint);
+      return endpoint && endpoint->port == port && host_for(cluster, worker.name) == &host;
+    });
+  }
+
+  const std::vector<WorkerPlan>& there_;
+  std::map<std::string, int> given_;  // by host
+};
+
+void place(WorkerPlan& worker, const ClusterSpec& cluster, Ports& ports) {
   const HostSpec& host = host_of(cluster, worker);
   worker.local = coordinates(cluster, host);
   if (worker.local) {
-    if (host.port_first) worker.endpoint = "tcp://*:" + std::to_string(next_port(host, used));
+    if (host.port_first) worker.endpoint = "tcp://*:" + std::to_string(ports.next(cluster, host));
     return;
   }
   if (host.addresses.empty())
     throw Fault(FaultKind::input, "\"" + host.name + "\" has no \"addresses\"",
                 Fix{"say where the others reach it: addresses: [10.0.0.4]"},
-                cluster.file + ":" + std::to_string(host.line));
-  worker.endpoint = "tcp://" + host.addresses.front() + ":" + std::to_string(next_port(host, used));
+                place_of(cluster, host.line));
+  worker.endpoint =
+      "tcp://" + host.addresses.front() + ":" + std::to_string(ports.next(cluster, host));
   worker.key = host.key;
 }
 
 }  // namespace
 
+const DeviceSpec* device_for(const ClusterSpec& cluster, const std::string& worker) {
+  const DeviceSpec* device = find_device(cluster, worker);
+  if (device || !worker.ends_with(kHeadSuffix)) return device;
+  return find_device(cluster, worker.substr(0, worker.size() - kHeadSuffix.size()));
+}
+
+const HostSpec* host_for(const ClusterSpec& cluster, const std::string& worker) {
+  const DeviceSpec* device = device_for(cluster, worker);
+  for (const HostSpec& host : cluster.hosts)
+    for (const DeviceSpec& one : host.devices)
+      if (&one == device) return &host;
+  return nullptr;
+}
+
 const HostSpec& host_of(const ClusterSpec& cluster, const WorkerPlan& worker) {
-  const HostSpec* host = host_with(cluster, worker.name);
-  if (!host && worker.name.ends_with(kHeadSuffix))
-    host = host_with(cluster, worker.name.substr(0, worker.name.size() - kHeadSuffix.size()));
+  const HostSpec* host = host_for(cluster, worker.name);
   CHECK(host != nullptr, worker.name);
   return *host;
 }
@@ -53,10 +85,18 @@ bool coordinates(const ClusterSpec& cluster, const HostSpec& host) {
   return cluster.coordinator.empty() ? host.ssh.empty() : cluster.coordinator == host.name;
 }
 
-void set_endpoints(Plan& plan, const ClusterSpec& cluster) {
-  std::map<std::string, int> used;
-  place(plan.head, cluster, used);
-  for (WorkerPlan& stage : plan.stages) place(stage, cluster, used);
+void set_endpoints(Plan& plan, const ClusterSpec& cluster, const std::vector<WorkerPlan>& there) {
+  Ports ports(there);
+  const auto set = [&](WorkerPlan& worker) {
+    const auto is_it = [&](const WorkerPlan& each) { return each.name == worker.name; };
+    const auto found = std::find_if(there.begin(), there.end(), is_it);
+    if (found == there.end()) return place(worker, cluster, ports);
+    worker.endpoint = found->endpoint;
+    worker.key = found->key;
+    worker.local = found->local;
+  };
+  set(plan.head);
+  for (WorkerPlan& stage : plan.stages) set(stage);
 }
 
 std::vector<std::string> hosts_without_key(const Plan& plan, const ClusterSpec& cluster) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "topology/cluster/cluster_spec.h"
@@ -12,14 +13,24 @@ namespace potluck {
 
 inline constexpr int kPortDefault = 7000;  // the first of a host that names no ports
 
-// The host of a worker that is named as its device, or "DEVICE-head"; CHECKs that there is one.
+// Behind a device's name: a head that shares its device with a stage.
+inline constexpr std::string_view kHeadSuffix = "-head";
+
+// The device and the host of a worker that is named as its device, or "DEVICE-head"; null if the
+// cluster has none of that name.
+const DeviceSpec* device_for(const ClusterSpec& cluster, const std::string& worker);
+const HostSpec* host_for(const ClusterSpec& cluster, const std::string& worker);
+// CHECKs that there is one.
 const HostSpec& host_of(const ClusterSpec& cluster, const WorkerPlan& worker);
 // The host on which the coordinator runs.
 bool coordinates(const ClusterSpec& cluster, const HostSpec& host);
 
 // Workers beside the coordinator get "start: here"; those of other hosts an address, a port of
-// theirs, and the key. Throws Fault{input} at a host that has no address.
-void set_endpoints(Plan& plan, const ClusterSpec& cluster);
+// theirs, and the key. Workers that are `there` already, and known by their names, stay where they
+// are, and none of their ports is given to others. Throws Fault{input} at a host that has no
+// address, or no port left.
+void set_endpoints(Plan& plan, const ClusterSpec& cluster,
+                   const std::vector<WorkerPlan>& there = {});
 
 // The hosts of the plan's workers, beside the coordinator's, whose keys the cluster does not have.
 std::vector<std::string> hosts_without_key(const Plan& plan, const ClusterSpec& cluster);

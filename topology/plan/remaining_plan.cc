@@ -163,7 +163,7 @@ std::optional<Plan> faster_plan(const ModelSource& source, const Plan& running,
                                 const std::vector<Candidate>& candidates) {
   const Choice best = best_choice(source, running, candidates);
   if (best.ms == kImpossible) return std::nullopt;
-  if (ms_of(best.plan, candidates) > kMovePays * ms_of(running, candidates)) return std::nullopt;
+  if (!move_pays(ms_of(running, candidates), ms_of(best.plan, candidates))) return std::nullopt;
   return best.plan;
 }
 

@@ -18,9 +18,12 @@ struct Candidate {
   double layer_ms = 0;      // of one layer in a step; 0: unknown
 };
 
-// A layer goes to a worker that has not loaded it, where another has, only if it is so much faster
-// there; and the ring takes back a worker only if its steps become so much faster.
+// A part that runs is moved only if it takes this share of its time at the other place, or less:
+// one layer to a worker that has not loaded it, as well as a whole ring.
 inline constexpr double kMovePays = 0.75;
+inline bool move_pays(double ms_before, double ms) {
+  return ms <= kMovePays * ms_before;
+}
 
 // A plan that is as `running` says but for who runs what. The candidates stand in ring order, and
 // the head of `running` is its head again if it is among them. Of all cuts whose parts fit, that

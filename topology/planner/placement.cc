@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "topology/cluster/plan_endpoints.h"
+
 namespace potluck {
 namespace {
 
@@ -98,7 +100,7 @@ Plan plan_of(const PlanProblem& problem, const Placement& placement) {
     plan.stages.push_back(worker_at(i + 1));
     plan.stages.back().layers = placement.stages[i].layers;
     if (placement.stages[i].device != placement.head) continue;
-    plan.head.name += "-head";
+    plan.head.name += kHeadSuffix;
     plan.head.memory_bytes = problem.devices[placement.head].head_bytes;
     plan.stages.back().memory_bytes -= plan.head.memory_bytes;
   }

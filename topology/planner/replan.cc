@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "topology/plan/remaining_plan.h"
+
 namespace potluck {
 namespace {
 
@@ -43,19 +45,19 @@ double moving_ms(const PlanProblem& problem, const Placement& from, const Placem
   return slowest + encode_ms(ring_times(problem, to), rates.encode_chunks);
 }
 
-Replan replan(const PlanProblem& problem, const Placement& running, const ReplanAsk& ask) {
-  const PlanAnswer answer = plan_latency(problem.without(ask.lost), ask.options);
-  Replan result;
-  result.step_ms_before = step_ms(problem, running);
-  if (!answer.placement) return result;
-  result.step_ms = answer.objective_ms;
-  result.moving_ms = moving_ms(problem, running, *answer.placement, ask.rates);
-  result.proven = answer.proven;
-  const double saved = (result.step_ms_before - result.step_ms) * ask.steps_left;
-  const bool pays =
-      result.step_ms <= kWorthMoving * result.step_ms_before && saved > result.moving_ms;
-  if (pays || loses(running, ask.lost)) result.placement = answer.placement;
-  return result;
+NextPlacement replan(const PlanProblem& problem, const Placement& running, const ReplanAsk& ask) {
+  const PlanAnswer answer = ask.objective.best(problem.without(ask.lost), ask.options);
+  NextPlacement next;
+  next.ms_before = ask.objective.ms(problem, running);
+  if (!answer.placement) return next;
+  next.fits = true;
+  next.ms = answer.objective_ms;
+  next.moving_ms = moving_ms(problem, running, *answer.placement, ask.rates);
+  next.proven = answer.proven;
+  const double saved = (next.ms_before - next.ms) * ask.steps_left;
+  const bool pays = move_pays(next.ms_before, next.ms) && saved > next.moving_ms;
+  if (pays || loses(running, ask.lost)) next.placement = answer.placement;
+  return next;
 }
 
 }  // namespace potluck

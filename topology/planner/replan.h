@@ -1,12 +1,12 @@
-// Replan: the next placement of a ring that runs. Devices that were lost take no part any more; and
-// while none was lost, a better placement has to be worth what moving to it takes.
+// The next placement of a ring that runs, by a planner. Devices that were lost take no part any
+// more; and while none was lost, a better placement has to be worth what moving to it takes.
 #pragma once
 
 #include <optional>
 #include <vector>
 
+#include "topology/planner/objective.h"
 #include "topology/planner/placement.h"
-#include "topology/planner/planner.h"
 
 namespace potluck {
 
@@ -22,25 +22,24 @@ struct MovingRates {
 double moving_ms(const PlanProblem& problem, const Placement& from, const Placement& to,
                  const MovingRates& rates);
 
-// A ring that runs is left as it is unless its step becomes this share of what it is, or less.
-inline constexpr double kWorthMoving = 0.75;
-
 struct ReplanAsk {
   std::vector<int> lost;  // devices
   MovingRates rates;
   double steps_left = 0;  // that the ring is expected to run
   PlannerOptions options;
+  Objective objective;
 };
 
-struct Replan {
-  std::optional<Placement> placement;  // none: stay; or if a device was lost, nothing fits
-  double step_ms = 0, step_ms_before = 0;
+struct NextPlacement {
+  std::optional<Placement> placement;  // none: stay, or nothing fits
+  bool fits = false;                   // there is a placement at all
+  double ms = 0, ms_before = 0;        // the objective's
   double moving_ms = 0;
   bool proven = false;
 };
 
-// The placement of the least step for what is left. If nothing of `running` was lost, then only
-// one that pays within steps_left, by at least kWorthMoving.
-Replan replan(const PlanProblem& problem, const Placement& running, const ReplanAsk& ask);
+// The best placement for what is left. If nothing of `running` was lost, then only one that pays
+// within steps_left, and by as much as move_pays() asks.
+NextPlacement replan(const PlanProblem& problem, const Placement& running, const ReplanAsk& ask);
 
 }  // namespace potluck

@@ -142,6 +142,8 @@ const std::vector<Bad> kClusters = {
      "cluster.yaml:20: \"memory\" of \"nas\" is 8 bytes; write its unit: 11GiB"},
     {"choice", "objective: latency", "objective: latncy",
      "cluster.yaml:3: \"objective\" is \"latncy\"; did you mean \"latency\"?"},
+    {"choice", "objective: latency", "objective: pareto",
+     "cluster.yaml:3: \"objective\" is \"pareto\"; there are latency, throughput"},
     {"choice", "role: layers", "role: worker",
      "cluster.yaml:12: \"role\" is \"worker\"; it can be head, layers, no-head (layers alone), "
      "spare, or a list of them"},

@@ -38,6 +38,8 @@ TEST_F(Courtesies, AreReadAsTheFlagHasThem) {
   EXPECT_EQ(all.hours, "22:00-08:00");
   EXPECT_EQ(all.celsius_max, 80);
   EXPECT_TRUE(yields(all));
+  EXPECT_EQ(courtesy_text(all), "busy,hours=22:00-08:00,temperature=80");
+  EXPECT_EQ(courtesy_text({}), "");
   EXPECT_FALSE(parse_courtesy("temperature=80").when_busy);
   EXPECT_FALSE(yields({}));
 }

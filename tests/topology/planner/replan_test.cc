@@ -38,31 +38,31 @@ class ReplanTest : public testing::Test {
 };
 
 TEST_F(ReplanTest, ALostDeviceIsReplaced) {
-  const Replan answer = replan(problem_, fast_, {{2}, disk_, 0, {}});
+  const NextPlacement answer = replan(problem_, fast_, {{2}, disk_, 0, {}, {}});
   ASSERT_TRUE(answer.placement);
   EXPECT_EQ(answer.placement->head, 0);
-  EXPECT_NEAR(answer.step_ms, 61, 1e-9);
+  EXPECT_NEAR(answer.ms, 61, 1e-9);
   EXPECT_TRUE(answer.proven);
-  EXPECT_FALSE(replan(problem_, fast_, {{0, 1, 2}, disk_, 0, {}}).placement);
+  EXPECT_FALSE(replan(problem_, fast_, {{0, 1, 2}, disk_, 0, {}, {}}).placement);
 }
 
 TEST_F(ReplanTest, AMovePaysOnlyIfEnoughStepsAreLeft) {
-  const Replan far = replan(problem_, slow_, {{}, disk_, 36, {}});
+  const NextPlacement far = replan(problem_, slow_, {{}, disk_, 36, {}, {}});
   EXPECT_NEAR(far.moving_ms, 1050, 1e-9);  // 1.05 GB at 1 GB/s
   ASSERT_TRUE(far.placement);              // 36 steps save 1080 ms
   EXPECT_EQ(*far.placement, fast_);
-  EXPECT_FALSE(replan(problem_, slow_, {{}, disk_, 34, {}}).placement);
+  EXPECT_FALSE(replan(problem_, slow_, {{}, disk_, 34, {}, {}}).placement);
   const MovingRates fetched{100, 1000, 2};
-  const Replan slow = replan(problem_, slow_, {{}, fetched, 36, {}});
+  const NextPlacement slow = replan(problem_, slow_, {{}, fetched, 36, {}, {}});
   EXPECT_NEAR(slow.moving_ms, 10500 + 1050 + (1 + 5 + 10 + 5) + 10, 1e-9);
   EXPECT_FALSE(slow.placement);
 }
 
 TEST_F(ReplanTest, ALittleBetterIsNoReasonToMove) {
   problem_.devices[2].layer_ms.assign(10, 2.6);  // 47 ms, more than 0.75 of 61
-  EXPECT_FALSE(replan(problem_, slow_, {{}, disk_, 1e9, {}}).placement);
+  EXPECT_FALSE(replan(problem_, slow_, {{}, disk_, 1e9, {}, {}}).placement);
   problem_.devices[2].layer_ms.assign(10, 2.4);  // 45 ms
-  EXPECT_TRUE(replan(problem_, slow_, {{}, disk_, 1e9, {}}).placement);
+  EXPECT_TRUE(replan(problem_, slow_, {{}, disk_, 1e9, {}, {}}).placement);
 }
 
 TEST_F(ReplanTest, ADeviceFetchesOnlyWhatItDoesNotHave) {
