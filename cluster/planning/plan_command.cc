@@ -116,7 +116,14 @@ void print_front(const Flags& flags, const ClusterSpec& given, const ModelSource
              stdout);
 }
 
+void check_flags(const Flags& flags) {
+  if (flags.objective == "pareto" && !flags.emit.empty())
+    throw Fault(FaultKind::input, "--objective pareto lists many plans, and --emit writes one",
+                Fix{"choose --objective latency or throughput, or leave one of the two out"});
+}
+
 int run(const Flags& flags, const ModelPlaces& places) {
+  check_flags(flags);
   const ClusterSpec cluster = read_cluster(flags.cluster);
   const auto source = open_model(model_of(flags, cluster), places);
   if (flags.objective == "pareto") {

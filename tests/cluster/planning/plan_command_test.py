@@ -96,6 +96,13 @@ class Plan(unittest.TestCase):
         for part in ("start: here", "endpoint: tcp://10.0.0.4:7000", "key: \"00e1", "device: cuda:0"):
             self.assertIn(part.replace('"', ""), text.replace('"', ""))
 
+    def test_the_front_is_no_plan_to_be_written(self):
+        written = self.folder / "plan.yaml"
+        done = plan("--cluster", self.two, "--objective", "pareto", "--emit", written)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("--objective pareto lists many plans", done.stderr)
+        self.assertEqual((done.stdout, written.exists()), ("", False))
+
     def test_a_plan_that_was_emitted_answers(self):
         one = self.written("one.yaml", """version: 1
 hosts:
