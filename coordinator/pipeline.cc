@@ -175,7 +175,8 @@ void Pipeline::State::down(Time now, const Event& event, Outbox& out) {
   const Fault fault(FaultKind::lost, (was_up ? "lost worker " : "no link from here to worker ") +
                                          worker.name + " at " + worker.endpoint + ": " +
                                          event.reason);
-  if (!recovery.is_on() || !(been_loaded || was_up)) return fail_ring(fault, out);
+  if (!recovery.is_on() || !(been_loaded || was_up || options.may_begin_without))
+    return fail_ring(fault, out);
   if (phase != Phase::settling || was_up) recovery.gone(now, worker);
   disturbed(now, fault, out);
 }
@@ -239,8 +240,8 @@ void Pipeline::State::worker_fault(Time now, const Event& event, Outbox& out) {
   if (requests.fail(event.message.header, fault)) return;
   const std::optional<PeerId> other = lost_neighbour(given, plan, from);
   const bool had_it = other && fault.text() == given.text();
-  if (!recovery.is_on() || !(been_loaded || had_it) || !plan.has_worker(from))
-    return fail_ring(fault, out);
+  const bool may_go_on = been_loaded || had_it || (other && options.may_begin_without);
+  if (!recovery.is_on() || !may_go_on || !plan.has_worker(from)) return fail_ring(fault, out);
   const WorkerPlan worker = plan.worker(from);
   if (other)
     recovery.suspected(plan.worker(*other));

@@ -39,6 +39,8 @@ struct PipelineOptions {
   // Workers prove to each other that they know it (transport/proof); empty: they prove nothing.
   std::string ring_secret;
   Replan replan;  // none: a loss is the end of the ring
+  // A worker of the first plan that is not reached is done without, too; else its owner is told.
+  bool may_begin_without = false;
 };
 
 class Pipeline final : public StateMachine {

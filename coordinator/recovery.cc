@@ -304,7 +304,7 @@ std::optional<Plan> Recovery::change(Time now, const Plan& plan, std::string& wh
   try {
     std::optional<Plan> next = replan_({plan, {without.begin(), without.end()}, asked_, 0});
     for (const WorkerPlan& worker : workers_of(plan))
-      if (without.contains(worker.name) && leaving.at(worker.name) && !worker.local)
+      if (without.contains(worker.name) && leaving.at(worker.name))
         miss(now, worker, kMissingSeconds);
     open(now, names + " left");
     return next;

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "cluster/ring/interfaces.h"
+#include "cluster/cli/interfaces.h"
 #include "topology/base/endpoint.h"
 #include "topology/base/fault.h"
 #include "transport/proof/join_token.h"

@@ -232,7 +232,7 @@ Json Coordinator::step_status() const {
   }
   const double wire_ms = std::max(0.0, last_step_ms_ - at_work_ms);
   Json json = {{"ms", last_step_ms_}, {"wire_ms", wire_ms}, {"wire_bytes", bytes}};
-  if (setup_.step_ms) json["predicted_ms"] = *setup_.step_ms;
+  if (const auto predicted = ring_.step_ms()) json["predicted_ms"] = *predicted;
   return json;
 }
 

@@ -19,7 +19,6 @@ namespace potluck {
 struct CoordinatorSetup {
   std::string name, model;                    // of the cluster; as -m named it
   std::map<std::string, std::string> places;  // of workers on other hosts: how they are reached
-  std::optional<double> step_ms;              // predicted
   std::function<void(Time now)> every_turn;   // of the loop; may be none
 };
 

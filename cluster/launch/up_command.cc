@@ -76,6 +76,7 @@ Launch prepare(const UpFlags& flags, const CommandLine& line) {
   launch.hosts.config = line.config;
   launch.hosts.model = launch.model;
   launch.hosts.remote = launch.ring.remote;
+  launch.hosts.yields = launch.ring.yields;
   launch.hosts.ssh = flags.ssh;
   if (flags.join) launch.hosts.reachable_at = address_for_guests(listen_text(flags));
   return launch;
@@ -236,14 +237,17 @@ class Served {
     setup.hosts = launch_.hosts;
     setup.step_timeout_seconds = flags_.ring.step_timeout;
     setup.while_loading = std::move(while_loading);
+    setup.cluster = launch_.ring.cluster;
+    setup.may_begin_without = flags_.ring.plan.empty();
     setup.log = [this](const std::string& text) { say(text); };
     setup.guests_fetch = flags_.join;
     give_model(setup.hosts, line_.places, launch_.ring.ports, setup.log);
+    setup.warn = [this](const std::string& text) { warn(text); };
     return setup;
   }
 
   CoordinatorSetup coordinator_setup() {
-    CoordinatorSetup setup{running_.name(), launch_.model, {}, launch_.ring.step_ms, {}};
+    CoordinatorSetup setup{running_.name(), launch_.model, {}, {}};
     for (const auto& [worker, place] : launch_.ring.remote) setup.places[worker] = place.host;
     if (door_) setup.every_turn = [this](Time now) { door_->tick(now); };
     return setup;
@@ -278,6 +282,12 @@ class Served {
     spdlog::info(text);
     const std::lock_guard lock(progress_mutex_);
     if (progress_) progress_->line(text);
+  }
+
+  void warn(const std::string& text) {
+    const std::lock_guard lock(progress_mutex_);
+    spdlog::warn(text);
+    if (progress_) progress_->line("warning: " + text);
   }
 
   // A name other than the usual one has to be said to the other commands, too.

@@ -59,7 +59,7 @@ WorkerOptions worker_options(const Flags& flags) {
   options.ranges = flags.ranges;
   options.threads = flags.threads;
   options.memory_bytes = flags.memory.empty() ? 0 : parse_bytes(flags.memory);
-  options.exit_on_shutdown = flags.local;
+  options.exit_on_shutdown = flags.local && !flags.end_with_stdin;
   options.log = [](const std::string& line) { spdlog::info(line); };
   return options;
 }

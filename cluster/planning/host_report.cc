@@ -20,7 +20,7 @@
 #include "cluster/ring/device_rooms.h"
 #include "cluster/ring/device_speed.h"
 #include "cluster/ring/devices.h"
-#include "cluster/ring/interfaces.h"
+#include "cluster/cli/interfaces.h"
 #include "cluster/ring/key_file.h"
 #include "cluster/ring/ring_plan.h"
 #include "topology/base/fault.h"

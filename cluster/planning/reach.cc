@@ -9,7 +9,7 @@
 #include <thread>
 
 #include "cluster/cli/statistics.h"
-#include "cluster/ring/interfaces.h"
+#include "cluster/cli/interfaces.h"
 #include "topology/base/clock.h"
 #include "topology/base/fault.h"
 #include "topology/base/version.h"

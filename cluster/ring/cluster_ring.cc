@@ -5,16 +5,19 @@
 #include <filesystem>
 
 #include "topology/base/fault.h"
+#include "topology/cluster/courtesy.h"
 #include "topology/cluster/plan_endpoints.h"
 #include "topology/plan/plan_check.h"
 #include "topology/plan/plan_yaml.h"
+#include "topology/plan/step_time.h"
+#include "topology/planner/objective.h"
 #include "topology/planner/placement.h"
-#include "topology/planner/planner.h"
 #include "topology/planner/problem.h"
 
 namespace potluck {
 namespace {
 
+constexpr int kCanvasesAtOnceMax = 8;   // more gain little, and each takes KV everywhere
 constexpr char kProgram[] = "potluck";  // where a host names none: on its PATH
 
 void check_coordinator(const ClusterSpec& cluster) {
@@ -27,14 +30,6 @@ void check_coordinator(const ClusterSpec& cluster) {
           cluster.file + ":" + std::to_string(host.line));
 }
 
-// The host of a worker; null for one that is named otherwise than the cluster's devices.
-const HostSpec* host_with(const ClusterSpec& cluster, const std::string& worker) {
-  for (const HostSpec& host : cluster.hosts)
-    for (const DeviceSpec& device : host.devices)
-      if (worker == device.name || worker == device.name + "-head") return &host;
-  return nullptr;
-}
-
 // A path means the same in every folder of the other machine.
 std::string model_there(const ClusterSpec& cluster, const HostSpec& host) {
   const std::string& model = host.model.empty() ? cluster.model : host.model;
@@ -43,26 +38,63 @@ std::string model_there(const ClusterSpec& cluster, const HostSpec& host) {
   return is_path ? std::filesystem::absolute(model).string() : model;
 }
 
-void add_remote(const ClusterSpec& cluster, const WorkerPlan& worker, ClusterRing& ring) {
-  if (worker.local) return;
-  const HostSpec* host = host_with(cluster, worker.name);
-  if (!host)
-    throw Fault(FaultKind::input,
-                "the plan's worker \"" + worker.name + "\" is no device of the cluster",
-                Fix{"name it as in " + cluster.file + ", or make a plan with potluck plan --emit"});
-  ring.remote[worker.name] = {host->ssh, host->program.empty() ? kProgram : host->program,
-                              model_there(cluster, *host), ""};
+// How each worker that a plan of the cluster may have is started, also one that only a later plan
+// has.
+void add_devices(const ClusterSpec& cluster, const HostSpec& host, ClusterRing& ring) {
+  for (const DeviceSpec& device : host.devices)
+    for (const std::string& worker : {device.name, device.name + std::string(kHeadSuffix)}) {
+      if (yields(device.courtesy)) ring.yields[worker] = courtesy_text(device.courtesy);
+      if (coordinates(cluster, host)) continue;
+      ring.remote[worker] = {host.ssh, host.program.empty() ? kProgram : host.program,
+                             model_there(cluster, host), ""};
+    }
+}
+
+void check_known(const ClusterSpec& cluster, const WorkerPlan& worker) {
+  if (worker.local || host_for(cluster, worker.name)) return;
+  throw Fault(FaultKind::input,
+              "the plan's worker \"" + worker.name + "\" is no device of the cluster",
+              Fix{"name it as in " + cluster.file + ", or make a plan with potluck plan --emit"});
+}
+
+PlanAnswer answer_for(const PlanProblem& problem, const ClusterSpec& cluster) {
+  PlanAnswer answer = objective_of(cluster).best(problem);
+  if (answer.placement) return answer;
+  throw Fault(FaultKind::memory,
+              "the model does not fit on the devices of " + cluster.file + " as they are",
+              Fix{"potluck plan --cluster " + cluster.file + " says what is missing"});
+}
+
+// All canvases in flight count; fewer than fill the ring leave devices idle.
+double ms_between_steps(const PlanProblem& problem, const Placement& placement) {
+  return std::max(period_ms(problem, placement),
+                  step_ms(problem, placement) / problem.frame.sessions);
+}
+
+// The most steps a second take several canvases in flight, and each of them KV on every device,
+// which may leave too little room for the layers of the fastest.
+void give_sessions(ClusterSpec cluster, const ModelSource& source, PlanProblem& problem,
+                   PlanAnswer& answer) {
+  const int fill =
+      canvases_to_fill(step_ms(problem, *answer.placement), period_ms(problem, *answer.placement));
+  for (int more = problem.frame.sessions + 1; more <= std::min(fill, kCanvasesAtOnceMax); ++more) {
+    cluster.options.canvases = more;
+    const PlanProblem fuller = make_problem(cluster, source, {});
+    const PlanAnswer found = objective_of(cluster).best(fuller);
+    if (!found.placement ||
+        ms_between_steps(fuller, *found.placement) >= ms_between_steps(problem, *answer.placement))
+      continue;
+    problem = fuller;
+    answer = found;
+  }
 }
 
 void plan_anew(const ClusterSpec& cluster, const ModelSource& source, ClusterRing& ring) {
-  const PlanProblem problem = make_problem(cluster, source, {});
-  const PlanAnswer answer = plan_latency(problem);
-  if (!answer.placement)
-    throw Fault(FaultKind::memory,
-                "the model does not fit on the devices of " + cluster.file + " as they are",
-                Fix{"potluck plan --cluster " + cluster.file + " says what is missing"});
+  PlanProblem problem = make_problem(cluster, source, {});
+  PlanAnswer answer = answer_for(problem, cluster);
+  if (objective_of(cluster).throughput) give_sessions(cluster, source, problem, answer);
   ring.plan = plan_of(problem, *answer.placement);
-  ring.step_ms = answer.objective_ms;
+  ring.step_ms = step_ms(problem, *answer.placement);
   set_endpoints(ring.plan, cluster);
 }
 
@@ -72,6 +104,7 @@ ClusterRing cluster_ring(const ClusterSpec& cluster, const ModelSource& source,
                          const std::string& plan_file) {
   check_coordinator(cluster);
   ClusterRing ring;
+  ring.cluster = std::make_shared<const ClusterSpec>(cluster);
   if (plan_file.empty())
     plan_anew(cluster, source, ring);
   else
@@ -79,8 +112,9 @@ ClusterRing cluster_ring(const ClusterSpec& cluster, const ModelSource& source,
   for (const HostSpec& host : cluster.hosts)
     if (coordinates(cluster, host)) ring.ports = {host.port_first, host.port_last};
   validate(ring.plan, source.spec());
-  add_remote(cluster, ring.plan.head, ring);
-  for (const WorkerPlan& stage : ring.plan.stages) add_remote(cluster, stage, ring);
+  check_known(cluster, ring.plan.head);
+  for (const WorkerPlan& stage : ring.plan.stages) check_known(cluster, stage);
+  for (const HostSpec& host : cluster.hosts) add_devices(cluster, host, ring);
   return ring;
 }
 

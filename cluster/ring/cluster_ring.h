@@ -16,8 +16,10 @@
 namespace potluck {
 
 struct ClusterRing {
+  std::shared_ptr<const ClusterSpec> cluster;
   Plan plan;
-  std::map<std::string, RemotePlace> remote;  // workers to be started on other hosts, by name
+  std::map<std::string, RemotePlace> remote;  // workers that other hosts may have, by name
+  std::map<std::string, std::string> yields;  // when workers yield, by name
   std::pair<int, int> ports;                  // that this machine may listen at; 0: any
   std::optional<double> step_ms;              // predicted; none for a plan that was given
 };

@@ -23,16 +23,12 @@ constexpr double kLastWordsSeconds = 0.3;  // a dead worker's link may end befor
 constexpr char kInproc[] = "inproc";
 
 template <typename Body>
-void each_worker(Plan& plan, const Body& body) {
-  body(plan.head);
-  for (WorkerPlan& stage : plan.stages) body(stage);
+void each_worker(const Plan& plan, const Body& body) {
+  for (PeerId peer = kHeadPeer; plan.has_worker(peer); ++peer) body(peer, plan.worker(peer));
 }
 
-template <typename Body>
-void each_local(Plan& plan, const Body& body) {
-  if (plan.head.local) body(kHeadPeer, plan.head);
-  for (int i = 0; i < plan.stage_count(); ++i)
-    if (plan.stages[i].local) body(stage_peer(i), plan.stages[i]);
+WorkerPlan& worker_of(Plan& plan, PeerId peer) {
+  return peer == kHeadPeer ? plan.head : plan.stages[peer - stage_peer(0)];
 }
 
 // Loopback, or the address of this machine at which `caller`, which somebody else has started,
@@ -63,66 +59,102 @@ void give_model(HostSetup& setup, const ModelPlaces& places, std::pair<int, int>
                                                keys_of(setup), std::move(say));
 }
 
-HostedWorkers::HostedWorkers(std::shared_ptr<const ModelSource> source, Plan& plan,
-                             const HostSetup& setup)
-    : is_inproc_(setup.transport == kInproc),
+HostedWorkers::HostedWorkers(std::shared_ptr<const ModelSource> source, const HostSetup& setup)
+    : source_(std::move(source)),
+      is_inproc_(setup.transport == kInproc),
       may_start_again_(setup.hosting == Hosting::processes && !setup.job),
       setup_(setup),
       new_transport_(
           [name = setup.transport,
            options = TransportOptions{make_inproc_hub(), keys_of(setup), setup.insecure_plaintext,
                                       setup.job}] { return make_transport(name, options); }),
-      job_(setup.job) {
+      job_(setup.job),
+      host_(make_host(source_, setup, new_transport_)) {
   CHECK(!is_inproc_ || setup.hosting == Hosting::threads, setup.transport);
-  check_local_memory(*source, plan, setup.threads, cpu_room().bytes_free);
-  host_ = make_host(std::move(source), setup, new_transport_);
-  start_remote(plan, setup);
-  name_keys(plan, keys_of(setup), setup.insecure_plaintext);
-  if (!setup.reachable_at.empty() && !setup.insecure_plaintext)
-    each_local(plan, [&](PeerId, WorkerPlan& worker) {
-      if (worker.key.empty()) worker.key = keys_of(setup)().public_key;
-    });
-  each_local(plan, [&](PeerId peer, const WorkerPlan&) { host_->start(order_for(plan, peer)); });
-  each_local(plan, [&](PeerId, WorkerPlan& worker) {
-    worker.endpoint = host_->endpoint(worker.name).endpoint;
-  });
 }
 
-// They are started at once, and each has to say its key before anybody calls it.
-void HostedWorkers::start_remote(Plan& plan, const HostSetup& setup) {
-  each_worker(plan, [&](const WorkerPlan& worker) {
-    const auto place = setup.remote.find(worker.name);
-    if (place == setup.remote.end()) return;
-    RemotePlace remote = place->second;
-    if (!setup.insecure_plaintext) remote.allow = keys_of(setup)().public_key;
-    if (setup.sharer) remote.fetch_from = setup.sharer->address_for(worker.endpoint);
-    host_->start({worker.name, worker.device, worker.endpoint, worker.threads, setup.ranges,
-                  worker.key, std::move(remote)});
-  });
-  each_worker(plan, [&](WorkerPlan& worker) {
-    if (!setup.remote.count(worker.name)) return;
-    const Address address = host_->endpoint(worker.name);
-    worker.endpoint = address.endpoint;
-    if (!worker.key.empty() && worker.key != address.key)
-      throw Fault(FaultKind::refused,
-                  "\"" + worker.name + "\" has the key " + address.key + ", not " + worker.key,
-                  Fix{"if its machine has a new key, write that one"});
-    worker.key = address.key;
-    if (setup.sharer) setup.sharer->allow(worker.key, worker.name);
-  });
+void HostedWorkers::check_memory(const Plan& plan) const {
+  check_local_memory(*source_, plan, setup_.threads, cpu_room().bytes_free);
 }
 
-WorkerOrder HostedWorkers::order_for(const Plan& plan, PeerId peer) {
-  const WorkerPlan& worker = plan.worker(peer);
-  const int threads = worker.threads ? worker.threads : setup_.threads;
-  return {worker.name, worker.device, place_of(plan, peer), threads, setup_.ranges, worker.key};
+void HostedWorkers::start_all(Plan& plan) {
+  check_memory(plan);
+  std::vector<PeerId> peers;
+  each_worker(plan, [&](PeerId peer, const WorkerPlan& worker) {
+    if (worker.local || is_remote(worker)) peers.push_back(peer);
+  });
+  const std::map<std::string, Fault> failed = start(plan, peers);
+  if (!failed.empty()) throw failed.begin()->second;
 }
 
-void HostedWorkers::start(Plan& plan, PeerId peer) {
+// All are started at once, and each on another host has to say its key before anybody calls it.
+std::map<std::string, Fault> HostedWorkers::start(Plan& plan, const std::vector<PeerId>& peers) {
+  std::map<std::string, Fault> failed;
+  const auto each_remote = [&](const auto& body) {
+    for (const PeerId peer : peers) {
+      WorkerPlan& worker = worker_of(plan, peer);
+      if (!is_remote(worker) || failed.count(worker.name)) continue;
+      try {
+        body(worker);
+      } catch (const Fault& fault) {
+        if (fault.kind() == FaultKind::canceled || fault.kind() == FaultKind::input) throw;
+        failed.emplace(worker.name, fault);
+      }
+    }
+  };
+  each_remote([&](const WorkerPlan& worker) { begin(worker); });
+  each_remote([&](WorkerPlan& worker) { meet(worker); });
+  if (failed.empty()) start_here(plan, peers);
+  return failed;
+}
+
+void HostedWorkers::start_here(Plan& plan, const std::vector<PeerId>& peers) {
   name_keys(plan, keys_of(setup_), setup_.insecure_plaintext);
-  WorkerPlan& worker = peer == kHeadPeer ? plan.head : plan.stages[peer - stage_peer(0)];
-  host_->start(order_for(plan, peer));
-  worker.endpoint = host_->endpoint(worker.name).endpoint;
+  const auto each_local = [&](const auto& body) {
+    for (const PeerId peer : peers)
+      if (plan.worker(peer).local) body(peer, worker_of(plan, peer));
+  };
+  each_local([&](PeerId peer, WorkerPlan& worker) {
+    if (worker.key.empty() && !setup_.reachable_at.empty() && !setup_.insecure_plaintext)
+      worker.key = keys_of(setup_)().public_key;
+    WorkerOrder order = order_for(worker);
+    order.listen = place_of(plan, peer);
+    host_->start(order);
+  });
+  each_local(
+      [&](PeerId, WorkerPlan& worker) { worker.endpoint = host_->endpoint(worker.name).endpoint; });
+}
+
+void HostedWorkers::begin(const WorkerPlan& worker) {
+  WorkerOrder order = order_for(worker);
+  order.remote = setup_.remote.at(worker.name);
+  if (!setup_.insecure_plaintext) order.remote->allow = keys_of(setup_)().public_key;
+  if (setup_.sharer) order.remote->fetch_from = setup_.sharer->address_for(worker.endpoint);
+  host_->start(order);
+}
+
+void HostedWorkers::meet(WorkerPlan& worker) {
+  const Address address = host_->endpoint(worker.name);
+  worker.endpoint = address.endpoint;
+  if (!worker.key.empty() && worker.key != address.key)
+    throw Fault(FaultKind::refused,
+                "\"" + worker.name + "\" has the key " + address.key + ", not " + worker.key,
+                Fix{"if its machine has a new key, write that one"});
+  worker.key = address.key;
+  if (setup_.sharer) setup_.sharer->allow(worker.key, worker.name);
+}
+
+WorkerOrder HostedWorkers::order_for(const WorkerPlan& worker) const {
+  const auto yields = setup_.yields.find(worker.name);
+  WorkerOrder order;
+  order.name = worker.name;
+  order.device = worker.device;
+  order.listen = worker.endpoint;
+  order.threads = worker.threads || is_remote(worker) ? worker.threads : setup_.threads;
+  order.ranges = setup_.ranges;
+  order.key = worker.key;
+  if (yields != setup_.yields.end()) order.yield = yields->second;
+  return order;
 }
 
 // Where a local worker listens: at its plan's endpoint if it has one that the transport knows. All

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "cluster/cli/private_folder.h"
 #include "cluster/ring/model_share.h"
@@ -31,11 +32,14 @@ struct HostSetup {
   std::string config;                // zmq: where this machine's key lies (key_file.h)
   bool insecure_plaintext = false;   // zmq: links over TCP are not locked
   std::shared_ptr<MpiJob> job;       // mpi: this process is its rank 0, and no worker is local
-  // Hosting::processes: workers of the plan that are to be started on other hosts, by name, each to
-  // listen at its plan's endpoint; and the remote shell (remote_shell.h).
+  // Hosting::processes: workers that are to be started on other hosts where a plan has them, by
+  // name, each to listen at its plan's endpoint; and the remote shell (remote_shell.h).
   std::map<std::string, RemotePlace> remote;
   std::string ssh;
   std::shared_ptr<ModelSharer> sharer;  // from which they fetch what they lack; may be none
+  // Hosting::processes: when workers leave their devices to their owners, by name, as --yield has
+  // it.
+  std::map<std::string, std::string> yields;
   // Where workers of other machines, which may come later, reach those of this one; empty: nobody
   // comes, and local workers listen at sockets of this user alone.
   std::string reachable_at;
@@ -49,17 +53,28 @@ void give_model(HostSetup& setup, const ModelPlaces& places, std::pair<int, int>
 
 class HostedWorkers final {
  public:
+  // Starts nobody yet. The transport inproc needs Hosting::threads.
+  HostedWorkers(std::shared_ptr<const ModelSource> source, const HostSetup& setup);
+
+  // Throws Fault{memory} if the plan's local workers need more than this machine has.
+  void check_memory(const Plan& plan) const;
   // Starts the workers that are to be started on other hosts, then the plan's local ones, and fills
   // in their endpoints and keys. Throws Fault{world}, Fault{input} for a plan whose links cannot be
-  // locked, and Fault{refused} for a host with another key than its plan's. The transport inproc
-  // needs Hosting::threads.
-  HostedWorkers(std::shared_ptr<const ModelSource> source, Plan& plan, const HostSetup& setup);
+  // locked, and Fault{refused} for a host with another key than its plan's; and as check_memory().
+  void start_all(Plan& plan);
 
-  // Whether a worker of the plan that is lost can be started again here.
-  bool can_start_again(const WorkerPlan& worker) const { return may_start_again_ && worker.local; }
-  // Starts a worker here, one that was before or a new one, and fills in its endpoint and key.
-  // Throws as the constructor.
-  void start(Plan& plan, PeerId peer);
+  // Whether a worker of the plan is started here or from here, and can be started again.
+  bool can_start_again(const WorkerPlan& worker) const {
+    return may_start_again_ && (worker.local || is_remote(worker));
+  }
+  // Starts some workers of the plan, that were before or are new, as start_all() does. Says why,
+  // by name, where some do not start; local ones are then not tried.
+  std::map<std::string, Fault> start(Plan& plan, const std::vector<PeerId>& peers);
+  // Starts one on another host without waiting for it; state() says when it listens, and meet()
+  // fills in its key then. Throw as start_all().
+  void begin(const WorkerPlan& worker);
+  WorkerState state(const WorkerPlan& worker) { return host_->state(worker.name); }
+  void meet(WorkerPlan& worker);
 
   // A new end of links in this process.
   std::unique_ptr<Transport> transport() const { return new_transport_(); }
@@ -78,10 +93,12 @@ class HostedWorkers final {
   void stop() { host_->stop(); }
 
  private:
-  void start_remote(Plan& plan, const HostSetup& setup);
+  bool is_remote(const WorkerPlan& worker) const { return setup_.remote.count(worker.name); }
+  void start_here(Plan& plan, const std::vector<PeerId>& peers);
   std::string free_endpoint(const Plan& plan, PeerId peer);
-  WorkerOrder order_for(const Plan& plan, PeerId peer);
+  WorkerOrder order_for(const WorkerPlan& worker) const;
 
+  const std::shared_ptr<const ModelSource> source_;
   const bool is_inproc_;
   const bool may_start_again_;  // a thread does not fail by itself
   const HostSetup setup_;

@@ -38,9 +38,10 @@ RemoteStages::RemoteStages(std::shared_ptr<const ModelSource> source, Plan plan,
       plan_(with_head_elsewhere(std::move(plan))),
       incarnation_(std::random_device{}() | 1u),
       secret_(random_bytes(kRingSecretBytes)),
-      hosts_(source_, plan_, setup),
+      hosts_(source_, setup),
       coordinator_(hosts_.transport()),
       head_(hosts_.transport()) {
+  hosts_.start_all(plan_);
   coordinator_->set_identity(identity_of(kCoordinatorPeer));
   head_->set_identity(identity_of(kHeadPeer));
   plan_.head.endpoint = head_->listen(hosts_.place_of(plan_, kHeadPeer));

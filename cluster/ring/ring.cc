@@ -30,9 +30,10 @@ Ring::Ring(std::shared_ptr<const ModelSource> source, Plan plan, RingSetup setup
     : source_(std::move(source)),
       plan_(checked(std::move(plan), source_->spec())),
       setup_(std::move(setup)),
-      hosts_(source_, plan_, setup_.hosts),
+      hosts_(source_, setup_.hosts),
       repair_(source_, hosts_, setup_.log),
       transport_(hosts_.transport()) {
+  start_workers();
   PipelineOptions options;
   options.incarnation = std::random_device{}() | 1u;
   options.ring_secret = random_bytes(kRingSecretBytes);
@@ -40,6 +41,7 @@ Ring::Ring(std::shared_ptr<const ModelSource> source, Plan plan, RingSetup setup
   options.replan = replan();
   if (setup_.hosts.sharer || setup_.guests_fetch)
     options.load_timeout_seconds = options.load_again_seconds = kFetchSecondsMax;
+  options.may_begin_without = cluster_repair_ && setup_.may_begin_without;
   if (setup_.hosts.insecure_plaintext && has_tcp(plan_)) setup_.log(kPlainLinks);
   pipeline_ = std::make_unique<Pipeline>(source_->spec(), fingerprint_of(*source_),
                                          pipeline_events(), options);
@@ -52,6 +54,14 @@ Ring::Ring(std::shared_ptr<const ModelSource> source, Plan plan, RingSetup setup
   if (!loaded_)
     throw hosts_.with_last_words(
         Fault(FaultKind::canceled, "interrupted while the ring was loading"), plan_);
+}
+
+void Ring::start_workers() {
+  if (!setup_.cluster || !setup_.recovery || setup_.hosts.hosting != Hosting::processes)
+    return hosts_.start_all(plan_);
+  cluster_repair_.emplace(*setup_.cluster, source_, hosts_, repair_,
+                          RepairLog{setup_.log, setup_.warn});
+  plan_ = cluster_repair_->begin(plan_, setup_.may_begin_without);
 }
 
 Ring::~Ring() {
@@ -96,7 +106,8 @@ PipelineEvents Ring::pipeline_events() {
 // Ranks of MPI end with the first of them.
 Replan Ring::replan() {
   if (!setup_.recovery || setup_.hosts.job) return {};
-  if (setup_.replan) return setup_.replan;
+  if (cluster_repair_)
+    return [this](const RingChange& change) { return cluster_repair_->plan_after(change); };
   return [this](const RingChange& change) { return repair_.plan_after(change); };
 }
 
@@ -130,7 +141,19 @@ RequestEvents Ring::take(uint64_t request) {
 }
 
 void Ring::run_until(const std::function<bool()>& done) {
-  while (running_ && !done()) running_ = run_once(*pipeline_, *transport_);
+  while (running_ && !done()) {
+    running_ = run_once(*pipeline_, *transport_);
+    invite_found();
+  }
+}
+
+void Ring::invite_found() {
+  if (!cluster_repair_ || !loaded_) return;
+  for (const Candidate& each : cluster_repair_->found_again(now(), plan_)) invite(each);
+}
+
+std::optional<double> Ring::step_ms() const {
+  return cluster_repair_ ? cluster_repair_->step_ms(plan_) : std::nullopt;
 }
 
 uint64_t Ring::submit(Request request, RequestEvents events) {
@@ -149,6 +172,7 @@ void Ring::trim_logs() {
 bool Ring::turn(Time deadline) {
   trim_logs();
   if (running_) running_ = run_once(*pipeline_, *transport_, deadline);
+  invite_found();
   return !ring_fault_;
 }
 

@@ -5,7 +5,8 @@
 // many as it likes and turns the ring, for one that also listens to others. One thread makes all
 // calls, and events are called on it.
 //
-// A ring that loses workers lives on under another plan, where there is one (ring_repair.h).
+// A ring that loses workers lives on under another plan, where there is one (cluster_repair.h,
+// ring_repair.h).
 #pragma once
 
 #include <functional>
@@ -14,6 +15,7 @@
 #include <optional>
 #include <string>
 
+#include "cluster/ring/cluster_repair.h"
 #include "cluster/ring/hosted_workers.h"
 #include "cluster/ring/ring_repair.h"
 #include "coordinator/answerer.h"
@@ -27,10 +29,15 @@ struct RingSetup {
   double step_timeout_seconds = 0;
   bool recovery = true;       // a ring that loses workers lives on
   bool guests_fetch = false;  // workers that come later may lack the model
-  Replan replan;              // how; none: RingRepair
+  // By the devices of this file, where its workers are processes (ClusterRepair); none: by what is
+  // left of its plan (RingRepair).
+  std::shared_ptr<const ClusterSpec> cluster;
+  // A plan of the cluster's is begun by others where a worker is not started or not reached.
+  bool may_begin_without = false;
   bool verbose = false;  // logs what each worker has loaded, and at the end the workers' own logs
   std::function<void()> while_loading;  // called again and again until it is loaded; may be none
   std::function<void(const std::string& line)> log = [](const std::string&) {};
+  std::function<void(const std::string& line)> warn = [](const std::string&) {};
 };
 
 class Ring final : public Answerer {
@@ -61,23 +68,29 @@ class Ring final : public Answerer {
   // Dials a worker that the plan does not have, and takes it in if another plan with it is better.
   void invite(const Candidate& guest) { pipeline_->invite(guest); }
 
+  // Predicted for a step of the ring as it is; none: nothing is known of its workers' speeds.
+  std::optional<double> step_ms() const;
+
   // Says what each worker has loaded.
   const std::map<PeerId, Ready>& loaded() const { return ready_; }
   std::map<std::string, std::string> logs() const { return hosts_.logs(); }  // by worker
 
  private:
+  void start_workers();
   PipelineEvents pipeline_events();
   RequestEvents request_events();
   Replan replan();
   RequestEvents take(uint64_t request);
   void run_until(const std::function<bool()>& done);
   void trim_logs();
+  void invite_found();
 
   std::shared_ptr<const ModelSource> source_;
   Plan plan_;
   RingSetup setup_;
   HostedWorkers hosts_;
   RingRepair repair_;
+  std::optional<ClusterRepair> cluster_repair_;
   std::unique_ptr<Transport> transport_;
   std::unique_ptr<Pipeline> pipeline_;
   bool loaded_ = false, running_ = true;

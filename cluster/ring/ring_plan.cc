@@ -87,6 +87,12 @@ Fingerprint fingerprint_of(const ModelSource& source) {
   return model;
 }
 
+std::optional<PeerId> peer_named(const Plan& plan, const std::string& name) {
+  for (PeerId peer = kHeadPeer; plan.has_worker(peer); ++peer)
+    if (plan.worker(peer).name == name) return peer;
+  return std::nullopt;
+}
+
 std::string ring_text(const Plan& plan) {
   std::string text = plan.head.name;
   for (const WorkerPlan& stage : plan.stages)

@@ -9,23 +9,17 @@
 
 #include "cluster/ring/device_rooms.h"
 #include "cluster/ring/local_memory.h"
+#include "cluster/ring/ring_plan.h"
 #include "topology/base/text.h"
 #include "topology/plan/remaining_plan.h"
 
 namespace potluck {
 namespace {
 
-constexpr int kStartsAgainMax = 2;  // in a row: a worker that ends each time is done without
-constexpr char kHere[] = " here";   // behind the name of a worker whose part the CPU here takes
+constexpr char kHere[] = " here";  // behind the name of a worker whose part the CPU here takes
 
 bool is_lost(const RingChange& change, const WorkerPlan& worker) {
   return std::count(change.lost.begin(), change.lost.end(), worker.name);
-}
-
-bool has(const Plan& plan, const std::string& name) {
-  for (PeerId peer = kHeadPeer; plan.has_worker(peer); ++peer)
-    if (plan.worker(peer).name == name) return true;
-  return false;
 }
 
 template <typename Body>
@@ -56,7 +50,7 @@ std::optional<Plan> RingRepair::plan_after(const RingChange& change) {
 std::vector<Candidate> RingRepair::usable(const RingChange& change) const {
   std::vector<Candidate> usable = change.candidates;
   std::erase_if(usable, [&](const Candidate& each) {
-    return each.worker.local && !has(change.plan, each.worker.name) &&
+    return each.worker.local && !peer_named(change.plan, each.worker.name) &&
            !hosts_.can_start_again(each.worker);
   });
   return usable;
@@ -64,23 +58,28 @@ std::vector<Candidate> RingRepair::usable(const RingChange& change) const {
 
 Plan RingRepair::with_idle_started(Plan plan, const Plan& before) {
   for (PeerId peer = kHeadPeer; plan.has_worker(peer); ++peer)
-    if (plan.worker(peer).local && !has(before, plan.worker(peer).name)) hosts_.start(plan, peer);
+    if (plan.worker(peer).local && !peer_named(before, plan.worker(peer).name))
+      hosts_.start(plan, {peer});
   return plan;
 }
 
-// None unless all of them ran here and failed by themselves, and not too often.
+// None unless all of them can be started from here and failed by themselves, and not too often.
 std::optional<Plan> RingRepair::started_again(const RingChange& change) {
   if (change.losses == 0 || change.losses > kStartsAgainMax || change.lost.empty())
     return std::nullopt;
   Plan plan = change.plan;
   bool all = true;
-  each_lost(change, plan,
-            [&](PeerId, const WorkerPlan& worker) { all = all && hosts_.can_start_again(worker); });
+  std::vector<PeerId> peers;
+  each_lost(change, plan, [&](PeerId peer, const WorkerPlan& worker) {
+    all = all && hosts_.can_start_again(worker);
+    peers.push_back(peer);
+  });
   if (!all) return std::nullopt;
   if (const std::string words = hosts_.last_words(); !words.empty()) log_(words);
   log_(fmt::format("starting {} again", fmt::join(change.lost, ", ")));
   try {
-    each_lost(change, plan, [&](PeerId peer, const WorkerPlan&) { hosts_.start(plan, peer); });
+    const std::map<std::string, Fault> failed = hosts_.start(plan, peers);
+    if (!failed.empty()) throw failed.begin()->second;
     return plan;
   } catch (const Fault& fault) {
     if (fault.kind() == FaultKind::canceled) throw;
@@ -120,7 +119,7 @@ Plan RingRepair::with_this_cpu(const RingChange& change, const Fault& why) {
   for (PeerId peer = kHeadPeer; plan.has_worker(peer); ++peer) {
     if (!is_new(plan.worker(peer))) continue;
     log_("the CPU of this machine becomes " + plan.worker(peer).name);
-    hosts_.start(plan, peer);
+    hosts_.start(plan, {peer});
   }
   return plan;
 }

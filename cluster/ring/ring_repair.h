@@ -14,6 +14,9 @@
 
 namespace potluck {
 
+// In a row: a worker that ends each time is done without.
+inline constexpr int kStartsAgainMax = 2;
+
 class RingRepair final {
  public:
   // hosts: outlives this.
@@ -23,12 +26,14 @@ class RingRepair final {
 
   // As a Replan (coordinator/recovery.h).
   std::optional<Plan> plan_after(const RingChange& change);
+  // The CPU of this machine takes the parts of those that are lost. Throws `why`, where it had one
+  // of them or has no room.
+  Plan with_this_cpu(const RingChange& change, const Fault& why);
 
  private:
   std::vector<Candidate> usable(const RingChange& change) const;
   Plan with_idle_started(Plan plan, const Plan& before);
   std::optional<Plan> started_again(const RingChange& change);
-  Plan with_this_cpu(const RingChange& change, const Fault& why);
 
   const std::shared_ptr<const ModelSource> source_;
   HostedWorkers& hosts_;

@@ -32,7 +32,11 @@ struct WorkerOrder {
   bool ranges = false;  // a card names what it runs for a profiler
   std::string key;      // this machine's, where the plan's links are locked
   std::optional<RemotePlace> remote;  // none: on this machine
+  std::string yield;  // when it leaves the device to its owner, as --yield has it; empty: never
 };
+
+// starting: it has not said yet where it listens, and may never do.
+enum class WorkerState { none, starting, listening, ended };
 
 // Lines that a worker says on stdout when it listens; those behind the first one if it is
 // elsewhere.
@@ -53,6 +57,8 @@ class WorkerHost {
   // key if that is another one. Throws Fault{world} with its last words if it ends or stays silent
   // instead, Fault{refused} if it is another potluck, and Fault{canceled} after an interrupt.
   virtual Address endpoint(const std::string& name) = 0;
+  // How far a worker of this name is. Waits for nothing.
+  virtual WorkerState state(const std::string& name) = 0;
   // How each worker that has failed did so, and the last lines of its log. Waits until `deadline`
   // at most for one to fail, because its links may end before it does; empty if none has.
   virtual std::string last_words(Time deadline) = 0;

@@ -13,7 +13,8 @@
 namespace potluck {
 namespace {
 
-constexpr double kHelloSeconds = 60;         // a model may be mapped from a slow disk
+constexpr double kHelloSeconds = 60;  // a model may be mapped from a slow disk
+constexpr double kGlanceSeconds = 0.001;
 constexpr double kGoodbyeSeconds = 1;        // then a worker is killed
 constexpr double kRemoteGoodbyeSeconds = 4;  // one elsewhere ends by itself when its stdin has
 
@@ -24,13 +25,15 @@ WorkerProcesses::~WorkerProcesses() {
 }
 
 // A worker of this machine knows by --local that it ends with its coordinator, and that this
-// machine's key is all that may call.
+// machine's key is all that may call. One that yields stays when the ring does without it.
 std::vector<std::string> WorkerProcesses::command_line(const WorkerOrder& order) const {
   const auto& remote = order.remote;
   std::vector<std::string> words = {
       remote ? remote->program : "potluck",  "worker", "--listen", order.listen, "-m",
       remote ? remote->model : setup_.model, "--name", order.name, "--device",   order.device};
-  words.push_back(remote ? "--end-with-stdin" : "--local");
+  if (!remote) words.push_back("--local");
+  if (remote || !order.yield.empty()) words.push_back("--end-with-stdin");
+  if (!order.yield.empty()) words.insert(words.end(), {"--yield", order.yield});
   if (remote && !remote->allow.empty()) words.insert(words.end(), {"--allow", remote->allow});
   if (remote && !remote->fetch_from.endpoint.empty())
     words.insert(words.end(), {"--fetch-from", remote->fetch_from.endpoint, "--fetch-key",
@@ -47,17 +50,42 @@ void WorkerProcesses::start(const WorkerOrder& order) {
                             : std::make_unique<ChildProcess>(setup_.program, words);
   if (order.remote) child->send_pulses();
   started_.erase(order.name);  // ends one that was before
-  started_[order.name] = {order, std::move(words), std::move(child)};
+  started_[order.name] = {order, std::move(words), std::move(child), {}};
 }
 
-// A worker elsewhere says its machine's key and its own version, too.
+// Its place; and of one elsewhere, its machine's key and its own version, too.
+bool WorkerProcesses::has_said_hello(Started& worker, Time deadline) {
+  const size_t lines = worker.order.remote ? 3 : 1;
+  while (worker.said.size() < lines) {
+    std::optional<std::string> line = worker.child->line(deadline);
+    if (!line) return false;
+    worker.said.push_back(*std::move(line));
+  }
+  return true;
+}
+
+std::string WorkerProcesses::said(const Started& worker, size_t line, const std::string& what) {
+  const std::string& text = worker.said.at(line);
+  if (text.rfind(what, 0) == 0) return text.substr(what.size());
+  throw Fault(FaultKind::refused,
+              fmt::format("worker {} says \"{}\", not \"{}…\"", worker.order.name, text, what),
+              Fix{"install the same version of potluck on all machines"});
+}
+
 Address WorkerProcesses::endpoint(const std::string& name) {
-  const Started& worker = find(name);
-  const Time deadline = now() + from_seconds(kHelloSeconds);
-  Address address = hear(worker, kWorkerListening, deadline);
+  const auto found = started_.find(name);
+  CHECK(found != started_.end(), name);
+  Started& worker = found->second;
+  try {
+    if (!has_said_hello(worker, now() + from_seconds(kHelloSeconds))) throw silence(worker);
+  } catch (const Fault& fault) {
+    if (fault.kind() != FaultKind::canceled) throw;
+    throw Fault(fault.kind(), "interrupted while the workers were starting");
+  }
+  Address address = said(worker, 0, kWorkerListening);
   if (!worker.order.remote) return address;
-  const std::string key = hear(worker, kWorkerKey, deadline);
-  const std::string software = hear(worker, kWorkerSoftware, deadline);
+  const std::string key = said(worker, 1, kWorkerKey);
+  const std::string software = said(worker, 2, kWorkerSoftware);
   if (software != kSoftware)
     throw Fault(FaultKind::refused,
                 fmt::format("{} has {}, and this machine {}", worker.order.remote->host, software,
@@ -67,19 +95,13 @@ Address WorkerProcesses::endpoint(const std::string& name) {
   return address;
 }
 
-std::string WorkerProcesses::hear(const Started& worker, const std::string& what,
-                                  Time deadline) const {
-  std::optional<std::string> line;
-  try {
-    line = worker.child->line(deadline);
-  } catch (const Fault& fault) {
-    throw Fault(fault.kind(), "interrupted while the workers were starting");
-  }
-  if (!line) throw silence(worker);
-  if (line->rfind(what, 0) == 0) return line->substr(what.size());
-  throw Fault(FaultKind::refused,
-              fmt::format("worker {} says \"{}\", not \"{}…\"", worker.order.name, *line, what),
-              Fix{"install the same version of potluck on all machines"});
+WorkerState WorkerProcesses::state(const std::string& name) {
+  const auto found = started_.find(name);
+  if (found == started_.end()) return WorkerState::none;
+  if (found->second.child->has_ended()) return WorkerState::ended;
+  return has_said_hello(found->second, now() + from_seconds(kGlanceSeconds))
+             ? WorkerState::listening
+             : WorkerState::starting;
 }
 
 Fault WorkerProcesses::silence(const Started& worker) const {
@@ -124,12 +146,6 @@ std::map<std::string, std::string> WorkerProcesses::logs() const {
 
 void WorkerProcesses::trim_logs() {
   for (const auto& [name, worker] : started_) worker.child->trim_log();
-}
-
-const WorkerProcesses::Started& WorkerProcesses::find(const std::string& name) const {
-  const auto found = started_.find(name);
-  CHECK(found != started_.end(), name);
-  return found->second;
 }
 
 void WorkerProcesses::stop() {

@@ -32,6 +32,7 @@ class WorkerProcesses final : public WorkerHost {
 
   void start(const WorkerOrder& order) override;
   Address endpoint(const std::string& name) override;
+  WorkerState state(const std::string& name) override;
   std::string last_words(Time deadline) override;
   std::map<std::string, std::string> logs() const override;
   void trim_logs() override;
@@ -42,10 +43,11 @@ class WorkerProcesses final : public WorkerHost {
     WorkerOrder order;
     std::vector<std::string> words;
     std::unique_ptr<ChildProcess> child;
+    std::vector<std::string> said;  // lines of its hello
   };
   std::vector<std::string> command_line(const WorkerOrder& order) const;
-  const Started& find(const std::string& name) const;
-  std::string hear(const Started& worker, const std::string& what, Time deadline) const;
+  static bool has_said_hello(Started& worker, Time deadline);
+  static std::string said(const Started& worker, size_t line, const std::string& what);
   Fault silence(const Started& worker) const;
   std::string words_of_failed() const;
 

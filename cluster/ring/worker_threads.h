@@ -24,6 +24,9 @@ class WorkerThreads final : public WorkerHost {
 
   void start(const WorkerOrder& order) override;
   Address endpoint(const std::string& name) override { return endpoints_.at(name); }
+  WorkerState state(const std::string& name) override {
+    return endpoints_.count(name) ? WorkerState::listening : WorkerState::none;
+  }
   std::string last_words(Time) override { return {}; }  // a thread does not fail by itself
   std::map<std::string, std::string> logs() const override { return {}; }
   void trim_logs() override {}

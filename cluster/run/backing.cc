@@ -29,12 +29,16 @@ Backing::Backing(const RunFlags& flags, const CommandLine& line, std::shared_ptr
   setup_.hosts.model = model_;
   setup_.hosts.job = std::move(job);
   setup_.hosts.remote = ring_.remote;
+  setup_.hosts.yields = ring_.yields;
   setup_.hosts.ssh = flags.ssh;
   setup_.step_timeout_seconds = flags.ring.step_timeout;
   setup_.recovery = !flags.no_recovery;
   setup_.verbose = flags.log.verbose;
+  setup_.cluster = ring_.cluster;
+  setup_.may_begin_without = flags.ring.plan.empty();
   setup_.log = say;
   give_model(setup_.hosts, line.places, ring_.ports, say);
+  setup_.warn = [](const std::string& text) { spdlog::warn(text); };
 }
 
 void Backing::open(const RunFlags& flags, const CommandLine& line) {

@@ -207,6 +207,40 @@ TEST_F(RecoveryTest, AWorkerThatAsksIsDoneWithoutAsWell) {
   EXPECT_EQ(changes_, (std::vector<std::vector<std::string>>{{"stage 1"}}));
 }
 
+TEST_F(RecoveryTest, AWorkerOfThisMachineThatAsksIsDialedAgainAsOthersAre) {
+  take(pipeline_->start(now_, plan(1)));
+  come_up({1, 2, 3});
+  give(3, reply(MessageKind::drain));
+  tick();
+  ASSERT_EQ(changes_, (std::vector<std::vector<std::string>>{{"stage 1"}}));
+  become_one_stage(2);
+  connects_.clear();
+  pass_ms(6000);
+  ASSERT_EQ(connects_.size(), 1u);
+  EXPECT_EQ(connects_[0].second.endpoint, "test://1");
+}
+
+TEST_F(RecoveryTest, AWorkerOfTheFirstPlanThatIsNotReachedIsDoneWithoutWhereItsOwnerMay) {
+  for (const bool may : {false, true}) {
+    changes_.clear();
+    PipelineOptions options = this->options();
+    options.replan = [this](const RingChange& change) {
+      changes_.push_back(change.lost);
+      return away(plan(1, 1));
+    };
+    options.may_begin_without = may;
+    ring_fault_.reset();
+    pipeline_.emplace(source_->spec(), model_, events(), options);
+    take(pipeline_->start(now_, away(plan(1))));
+    up(1);
+    up(2);
+    down(3, "No route to host");
+    pass_ms(1100);
+    EXPECT_EQ(ring_fault_.has_value(), !may);
+    EXPECT_EQ(changes_.size(), may ? 1u : 0u);
+  }
+}
+
 TEST_F(RecoveryTest, WithoutRecoveryAWorkerThatAsksStays) {
   PipelineEvents events = this->events();
   events.ring_stays = [this](const std::string& why) { stays_ = why; };

@@ -14,25 +14,30 @@ from rings import POTLUCK, answer, wait_until
 from up_test import ASK, mine, potluck_in
 
 NAMES = ("desk", "nas", "shed", "den")
+SPARE = "attic"
 # Each of its stages of two layers takes 19.3 MB, one of three 20.
 MODEL = "synthetic:nano?layers=6&hidden=512&vocab=2048&canvas=32&seed=3"
-# Called as rsh is: joins the words behind the host, and has a shell there read them.
+# Called as rsh is: joins the words behind the host, and has a shell there read them. A host whose file off-HOST is there
+# does not answer.
 AGENT = """#!/bin/sh
 host=$1; shift
+[ -e FOLDER/off-$host ] && { echo "no route to host" >&2; exit 255; }
 export XDG_CONFIG_HOME=FOLDER/$host
 exec ip netns exec "NAMESPACE-$host-PID" sh -c "$*"
 """
 
 
-class Hosts(unittest.TestCase):
-    moments = 10  # at which `up` is killed
+class Lan(unittest.TestCase):
+    """Machines at one switch, and the cluster file of them. The names are those of a test's own machines."""
+
+    names = NAMES
 
     def setUp(self):
         self.switch = Machine(self, "switch")
         self.folder = self.switch.folder
         self.switch.ip("link", "add", "bridge0", "type", "bridge")
         self.switch.ip("link", "set", "bridge0", "up")
-        self.machines = {name: Machine(self, name) for name in NAMES}
+        self.machines = {name: Machine(self, name) for name in self.names}
         for i, (name, machine) in enumerate(self.machines.items()):
             cable(machine, "lan0", self.switch, f"port{i}")
             machine.address("lan0", f"10.78.0.{1 + i}/24")
@@ -52,15 +57,16 @@ class Hosts(unittest.TestCase):
         for pid in mine(str(self.folder)):
             os.kill(pid, signal.SIGKILL)
 
-    def write_cluster(self):
+    def write_cluster(self, options="context: 512", more=""):
         """The first is the head, and each of the others has room for two of the six layers."""
         text = f"version: 1\nmodel: \"{MODEL}\"\nnetwork: {{latency: 0.2ms, bandwidth: 1gbit}}\n"
-        text += "options: {context: 512}\nhosts:\n"
-        for i, name in enumerate(NAMES):
+        text += f"options: {{{options}}}\nhosts:\n"
+        for i, name in enumerate(self.names):
             place, role = ("here: true", "head") if i == 0 else (f"ssh: {name}", "[layers, no-head]")
+            role = "spare" if name == SPARE else role
             text += (f"  - name: {name}\n    {place}\n    addresses: [10.78.0.{1 + i}]\n    program: {POTLUCK}\n"
                      f"    devices:\n      - device: cpu\n        role: {role}\n        memory: 19.6MB\n"
-                     f"        speed: {{sliding_layer: {1 + i}ms, full_layer: {1 + i}ms, head: 5ms}}\n")  # fmt: skip
+                     f"        speed: {{sliding_layer: {1 + i}ms, full_layer: {1 + i}ms, head: 5ms}}\n{more}")  # fmt: skip
         path = self.folder / "cluster.yaml"
         path.write_text(text)
         return str(path)
@@ -86,6 +92,10 @@ class Hosts(unittest.TestCase):
             wait_until(lambda: not self.left_on(machine), f"the end of all processes on {machine.name}")
         self.assertEqual([p.name for p in (self.folder / "state/potluck").iterdir()], [])
         self.assertEqual(list((self.folder / "tmp").iterdir()), [])
+
+
+class Hosts(Lan):
+    moments = 10  # at which `up` is killed
 
     def test_from_nothing_to_an_answer_and_back(self):
         _, err = self.up()

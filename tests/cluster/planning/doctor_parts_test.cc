@@ -11,7 +11,7 @@
 #include "cluster/planning/speed_cache.h"
 #include "cluster/ring/device_rooms.h"
 #include "cluster/ring/device_speed.h"
-#include "cluster/ring/interfaces.h"
+#include "cluster/cli/interfaces.h"
 #include "topology/model/locator.h"
 
 namespace potluck {

@@ -1,5 +1,5 @@
 // Interfaces come from the kernel's list of addresses, and what they are from sysfs.
-#include "cluster/ring/interfaces.h"
+#include "cluster/cli/interfaces.h"
 
 #include <ifaddrs.h>
 #include <net/if.h>

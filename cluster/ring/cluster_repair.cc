@@ -1,0 +1,261 @@
+// Keeps a list of workers that are there and of those that are lost, and brings up what a planner
+// asks for.
+#include "cluster/ring/cluster_repair.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "cluster/cli/interrupt.h"
+#include "cluster/ring/ring_plan.h"
+#include "topology/cluster/plan_endpoints.h"
+
+namespace potluck {
+namespace {
+
+constexpr double kTryAgainSeconds = 5, kTryAgainSecondsMax = 300;  // twice as long each time
+constexpr double kAnswerSeconds = 60;  // a worker that says nothing for so long never will
+
+bool is_called(const Plan& plan, PeerId peer) {
+  return peer != kHeadPeer || plan.stage_count() > 1;
+}
+
+// A socket of this machine's files is no place for a worker that another machine calls.
+bool has_to_move(const Plan& plan, PeerId peer) {
+  const WorkerPlan& worker = plan.worker(peer);
+  return worker.local && worker.endpoint.rfind("ipc://", 0) == 0 && is_called(plan, peer) &&
+         !plan.previous_of(peer).local;
+}
+
+WorkerPlan& worker_of(Plan& plan, PeerId peer) {
+  return peer == kHeadPeer ? plan.head : plan.stages[peer - stage_peer(0)];
+}
+
+bool coordinator_lists_its_cpu(const ClusterSpec& cluster) {
+  return std::any_of(cluster.hosts.begin(), cluster.hosts.end(), [&](const HostSpec& host) {
+    return coordinates(cluster, host) &&
+           std::any_of(host.devices.begin(), host.devices.end(),
+                       [](const DeviceSpec& device) { return device.device == "cpu"; });
+  });
+}
+
+}  // namespace
+
+void ClusterRepair::learn_figures(const Plan& plan) {
+  try {
+    replanner_.emplace(cluster_, *source_, plan);
+  } catch (const Fault& lacking) {
+    if (lacking.kind() != FaultKind::input) throw;
+    log_.say(std::string("if a worker is lost, no planner is asked: ") + lacking.what());
+    return;
+  }
+  if (!replanner_->without_spares().empty())
+    log_.warn("no spare can take part: " + replanner_->without_spares());
+}
+
+Plan ClusterRepair::begin(Plan plan, bool may_be_another) {
+  learn_figures(plan);
+  hosts_.check_memory(plan);
+  const std::map<std::string, Fault> failed = start_all(plan);
+  if (failed.empty()) return plan;
+  const Fault& first = failed.begin()->second;
+  if (!may_be_another || !replanner_) throw first;
+  try {
+    return remaining(plan);
+  } catch (const Fault& none) {
+    if (none.kind() == FaultKind::canceled) throw;
+    throw Fault(first.kind(), first.text() + "; and " + none.text(), first.fix(), first.where());
+  }
+}
+
+std::optional<Plan> ClusterRepair::plan_after(const RingChange& change) {
+  if (!replanner_ || has_others(change)) return repair_.plan_after(change);
+  note(change);
+  Plan plan = change.plan;
+  if (change.losses == 0 && change.lost.empty()) {
+    std::optional<Plan> better = replanner_->better(plan);
+    while (better && !brought_up(*better)) better = replanner_->better(plan);
+    return better;
+  }
+  if (started_again(change, plan)) return plan;
+  if (change.lost.empty()) limit_memory(change);
+  try {
+    return remaining(plan);
+  } catch (const Fault& none) {
+    if (none.kind() == FaultKind::canceled) throw;
+    return last_resort({plan, change.lost, change.candidates, change.losses}, none);
+  }
+}
+
+// A worker that no plan has may have ended since, or listen still.
+void ClusterRepair::note(const RingChange& change) {
+  std::erase_if(there_, [&](const auto& each) {
+    return std::count(change.lost.begin(), change.lost.end(), each.first) ||
+           (!peer_named(change.plan, each.first) && !is_alive(each.second));
+  });
+  for (const Candidate& each : change.candidates) {
+    const std::string& name = each.worker.name;
+    replanner_->there(name);
+    if (!peer_named(change.plan, name) && !is_alive(each.worker)) continue;
+    there_[name] = each.worker;
+    lost_.erase(name);
+  }
+}
+
+bool ClusterRepair::has_others(const RingChange& change) const {
+  const auto is_other = [&](const WorkerPlan& worker) {
+    return !worker.local && !replanner_->knows(worker.name);
+  };
+  bool found = false;
+  for (PeerId peer = kHeadPeer; change.plan.has_worker(peer); ++peer)
+    found = found || is_other(change.plan.worker(peer));
+  for (const Candidate& each : change.candidates) found = found || is_other(each.worker);
+  return found;
+}
+
+void ClusterRepair::do_without(const WorkerPlan& worker, bool try_again) {
+  if (replanner_) replanner_->gone(worker.name);
+  there_.erase(worker.name);
+  if (!try_again || worker.local) return;
+  double& wait = patience_[worker.name];
+  wait = wait == 0 ? kTryAgainSeconds : std::min(2 * wait, kTryAgainSecondsMax);
+  lost_[worker.name] = {worker, now() + from_seconds(wait), {}, wait, true};
+}
+
+bool ClusterRepair::is_alive(const WorkerPlan& worker) {
+  return !hosts_.can_start_again(worker) || hosts_.state(worker) == WorkerState::listening;
+}
+
+std::vector<WorkerPlan> ClusterRepair::alive() {
+  std::vector<WorkerPlan> workers;
+  for (const auto& [name, worker] : there_) workers.push_back(worker);
+  for (const auto& [name, lost] : lost_) workers.push_back(lost.worker);  // its port stays its own
+  return workers;
+}
+
+// Starts those of the plan that are not there, or have to listen elsewhere.
+std::map<std::string, Fault> ClusterRepair::start_all(Plan& plan) {
+  std::vector<PeerId> peers;
+  for (PeerId peer = kHeadPeer; plan.has_worker(peer); ++peer) {
+    WorkerPlan& worker = worker_of(plan, peer);
+    if (has_to_move(plan, peer))
+      worker.endpoint.clear();
+    else if (there_.count(worker.name) || !hosts_.can_start_again(worker))
+      continue;
+    peers.push_back(peer);
+  }
+  return start(plan, peers);
+}
+
+std::map<std::string, Fault> ClusterRepair::start(Plan& plan, const std::vector<PeerId>& peers) {
+  std::map<std::string, Fault> failed;
+  try {
+    failed = hosts_.start(plan, peers);
+  } catch (const Fault& fault) {
+    if (fault.kind() == FaultKind::canceled || fault.kind() == FaultKind::input) throw;
+    for (const PeerId peer : peers)
+      if (!is_alive(plan.worker(peer))) failed.emplace(plan.worker(peer).name, fault);
+  }
+  for (const PeerId peer : peers) {
+    const WorkerPlan& worker = plan.worker(peer);
+    const auto why = failed.find(worker.name);
+    if (why == failed.end() && is_alive(worker)) there_[worker.name] = worker;
+    if (why == failed.end()) continue;
+    log_.warn(
+        fmt::format("{} does not start and is done without: {}", worker.name, why->second.what()));
+    do_without(worker, true);
+  }
+  return failed;
+}
+
+bool ClusterRepair::brought_up(Plan& plan) {
+  set_endpoints(plan, cluster_, alive());
+  return start_all(plan).empty();
+}
+
+// Those that ended too often in a row, or are known not to start, are done without. A worker that
+// is to leave is not started again either, and comes back by itself.
+bool ClusterRepair::started_again(const RingChange& change, Plan& plan) {
+  std::vector<PeerId> peers;
+  std::vector<std::string> names;
+  for (const std::string& name : change.lost) {
+    const PeerId peer = *peer_named(plan, name);
+    const bool tried = lost_.count(name);
+    if (change.losses == 0 || change.losses > kStartsAgainMax || tried ||
+        !hosts_.can_start_again(plan.worker(peer))) {
+      if (!tried) do_without(plan.worker(peer), change.losses > 0);
+      continue;
+    }
+    peers.push_back(peer);
+    names.push_back(name);
+  }
+  if (peers.empty()) return false;
+  if (const std::string words = hosts_.last_words(); !words.empty()) log_.say(words);
+  log_.say(fmt::format("starting {} again", fmt::join(names, ", ")));
+  return start(plan, peers).empty() && peers.size() == change.lost.size();
+}
+
+// A worker has less memory than the file says. What several of one device have seen is that of all.
+void ClusterRepair::limit_memory(const RingChange& change) {
+  std::map<const DeviceSpec*, uint64_t> seen;
+  for (const Candidate& each : change.candidates)
+    if (const DeviceSpec* device = device_for(cluster_, each.worker.name); device)
+      seen[device] += each.bytes_free;
+  for (const auto& [device, bytes] : seen)
+    if (bytes > 0) replanner_->limit(device->name, bytes);
+}
+
+Plan ClusterRepair::remaining(const Plan& running) {
+  for (;;) {
+    std::optional<Plan> next = replanner_->remaining(running);
+    if (!next)
+      throw Fault(FaultKind::memory, "the model does not fit on what is left of " + cluster_.file,
+                  Fix{"give devices more memory there, or add one with the role spare"});
+    if (brought_up(*next)) return *next;
+  }
+}
+
+// A file that lists the coordinator's CPU has said what that one may do.
+Plan ClusterRepair::last_resort(const RingChange& change, const Fault& why) {
+  if (coordinator_lists_its_cpu(cluster_)) throw why;
+  RingChange left = change;
+  std::erase_if(left.lost, [this](const std::string& name) { return there_.count(name) > 0; });
+  return repair_.with_this_cpu(left, why);
+}
+
+std::vector<Candidate> ClusterRepair::found_again(Time now, const Plan& running) {
+  std::vector<Candidate> found;
+  for (auto& [name, lost] : lost_) {
+    if (interrupt_signal() || peer_named(running, name)) continue;
+    try {
+      const WorkerState state = hosts_.state(lost.worker);
+      if (state != WorkerState::listening) {
+        ask_again(now, lost, state);
+      } else if (!std::exchange(lost.is_met, true)) {
+        hosts_.meet(lost.worker);
+        found.push_back({lost.worker, 0, 0});
+      }
+    } catch (const Fault& fault) {
+      log_.warn(fmt::format("{} is not taken back: {}", name, fault.what()));
+    }
+  }
+  return found;
+}
+
+void ClusterRepair::ask_again(Time now, Lost& lost, WorkerState state) {
+  if (now < lost.next) return;
+  if (state == WorkerState::starting && now < lost.begun + from_seconds(kAnswerSeconds)) return;
+  lost.wait_seconds = std::min(2 * lost.wait_seconds, kTryAgainSecondsMax);
+  lost.begun = now;
+  lost.next = now + from_seconds(lost.wait_seconds);
+  lost.is_met = false;
+  hosts_.begin(lost.worker);
+}
+
+std::optional<double> ClusterRepair::step_ms(const Plan& plan) const {
+  return replanner_ ? replanner_->step_ms(plan) : std::nullopt;
+}
+
+}  // namespace potluck
