@@ -175,17 +175,22 @@ bool ClusterRepair::brought_up(Plan& plan) {
   return start_all(plan).empty();
 }
 
-// Those that ended too often in a row, or are known not to start, are done without. A worker that
-// is to leave is not started again either, and comes back by itself.
+// Not those that ended too often in a row, nor those that are to leave, which come back by
+// themselves. What listens, and was not reached when the ring was to begin, would not be reached
+// another time.
+bool ClusterRepair::may_start_again(const RingChange& change, const WorkerPlan& worker) {
+  return change.losses > 0 && change.losses <= kStartsAgainMax && hosts_.can_start_again(worker) &&
+         (has_run_ || worker.local || !is_alive(worker));
+}
+
 bool ClusterRepair::started_again(const RingChange& change, Plan& plan) {
   std::vector<PeerId> peers;
   std::vector<std::string> names;
   for (const std::string& name : change.lost) {
     const PeerId peer = *peer_named(plan, name);
-    const bool tried = lost_.count(name);
-    if (change.losses == 0 || change.losses > kStartsAgainMax || tried ||
-        !hosts_.can_start_again(plan.worker(peer))) {
-      if (!tried) do_without(plan.worker(peer), change.losses > 0);
+    if (lost_.count(name)) continue;  // it did not start a moment ago
+    if (!may_start_again(change, plan.worker(peer))) {
+      do_without(plan.worker(peer), change.losses > 0);
       continue;
     }
     peers.push_back(peer);

@@ -43,6 +43,8 @@ class ClusterRepair final {
   // As a Replan (coordinator/recovery.h).
   std::optional<Plan> plan_after(const RingChange& change);
 
+  void is_loaded() { has_run_ = true; }  // for the first time, or again
+
   // Tries to start lost workers again; returns those that listen, and may be invited.
   std::vector<Candidate> found_again(Time now, const Plan& running);
 
@@ -63,6 +65,7 @@ class ClusterRepair final {
   void do_without(const WorkerPlan& worker, bool try_again);
   bool is_alive(const WorkerPlan& worker);
   std::vector<WorkerPlan> alive();
+  bool may_start_again(const RingChange& change, const WorkerPlan& worker);
   bool started_again(const RingChange& change, Plan& plan);
   void limit_memory(const RingChange& change);
   Plan remaining(const Plan& running);
@@ -81,6 +84,7 @@ class ClusterRepair final {
   std::map<std::string, WorkerPlan> there_;    // as they were when they were last heard of
   std::map<std::string, Lost> lost_;           // that may be started again
   std::map<std::string, double> patience_;     // seconds between tries, by worker
+  bool has_run_ = false;
 };
 
 }  // namespace potluck

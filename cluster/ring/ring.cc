@@ -91,7 +91,10 @@ PipelineEvents Ring::pipeline_events() {
   events.start.waiting = [this](const std::string& what, double seconds) {
     setup_.log(fmt::format("waiting for {} ({:.0f} s so far)", what, seconds));
   };
-  events.start.loaded = [this] { loaded_ = true; };
+  events.start.loaded = [this] {
+    loaded_ = true;
+    if (cluster_repair_) cluster_repair_->is_loaded();
+  };
   events.requests = request_events();
   events.ring_failed = [this](const Fault& fault) { ring_fault_ = fault; };
   events.ring_disturbed = [this](const Fault& fault) { setup_.log(fault.what()); };

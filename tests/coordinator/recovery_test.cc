@@ -213,7 +213,7 @@ TEST_F(RecoveryTest, AWorkerOfThisMachineThatAsksIsDialedAgainAsOthersAre) {
   give(3, reply(MessageKind::drain));
   tick();
   ASSERT_EQ(changes_, (std::vector<std::vector<std::string>>{{"stage 1"}}));
-  become_one_stage(2);
+  become_loaded({1, 2}, 2);
   connects_.clear();
   pass_ms(6000);
   ASSERT_EQ(connects_.size(), 1u);

@@ -156,74 +156,98 @@ TEST_F(RecoverySimulation, PartitionsDoNotChangeTheAnswer) {
   EXPECT_GT(stalls_, 5);
 }
 
-// The ring is a cluster's, whose last two devices are spares, and a planner finds each plan.
+// The ring is a cluster's, each of whose devices can be the head or hold half of the layers. The
+// last two are spares, and a planner finds each plan.
 class ClusterSimulation : public RecoverySimulation {
  protected:
   ClusterSimulation() {
     cluster_.file = "cluster.yaml";
     cluster_.network = LinkSpec{"", "", 0.2, 1000, false, Source::stated, 0};
-    cluster_.options.context = 64;
     for (int i = 0; i < kDevices; ++i) {
       HostSpec& host = cluster_.hosts.emplace_back();
       host.name = "d" + std::to_string(i);
       DeviceSpec& device = host.devices.emplace_back();
       device.name = host.name;
-      device.may_hold_layers = i > 0;
-      device.spare = i >= kDevices - 2;
+      device.spare = i >= kFirstSpare;
       device.memory_bytes = uint64_t{1} << 40;
-      device.speed.emplace();
-      device.speed->sliding_layer_ms = device.speed->full_layer_ms = 1 + i;
-      device.speed->head_ms = 5;
+      device.speed = DeviceSpeed{1, 1, 5, 0, "", Source::stated};
     }
     first_ = plan_over(*source_, {0, 1, 2}, 1);
     first_.head.name = "d0";
-    for (int i = 0; i < 2; ++i)
-      first_.stages[static_cast<size_t>(i)].name = cluster_.hosts[static_cast<size_t>(i) + 1].name;
-    replanner_.emplace(cluster_, *source_, first_);
+    first_.stages[0].name = "d1";
+    first_.stages[1].name = "d2";
+    const PlanProblem problem = make_problem(cluster_, *source_, {});
+    const Placement placement{0, {{1, {0, 2}}, {2, {2, 4}}}};
+    uint64_t most = 0;
+    for (int device = 0; device < 3; ++device)
+      most = std::max(most, bytes_on(problem, placement, device));
+    for (HostSpec& host : cluster_.hosts) host.devices[0].memory_bytes = most;
   }
 
   Replan by_planner() {
+    replanner_.emplace(cluster_, *source_, first_);
     return [this](const RingChange& change) -> std::optional<Plan> {
       for (const Candidate& each : change.candidates) replanner_->there(each.worker.name);
       for (const std::string& lost : change.lost) replanner_->gone(lost);
       const bool is_whole = change.losses == 0 && change.lost.empty();
       std::optional<Plan> next =
           is_whole ? replanner_->better(change.plan) : replanner_->remaining(change.plan);
-      if (!next && is_whole) return next;
-      if (!next && !change.lost.empty()) throw Fault(FaultKind::memory, "nobody is left");
-      if (!next) return change.plan;
+      if (!next && !is_whole) throw Fault(FaultKind::memory, "too few are left");
+      if (!next) return next;
+      if (is_whole) spares_ = 0;
       place(next->head);
       for (WorkerPlan& stage : next->stages) place(stage);
+      is_whole ? ++returns_ : ++plans_;
       return next;
     };
   }
 
   void place(WorkerPlan& worker) {
     const int device = worker.name.at(1) - '0';
-    spares_used_ += device >= kDevices - 2;
+    spares_ += device >= kFirstSpare;
     worker.endpoint = worker_endpoint(device);
     worker.local = false;
   }
 
-  static constexpr int kDevices = 6;
+  static constexpr int kDevices = 5, kFirstSpare = 3;
   ClusterSpec cluster_;
   Plan first_;
   std::optional<ClusterReplanner> replanner_;
-  int spares_used_ = 0;
+  int spares_ = 0;
 };
 
-TEST_F(ClusterSimulation, ASparesHelpAndAReturnDoNotChangeTheAnswer) {
-  for (uint64_t seed = 4001; seed <= 4100; ++seed) {
-    replanner_.emplace(cluster_, *source_, first_);
-    SimulatedRing ring(source_, kDevices, seed, {.delay_seconds_max = 0.0001 * (seed - 4000)}, {},
+TEST_F(ClusterSimulation, SparesThatHelpOutDoNotChangeTheAnswer) {
+  for (uint64_t seed = 4001; seed <= 4150; ++seed) {
+    SimulatedRing ring(source_, kDevices, seed,
+                       {.delay_seconds_max = 0.0001 * static_cast<double>(seed - 4000)}, {},
                        by_planner());
     Trouble trouble(ring, 3, seed);
     trouble.losses();
-    expect_answer(ring.ask(first_, two_canvases()), seed);
-    if (HasFatalFailure()) return;
+    const Outcome outcome = ring.ask(first_, two_canvases(), 2);
+    ASSERT_FALSE(outcome.fault) << "seed " << seed << ": " << outcome.fault->what();
+    ASSERT_TRUE(outcome.result) << "seed " << seed << " hangs";
+    EXPECT_EQ(outcome.result->ids, expected_) << "seed " << seed;
   }
-  EXPECT_GT(stalls_, 30);
-  EXPECT_GT(spares_used_, 0);
+  RecordProperty("plans", plans_);
+  EXPECT_GT(plans_, 20);
+  EXPECT_GT(spares_, 20);
+}
+
+TEST_F(ClusterSimulation, AWorkerThatComesBackSendsTheSpareHome) {
+  for (uint64_t seed = 5001; seed <= 5006; ++seed) {
+    SimulatedRing ring(source_, kDevices, seed, {}, {}, by_planner());
+    Simulation& simulation = ring.simulation();
+    const std::string at = worker_endpoint(static_cast<int>(seed % 3));
+    simulation.at(0.6, [&] { simulation.kill(at); });
+    simulation.at(2.5, [&] { simulation.restart(at); });
+    const int before = returns_;
+    const Outcome outcome = ring.ask(first_, two_canvases(), 20);
+    ASSERT_FALSE(outcome.fault) << "seed " << seed << ": " << outcome.fault->what();
+    ASSERT_TRUE(outcome.result) << "seed " << seed << " hangs";
+    EXPECT_EQ(outcome.result->ids, expected_) << "seed " << seed;
+    EXPECT_EQ(returns_, before + 1) << "seed " << seed;
+    EXPECT_EQ(spares_, 0) << "seed " << seed << ": of the last plan";
+  }
 }
 
 // A message that comes twice is refused where it does harm, and that ends its request.
