@@ -20,7 +20,8 @@
 namespace potluck {
 
 struct RepairLog {
-  std::function<void(const std::string&line)> say, warn;
+  std::function<void(const std::string& line)> say;
+  std::function<void(const std::string& line)> warn;
 };
 
 class ClusterRepair final {
