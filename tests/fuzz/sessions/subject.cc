@@ -67,7 +67,9 @@ const Plan& the_plan() {
 Coordinator::Coordinator(Wires& wires, uint64_t incarnation, Party::Tamper tamper)
     : incarnation_(incarnation),
       pipeline_(the_model()->spec(), {spec_digest(*the_model()), 0, {}}, events(),
-                {kTimeoutSeconds, kTimeoutSeconds, incarnation}),
+                {.step_timeout_seconds = kTimeoutSeconds,
+                 .load_timeout_seconds = kTimeoutSeconds,
+                 .incarnation = incarnation}),
       party_(wires, pipeline_, Identity{}, "", std::move(tamper)) {}
 
 PipelineEvents Coordinator::events() {
