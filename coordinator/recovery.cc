@@ -77,10 +77,10 @@ void Recovery::suspected(const WorkerPlan& worker) {
   if (!suspect_) suspect_ = worker;
 }
 
-// It has room for the part that it held before.
+// It has room for the part that it held before, or for none; 0 would say that nothing is known.
 void Recovery::does_not_fit(const WorkerPlan& worker) {
   Facts& facts = facts_[worker.name];
-  facts.bytes_free = facts.bytes_taken;
+  facts.bytes_free = std::max<uint64_t>(facts.bytes_taken, 1);
   needs_another_ = true;
 }
 

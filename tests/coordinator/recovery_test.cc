@@ -157,6 +157,22 @@ TEST_F(RecoveryTest, ASuspectWhoseLinkStandsIsGivenOneMoreChance) {
   EXPECT_EQ(changes_, (std::vector<std::vector<std::string>>{{"stage 1"}}));
 }
 
+TEST_F(RecoveryTest, AWorkerWithoutRoomThatNeverHeldAPartIsKnownToHaveNone) {
+  std::vector<Candidate> asked;
+  Recovery recovery([&](const RingChange& change) {
+    asked = change.candidates;
+    return change.plan;
+  });
+  const Plan plan = this->plan(1);
+  recovery.begins_with(plan);
+  recovery.does_not_fit(plan.stages[0]);
+  recovery.disturbed(now_, Fault(FaultKind::memory, "no room"));
+  recovery.next_plan(now_, plan);
+  ASSERT_GT(asked.size(), 1u);
+  EXPECT_EQ(asked[1].worker.name, plan.stages[0].name);
+  EXPECT_EQ(asked[1].bytes_free, 1u);  // 0 would mean that nothing is known
+}
+
 TEST_F(RecoveryTest, WithoutAnotherPlanTheFirstLossIsTold) {
   no_plan_.emplace(FaultKind::memory, "nobody has room for layers 2:4", Fix{"add a worker"});
   start_away();

@@ -20,8 +20,16 @@ struct Cut {
   std::vector<int> ends;    // of each stage's layers, in the candidates' order
 };
 
+// What it has free and what the plan grants it, whichever is less; 0: neither is known.
+uint64_t most_bytes(const Candidate& candidate) {
+  const uint64_t granted = candidate.worker.memory_bytes;
+  if (granted == 0 || candidate.bytes_free == 0) return std::max(granted, candidate.bytes_free);
+  return std::min(granted, candidate.bytes_free);
+}
+
 bool fits(const Candidate& candidate, const MemoryNeed& need) {
-  return candidate.bytes_free == 0 || need.total() <= candidate.bytes_free;
+  const uint64_t most = most_bytes(candidate);
+  return most == 0 || need.total() <= most;
 }
 
 MemoryNeed need_of(const ModelSource& source, const Plan& running, const WorkerPlan& worker,
@@ -132,7 +140,7 @@ std::string names_of(const std::vector<Candidate>& candidates) {
   std::string names;
   for (const Candidate& each : candidates) {
     names += (names.empty() ? "" : ", ") + each.worker.name;
-    if (each.bytes_free) names += " (" + bytes_text(each.bytes_free) + ")";
+    if (most_bytes(each)) names += " (" + bytes_text(most_bytes(each)) + ")";
   }
   return names;
 }

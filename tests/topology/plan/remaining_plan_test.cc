@@ -76,6 +76,16 @@ TEST_F(RemainingPlan, NobodyTakesMoreThanItHasRoomFor) {
   }
 }
 
+TEST_F(RemainingPlan, NobodyTakesMoreThanThePlanGrantsIt) {
+  for (Candidate& each : all_) {
+    each.bytes_free = need(6);
+    each.worker.memory_bytes = need(3);
+  }
+  EXPECT_EQ(text(remaining_plan(*source_, plan_, without(2))), "head | stage 0 0:3, stage 2 3:6");
+  for (Candidate& each : all_) each.worker.memory_bytes = need(2);
+  EXPECT_THROW(remaining_plan(*source_, plan_, without(2)), Fault);
+}
+
 TEST_F(RemainingPlan, AStageBecomesTheHeadWhenThatIsLost) {
   all_[1].layer_ms = 3;
   all_[2].layer_ms = all_[3].layer_ms = 1;
