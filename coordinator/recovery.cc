@@ -93,8 +93,8 @@ Recovery::Verdict Recovery::verdict(Time now) const {
   if (!gone_.empty()) {
     const bool surely =
         std::all_of(gone_.begin(), gone_.end(), [](const auto& each) { return each.second.local; });
-    return surely || seconds(now - last_gone_) >= kBlipSeconds ? Verdict::another_plan
-                                                               : Verdict::wait;
+    const double patience = surely ? kTogetherSeconds : kBlipSeconds;
+    return seconds(now - last_gone_) >= patience ? Verdict::another_plan : Verdict::wait;
   }
   if (needs_another_) return Verdict::another_plan;
   if (has_returned_) return Verdict::same_plan;

@@ -23,6 +23,8 @@ namespace potluck {
 
 // A lost worker may answer again within a moment; after that its part goes to others.
 inline constexpr double kBlipSeconds = 1;
+// A worker of this machine does not, but what has ended it, or its address, may end others with it.
+inline constexpr double kTogetherSeconds = 0.25;
 // A worker whose neighbour says that it is lost, and whose link to here still stands, may have been
 // found silent by that neighbour first.
 inline constexpr double kSuspectSeconds = kSilenceSeconds + 1;

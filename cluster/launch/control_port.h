@@ -13,8 +13,7 @@ inline constexpr int kControlPort = 7117;
 // token holds.
 std::vector<std::string> control_addresses(int port = kControlPort);
 // Where workers of machines that join reach those of this one, if the channel listens at
-// "HOST:PORT": that host, or the first of this machine's addresses. Throws Fault{world} if it has
-// none.
+// "HOST:PORT": that host, or the first of this machine's addresses; empty if it has none.
 std::string address_for_guests(const std::string& listen);
 // Adds the port to what somebody has written, HOST or HOST:PORT. Throws Fault{input} for neither.
 std::vector<std::string> control_addresses_of(const std::vector<std::string>& written);

@@ -55,6 +55,13 @@ void plan_here(const UpFlags& flags, Launch& launch) {
   }
 }
 
+void let_guests_reach(HostSetup& hosts, const std::string& listen) {
+  hosts.reachable_at = [listen] { return address_for_guests(listen); };
+  if (hosts.reachable_at().empty())
+    throw Fault(FaultKind::world, "this machine has no address that others could reach",
+                Fix{"connect it to a network, or start it without --join"});
+}
+
 Launch prepare(const UpFlags& flags, const CommandLine& line) {
   Launch launch;
   ClusterSpec cluster;
@@ -78,7 +85,7 @@ Launch prepare(const UpFlags& flags, const CommandLine& line) {
   launch.hosts.remote = launch.ring.remote;
   launch.hosts.yields = launch.ring.yields;
   launch.hosts.ssh = flags.ssh;
-  if (flags.join) launch.hosts.reachable_at = address_for_guests(listen_text(flags));
+  if (flags.join) let_guests_reach(launch.hosts, listen_text(flags));
   return launch;
 }
 

@@ -115,7 +115,7 @@ void HostedWorkers::start_here(Plan& plan, const std::vector<PeerId>& peers) {
       if (plan.worker(peer).local) body(peer, worker_of(plan, peer));
   };
   each_local([&](PeerId peer, WorkerPlan& worker) {
-    if (worker.key.empty() && !setup_.reachable_at.empty() && !setup_.insecure_plaintext)
+    if (worker.key.empty() && setup_.reachable_at && !setup_.insecure_plaintext)
       worker.key = keys_of(setup_)().public_key;
     WorkerOrder order = order_for(worker);
     order.listen = place_of(plan, peer);
@@ -159,11 +159,11 @@ WorkerOrder HostedWorkers::order_for(const WorkerPlan& worker) const {
 
 // Where a local worker listens: at its plan's endpoint if it has one that the transport knows. All
 // addresses of this machine are too many: nobody could be told that one, and one caller is all that
-// a worker has.
+// a worker has. What was found for it once is looked for again: the address may have gone since.
 std::string HostedWorkers::place_of(const Plan& plan, PeerId peer) {
   const WorkerPlan& worker = plan.worker(peer);
   const auto wanted = parse_endpoint(worker.endpoint);
-  if (is_inproc_ || !wanted) return free_endpoint(plan, peer);
+  if (is_inproc_ || !wanted || placed_.count(worker.name)) return free_endpoint(plan, peer);
   if (!is_any_address(*wanted)) return worker.endpoint;
   return tcp_endpoint_for(plan.previous_of(peer), std::to_string(wanted->port));
 }
@@ -175,7 +175,9 @@ std::string HostedWorkers::free_endpoint(const Plan& plan, PeerId peer) {
   const bool is_called =
       peer != kHeadPeer || plan.stage_count() > 1;  // the head dials a lone stage
   if (is_called && !caller.local && !caller.endpoint.empty()) return tcp_endpoint_for(caller, "*");
-  if (!setup_.reachable_at.empty()) return "tcp://" + setup_.reachable_at + ":*";
+  const std::string address = setup_.reachable_at ? setup_.reachable_at() : "";
+  if (setup_.reachable_at) placed_.insert(worker.name);
+  if (!address.empty()) return "tcp://" + address + ":*";
   if (!folder_) folder_ = std::make_unique<PrivateFolder>();
   return "ipc://" + folder_->path() + "/" + std::to_string(peer);
 }

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -40,9 +41,10 @@ struct HostSetup {
   // Hosting::processes: when workers leave their devices to their owners, by name, as --yield has
   // it.
   std::map<std::string, std::string> yields;
-  // Where workers of other machines, which may come later, reach those of this one; empty: nobody
-  // comes, and local workers listen at sockets of this user alone.
-  std::string reachable_at;
+  // Where workers of other machines, which may come later, reach those of this one, as its networks
+  // are now; empty: it has none, and local workers listen at sockets of this user alone. None:
+  // nobody comes.
+  std::function<std::string()> reachable_at;
 };
 
 // Lets workers on other hosts fetch what they lack of the model from here, where its bytes lie in
@@ -103,6 +105,7 @@ class HostedWorkers final {
   const bool may_start_again_;  // a thread does not fail by itself
   const HostSetup setup_;
   std::unique_ptr<PrivateFolder> folder_;  // outlives what listens there
+  std::set<std::string> placed_;           // workers that listen where this machine was reachable
   const std::function<std::unique_ptr<Transport>()> new_transport_;
   const std::shared_ptr<MpiJob> job_;
   std::unique_ptr<WorkerHost> host_;

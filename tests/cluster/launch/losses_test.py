@@ -164,6 +164,27 @@ class Losses(Lan):
         self.assertEqual(json.loads(out)["ids"], answer("-n", "64", "--steps", "4", "--stages", "2", "-c", "512", model=MODEL)["ids"])
 
 
+
+class Moves(Lan):
+    """A machine alone: its workers listen where others could reach them."""
+
+    names = NAMES[:1]
+
+    def places(self):
+        return {w["endpoint"].rsplit(":", 1)[0] for w in json.loads(self.potluck("status", "--json")[0])["workers"]}
+
+    def test_a_machine_that_gets_another_address_or_loses_it_answers_as_before(self):
+        self.potluck("up", "-m", MODEL, "--stages", "2")
+        self.assertEqual(self.places(), {"tcp://10.78.0.1"})
+        expected = answer("-n", "64", "--steps", "4", "--stages", "2", model=MODEL)["ids"]
+        for address, places in (("10.78.0.9/24", {"tcp://10.78.0.9"}), (None, {"ipc"})):
+            self.machines["desk"].ip("address", "flush", "dev", "lan0")
+            if address:
+                self.machines["desk"].ip("address", "add", address, "dev", "lan0")
+            wait_until(lambda: self.places() == places, f"workers at {places}")
+            self.assertEqual(json.loads(self.potluck(*ASK)[0])["ids"], expected)
+
+
 if __name__ == "__main__":
     if not namespaces.can_be_made():
         print(namespaces.WHY)
