@@ -20,7 +20,7 @@ struct Cut {
   std::vector<int> ends;    // of each stage's layers, in the candidates' order
 };
 
-// What it has free and what the plan grants it, whichever is less; 0: neither is known.
+// It has so much free, and the plan grants it so much: the lesser counts; 0: neither is known.
 uint64_t most_bytes(const Candidate& candidate) {
   const uint64_t granted = candidate.worker.memory_bytes;
   if (granted == 0 || candidate.bytes_free == 0) return std::max(granted, candidate.bytes_free);

@@ -26,6 +26,7 @@ NOWHERE = "/nowhere/long.gguf"
 QUESTION = ("-p", "123456", "--raw", "--json", "-s", "7", "-n", "48", "--steps", "2")
 AGENT = """#!/bin/sh
 host=$1; shift
+[ -e FOLDER/off-$host ] && { echo "no route to host" >&2; exit 255; }
 export XDG_CONFIG_HOME=FOLDER/$host XDG_CACHE_HOME=FOLDER/cache-$host
 exec ip netns exec "potluck-$host-PID" sh -c "$*"
 """
@@ -226,7 +227,7 @@ class Up(unittest.TestCase):
         (self.folder / "cluster.yaml").write_text(f"version: 1\nmodel: {MODEL}\nhosts:\n{hosts}")
         (self.folder / "plan.yaml").write_text(
             "version: 1\ncontext: 512\nhead:\n  start: here\n  endpoint: tcp://10.79.0.1:7001\nstages:\n"
-            f"  - start: here\n    layers: 0:{LAYERS // 3}\n" + stages)
+            f"  - start: here\n    layers: 0:{LAYERS // 3}\n    memory: 40MB\n" + stages)  # which leaves nas the rest
 
     def potluck(self, *words, code=0):
         done = subprocess.run(["ip", "netns", "exec", self.machines["desk"].namespace, POTLUCK, *words],
@@ -264,6 +265,7 @@ class Up(unittest.TestCase):
         self.assertLess(moved, 100_000)
         self.assertEqual(self.ids(), whole)
         before = self.came()
+        (self.folder / "off-shed").touch()
         for pid in mine(str(self.folder)):  # the neighbours take its layers over, and fetch what they lack
             words = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
             if b"worker" in words and b"shed" in words:
