@@ -78,12 +78,16 @@ int create(const Flags& flags, const CommandLine& line) {
   return 0;
 }
 
+std::string came_text(const TokenRecord& token) {
+  const size_t came = token.hosts.size();
+  if (token.hosts_max) return fmt::format("{} of {} machines", came, token.hosts_max);
+  return fmt::format("{} machine{} so far", came, came == 1 ? "" : "s");
+}
+
 void print_tokens(const GuestBook& book, int64_t now) {
   for (const TokenRecord& token : book.tokens) {
     const auto over = why_over(token, now);
-    std::puts(fmt::format("token {}  {} of {} machines  {}", token_id(token.hash),
-                          token.hosts.size(),
-                          token.hosts_max ? std::to_string(token.hosts_max) : "any number",
+    std::puts(fmt::format("token {}  {}  {}", token_id(token.hash), came_text(token),
                           over ? *over : "for " + span_text(token.expires - now))
                   .c_str());
   }

@@ -318,9 +318,10 @@ class Served {
         "ask it:    potluck run{} -p \"Why is the sky blue?\"",
         launch_.model, plan.stage_count() + 1, plan.ctx_size, name_flag());
     text += common_text();
-    if (!flags_.listen.empty())
-      text += fmt::format("\nelsewhere: potluck run --connect {} --key {} -p …",
-                          state_.endpoint.substr(std::string("tcp://").size()), keys().public_key);
+    const std::string host = flags_.listen.empty() ? "" : address_for_guests(flags_.listen);
+    if (!host.empty())
+      text += fmt::format("\nelsewhere: potluck run --connect {}:{} --key {} -p …", host,
+                          parse_endpoint(state_.endpoint)->port, keys().public_key);
     return text;
   }
 

@@ -174,7 +174,8 @@ class Moves(Lan):
         return {w["endpoint"].rsplit(":", 1)[0] for w in json.loads(self.potluck("status", "--json")[0])["workers"]}
 
     def test_a_machine_that_gets_another_address_or_loses_it_answers_as_before(self):
-        self.potluck("up", "-m", MODEL, "--stages", "2")
+        out, _ = self.potluck("up", "-m", MODEL, "--stages", "2", "--listen", "*:7118")
+        self.assertIn("--connect 10.78.0.1:7118 --key", out)
         self.assertEqual(self.places(), {"tcp://10.78.0.1"})
         expected = answer("-n", "64", "--steps", "4", "--stages", "2", model=MODEL)["ids"]
         for address, places in (("10.78.0.9/24", {"tcp://10.78.0.9"}), (None, {"ipc"})):
