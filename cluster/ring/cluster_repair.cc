@@ -29,10 +29,6 @@ bool has_to_move(const Plan& plan, PeerId peer) {
          !plan.previous_of(peer).local;
 }
 
-WorkerPlan& worker_of(Plan& plan, PeerId peer) {
-  return peer == kHeadPeer ? plan.head : plan.stages[peer - stage_peer(0)];
-}
-
 bool coordinator_lists_its_cpu(const ClusterSpec& cluster) {
   return std::any_of(cluster.hosts.begin(), cluster.hosts.end(), [&](const HostSpec& host) {
     return coordinates(cluster, host) &&

@@ -9,6 +9,7 @@
 #include "cluster/ring/link_keys.h"
 #include "cluster/ring/local_memory.h"
 #include "cluster/ring/mpi_ranks.h"
+#include "cluster/ring/ring_plan.h"
 #include "cluster/ring/worker_processes.h"
 #include "cluster/ring/worker_threads.h"
 #include "topology/base/check.h"
@@ -25,10 +26,6 @@ constexpr char kInproc[] = "inproc";
 template <typename Body>
 void each_worker(const Plan& plan, const Body& body) {
   for (PeerId peer = kHeadPeer; plan.has_worker(peer); ++peer) body(peer, plan.worker(peer));
-}
-
-WorkerPlan& worker_of(Plan& plan, PeerId peer) {
-  return peer == kHeadPeer ? plan.head : plan.stages[peer - stage_peer(0)];
 }
 
 // Loopback, or the address of this machine at which `caller`, which somebody else has started,

@@ -37,6 +37,8 @@ Plan make_plan(const ModelSource& source, const RingOptions& options);
 
 Fingerprint fingerprint_of(const ModelSource& source);
 
+// A worker that the plan has, to be changed.
+WorkerPlan& worker_of(Plan& plan, PeerId peer);
 // The worker of this name; none: the plan has none.
 std::optional<PeerId> peer_named(const Plan& plan, const std::string& name);
 
