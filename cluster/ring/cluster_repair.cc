@@ -208,12 +208,18 @@ void ClusterRepair::limit_memory(const RingChange& change) {
     if (bytes > 0) replanner_->limit(device->name, bytes);
 }
 
+Fault ClusterRepair::too_little_is_left() const {
+  std::string text = "the model does not fit on what is left of " + cluster_.file;
+  if (const std::vector<std::string> away = replanner_->away(); !away.empty())
+    text += fmt::format(" without {}", fmt::join(away, ", "));
+  return {FaultKind::memory, text,
+          Fix{"give devices more memory there, or add one with the role spare"}};
+}
+
 Plan ClusterRepair::remaining(const Plan& running) {
   for (;;) {
     std::optional<Plan> next = replanner_->remaining(running);
-    if (!next)
-      throw Fault(FaultKind::memory, "the model does not fit on what is left of " + cluster_.file,
-                  Fix{"give devices more memory there, or add one with the role spare"});
+    if (!next) throw too_little_is_left();
     if (brought_up(*next)) return *next;
   }
 }

@@ -69,6 +69,7 @@ class ClusterRepair final {
   bool may_start_again(const RingChange& change, const WorkerPlan& worker);
   bool started_again(const RingChange& change, Plan& plan);
   void limit_memory(const RingChange& change);
+  Fault too_little_is_left() const;
   Plan remaining(const Plan& running);
   Plan last_resort(const RingChange& change, const Fault& why);
   std::map<std::string, Fault> start_all(Plan& plan);

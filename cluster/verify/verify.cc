@@ -276,6 +276,8 @@ class Replay {
   void check_ids(const Segment& segment, const std::vector<float>& logits,
                  const Candidates& candidates) {
     const size_t vocab = spec_.vocab;
+    report_.argmax.insert(report_.argmax.end(), candidates.argmax.begin(), candidates.argmax.end());
+    report_.sample.insert(report_.sample.end(), candidates.sample.begin(), candidates.sample.end());
     for (int t = 0; t < spec_.canvas; ++t) {
       const std::span recorded = std::span<const float>(recorded_).subspan(t * vocab, vocab);
       double off = 0;
@@ -334,7 +336,11 @@ json to_json(const VerifyReport& r) {
       {"argmax_agree", r.argmax_agree},
       {"entropy_max_abs", r.entropy_max_abs},
       {"ids",
-       {{"chosen", r.ids.chosen}, {"differ", r.ids.differ}, {"unexplained", r.ids.unexplained}}},
+       {{"chosen", r.ids.chosen},
+        {"differ", r.ids.differ},
+        {"unexplained", r.ids.unexplained},
+        {"argmax", r.argmax},
+        {"sample", r.sample}}},
       {"worst", {{"op", r.worst_op}, {"row", r.worst_row}, {"id", r.worst_id}}},
       {"first_bad_layer", r.first_bad_layer}};
 }

@@ -38,6 +38,7 @@ struct VerifyReport {
   double vs_bf16 = 0, vs_bf16_worst = 0;  // mean and worst over steps of rms_rel / bf16_rms_rel
   int worst_op = 0, worst_row = 0, worst_id = 0;
   DrawnIds ids;        // beside what the recorded logits choose
+  std::vector<int32_t> argmax, sample;  // of each step's rows, one step after another
   bool lossy = false;  // the stream, the KV, a hop or the products were not f32
   // The first of the recorded x0, x1, … that is off by more than its tolerance.
   std::string first_bad_layer;

@@ -46,7 +46,7 @@ void be_let_in(const Entry& entry, const AskCoordinator& ask, const std::functio
   Json question = {{"name", entry.name}, {"software", kSoftware}};
   if (entry.secret) question["secret"] = hex_of(*entry.secret);
   if (!entry.knows_cluster) question["words"] = true;
-  Json answer = ask(kAskVerb, question);
+  Json answer = ask(kAskToJoinVerb, question);
   if (entry.knows_cluster && is_admitted(answer)) return;
   if (!entry.same_words(words_of_meeting(entry, answer, ask)))
     throw Fault(FaultKind::canceled, "the words were not the same",

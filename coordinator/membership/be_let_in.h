@@ -12,7 +12,7 @@ namespace potluck {
 using AskCoordinator =
     std::function<nlohmann::json(const std::string& verb, const nlohmann::json& body)>;
 
-inline constexpr char kAskVerb[] = "join.ask";
+inline constexpr char kAskToJoinVerb[] = "join.ask";
 inline constexpr char kNumberVerb[] = "join.number";
 inline constexpr char kWaitVerb[] = "join.wait";
 

@@ -52,7 +52,7 @@ Guests::Guests(ControlServer& server, Admission admission, GuestHooks hooks)
               }));
   };
   anyone(kHelloVerb, [](const ControlCall&) { return Json{{"potluck", true}}; });
-  anyone(kAskVerb, [this](const ControlCall& call) {
+  anyone(kAskToJoinVerb, [this](const ControlCall& call) {
     return admission_.ask(call.key(), call.body(), now());
   });
   anyone(kNumberVerb, [this](const ControlCall& call) {

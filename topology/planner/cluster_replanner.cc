@@ -72,6 +72,12 @@ void ClusterReplanner::limit(const std::string& worker, uint64_t bytes) {
   memory = std::min(memory, bytes);
 }
 
+std::vector<std::string> ClusterReplanner::away() const {
+  std::vector<std::string> names;
+  for (const int device : away_) names.push_back(problem_.devices[device].name);
+  return names;
+}
+
 bool ClusterReplanner::lacks_one() const {
   return std::any_of(away_.begin(), away_.end(), [this](int device) {
     return !device_for(cluster_, problem_.devices[device].name)->spare;

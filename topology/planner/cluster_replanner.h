@@ -25,6 +25,7 @@ class ClusterReplanner final {
   // Why the file's spares can take no part; empty: they can.
   const std::string& without_spares() const { return without_spares_; }
   bool knows(const std::string& worker) const { return device_of(worker) >= 0; }
+  std::vector<std::string> away() const;  // devices that take no part
 
   // A worker's device takes no part from now on, or may take one again.
   void gone(const std::string& worker);

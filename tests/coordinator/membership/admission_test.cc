@@ -38,7 +38,7 @@ class Admissions : public testing::Test {
 
   AskCoordinator link_of(const std::string& key) {
     return [this, key](const std::string& verb, const Json& body) {
-      if (verb == kAskVerb) return admission_.ask(key, body, time_);
+      if (verb == kAskToJoinVerb) return admission_.ask(key, body, time_);
       if (verb == kNumberVerb) return admission_.number(key, body, time_);
       return admission_.wait(key, time_);
     };
@@ -156,11 +156,11 @@ TEST_F(Admissions, AnImpostorWhoSaysYesHimselfStillShowsOtherWords) {
   WordMeeting his{kRogue, kLaptop, random_bytes(kWordNonceBytes), ""};
   std::string on_his_screen;
   const AskCoordinator impostor = [&](const std::string& verb, const Json& body) -> Json {
-    if (verb == kAskVerb) return {{"commitment", hex_of(word_commitment(his))}};
+    if (verb == kAskToJoinVerb) return {{"commitment", hex_of(word_commitment(his))}};
     if (verb == kWaitVerb) return {{"admitted", true}};
     his.joiner_nonce = bytes_of_hex(body.at("number")).value();
-    const Json real =
-        link_of(kRogue)(kAskVerb, {{"name", "laptop"}, {"software", kSoftware}, {"words", true}});
+    const Json real = link_of(kRogue)(
+        kAskToJoinVerb, {{"name", "laptop"}, {"software", kSoftware}, {"words", true}});
     link_of(kRogue)(kNumberVerb, {{"number", hex_of(random_bytes(kWordNonceBytes))}});
     on_his_screen = admission_.waiting(time_).at(0).words;
     return {{"number", hex_of(his.coordinator_nonce)}};
@@ -180,7 +180,7 @@ TEST_F(Admissions, WhoClaimsToBeTheClusterCannotLeaveOutTheWords) {
 
 TEST_F(Admissions, ASecondNumberIsNoSecondGuess) {
   const AskCoordinator link = link_of(kLaptop);
-  link(kAskVerb, {{"name", "laptop"}, {"software", kSoftware}});
+  link(kAskToJoinVerb, {{"name", "laptop"}, {"software", kSoftware}});
   const Json number = {{"number", hex_of(random_bytes(kWordNonceBytes))}};
   link(kNumberVerb, number);
   EXPECT_THROW(link(kNumberVerb, number), Fault);
@@ -216,7 +216,7 @@ TEST_F(Admissions, AnotherVersionIsNamed) {
 TEST_F(Admissions, ACrowdTakesNoMoreThanItsRoom) {
   for (size_t i = 0; i < kWaitingMax; ++i) {
     const std::string key = std::string(63, 'd') + static_cast<char>('0' + i);
-    link_of(key)(kAskVerb, {{"name", "x"}, {"software", kSoftware}});
+    link_of(key)(kAskToJoinVerb, {{"name", "x"}, {"software", kSoftware}});
   }
   EXPECT_NE(enter(entry()).find("too many machines"), std::string::npos);
   time_ += from_seconds(kYesSeconds + 1);

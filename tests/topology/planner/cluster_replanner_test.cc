@@ -98,6 +98,7 @@ TEST_F(ClusterReplannerTest, WhereTooLittleIsLeftThereIsNoPlan) {
   replanner.gone("shed");
   replanner.gone("den");
   EXPECT_FALSE(replanner.remaining(plan_));
+  EXPECT_THAT(replanner.away(), testing::UnorderedElementsAre("shed", "den"));
   replanner.there("den");
   EXPECT_TRUE(replanner.remaining(plan_));
 }
