@@ -96,10 +96,10 @@ GPU_DEVICE F16Load load_step(Stored type, int64_t first, int64_t columns,
 template <int kRows>
 GPU_DEVICE void store_step(const F16Load& load, const F16Own& own, int buffer,
                            F16Tile<kRows>& tile) {
-  Words4* w = tile.w[buffer][0];
+  Words4 *w = tile.w[buffer][0], *x = tile.x[buffer][0];
   w[own.w_to] = load.w[0];
   w[own.w_to ^ 1] = load.w[1];
-  if (brings_x<kRows>()) tile.x[buffer][0][own.x_to] = load.x;
+  if (brings_x<kRows>()) x[own.x_to] = load.x;
 }
 
 template <int kRows>

@@ -86,7 +86,8 @@ GPU_DEVICE void write_levels(const Panels& a, const PanelPart& at, int quad) {
   for (int k = 0; k < 8; ++k) {
     const uint32_t levels = levels_of(a, at, panel_cell(quad, k / 2), k % 2);
     if (bits == 8) {
-      (k < 4 ? low : high)[k % 4] = levels;
+      uint32_t* to = k < 4 ? low : high;
+      to[k % 4] = levels;
       continue;
     }
     nibbles |= (levels & 0x0f0f0f0fu) << (4 * (k % 2));
