@@ -1,4 +1,4 @@
-// Asks an x86-64 processor what it has; no_x86.cc answers elsewhere.
+// Asks an x86-64 processor what it has; portable_alone.cc answers elsewhere.
 #include "kernels/cpu/packed/available.h"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// The choice on x86-64, an instruction set at a time; no_x86.cc stands in elsewhere.
+// The choice on x86-64, an instruction set at a time; portable_alone.cc stands in elsewhere.
 #include "kernels/cpu/packed/choose.h"
 
 #include "kernels/cpu/packed/amx.h"

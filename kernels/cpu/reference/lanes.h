@@ -134,10 +134,10 @@ POTLUCK_INLINE void set_lanes(int64_t n, float* out, const Value& value) {
 // Lane j += lane j + kWidth, for the lanes below kWidth; the others are of no use then.
 template <int kWidth>
 POTLUCK_INLINE void fold_lanes(HalfLanes& v) {
-  using Indices = int __attribute__((vector_size(sizeof(HalfLanes))));
-  Indices upper;
-  for (int j = 0; j < kLanes / 2; ++j) upper[j] = (j + kWidth) % (kLanes / 2);
-  v += __builtin_shuffle(v, upper);
+  constexpr int kLast = kLanes / 2 - 1;
+  v += __builtin_shufflevector(v, v, kWidth, (kWidth + 1) & kLast, (kWidth + 2) & kLast,
+                               (kWidth + 3) & kLast, (kWidth + 4) & kLast, (kWidth + 5) & kLast,
+                               (kWidth + 6) & kLast, (kWidth + 7) & kLast);
 }
 
 POTLUCK_INLINE float sum_lanes(const Lanes& lanes) {
