@@ -1,5 +1,5 @@
-// Stands in for available.cc and choose.cc where the processor is no x86-64, or the compiler not GCC:
-// only the reference kernels are there, so nothing is there to choose.
+// Stands in for available.cc and choose.cc where the processor is no x86-64, or the compiler not
+// GCC: only the reference kernels are there, so nothing is there to choose.
 #include "kernels/cpu/packed/available.h"
 #include "kernels/cpu/packed/choose.h"
 #include "topology/base/check.h"
