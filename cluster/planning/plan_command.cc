@@ -3,8 +3,9 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
-#include <fstream>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "cluster/cli/commands.h"
@@ -14,13 +15,16 @@
 #include "cluster/planning/plan_report.h"
 #include "topology/base/fault.h"
 #include "topology/base/utf8.h"
+#include "topology/base/whole_file.h"
 #include "topology/cluster/cluster_yaml.h"
 #include "topology/cluster/known_cards.h"
 #include "topology/cluster/plan_endpoints.h"
 #include "topology/cluster/what_if.h"
 #include "topology/model/locator.h"
+#include "topology/model/mapped_file.h"
 #include "topology/plan/plan_check.h"
 #include "topology/plan/plan_yaml.h"
+#include "topology/plan/plan_yaml_tree.h"
 
 namespace potluck {
 namespace {
@@ -53,7 +57,7 @@ Fault nothing_fits(const PlanProblem& problem, const ClusterSpec& cluster) {
 ClusterSpec changed(const ClusterSpec& given, const std::vector<std::string>& what_ifs,
                     const ModelSource& source) {
   ClusterSpec cluster = given;
-  for (const std::string& words : what_ifs) apply_what_if(cluster, words);
+  apply_what_ifs(cluster, what_ifs);
   assume_cards(cluster, source);
   return cluster;
 }
@@ -99,10 +103,7 @@ void emit(const Flags& flags, const PlanReport& report, const ModelSource& sourc
                  "%s has no \"key\" in %s, so this plan's links are not locked; write there what "
                  "\"potluck key\" shows on %s\n",
                  host.c_str(), report.cluster.file.c_str(), host.c_str());
-  std::ofstream file(flags.emit);
-  file << plan_yaml(plan);
-  file.close();
-  if (!file) throw Fault(FaultKind::world, "the plan cannot be written", flags.emit);
+  write_whole_file(flags.emit, plan_yaml(plan));
 }
 
 void print_front(const Flags& flags, const ClusterSpec& given, const ModelSource& source) {
@@ -116,10 +117,38 @@ void print_front(const Flags& flags, const ClusterSpec& given, const ModelSource
              stdout);
 }
 
+constexpr uint64_t kPlanBytesMost = 1 << 20;
+
+// A plan that somebody has changed, even to one that is refused, is still a plan.
+bool is_plan(const std::string& path) {
+  try {
+    const YamlNode root = parse_yaml(read_text_file(path, kPlanBytesMost), path);
+    const auto has = [&root](const char* name) {
+      return std::any_of(root.keys.begin(), root.keys.end(),
+                         [name](const YamlKey& key) { return key.name == name; });
+    };
+    return has("version") && has("stages");
+  } catch (const Fault&) {
+    return false;
+  }
+}
+
+// --emit may name a file that is new, empty or an older plan, or a pipe.
+void check_place(const std::string& path) {
+  std::error_code none;
+  if (std::filesystem::is_directory(path, none))
+    throw Fault(FaultKind::input, "--emit names a folder", Fix{"name a file: plan.yaml"}, path);
+  if (!std::filesystem::is_regular_file(path, none)) return;
+  if (std::filesystem::file_size(path, none) == 0 || is_plan(path)) return;
+  throw Fault(FaultKind::input, "--emit would write over this file, which is no plan",
+              Fix{"name another file, or delete this one"}, path);
+}
+
 void check_flags(const Flags& flags) {
   if (flags.objective == "pareto" && !flags.emit.empty())
     throw Fault(FaultKind::input, "--objective pareto lists many plans, and --emit writes one",
                 Fix{"choose --objective latency or throughput, or leave one of the two out"});
+  if (!flags.emit.empty()) check_place(flags.emit);
 }
 
 int run(const Flags& flags, const ModelPlaces& places) {

@@ -1,21 +1,14 @@
 // Reads what doctor has measured, and writes it in place of what was there before.
 #include "topology/cluster/cluster_measured.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
-#include <filesystem>
 #include <map>
 #include <sstream>
 #include <string_view>
 
 #include "topology/base/byte_size.h"
-#include "topology/base/descriptor.h"
 #include "topology/base/fault.h"
 #include "topology/base/quantity.h"
+#include "topology/base/whole_file.h"
 #include "topology/cluster/cluster_check.h"
 #include "topology/cluster/cluster_yaml.h"
 #include "topology/model/mapped_file.h"
@@ -181,40 +174,6 @@ std::string with_section(const std::string& text, const std::string& section,
   return head + section + text.substr(end);
 }
 
-[[noreturn]] void fail(const std::string& path, const char* what) {
-  throw Fault(FaultKind::world, std::string(what) + " failed: " + std::strerror(errno),
-              Fix{"the file is as it was"}, path);
-}
-
-// A file beside the one that it will replace; it goes if it does not come to that.
-class FileBeside final {
- public:
-  explicit FileBeside(const std::string& path) : path_(path), beside_(path + ".XXXXXX") {
-    file_ = mkstemp(beside_.data());
-    if (file_ < 0) fail(path_, "making a file beside it");
-  }
-  ~FileBeside() {
-    close(file_);
-    if (!placed_) unlink(beside_.c_str());
-  }
-  FileBeside(const FileBeside&) = delete;
-  FileBeside& operator=(const FileBeside&) = delete;
-
-  void replace_by(const std::string& text) {
-    struct stat old;
-    if (stat(path_.c_str(), &old) != 0 || fchmod(file_, old.st_mode & 07777) != 0)
-      fail(path_, "keeping its mode");
-    if (!write_whole(file_, text)) fail(path_, "writing");
-    if (rename(beside_.c_str(), path_.c_str()) != 0) fail(path_, "replacing it");
-    placed_ = true;
-  }
-
- private:
-  std::string path_, beside_;
-  int file_ = -1;
-  bool placed_ = false;
-};
-
 }  // namespace
 
 void add_measured(const YamlNode& section, ClusterSpec& cluster) {
@@ -235,7 +194,7 @@ void write_measured(const std::string& path, const ClusterSpec& cluster) {
     throw Fault(FaultKind::input, "there is no place for a section \"measured\"",
                 Fix{"write its keys on lines of their own, as in cluster/examples"}, path);
   }
-  FileBeside(std::filesystem::canonical(path).string()).replace_by(updated);
+  write_whole_file(path, updated);
 }
 
 }  // namespace potluck

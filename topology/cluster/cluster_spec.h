@@ -77,7 +77,8 @@ struct LinkSpec {
 };
 
 struct ClusterOptions {
-  int context = 0;  // 0: the plan's default
+  int context = 0;       // 0: the plan's default
+  int context_line = 0;  // of the cluster file
   int sessions = 1;
   int canvases = 1;                   // in flight at once, that a plan is made for
   std::string objective = "latency";  // or throughput

@@ -167,11 +167,31 @@ void check_device(const YamlFields& fields, const std::string& key, const std::s
                   fields.line_of(key));
 }
 
-void read_device_fields(const YamlFields& fields, const HostSpec& host, DeviceSpec& device) {
+// AMD's cards are hip, also where they are emulated under names of their own.
+std::string vendor_of(const std::string& device) {
+  const std::string vendor = card_vendor(device);
+  if (vendor.empty()) return "cpu";
+  return vendor == "rdna" ? "hip" : vendor == "pascal" ? "cuda" : vendor;
+}
+
+void read_card(const YamlFields& fields, DeviceSpec& device) {
   device.card = fields.word_or("card", "");
-  if (!device.card.empty() && !find_card(device.card))
-    fields.refuse("\"card\" is \"" + device.card + "\"", card_suggestion(device.card),
-                  fields.line_of("card"));
+  if (device.card.empty()) return;
+  const KnownCard* card = find_card(device.card);
+  const int line = fields.line_of("card");
+  if (!card)
+    fields.refuse("\"card\" is \"" + device.card + "\"", card_suggestion(device.card), line);
+  const std::string vendor(card->vendor);
+  if (vendor == vendor_of(device.device)) return;
+  fields.refuse(
+      "\"card\" of \"" + device.name + "\" is " + device.card + ", and its device is " +
+          device.device,
+      "write \"device: " + vendor + (vendor == "cpu" ? "" : ":0") + "\", or the card that it is",
+      line);
+}
+
+void read_device_fields(const YamlFields& fields, const HostSpec& host, DeviceSpec& device) {
+  read_card(fields, device);
   device.memory_bytes = fields.bytes_or("memory", 0);
   if (device.memory_bytes && device.memory_bytes < kMemoryMin)
     fields.refuse("\"memory\" of \"" + device.name + "\" is " +
@@ -318,6 +338,7 @@ ClusterOptions read_options(const YamlNode& node, const std::string& file) {
   fields.check_keys(kOptionKeys);
   ClusterOptions options;
   options.context = fields.integer_within("context", options.context, 1, kContextMax);
+  options.context_line = fields.line_of("context");
   options.sessions = fields.integer_within("sessions", options.sessions, 1, kSessionsMax);
   options.canvases = fields.integer_within("canvases", options.canvases, 1, kCanvasesMax);
   options.objective = fields.choice_or("objective", kObjectives, options.objective);

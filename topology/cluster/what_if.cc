@@ -89,12 +89,17 @@ void add(ClusterSpec& cluster, const std::string& what, const std::string& words
   }
 }
 
-// Where "a-b" is cut, since names may have dashes too; 0: nowhere.
+// Where "a-b" is cut, since names may have dashes too; 0: nowhere. A host and itself are taken only
+// where the words can mean nothing else.
 size_t cut_of(ClusterSpec& cluster, const std::string& pair) {
-  for (size_t dash = pair.find('-'); dash != std::string::npos; dash = pair.find('-', dash + 1))
-    if (host_named(cluster, pair.substr(0, dash)) && host_named(cluster, pair.substr(dash + 1)))
-      return dash;
-  return 0;
+  size_t same = 0;
+  for (size_t dash = pair.find('-'); dash != std::string::npos; dash = pair.find('-', dash + 1)) {
+    const std::string a = pair.substr(0, dash), b = pair.substr(dash + 1);
+    if (!host_named(cluster, a) || !host_named(cluster, b)) continue;
+    if (a != b) return dash;
+    same = dash;
+  }
+  return same;
 }
 
 LinkSpec& link_between(ClusterSpec& cluster, const std::string& from, const std::string& to) {
@@ -117,6 +122,9 @@ void change_link(ClusterSpec& cluster, const std::vector<std::string>& parts,
     refuse(words, "\"" + parts[1] + "\" does not name two hosts",
            "write HOST-HOST; " + host_suggestion(cluster, ""));
   const std::string a = parts[1].substr(0, dash), b = parts[1].substr(dash + 1);
+  if (a == b)
+    refuse(words, "a link goes from \"" + a + "\" to itself",
+           "name two hosts; " + host_suggestion(cluster, ""));
   try {
     for (const auto& [from, to] : {std::pair(a, b), std::pair(b, a)}) {
       LinkSpec& link = link_between(cluster, from, to);
@@ -152,6 +160,15 @@ void remove(ClusterSpec& cluster, const std::string& name, const std::string& wo
 }
 
 }  // namespace
+
+void apply_what_ifs(ClusterSpec& cluster, const std::vector<std::string>& changes) {
+  for (size_t i = 0; i < changes.size(); ++i) {
+    if (std::find(changes.begin(), changes.begin() + i, changes[i]) != changes.begin() + i)
+      refuse(changes[i], "it is given twice",
+             "give each change once; two cards are \"add 2x3090@HOST\"");
+    apply_what_if(cluster, changes[i]);
+  }
+}
 
 void apply_what_if(ClusterSpec& cluster, const std::string& words) {
   std::istringstream stream(words);

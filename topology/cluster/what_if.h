@@ -7,6 +7,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "topology/cluster/cluster_spec.h"
 
@@ -14,5 +15,7 @@ namespace potluck {
 
 // Throws Fault{input} for anything else, and for names that the cluster does not have.
 void apply_what_if(ClusterSpec& cluster, const std::string& words);
+// One after the other; refuses what is given twice.
+void apply_what_ifs(ClusterSpec& cluster, const std::vector<std::string>& changes);
 
 }  // namespace potluck

@@ -151,7 +151,8 @@ bool is_device(const std::string& device) {
   if (kind == "emulated")
     return index == "cuda" || index == "hip" || index == "rdna" || index == "pascal";
   const bool number = !index.empty() && index.size() <= 3 &&
-                      index.find_first_not_of("0123456789") == std::string::npos;
+                      index.find_first_not_of("0123456789") == std::string::npos &&
+                      (index == "0" || index.front() != '0');
   return number && (kind == "cuda" || kind == "hip");
 }
 

@@ -22,6 +22,18 @@ std::string quoted(const std::string& name) {
   return "\"" + name + "\"";
 }
 
+void check_context(const ClusterSpec& cluster, const ModelSpec& spec) {
+  const ClusterOptions& options = cluster.options;
+  if (options.context <= spec.context_max) return;
+  throw Fault(FaultKind::input,
+              "\"context\" is " + std::to_string(options.context) +
+                  ", and this model has positions "
+                  "for " +
+                  std::to_string(spec.context_max),
+              Fix{"write " + std::to_string(spec.context_max) + " or less"},
+              place(cluster, options.context_line));
+}
+
 // All of a plan that the cluster's options decide.
 Plan frame_of(const ClusterSpec& cluster, const ModelSpec& spec) {
   const ClusterOptions& options = cluster.options;
@@ -66,6 +78,7 @@ class ProblemMaker {
  public:
   ProblemMaker(const ClusterSpec& cluster, const ModelSource& source, const PlanAsk& ask)
       : cluster_(cluster), source_(source), ask_(ask) {
+    check_context(cluster, source.spec());
     problem_.frame = frame_of(cluster, source.spec());
     problem_.stored_bytes = layer_bytes(source);
     problem_.head_stored_bytes = head_bytes(source);

@@ -1,5 +1,6 @@
 """What `potluck plan` says of a cluster, with no machine but this one awake."""
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -95,6 +96,42 @@ class Plan(unittest.TestCase):
         text = emitted.read_text()
         for part in ("start: here", "endpoint: tcp://10.0.0.4:7000", "key: \"00e1", "device: cuda:0"):
             self.assertIn(part.replace('"', ""), text.replace('"', ""))
+
+    def test_a_plan_is_written_over_a_plan_alone(self):
+        for name, text in (("notes.txt", "shopping: milk\n"), ("two.yaml", TWO), ("blob", "\0\1\2")):
+            with self.subTest(name=name):
+                other = self.written(name, text)
+                done = plan("--cluster", self.two, "--emit", other)
+                self.assertEqual((done.returncode, done.stdout), (2, ""))
+                self.assertRegex(done.stderr, f"{name}: --emit would write over this file, which is no plan; name another")
+                self.assertEqual((self.folder / name).read_text(), text)
+        done = plan("--cluster", self.two, "--emit", self.folder)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("--emit names a folder; name a file", done.stderr)
+
+    def test_an_older_plan_is_replaced_whole_and_keeps_its_mode(self):
+        emitted, link = self.folder / "plan.yaml", self.folder / "link.yaml"
+        emitted.touch(0o640)
+        link.symlink_to(emitted)
+        for _ in range(2):
+            before = os.stat(emitted).st_ino
+            self.assertEqual(plan("--cluster", self.two, "--emit", link).returncode, 0)
+            self.assertNotEqual(os.stat(emitted).st_ino, before)
+            self.assertEqual(os.stat(emitted).st_mode & 0o777, 0o640)
+            self.assertTrue(link.is_symlink())
+        self.assertEqual([name for name in os.listdir(self.folder) if name.startswith("plan.yaml.")], [])
+        done = plan("--cluster", self.two, "--emit", "/dev/stderr")
+        self.assertEqual(done.returncode, 0)
+        self.assertIn("stages:", done.stderr)
+        done = plan("--cluster", self.two, "--emit", self.folder / "none/plan.yaml")
+        self.assertEqual(done.returncode, 3)
+        self.assertIn("name a file in a folder that can be written to", done.stderr)
+
+    def test_a_context_beyond_the_models_positions_is_refused(self):
+        long = self.written("long.yaml", TWO.replace("version: 1\n", "version: 1\noptions: {context: 1048576}\n", 1))
+        done = plan("--cluster", long)
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        self.assertRegex(done.stderr, r'long.yaml:2: "context" is 1048576, and this model has positions for \d+; write \d+ or less')
 
     def test_the_front_is_no_plan_to_be_written(self):
         written = self.folder / "plan.yaml"

@@ -139,7 +139,9 @@ class Schemas(unittest.TestCase):
         for host in (device("memory: 8 gigs"), device(speed("3")), device("threads: 4096"),
                      device("role: worker"), device("yield: {hours: 22-8}"), device("power: 250"),
                      device("device2: cpu"), "    key: 1234\n", "    ports: 7000..7010\n",
-                     "    trusted: maybe\n", "    devices: []\n", "    devices: [gpu0]\n"):
+                     "    trusted: maybe\n", "    devices: []\n", "    devices: [gpu0]\n", "    devices: ['cuda:00']\n",
+                     "    devices: ['cuda:+1']\n", "    devices: ['hip:-0']\n", device("threads: .nan"),
+                     device("power: .inf"), device("memory: 1e9"), device(speed(".nan")), device(speed("-2ms"))):
             with self.subTest(host=host):
                 text = CLUSTER.format(top="", host=host)
                 self.assertNotEqual(refusal("cluster", text), "")

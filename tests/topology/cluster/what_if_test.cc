@@ -79,12 +79,29 @@ TEST(WhatIf, AnythingElseIsRefusedWithAWayOut) {
   EXPECT_EQ(refusal("link desk-nas 1gbit"),
             "what if \"link desk-nas 1gbit\": \"desk-nas\" does not name two hosts; write "
             "HOST-HOST; there are desk, old-nas");
+  EXPECT_EQ(refusal("link desk-desk 1gbit"),
+            "what if \"link desk-desk 1gbit\": a link goes from \"desk\" to itself; name two "
+            "hosts; there are desk, old-nas");
   EXPECT_EQ(refusal("link desk-old-nas 1"),
             "what if \"link desk-old-nas 1\": \"1\" is not a rate; write a number and a unit: "
             "940mbit or 2.5gbit");
   EXPECT_EQ(refusal(""),
             "what if \"\": it is none that potluck knows; write \"add 3090@desk\", \"link "
             "desk-nas 2.5gbit\" or \"remove nas\"");
+}
+
+TEST(WhatIf, AChangeIsGivenOnce) {
+  ClusterSpec cluster = parse_cluster(kText, "c");
+  apply_what_ifs(cluster, {"add 3090@desk", "add 4090@desk"});
+  EXPECT_TRUE(find_device(cluster, "desk-3090") && find_device(cluster, "desk-4090"));
+  try {
+    apply_what_ifs(cluster, {"add 3060@desk", "add 3060@desk"});
+    ADD_FAILURE();
+  } catch (const Fault& fault) {
+    EXPECT_EQ(std::string(fault.what()),
+              "what if \"add 3060@desk\": it is given twice; give each change once; two cards are "
+              "\"add 2x3090@HOST\"");
+  }
 }
 
 TEST(KnownCards, NamesAreReadAsPeopleWriteThem) {
@@ -108,6 +125,36 @@ TEST(KnownCards, AssumedTimesGrowWithTheModelsBitsAndSize) {
   // Experts twice as large, which memory binds, and products as before.
   EXPECT_NEAR(layer_ms("released?layers=6&vocab=4096&type=bf16&expert_type=bf16"), 3.15, 0.1);
   EXPECT_LT(layer_ms("nano?layers=6"), 0.01 * q4);
+}
+
+TEST(KnownCards, ACardAndADeviceOfAnotherMakerContradict) {
+  const auto refusal_of = [](const std::string& device) {
+    try {
+      parse_cluster("version: 1\nhosts:\n  - name: a\n    here: true\n    devices:\n      - {" +
+                        device + "}\n",
+                    "c");
+      return std::string();
+    } catch (const Fault& fault) {
+      return std::string(fault.what());
+    }
+  };
+  EXPECT_EQ(refusal_of("device: hip:0, card: 3090"),
+            "c:6: \"card\" of \"a\" is 3090, and its device is hip:0; write \"device: cuda:0\", or "
+            "the card that it is");
+  EXPECT_NE(refusal_of("device: cuda:0, card: 7900 XTX").find("write \"device: hip:0\""),
+            std::string::npos);
+  EXPECT_NE(refusal_of("card: 3090").find("its device is cpu; write \"device: cuda:0\""),
+            std::string::npos);
+  EXPECT_NE(refusal_of("device: cuda:0, card: 8-core CPU").find("write \"device: cpu\""),
+            std::string::npos);
+  for (const char* device : {"device: hip:1, card: rx7900xtx",
+                             "device: emulated:rdna, card: 7900 XTX", "card: 8-core CPU"})
+    EXPECT_EQ(refusal_of(device), "");
+  for (const char* name : {"cuda:00", "cuda:01", "cuda:+1", "cuda:-0", "hip:", "cuda:1000"})
+    EXPECT_NE(
+        refusal_of("device: '" + std::string(name) + "'").find("it can be cpu, cuda:N or hip:N"),
+        std::string::npos)
+        << name;
 }
 
 TEST(KnownCards, AStatedFigureWins) {
