@@ -16,8 +16,10 @@
 #include "topology/base/fault.h"
 #include "topology/base/utf8.h"
 #include "topology/base/whole_file.h"
+#include "topology/cluster/cluster_check.h"
 #include "topology/cluster/cluster_yaml.h"
 #include "topology/cluster/known_cards.h"
+#include "topology/cluster/other_models.h"
 #include "topology/cluster/plan_endpoints.h"
 #include "topology/cluster/what_if.h"
 #include "topology/model/locator.h"
@@ -53,11 +55,12 @@ Fault nothing_fits(const PlanProblem& problem, const ClusterSpec& cluster) {
                cluster.file);
 }
 
-// The cluster with what-ifs and known cards put in.
+// The cluster with what-ifs and known cards put in, and without speeds of other models.
 ClusterSpec changed(const ClusterSpec& given, const std::vector<std::string>& what_ifs,
                     const ModelSource& source) {
   ClusterSpec cluster = given;
   apply_what_ifs(cluster, what_ifs);
+  drop_speeds_of_other_models(cluster, source);
   assume_cards(cluster, source);
   return cluster;
 }
@@ -144,6 +147,18 @@ void check_place(const std::string& path) {
               Fix{"name another file, or delete this one"}, path);
 }
 
+// Of devices without a speed the planner speaks itself, so this is of those whose card has one.
+void say_ignored(ClusterSpec cluster, const ModelSource& source) {
+  for (const std::string& name : drop_speeds_of_other_models(cluster, source)) {
+    const DeviceSpec* device = find_device(cluster, name);
+    if (device->card.empty() && !device->spare) continue;
+    std::fprintf(stderr,
+                 "the measured speed of %s is of another model and is ignored; potluck doctor "
+                 "--cluster %s --write measures it with this one\n",
+                 name.c_str(), cluster.file.c_str());
+  }
+}
+
 void check_flags(const Flags& flags) {
   if (flags.objective == "pareto" && !flags.emit.empty())
     throw Fault(FaultKind::input, "--objective pareto lists many plans, and --emit writes one",
@@ -159,6 +174,7 @@ int run(const Flags& flags, const ModelPlaces& places) {
     print_front(flags, cluster, *source);
     return 0;
   }
+  say_ignored(cluster, *source);
   const PlanReport report = report_of(flags, cluster, *source);
   if (!flags.emit.empty()) emit(flags, report, *source);
   std::fputs(flags.json ? (json_line(plan_json(report)) + "\n").c_str() : plan_text(report).c_str(),

@@ -6,6 +6,7 @@
 
 #include "topology/base/fault.h"
 #include "topology/cluster/courtesy.h"
+#include "topology/cluster/other_models.h"
 #include "topology/cluster/plan_endpoints.h"
 #include "topology/plan/plan_check.h"
 #include "topology/plan/plan_yaml.h"
@@ -100,9 +101,11 @@ void plan_anew(const ClusterSpec& cluster, const ModelSource& source, ClusterRin
 
 }  // namespace
 
-ClusterRing cluster_ring(const ClusterSpec& cluster, const ModelSource& source,
+ClusterRing cluster_ring(const ClusterSpec& given, const ModelSource& source,
                          const std::string& plan_file) {
-  check_coordinator(cluster);
+  check_coordinator(given);
+  ClusterSpec cluster = given;
+  drop_speeds_of_other_models(cluster, source);
   ClusterRing ring;
   ring.cluster = std::make_shared<const ClusterSpec>(cluster);
   if (plan_file.empty())

@@ -49,6 +49,7 @@ struct DeviceSpec {
   bool may_hold_layers = true;
   bool spare = false;  // takes a part only when another worker is lost
   std::optional<DeviceSpeed> speed;
+  bool speed_is_of_another_model = false;  // that was measured, so it is not in `speed`
   Courtesy courtesy;
   int line = 0;  // of the cluster file, for messages
 };

@@ -109,7 +109,8 @@ class ProblemMaker {
         lacking += (lacking.empty() ? "" : ", ") + quoted(device.name) + " has no " +
                    (device.speed          ? "memory"
                     : device.memory_bytes ? "speed"
-                                          : "speed and no memory");
+                                          : "speed and no memory") +
+                   (device.speed_is_of_another_model ? " with this model, only with another" : "");
       }
     if (!lacking.empty())
       throw Fault(FaultKind::input, lacking, Fix{doctor() + " measure it, or write it here"},

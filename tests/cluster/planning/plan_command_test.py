@@ -133,6 +133,23 @@ class Plan(unittest.TestCase):
         self.assertEqual((done.returncode, done.stdout), (2, ""))
         self.assertRegex(done.stderr, r'long.yaml:2: "context" is 1048576, and this model has positions for \d+; write \d+ or less')
 
+    def test_a_speed_that_was_measured_with_another_model_is_not_used(self):
+        speed = ", speed: {sliding_layer: 4ms, full_layer: 4ms, head: 40ms}"
+        figures = "sliding_layer: 4ms, full_layer: 4ms, head: 40ms, model"
+        digest = json.loads(subprocess.run([POTLUCK, "inspect", "-m", RELEASED, "--json"], capture_output=True, text=True,
+                                           timeout=PATIENCE, check=True).stdout)["fingerprint"]  # fmt: skip
+        row = f"measured:\n  devices:\n    - {{name: desk, device: cuda:0, {figures}: DIGEST}}\n"
+        other, own = (TWO.replace(speed, "", 1) + row.replace("DIGEST", text) for text in (16 * "a", f"'{digest}'"))
+        self.assertEqual(plan("--cluster", self.written("own.yaml", own)).returncode, 0)
+        done = plan("--cluster", self.written("other.yaml", other))
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        self.assertRegex(done.stderr, 'other.yaml:7: "desk" has no speed with this model, only with another; let potluck doctor')
+        card = self.written("card.yaml", other.replace("memory: 12GiB", "memory: 12GiB, card: 3080", 1))
+        done = plan("--cluster", card)
+        self.assertEqual(done.returncode, 0)
+        self.assertIn("the measured speed of desk is of another model and is ignored; potluck doctor --cluster", done.stderr)
+        self.assertIn("speed of desk", self.said("--cluster", card)["assumed"][0])
+
     def test_the_front_is_no_plan_to_be_written(self):
         written = self.folder / "plan.yaml"
         done = plan("--cluster", self.two, "--objective", "pareto", "--emit", written)
