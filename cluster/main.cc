@@ -41,15 +41,18 @@ std::string demo_models() {
 
 // Nothing below main reads the environment.
 std::string hf_home() {
-  const char* home = std::getenv("HOME");
   const char* hf_home = std::getenv("HF_HOME");
-  return hf_home ? hf_home : std::string(home ? home : ".") + "/.cache/huggingface";
+  if (hf_home && *hf_home) return hf_home;
+  const char* caches = std::getenv("XDG_CACHE_HOME");
+  if (caches && *caches == '/') return std::string(caches) + "/huggingface";
+  const char* home = std::getenv("HOME");
+  return std::string(home ? home : ".") + "/.cache/huggingface";
 }
 
 potluck::ModelPlaces model_places() {
   const char* hub = std::getenv("HF_HUB_CACHE");
   potluck::ModelPlaces places;
-  places.hub = hub ? hub : hf_home() + "/hub";
+  places.hub = hub && *hub ? hub : hf_home() + "/hub";
   places.demos = demo_models();
   return places;
 }

@@ -147,7 +147,7 @@ void check_place(const std::string& path) {
               Fix{"name another file, or delete this one"}, path);
 }
 
-// Of devices without a speed the planner speaks itself, so this is of those whose card has one.
+// The planner itself names devices that are left without a speed; those with a card have one.
 void say_ignored(ClusterSpec cluster, const ModelSource& source) {
   for (const std::string& name : drop_speeds_of_other_models(cluster, source)) {
     const DeviceSpec* device = find_device(cluster, name);

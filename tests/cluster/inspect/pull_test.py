@@ -303,6 +303,17 @@ class Partial(Pulls):
         self.assertIn("partial: layers 2:4 of 6\n", text)
         self.assertEqual(list(self.folder().glob("snapshots/*")), [])
 
+    def test_models_lie_where_other_programs_look_for_them(self):
+        self.open()
+        home = str(self.home / "home")
+        for variables, folder in (({"XDG_CACHE_HOME": str(self.home / "caches")}, "caches/huggingface/hub"),
+                                  ({"XDG_CACHE_HOME": "caches"}, "home/.cache/huggingface/hub"),
+                                  ({"XDG_CACHE_HOME": "", "HF_HUB_CACHE": ""}, "home/.cache/huggingface/hub"),
+                                  ({"XDG_CACHE_HOME": "/nowhere", "HF_HUB_CACHE": str(self.home / "hub")}, "hub")):
+            with self.subTest(variables=variables):
+                path, _ = self.pull(**{"HF_HOME": "", "HOME": home, **variables})
+                self.assertTrue(path.startswith(f"{self.home}/{folder}/models--"), path)
+
     def test_a_copy_that_grows_fetches_what_is_new(self):
         hub = self.open()
         self.pull("--layers", "2:4")
