@@ -125,6 +125,7 @@ int run(int argc, char** argv) {
   potluck::add_devices(line);
   potluck::add_doctor(line);
   potluck::add_down(line);
+  potluck::add_drain(line);
   potluck::add_run(line);
   potluck::add_inspect(line);
   potluck::add_join(line);

@@ -376,6 +376,14 @@ void Pipeline::drain(const std::string& worker) {
   throw Fault(FaultKind::input, "the ring has no worker " + worker);
 }
 
+void Pipeline::set_aside(const std::set<std::string>& workers) {
+  state_->recovery.set_aside(state_->plan, workers);
+}
+
+void Pipeline::take_back(const std::set<std::string>& workers) {
+  state_->recovery.take_back(workers);
+}
+
 void Pipeline::invite(const Candidate& guest) {
   state_->recovery.invite(guest);
 }

@@ -11,6 +11,8 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
+#include <string>
 
 #include "coordinator/recovery.h"
 #include "coordinator/request.h"
@@ -63,6 +65,10 @@ class Pipeline final : public StateMachine {
   // running requests rest there as they commit a canvas. Throws Fault{input} if the plan has none
   // of this name.
   void drain(const std::string& worker);
+  // Keeps these workers out of every plan until take_back(). Those that the plan has leave as by
+  // drain(), and may come back.
+  void set_aside(const std::set<std::string>& workers);
+  void take_back(const std::set<std::string>& workers);
   // Takes in a worker that the plan does not have, if the next plan has a place for it.
   void invite(const Candidate& guest);
   void shut_down();  // tells the workers and finishes

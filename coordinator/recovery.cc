@@ -211,7 +211,7 @@ std::vector<Candidate> Recovery::candidates(const Plan& plan, const std::set<std
   for (const WorkerPlan& worker : workers_of(plan))
     if (!without.contains(worker.name)) found.push_back(candidate(worker));
   for (const auto& [name, missing] : missing_) {
-    if (without.contains(name)) continue;
+    if (without.contains(name) || aside_.contains(name)) continue;
     const bool there = missing.is_back || missing.is_spare;
     if (!there && (of == Of::those_there || missing.was_lost_now)) continue;
     const size_t place = home_place(name);
@@ -226,7 +226,8 @@ std::vector<Candidate> Recovery::candidates(const Plan& plan, const std::set<std
 
 void Recovery::dial_missing(Time now, RingStart& ring, Outbox& out) {
   for (auto& [name, missing] : missing_) {
-    if (missing.link || missing.is_spare || now < missing.dial_at) continue;
+    if (missing.link || missing.is_spare || aside_.contains(name) || now < missing.dial_at)
+      continue;
     missing.link = ring.dial(missing.worker, out);
     missing.dial_at = now + from_seconds(missing.again_seconds);
   }
@@ -259,14 +260,35 @@ void Recovery::invite(const Candidate& guest) {
   missing_[name] = missing;
 }
 
+void Recovery::set_aside(const Plan& plan, const std::set<std::string>& workers) {
+  aside_.insert(workers.begin(), workers.end());
+  better_.reset();
+  for (const WorkerPlan& worker : workers_of(plan))
+    if (workers.contains(worker.name)) leaving_[worker.name] = true;
+}
+
+// One of this machine has ended and is started where a plan has it; the others are dialed at once.
+void Recovery::take_back(const std::set<std::string>& workers) {
+  for (const std::string& name : workers) {
+    aside_.erase(name);
+    leaving_.erase(name);
+    const auto found = missing_.find(name);
+    if (found == missing_.end()) continue;
+    found->second.dial_at = {};
+    found->second.again_seconds = kMissingSeconds;
+    if (found->second.worker.local) found->second.is_spare = found->second.is_back = true;
+  }
+}
+
 void Recovery::leave(const std::string& worker, bool may_return) {
   leaving_[worker] = may_return;
 }
 
 // Whoever is of no use now is let go, and asked again later.
 void Recovery::consider(Time now, const Plan& plan, RingStart& ring, Outbox& out) {
-  const bool some = std::any_of(missing_.begin(), missing_.end(),
-                                [](const auto& each) { return each.second.is_back; });
+  const bool some = std::any_of(missing_.begin(), missing_.end(), [this](const auto& each) {
+    return each.second.is_back && !aside_.contains(each.first);
+  });
   if (!is_on() || !some || better_ || !leaving_.empty()) return;
   try {
     asked_ = candidates(plan, {}, Of::those_there);
@@ -277,7 +299,7 @@ void Recovery::consider(Time now, const Plan& plan, RingStart& ring, Outbox& out
   if (better_) return;
   asked_.clear();
   for (auto& [name, missing] : missing_) {
-    if (!missing.is_back) continue;
+    if (!std::exchange(missing.is_back, false) || !missing.link) continue;
     ring.drop(*missing.link, out);
     missing.again_seconds = kDoubtedSeconds;
     down(now, *missing.link);

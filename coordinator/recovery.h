@@ -82,6 +82,11 @@ class Recovery final {
   // one that comes back is.
   void invite(const Candidate& guest);
 
+  // No plan has these workers until take_back(): those of the plan leave, and the others are not
+  // taken in. They stay known, and so does where they listen.
+  void set_aside(const Plan& plan, const std::set<std::string>& workers);
+  void take_back(const std::set<std::string>& workers);
+
   // A change that waits for a moment when nothing is on its way.
   void leave(const std::string& worker, bool may_return);                   // of the plan
   void consider(Time now, const Plan& plan, RingStart& ring, Outbox& out);  // who is back
@@ -118,6 +123,7 @@ class Recovery final {
   std::map<std::string, Facts> facts_;
   std::map<std::string, Missing> missing_;
   std::map<std::string, bool> leaving_;  // whether each may return
+  std::set<std::string> aside_;          // no plan may have them
   std::optional<Plan> better_;
 
   bool open_ = false;

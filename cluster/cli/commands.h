@@ -45,6 +45,7 @@ void add_demo(CommandLine& line);
 void add_devices(CommandLine& line);
 void add_doctor(CommandLine& line);
 void add_down(CommandLine& line);
+void add_drain(CommandLine& line);
 void add_run(CommandLine& line);
 void add_inspect(CommandLine& line);
 void add_join(CommandLine& line);

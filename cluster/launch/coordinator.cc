@@ -33,10 +33,12 @@ Coordinator::Coordinator(std::shared_ptr<const ModelSource> source, Ring& ring,
       ring_(ring),
       server_(server),
       setup_(std::move(setup)),
+      drained_(ring_, [this] { return places(); }),
       started_(now()) {
   const auto known = ControlCallers::known;
   server_.on(kAskVerb, known, [this](const Call& call) { ask(call); });
   server_.on(kCloseVerb, known, [this](const Call& call) { close(*call); });
+  server_.on(kDrainVerb, known, [this](const Call& call) { drained_.take(call); });
   server_.on(kStatusVerb, known, [this](const Call& call) { call->reply(status()); });
   server_.on(kLogsVerb, known, [this](const Call& call) { call->reply({{"logs", ring_.logs()}}); });
   server_.on(kModelVerb, known, [this](const Call& call) {
@@ -172,10 +174,15 @@ void Coordinator::client_gone(ConnectionId client) {
   }
 }
 
+std::map<std::string, std::string> Coordinator::places() const {
+  return setup_.places ? setup_.places() : std::map<std::string, std::string>();
+}
+
 Json Coordinator::status() const {
-  Json workers = Json::array({worker_status(kHeadPeer)});
-  for (int i = 0; i < ring_.plan().stage_count(); ++i)
-    workers.push_back(worker_status(static_cast<PeerId>(stage_peer(i))));
+  Json workers = Json::array();
+  std::map<std::string, std::string> hosts = places();
+  for (PeerId peer = kHeadPeer; ring_.plan().has_worker(peer); ++peer)
+    workers.push_back(worker_status(peer, hosts[ring_.plan().name_of(peer)]));
   const auto begun = std::count_if(running_.begin(), running_.end(),
                                    [](const auto& each) { return each.second.begun; });
   return {{"name", setup_.name},
@@ -184,6 +191,7 @@ Json Coordinator::status() const {
           {"context", ring_.plan().ctx_size},
           {"sessions", ring_.plan().sessions},
           {"workers", std::move(workers)},
+          {"drained", drained_.names()},
           {"step", step_status()},
           {"links", link_status()},
           {"requests",
@@ -192,11 +200,10 @@ Json Coordinator::status() const {
             {"answered", answered_}}}};
 }
 
-Json Coordinator::worker_status(PeerId worker) const {
+Json Coordinator::worker_status(PeerId worker, const std::string& host) const {
   const WorkerPlan& plan = ring_.plan().worker(worker);
-  const auto place = setup_.places.find(plan.name);
   Json json = {{"name", plan.name},
-               {"host", place == setup_.places.end() ? "" : place->second},
+               {"host", host},
                {"device", plan.device},
                {"endpoint", plan.endpoint},
                {"layers", {plan.layers.begin, plan.layers.end}},

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "cluster/launch/drained_hosts.h"
 #include "cluster/ring/ring.h"
 #include "topology/model/model_source.h"
 #include "transport/control/control_server.h"
@@ -17,9 +18,10 @@
 namespace potluck {
 
 struct CoordinatorSetup {
-  std::string name, model;                    // of the cluster; as -m named it
-  std::map<std::string, std::string> places;  // of workers on other hosts: how they are reached
-  std::function<void(Time now)> every_turn;   // of the loop; may be none
+  std::string name, model;  // of the cluster; as -m named it
+  // The machines of workers that are not this one's, by worker; may be none.
+  std::function<std::map<std::string, std::string>()> places;
+  std::function<void(Time now)> every_turn;  // of the loop; may be none
 };
 
 class Coordinator final {
@@ -58,7 +60,8 @@ class Coordinator final {
   void close(ControlCall& call);
   void client_gone(ConnectionId client);
   nlohmann::json status() const;
-  nlohmann::json worker_status(PeerId worker) const;
+  nlohmann::json worker_status(PeerId worker, const std::string& host) const;
+  std::map<std::string, std::string> places() const;
   nlohmann::json step_status() const;
   nlohmann::json link_status() const;
 
@@ -66,6 +69,7 @@ class Coordinator final {
   Ring& ring_;
   ControlServer& server_;
   const CoordinatorSetup setup_;
+  DrainedHosts drained_;
   std::string vocabulary_;  // its bytes, once somebody has asked
   std::map<uint64_t, Running> running_;
   std::map<uint64_t, Held> sessions_;

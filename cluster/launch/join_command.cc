@@ -17,7 +17,7 @@
 #include "cluster/cli/log.h"
 #include "cluster/launch/joiner.h"
 #include "cluster/launch/owner_watch.h"
-#include "cluster/launch/running_join.h"
+#include "coordinator/membership/running_join.h"
 #include "cluster/launch/stage_fetch.h"
 #include "cluster/ring/device_rooms.h"
 #include "cluster/ring/device_speed.h"

@@ -16,8 +16,8 @@ Candidate candidate_of(const GuestWorker& worker, const std::string& key) {
   return {worker_plan_of(worker, key), worker.device.memory_bytes, layer_ms_of(worker.device)};
 }
 
-// Names that workers of this machine have in a plan that has not been made yet.
-bool is_own_name(const std::string& worker) {
+// Names that workers of this machine have in a plan, made or not.
+bool is_usual_name(const std::string& worker) {
   return worker == "head" || worker.rfind("stage ", 0) == 0;
 }
 
@@ -46,12 +46,13 @@ GuestHooks OpenDoor::hooks() {
 }
 
 std::string OpenDoor::part_of(const std::string& worker) const {
-  if (!ring_) return is_own_name(worker) ? "this machine's" : "";
-  const Plan& plan = ring_->plan();
-  if (plan.head.name == worker) return "head";
-  for (const WorkerPlan& stage : plan.stages)
-    if (stage.name == worker) return "layers " + range_text(stage.layers);
-  return "";
+  if (ring_) {
+    const Plan& plan = ring_->plan();
+    if (plan.head.name == worker) return "head";
+    for (const WorkerPlan& stage : plan.stages)
+      if (stage.name == worker) return "layers " + range_text(stage.layers);
+  }
+  return is_usual_name(worker) || setup_.own_names.contains(worker) ? "this cluster's own" : "";
 }
 
 void OpenDoor::advertise_at(int port) {

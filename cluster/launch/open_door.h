@@ -3,7 +3,9 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -19,6 +21,8 @@ struct DoorSetup {
   std::string model;         // as the coordinator's -m names it
   std::string state_folder;  // where the guest book lies
   std::string public_key;    // the coordinator's
+  // Names of workers that the cluster may have without guests, also those that hold no part now.
+  std::set<std::string> own_names;
   std::function<void(const std::string& line)> say;
 };
 
@@ -38,6 +42,9 @@ class OpenDoor final {
   void lead_to(Ring* ring);
   // Workers of machines that are there now, which a plan may have.
   std::vector<Candidate> guests(Time now) const;
+
+  // The machines of all workers that were offered, by worker.
+  std::map<std::string, std::string> places() const { return guests_.hosts(); }
 
   // To be called at every turn.
   void tick(Time now) { guests_.tick(now); }

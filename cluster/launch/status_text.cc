@@ -103,6 +103,10 @@ std::string status_text(const nlohmann::json& status) {
   text += fmt::format("  {:<20} {:<8} {:>7} {:>8}  {:<24} {}\n", "worker", "device", "layers", "ms",
                       "memory", "host");
   for (const nlohmann::json& worker : fields.at("workers")) text += worker_row({worker, kWhere});
+  for (const nlohmann::json& host : fields.at("drained")) {
+    const std::string name = harmless(host.get<std::string>());
+    text += fmt::format("drained: {}; take it back: potluck drain {} --end\n", name, name);
+  }
   text += links_text(fields.at("links"));
   text += step_line(fields.object("step"));
   text += fmt::format("{} canvases in flight, {} requests waiting, {} answered\n",

@@ -7,9 +7,11 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 
 #include "cluster/cli/commands.h"
 #include "cluster/cli/fault_line.h"
@@ -29,6 +31,7 @@
 #include "topology/base/text.h"
 #include "topology/base/wall_clock.h"
 #include "topology/cluster/cluster_yaml.h"
+#include "topology/cluster/plan_endpoints.h"
 #include "topology/model/locator.h"
 
 namespace potluck {
@@ -255,13 +258,34 @@ class Served {
 
   CoordinatorSetup coordinator_setup() {
     CoordinatorSetup setup{running_.name(), launch_.model, {}, {}};
-    for (const auto& [worker, place] : launch_.ring.remote) setup.places[worker] = place.host;
+    setup.places = [this] { return places(); };
     if (door_) setup.every_turn = [this](Time now) { door_->tick(now); };
     return setup;
   }
 
+  // Names are those of the cluster file, and those that guests said.
+  std::map<std::string, std::string> places() const {
+    std::map<std::string, std::string> places;
+    if (door_) places = door_->places();
+    for (const auto& [worker, place] : launch_.ring.remote)
+      if (const HostSpec* host = host_for(*launch_.ring.cluster, worker))
+        places[worker] = host->name;
+    return places;
+  }
+
+  std::set<std::string> own_names() const {
+    std::set<std::string> names;
+    for (PeerId peer = kHeadPeer; launch_.ring.plan.has_worker(peer); ++peer)
+      names.insert(launch_.ring.plan.name_of(peer));
+    if (launch_.ring.cluster)
+      for (const HostSpec& host : launch_.ring.cluster->hosts)
+        for (const DeviceSpec& device : host.devices)
+          names.insert({device.name, device.name + std::string(kHeadSuffix)});
+    return names;
+  }
+
   DoorSetup door_setup() const {
-    return {launch_.model, line_.state, keys().public_key,
+    return {launch_.model, line_.state, keys().public_key, own_names(),
             [this](const std::string& text) { say(text); }};
   }
 

@@ -109,7 +109,7 @@ Fault WaitingRoom::not_yet() const {
 void WaitingRoom::answer_at(ControlServer& server) {
   const auto known = ControlCallers::known;
   server.when_gone({});
-  for (const char* verb : {kAskVerb, kCloseVerb, kModelVerb, kVocabularyVerb})
+  for (const char* verb : {kAskVerb, kCloseVerb, kModelVerb, kVocabularyVerb, kDrainVerb})
     server.on(verb, known, [this](const Call& call) { call->fail(not_yet()); });
   server.on(kStatusVerb, known, [this](const Call& call) { call->reply(status()); });
   server.on(kLogsVerb, known, [](const Call& call) { call->reply({{"logs", Json::object()}}); });

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "cluster/launch/joined_cluster.h"
+#include "coordinator/membership/joined_cluster.h"
 #include "topology/base/clock.h"
 #include "transport/control/control_client.h"
 #include "transport/mdns/mdns.h"

@@ -85,6 +85,30 @@ std::optional<Plan> ClusterRepair::plan_after(const RingChange& change) {
   }
 }
 
+// Devices of the plan are gone for the planner once their workers have left.
+void ClusterRepair::set_aside(const std::set<std::string>& workers, const Plan& running) {
+  for (const std::string& name : workers) {
+    const auto [place, is_new] = aside_.emplace(name, false);
+    if (!is_new) continue;
+    const DeviceSpec* device = device_for(cluster_, name);
+    bool& runs = place->second;
+    for (PeerId peer = kHeadPeer; running.has_worker(peer); ++peer)
+      runs = runs || device_for(cluster_, running.worker(peer).name) == device;
+    if (replanner_ && !runs && replanner_->knows(name)) replanner_->gone(name);
+  }
+}
+
+// One that has left is there again when it answers; the others were never called.
+void ClusterRepair::take_back(const std::set<std::string>& workers) {
+  for (const std::string& name : workers) {
+    const auto found = aside_.find(name);
+    if (found == aside_.end()) continue;
+    if (replanner_ && !found->second && replanner_->knows(name) && !lost_.count(name))
+      replanner_->there(name);
+    aside_.erase(found);
+  }
+}
+
 // A worker that no plan has may have ended since, or listen still.
 void ClusterRepair::note(const RingChange& change) {
   std::erase_if(there_, [&](const auto& each) {
@@ -235,7 +259,7 @@ Plan ClusterRepair::last_resort(const RingChange& change, const Fault& why) {
 std::vector<Candidate> ClusterRepair::found_again(Time now, const Plan& running) {
   std::vector<Candidate> found;
   for (auto& [name, lost] : lost_) {
-    if (interrupt_signal() || peer_named(running, name)) continue;
+    if (interrupt_signal() || peer_named(running, name) || aside_.count(name)) continue;
     try {
       const WorkerState state = hosts_.state(lost.worker);
       if (state != WorkerState::listening) {

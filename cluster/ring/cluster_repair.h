@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,10 @@ class ClusterRepair final {
 
   // As a Replan (coordinator/recovery.h).
   std::optional<Plan> plan_after(const RingChange& change);
+
+  // Their devices take no part until take_back(), also those that the plan does not have.
+  void set_aside(const std::set<std::string>& workers, const Plan& running);
+  void take_back(const std::set<std::string>& workers);
 
   void is_loaded() { has_run_ = true; }  // for the first time, or again
 
@@ -86,6 +91,7 @@ class ClusterRepair final {
   std::map<std::string, WorkerPlan> there_;    // as they were when they were last heard of
   std::map<std::string, Lost> lost_;           // that may be started again
   std::map<std::string, double> patience_;     // seconds between tries, by worker
+  std::map<std::string, bool> aside_;          // whether the plan had a part on their devices
   bool has_run_ = false;
 };
 

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <random>
 #include <utility>
 
@@ -65,6 +66,7 @@ void Ring::start_workers() {
 }
 
 Ring::~Ring() {
+  draining_.clear();  // who waits is told of by its owner
   pipeline_->shut_down();
   try {
     run_until([] { return false; });
@@ -93,6 +95,7 @@ PipelineEvents Ring::pipeline_events() {
   };
   events.start.loaded = [this] {
     loaded_ = true;
+    changing_ = false;
     if (cluster_repair_) cluster_repair_->is_loaded();
   };
   events.requests = request_events();
@@ -100,9 +103,10 @@ PipelineEvents Ring::pipeline_events() {
   events.ring_disturbed = [this](const Fault& fault) { setup_.log(fault.what()); };
   events.ring_changed = [this](const Plan& plan) {
     plan_ = plan;
+    changing_ = true;
     setup_.log("the ring goes on as " + ring_text(plan));
   };
-  events.ring_stays = [this](const std::string& why) { setup_.log(why); };
+  events.ring_stays = [this](const std::string& why) { keep_all(why); };
   return events;
 }
 
@@ -155,6 +159,47 @@ void Ring::invite_found() {
   for (const Candidate& each : cluster_repair_->found_again(now(), plan_)) invite(each);
 }
 
+void Ring::set_aside(const std::set<std::string>& workers, Drained done) {
+  throw_failure();
+  if (cluster_repair_) cluster_repair_->set_aside(workers, plan_);
+  pipeline_->set_aside(workers);
+  draining_.push_back({workers, std::move(done)});
+}
+
+void Ring::take_back(const std::set<std::string>& workers) {
+  throw_failure();
+  if (cluster_repair_) cluster_repair_->take_back(workers);
+  pipeline_->take_back(workers);
+  for (const Draining& each : std::exchange(draining_, {}))
+    if (each.workers == workers)
+      each.done("it was taken back before the ring could change");
+    else
+      draining_.push_back(each);
+}
+
+// Tells those who wait for a ring without some workers that this is one.
+void Ring::tell_drained() {
+  if (draining_.empty() || changing_) return;
+  for (const Draining& each : std::exchange(draining_, {})) {
+    const bool some = std::any_of(each.workers.begin(), each.workers.end(), [&](const auto& name) {
+      return peer_named(plan_, name).has_value();
+    });
+    if (some)
+      draining_.push_back(each);
+    else
+      each.done("");
+  }
+}
+
+void Ring::keep_all(const std::string& why) {
+  setup_.log(why);
+  for (const Draining& each : std::exchange(draining_, {})) {
+    if (cluster_repair_) cluster_repair_->take_back(each.workers);
+    pipeline_->take_back(each.workers);
+    each.done(why);
+  }
+}
+
 std::optional<double> Ring::step_ms() const {
   return cluster_repair_ ? cluster_repair_->step_ms(plan_) : std::nullopt;
 }
@@ -175,6 +220,7 @@ void Ring::trim_logs() {
 bool Ring::turn(Time deadline) {
   trim_logs();
   if (running_) running_ = run_once(*pipeline_, *transport_, deadline);
+  tell_drained();
   invite_found();
   return !ring_fault_;
 }

@@ -13,7 +13,9 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "cluster/ring/cluster_repair.h"
 #include "cluster/ring/hosted_workers.h"
@@ -65,6 +67,13 @@ class Ring final : public Answerer {
   // Does without a worker as soon as nothing is on its way round the ring. Throws Fault{input}.
   void drain(const std::string& worker) { pipeline_->drain(worker); }
 
+  // Keeps these workers out of the ring until take_back(); `done` is called once: with no words when
+  // a ring without them is loaded, or with why there is none, and then they stay as they were. Not
+  // before this returns.
+  using Drained = std::function<void(const std::string& why_not)>;
+  void set_aside(const std::set<std::string>& workers, Drained done);
+  void take_back(const std::set<std::string>& workers);
+
   // Dials a worker that the plan does not have, and takes it in if another plan with it is better.
   void invite(const Candidate& guest) { pipeline_->invite(guest); }
 
@@ -84,6 +93,13 @@ class Ring final : public Answerer {
   void run_until(const std::function<bool()>& done);
   void trim_logs();
   void invite_found();
+  void tell_drained();
+  void keep_all(const std::string& why);
+
+  struct Draining {
+    std::set<std::string> workers;
+    Drained done;
+  };
 
   std::shared_ptr<const ModelSource> source_;
   Plan plan_;
@@ -94,6 +110,8 @@ class Ring final : public Answerer {
   std::unique_ptr<Transport> transport_;
   std::unique_ptr<Pipeline> pipeline_;
   bool loaded_ = false, running_ = true;
+  bool changing_ = false;  // another plan is being loaded
+  std::vector<Draining> draining_;
   Time logs_trimmed_{};
   std::map<PeerId, Ready> ready_;
   std::optional<Fault> ring_fault_;

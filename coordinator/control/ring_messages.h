@@ -24,6 +24,9 @@ inline constexpr char kVocabularyVerb[] = "ring.vocabulary";
 inline constexpr char kStatusVerb[] = "ring.status";  // {} → what `potluck status --json` prints
 inline constexpr char kLogsVerb[] = "ring.logs";      // {} → {"logs": {worker: text}}
 
+// {"host", "end"} → {"done", "why", "ring"}: why it was not, and the ring as it is now
+inline constexpr char kDrainVerb[] = "ring.drain";
+
 inline constexpr size_t kVocabularyChunk = 4 << 20;
 inline constexpr size_t kVocabularyBytesMax = 256u << 20;
 

@@ -16,6 +16,7 @@ using Json = nlohmann::json;
 
 constexpr double kLookSeconds = 2;
 constexpr double kAwaySeconds = 5 * kOfferSeconds;  // then a guest that says nothing has gone
+constexpr size_t kNamesMax = 8 * (kGuestWorkersMax + 1);  // of one machine: its devices may change
 constexpr char kWhere[] = "an offer";
 
 template <typename Answer>
@@ -75,26 +76,24 @@ void Guests::check_admitted(const std::string& key) const {
               Fix{"ask whoever runs it for a token, and join with that"});
 }
 
-bool Guests::has(const std::string& key, const std::string& worker) const {
-  const auto guest = guests_.find(key);
-  if (guest == guests_.end()) return false;
-  const std::vector<GuestWorker>& workers = guest->second.offer.workers;
-  return std::any_of(workers.begin(), workers.end(),
-                     [&](const GuestWorker& each) { return each.device.name == worker; });
-}
-
-// Workers are known by their names: a guest cannot take another's, or one of the cluster's own.
-std::string Guests::free_name(const std::string& name, const std::string& key) const {
+// Workers are known by their names, and machines too: a guest cannot take another's, or one of the
+// cluster's own.
+std::string Guests::free_name(const std::string& name, const std::string& key) {
   const auto is_taken = [&](const std::string& wanted) {
-    if (has(key, wanted)) return false;
     return !hooks_.part_of(wanted).empty() ||
-           std::any_of(guests_.begin(), guests_.end(),
-                       [&](const auto& guest) { return has(guest.first, wanted); });
+           std::any_of(names_.begin(), names_.end(), [&](const auto& guest) {
+             return std::any_of(guest.second.begin(), guest.second.end(),
+                                [&](const auto& given) { return given.second == wanted; });
+           });
   };
-  if (!is_taken(name)) return name;
-  int number = 2;
-  while (is_taken(name + "-" + std::to_string(number))) ++number;
-  return name + "-" + std::to_string(number);
+  std::map<std::string, std::string>& own = names_[key];
+  if (const auto given = own.find(name); given != own.end()) return given->second;
+  if (own.size() >= kNamesMax)
+    throw Fault(FaultKind::refused, "this machine has offered too many names",
+                Fix{"let it join by those that it had before"});
+  std::string free = name;
+  for (int number = 2; is_taken(free); ++number) free = name + "-" + std::to_string(number);
+  return own[name] = free;
 }
 
 Json Guests::parts(const GuestOffer& offer) const {
@@ -107,6 +106,7 @@ Json Guests::parts(const GuestOffer& offer) const {
 Json Guests::offer(const ControlCall& call) {
   check_admitted(call.key());
   GuestOffer offer = guest_offer_of(call.body(), call.key(), kWhere);
+  offer.host = free_name(offer.host, call.key());
   for (GuestWorker& worker : offer.workers)
     worker.device.name = free_name(worker.device.name, call.key());
   const auto known = guests_.find(call.key());
@@ -152,12 +152,21 @@ std::vector<GuestOffer> Guests::offers(Time now) const {
   return offers;
 }
 
+std::map<std::string, std::string> Guests::hosts() const {
+  std::map<std::string, std::string> hosts;
+  for (const auto& [key, known] : guests_)
+    for (const GuestWorker& worker : known.offer.workers)
+      hosts[worker.device.name] = known.offer.host;
+  return hosts;
+}
+
 void Guests::tick(Time time) {
   if (time - looked_ < from_seconds(kLookSeconds)) return;
   looked_ = time;
   std::erase_if(guests_, [this](const auto& guest) {
     if (admission_.is_admitted(guest.first)) return false;
     let_go(guest.second.offer);
+    names_.erase(guest.first);
     return true;
   });
 }

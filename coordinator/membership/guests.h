@@ -37,6 +37,8 @@ class Guests final {
   void tick(Time now);
   // Says what each machine offers that has been heard of lately.
   std::vector<GuestOffer> offers(Time now) const;
+  // The machines of all workers that were offered, by worker.
+  std::map<std::string, std::string> hosts() const;
 
  private:
   nlohmann::json offer(const ControlCall& call);
@@ -44,8 +46,7 @@ class Guests final {
   nlohmann::json waiting();
   nlohmann::json answer(const ControlCall& call);
   nlohmann::json parts(const GuestOffer& offer) const;
-  bool has(const std::string& key, const std::string& worker) const;
-  std::string free_name(const std::string& name, const std::string& key) const;
+  std::string free_name(const std::string& name, const std::string& key);
   void let_go(const GuestOffer& offer);
 
   struct Known {
@@ -56,6 +57,9 @@ class Guests final {
   Admission admission_;
   const GuestHooks hooks_;
   std::map<std::string, Known> guests_;  // by key
+  // The names that machines and workers have here, by key, and then by what the machine calls them.
+  // One that leaves and comes again has the same.
+  std::map<std::string, std::map<std::string, std::string>> names_;
   Time looked_{};
 };
 

@@ -7,7 +7,7 @@
 
 #include "cluster/cli/time_text.h"
 #include "cluster/launch/control_port.h"
-#include "cluster/launch/joined_cluster.h"
+#include "coordinator/membership/joined_cluster.h"
 #include "topology/base/fault.h"
 
 namespace potluck {

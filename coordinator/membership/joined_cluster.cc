@@ -1,5 +1,5 @@
 // Keeps a key and the addresses at which its owner was seen.
-#include "cluster/launch/joined_cluster.h"
+#include "coordinator/membership/joined_cluster.h"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>

@@ -1,5 +1,5 @@
 // The process holds a lock on a file that has its id; the lock goes with it, however it ends.
-#include "cluster/launch/running_join.h"
+#include "coordinator/membership/running_join.h"
 
 #include <fcntl.h>
 #include <signal.h>
