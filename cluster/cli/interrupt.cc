@@ -13,7 +13,7 @@ std::atomic<void (*)()> put_back = nullptr;
 
 void remember(int signal) {
   came = signal;
-  if (!caught[signal]) {
+  if (!caught[signal] || signal == SIGHUP) {  // a terminal that closes says so more than once
     caught[signal] = 1;
     return;
   }
@@ -31,6 +31,9 @@ void catch_interrupts() {
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
   sigaction(SIGQUIT, &action, nullptr);
+  struct sigaction before = {};
+  sigaction(SIGHUP, nullptr, &before);
+  if (before.sa_handler != SIG_IGN) sigaction(SIGHUP, &action, nullptr);  // as nohup has it
 }
 
 void before_sudden_end(void (*function)()) {

@@ -1,11 +1,11 @@
-// Ctrl-C, Ctrl-\ and TERM are remembered and looked at between events, so that none of them ends
+// Ctrl-C, Ctrl-\, TERM and HUP (the terminal was closed) are remembered and looked at between events, so that none of them ends
 // the program in the middle of one.
 #pragma once
 
 namespace potluck {
 
-// From now on INT, QUIT and TERM are remembered. The same signal a second time ends the process at
-// once.
+// From now on INT, QUIT and TERM are remembered, and HUP if it was not ignored. The same signal a
+// second time ends the process at once, but for HUP.
 void catch_interrupts();
 // That end calls `put_back` first, in the signal's handler.
 void before_sudden_end(void (*put_back)());

@@ -34,6 +34,7 @@ int run_child(int pipe, pid_t parent, const std::string& log,
   prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (getppid() != parent) return 1;
   setsid();
+  std::signal(SIGHUP, SIG_IGN);  // no terminal is ours
   const int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
   const int file = open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, S_IRUSR | S_IWUSR);
   dup2(nothing, STDIN_FILENO);
@@ -44,6 +45,9 @@ int run_child(int pipe, pid_t parent, const std::string& log,
     return work(progress);
   } catch (const Fault& fault) {
     progress.failed(fault);
+    throw;
+  } catch (const std::exception& error) {
+    progress.failed(Fault(FaultKind::world, error.what()));
     throw;
   }
 }

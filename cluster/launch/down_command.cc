@@ -1,7 +1,8 @@
 // potluck down: ends the coordinator that potluck up left, and with it its workers.
-#include <signal.h>
+#include <sys/types.h>
 
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <cstdio>
 #include <memory>
 #include <thread>
@@ -17,35 +18,43 @@ namespace {
 constexpr double kGoodbyeSeconds = 15;  // workers of other hosts have 4 of them
 constexpr std::chrono::milliseconds kGlance(20);
 
-bool is_down_by(const RunningCluster& running, Time deadline) {
-  while (running.is_up() && now() < deadline) std::this_thread::sleep_for(kGlance);
-  return !running.is_up();
+// Another one may be started in its place at once.
+bool is_over_by(const RunningCluster& running, pid_t process, Time deadline) {
+  const auto lives = [&] {
+    const pid_t owner = running.owner();
+    return running.is_up() && (owner == 0 || owner == process);
+  };
+  while (lives() && now() < deadline) std::this_thread::sleep_for(kGlance);
+  return !lives();
 }
 
 // A coordinator that does not end is killed; the kernel ends its workers here, and those elsewhere
 // end with their stdin.
 void end_coordinator(const RunningCluster& running) {
-  const auto state = running.read();
-  if (!state) throw Fault(FaultKind::world, "the cluster is just being started; try again");
-  kill(state->pid, SIGTERM);
-  if (is_down_by(running, now() + from_seconds(kGoodbyeSeconds))) return;
-  kill(state->pid, SIGKILL);
-  if (!is_down_by(running, now() + from_seconds(kGoodbyeSeconds)))
+  const pid_t process = running.owner();
+  if (!running.signal_owner(SIGTERM)) {
+    if (!running.is_up()) return;
+    throw Fault(FaultKind::world, "the cluster is just being started; try again");
+  }
+  if (is_over_by(running, process, now() + from_seconds(kGoodbyeSeconds))) return;
+  if (running.owner() == process) running.signal_owner(SIGKILL);
+  if (!is_over_by(running, process, now() + from_seconds(kGoodbyeSeconds)))
     throw Fault(FaultKind::world,
-                "the coordinator (process " + std::to_string(state->pid) + ") does not end");
+                "the coordinator (process " + std::to_string(process) + ") does not end");
 }
 
 int down(const std::string& name, const CommandLine& line) {
-  const RunningCluster running(line.state, name);
+  RunningCluster running(line.state, name);
   if (!running.is_there()) {
     std::puts(("no cluster \"" + name + "\" is up").c_str());
     return 0;
   }
   const bool was_up = running.is_up();
   if (was_up) end_coordinator(running);
-  running.remove();
-  std::puts(was_up ? ("\"" + name + "\" is down").c_str()
-                   : ("no cluster \"" + name + "\" is up; what one had left is removed").c_str());
+  const bool removed = running.remove_left();
+  std::puts(was_up    ? ("\"" + name + "\" is down").c_str()
+            : removed ? ("no cluster \"" + name + "\" is up; what one had left is removed").c_str()
+                      : ("the cluster \"" + name + "\" is just being started").c_str());
   return 0;
 }
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <cstdio>
 #include <functional>
 #include <map>
@@ -46,14 +47,15 @@ struct Launch {
   bool waits = false;  // the model does not fit this machine, so there is no plan yet
 };
 
+using Say = std::function<void(const std::string& line)>;
+
 // A plan for this machine, or none yet if others may come and help.
-void plan_here(const UpFlags& flags, Launch& launch) {
+void plan_here(const UpFlags& flags, Launch& launch, const Say& say) {
   try {
-    launch.ring.plan =
-        plan_of(*launch.source, flags.ring, [](const std::string& text) { spdlog::info(text); });
+    launch.ring.plan = plan_of(*launch.source, flags.ring, say);
   } catch (const Fault& fault) {
     if (!may_wait(flags, fault)) throw;
-    spdlog::info(fault.what());
+    say(fault.what());
     launch.waits = true;
   }
 }
@@ -65,7 +67,8 @@ void let_guests_reach(HostSetup& hosts, const std::string& listen) {
                 Fix{"connect it to a network, or start it without --join"});
 }
 
-Launch prepare(const UpFlags& flags, const CommandLine& line) {
+// Asks drivers of cards, whose answers no process survives that is forked later.
+Launch prepare(const UpFlags& flags, const CommandLine& line, const Say& say) {
   Launch launch;
   ClusterSpec cluster;
   if (!flags.file.empty()) cluster = read_cluster(flags.file);
@@ -77,7 +80,7 @@ Launch prepare(const UpFlags& flags, const CommandLine& line) {
   launch.source = open_model(launch.model, line.places);
   launch.hosts = host_setup(flags.ring, 2);  // processes, which a crash here cannot hold up
   if (flags.file.empty()) {
-    plan_here(flags, launch);
+    plan_here(flags, launch, say);
   } else {
     launch.ring = cluster_ring(cluster, *launch.source, flags.ring.plan);
     launch.hosts.insecure_plaintext |= cluster.options.insecure_plaintext;
@@ -134,9 +137,8 @@ class Served {
   }
 
   int run() {
-    running_.write(state_);
-    catch_interrupts();
     try {
+      running_.write(state_);
       serve();
     } catch (const Fault& fault) {
       if (!announced_ || fault.kind() == FaultKind::canceled) running_.remove();
@@ -353,12 +355,17 @@ class Served {
     return fmt::format("{} waits for machines to join: {}", launch_.model, missing) + common_text();
   }
 
+  static void print(const std::string& text) {
+    if (std::puts(text.c_str()) < 0 || std::fflush(stdout) != 0)
+      throw Fault(FaultKind::world, "nobody reads what up has to say on stdout",
+                  Fix{"leave out --foreground, and it stays in the background"});
+  }
+
   void announce(const std::string& text) {
     state_.phase = ClusterState::Phase::up;
     running_.write(state_);
     const std::lock_guard lock(progress_mutex_);
-    progress_ ? progress_->ready(text) : static_cast<void>(std::puts(text.c_str()));
-    std::fflush(stdout);
+    progress_ ? progress_->ready(text) : print(text);
     progress_ = nullptr;
     announced_ = true;
   }
@@ -391,21 +398,40 @@ class Served {
   ClusterState state_;
 };
 
+// progress: of one in the background. What is claimed is removed where nothing comes of it.
+int serve(const UpFlags& flags, const CommandLine& line, RunningCluster& running,
+          Progress* progress) {
+  const auto say = [progress](const std::string& text) {
+    spdlog::info(text);
+    if (progress) progress->line(text);
+  };
+  std::optional<Launch> launch;
+  try {
+    launch = prepare(flags, line, say);
+  } catch (const std::exception&) {
+    running.remove();
+    throw;
+  }
+  return Served(flags, line, *std::move(launch), running, progress).run();
+}
+
 int up(const UpFlags& wanted, const CommandLine& line) {
   set_up_log(wanted.log);
   check_up_flags(wanted);
   const UpFlags flags = completed(wanted);
-  Launch launch = prepare(flags, line);
   RunningCluster running(line.state, flags.name);
   if (running.claim()) spdlog::info("removed what a coordinator left that ended without a word");
-  if (flags.foreground) return Served(flags, line, std::move(launch), running, nullptr).run();
   catch_interrupts();
+  if (flags.foreground) {
+    std::signal(SIGPIPE, SIG_IGN);  // a reader that has gone is told as any failed write
+    return serve(flags, line, running, nullptr);
+  }
   return detach(running.log(), [&](Progress& progress) {
     LogOptions log = flags.log;
     log.quiet = true;
     if (log.file.empty()) log.file = running.log();
     set_up_log(log);
-    return Served(flags, line, std::move(launch), running, &progress).run();
+    return serve(flags, line, running, &progress);
   });
 }
 

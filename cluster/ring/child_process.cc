@@ -53,6 +53,7 @@ struct Pipe {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(1);  // it died before we asked
   std::signal(SIGINT, SIG_IGN);
+  std::signal(SIGHUP, SIG_IGN);
   for (int i = 0; i < 3; ++i) dup2(streams[i], i);
   execvp(program, words);
   const char* const text[] = {"cannot run ", program, ": ", strerrordesc_np(errno)};

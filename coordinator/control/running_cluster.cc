@@ -1,8 +1,6 @@
 // A lock on a file says whether a coordinator lives; files beside it say which one.
 #include "coordinator/control/running_cluster.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -51,87 +49,10 @@ void make_private(const std::string& folder) {
   std::error_code error;
   fs::create_directories(fs::path(folder).parent_path(), error);
   if (mkdir(folder.c_str(), S_IRWXU) != 0 && errno != EEXIST) failed("make the folder", folder);
-  if (chmod(folder.c_str(), S_IRWXU) != 0) failed("keep others out of", folder);
+  if (chmod(folder.c_str(), S_IRWXU) != 0 && errno != ENOENT) failed("keep others out of", folder);
 }
 
-bool is_same_file(int fd, const std::string& path) {
-  struct stat opened {};
-  struct stat named {};
-  return fstat(fd, &opened) == 0 && stat(path.c_str(), &named) == 0 &&
-         opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
-}
-
-}  // namespace
-
-RunningCluster::RunningCluster(const std::string& folder, const std::string& name)
-    : name_(name), folder_(folder_of(folder, name)) {
-  if (socket().size() > kPathMax)
-    throw Fault(
-        FaultKind::world,
-        "the path of a socket in " + folder_ + " would be longer than sockets' paths can be",
-        Fix{"set XDG_STATE_HOME to a shorter one"});
-}
-
-RunningCluster::~RunningCluster() {
-  if (lock_ >= 0) close(lock_);
-}
-
-// Another process may have removed the folder between our two steps: then both are done again.
-bool RunningCluster::claim() {
-  const std::string path = folder_ + "/" + kLock;
-  const Time deadline = now() + from_seconds(kEndingSeconds);
-  for (;;) {
-    make_private(fs::path(folder_).parent_path());
-    make_private(folder_);
-    lock_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR);
-    if (lock_ < 0 && errno == ENOENT) continue;
-    if (lock_ < 0) failed("write", path);
-    const bool mine = flock(lock_, LOCK_EX | LOCK_NB) == 0;
-    if (mine && is_same_file(lock_, path)) break;
-    close(std::exchange(lock_, -1));
-    if (mine) continue;
-    const auto state = read();
-    if ((!state || state->phase != ClusterState::Phase::up) && now() < deadline) {
-      std::this_thread::sleep_for(kGlance);
-      continue;
-    }
-    throw Fault(FaultKind::input,
-                "the cluster \"" + name_ + "\" is up already" +
-                    (state ? " (process " + std::to_string(state->pid) + ")" : ""),
-                Fix{"ask it with potluck run, end it with potluck down, or start another one with "
-                    "--name"});
-  }
-  const bool left = std::distance(fs::directory_iterator(folder_), fs::directory_iterator()) > 1;
-  clear();
-  return left;
-}
-
-void RunningCluster::clear() const {
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(folder_, ignored))
-    if (entry.path().filename() != kLock) fs::remove_all(entry.path(), ignored);
-}
-
-bool RunningCluster::is_up() const {
-  const int file = open((folder_ + "/" + kLock).c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0) return false;
-  const bool free = flock(file, LOCK_SH | LOCK_NB) == 0;
-  close(file);
-  return !free;
-}
-
-bool RunningCluster::is_there() const {
-  std::error_code ignored;
-  return fs::exists(folder_, ignored);
-}
-
-std::optional<ClusterState> RunningCluster::read() const {
-  const std::string path = folder_ + "/state.json";
-  std::ifstream file(path);
-  if (!file) return std::nullopt;
-  std::stringstream text;
-  text << file.rdbuf();
-  const nlohmann::json json = parse_json(text.str(), path);
+ClusterState state_of(const nlohmann::json& json, const std::string& path) {
   const JsonFields fields(json, path);
   ClusterState state;
   const std::string phase = fields.text("phase");
@@ -145,6 +66,82 @@ std::optional<ClusterState> RunningCluster::read() const {
   state.failure = fields.text("failure");
   state.since = static_cast<int64_t>(fields.number("since"));
   return state;
+}
+
+}  // namespace
+
+RunningCluster::RunningCluster(const std::string& folder, const std::string& name)
+    : name_(name), folder_(folder_of(folder, name)), lock_(folder_ + "/" + kLock) {
+  if (socket().size() > kPathMax)
+    throw Fault(
+        FaultKind::world,
+        "the path of a socket in " + folder_ + " would be longer than sockets' paths can be",
+        Fix{"set XDG_STATE_HOME to a shorter one"});
+}
+
+// Another process may remove the folder between our two steps: then both are done again.
+bool RunningCluster::claim() {
+  const Time deadline = now() + from_seconds(kEndingSeconds);
+  for (;;) {
+    make_private(fs::path(folder_).parent_path());
+    make_private(folder_);
+    if (lock_.take()) break;
+    const auto phase = phase_or_none();
+    if ((!is_up() || phase != ClusterState::Phase::up) && now() < deadline) {
+      std::this_thread::sleep_for(kGlance);
+      continue;
+    }
+    throw Fault(FaultKind::input,
+                "the cluster \"" + name_ + "\" is up already (process " + std::to_string(owner()) +
+                    ")",
+                Fix{"ask it with potluck run, end it with potluck down, or start another one with "
+                    "--name"});
+  }
+  lock_.belongs_to(getpid());
+  const bool left = std::distance(fs::directory_iterator(folder_), fs::directory_iterator()) > 1;
+  clear();
+  return left;
+}
+
+void RunningCluster::clear() const {
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(folder_, ignored))
+    if (entry.path().filename() != kLock) fs::remove_all(entry.path(), ignored);
+}
+
+// One whose file is damaged is up, as far as anybody knows.
+std::optional<ClusterState::Phase> RunningCluster::phase_or_none() const {
+  try {
+    const auto state = read();
+    return state ? std::optional(state->phase) : std::nullopt;
+  } catch (const Fault&) {
+    return ClusterState::Phase::up;
+  }
+}
+
+bool RunningCluster::is_up() const {
+  return lock_.is_held();
+}
+
+bool RunningCluster::is_there() const {
+  std::error_code ignored;
+  return fs::exists(folder_, ignored);
+}
+
+std::optional<ClusterState> RunningCluster::read() const {
+  const std::string path = folder_ + "/state.json";
+  std::ifstream file(path);
+  if (!file) return std::nullopt;
+  std::stringstream text;
+  text << file.rdbuf();
+  try {
+    return state_of(parse_json(text.str(), path), path);
+  } catch (const Fault& damaged) {
+    throw Fault(FaultKind::input,
+                "what the cluster \"" + name_ + "\" has written of itself is damaged (" +
+                    damaged.text() + ")",
+                Fix{"potluck down ends it and cleans up; then start it anew"}, path);
+  }
 }
 
 void RunningCluster::write(const ClusterState& state) const {
@@ -162,11 +159,21 @@ void RunningCluster::write(const ClusterState& state) const {
     if (!file.flush()) failed("write", beside);
   }
   if (rename(beside.c_str(), path.c_str()) != 0) failed("write", path);
+  if (lock_.is_taken()) lock_.belongs_to(state.pid);
 }
 
-void RunningCluster::remove() const {
-  std::error_code ignored;
-  fs::remove_all(folder_, ignored);
+// The lock goes last, and the folder only while it is empty: from then on it may be another's.
+void RunningCluster::remove() {
+  clear();
+  lock_.remove();
+  rmdir(folder_.c_str());
+}
+
+bool RunningCluster::remove_left() {
+  if (!is_there()) return true;
+  if (!lock_.take()) return !is_there();
+  remove();
+  return true;
 }
 
 }  // namespace potluck

@@ -13,6 +13,8 @@
 #include <optional>
 #include <string>
 
+#include "topology/base/lock_file.h"
+
 namespace potluck {
 
 inline constexpr char kClusterName[] = "cluster";  // of one that nobody has named
@@ -32,7 +34,6 @@ class RunningCluster final {
   // folder: potluck's own state folder. Throws Fault{input} for a name that could be no folder's,
   // and Fault{world} where there is no state folder, or its path is too long for a socket.
   RunningCluster(const std::string& folder, const std::string& name);
-  ~RunningCluster();  // lets go of the lock, if it has it
   RunningCluster(const RunningCluster&) = delete;
   RunningCluster& operator=(const RunningCluster&) = delete;
 
@@ -46,15 +47,24 @@ class RunningCluster final {
   bool claim();
   bool is_up() const;     // some process has claimed it
   bool is_there() const;  // up, or left behind
+  // None: it has written nothing yet. Throws Fault{input} for a file that is damaged.
   std::optional<ClusterState> read() const;
+  // The process that has claimed it; 0: none. Sends a signal to that one and no other; false: there
+  // is none.
+  pid_t owner() const { return lock_.owner(); }
+  bool signal_owner(int signal) const { return lock_.signal_owner(signal); }
   void write(const ClusterState& state) const;  // whole or not at all
-  void remove() const;                          // the folder, with all that is in it
+  // The folder, with all that is in it; whoever has claimed it calls this.
+  void remove();
+  // The same of one that nobody has claimed; false: some process has.
+  bool remove_left();
 
  private:
+  std::optional<ClusterState::Phase> phase_or_none() const;
   void clear() const;
 
   const std::string name_, folder_;
-  int lock_ = -1;
+  LockFile lock_;
 };
 
 }  // namespace potluck

@@ -4,6 +4,8 @@
 
 #include <string>
 
+#include "topology/base/lock_file.h"
+
 namespace potluck {
 
 class RunningJoin final {
@@ -15,8 +17,7 @@ class RunningJoin final {
   RunningJoin& operator=(const RunningJoin&) = delete;
 
  private:
-  std::string path_;
-  int lock_ = -1;
+  LockFile lock_;
 };
 
 // Asks the process that has joined to leave and waits until it has ended. Throws Fault{input} if
