@@ -1,5 +1,8 @@
 // potluck is one program with subcommands. main reads the environment, and turns faults into lines
 // and exit codes.
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
@@ -87,6 +90,15 @@ bool dumb_terminal() {
   return !value || !*value || std::strcmp(value, "dumb") == 0;
 }
 
+// What is opened next would take the place of a stream that is closed, and be written to as such.
+void fill_closed_streams() {
+  for (int fd = open("/dev/null", O_RDWR); fd >= 0; fd = open("/dev/null", O_RDWR))
+    if (fd > STDERR_FILENO) {
+      close(fd);
+      return;
+    }
+}
+
 // Throws Fault{world} if the output could not be written.
 void flush_stdout() {
   if (std::fflush(stdout) != 0 || std::ferror(stdout))
@@ -159,12 +171,14 @@ int run(int argc, char** argv) {
   potluck::catch_cut_files();
   const int code = line.chosen();
   flush_stdout();
-  return code;
+  const bool closed = potluck::interrupt_signal() == SIGHUP;  // others say 0 for a TERM
+  return code == 0 && closed ? 128 + SIGHUP : code;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  fill_closed_streams();
   std::signal(SIGPIPE, SIG_DFL);        // a closed pipe ends us quietly
   std::signal(SIGXFSZ, SIG_IGN);        // a file that may not grow is told as any failed write
   std::setlocale(LC_CTYPE, "C.UTF-8");  // for widths of characters and editing; the text is UTF-8

@@ -17,12 +17,32 @@ using Json = nlohmann::json;
 using Call = std::shared_ptr<ControlCall>;
 
 constexpr char kWhere[] = "a call";
+constexpr size_t kLogBytesMax = kControlTextMax / 4;  // of all workers; JSON may need twice as much
+
+// JSON would write it by six letters.
+bool is_control(char letter) {
+  return static_cast<unsigned char>(letter) < ' ' && letter != '\n' && letter != '\t';
+}
 
 double worker_ms(const std::vector<Hop>& hops, PeerId worker) {
   double us = 0;
   for (const Hop& hop : hops)
     if (hop.peer == worker) us += hop.compute_us;
   return us / 1e3;
+}
+
+// As much of the end of each as fits one answer, from the beginning of a line. The channel replaces
+// what is no UTF-8.
+std::map<std::string, std::string> ends_of(std::map<std::string, std::string> logs) {
+  const size_t share = kLogBytesMax / std::max<size_t>(logs.size(), 1);
+  for (auto& [name, log] : logs) {
+    for (char& letter : log)
+      if (is_control(letter)) letter = '.';
+    if (log.size() <= share) continue;
+    const size_t line = log.find('\n', log.size() - share);
+    log.erase(0, line == std::string::npos ? log.size() - share : line + 1);
+  }
+  return logs;
 }
 
 }  // namespace
@@ -40,7 +60,8 @@ Coordinator::Coordinator(std::shared_ptr<const ModelSource> source, Ring& ring,
   server_.on(kCloseVerb, known, [this](const Call& call) { close(*call); });
   server_.on(kDrainVerb, known, [this](const Call& call) { drained_.take(call); });
   server_.on(kStatusVerb, known, [this](const Call& call) { call->reply(status()); });
-  server_.on(kLogsVerb, known, [this](const Call& call) { call->reply({{"logs", ring_.logs()}}); });
+  server_.on(kLogsVerb, known,
+             [this](const Call& call) { call->reply({{"logs", ends_of(ring_.logs())}}); });
   server_.on(kModelVerb, known, [this](const Call& call) {
     if (vocabulary_.empty()) vocabulary_ = vocabulary_bytes(source_->vocabulary());
     call->reply(served_json({setup_.model, source_->spec(), ring_.plan(), vocabulary_.size()}));

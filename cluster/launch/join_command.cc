@@ -108,6 +108,7 @@ class JoinCommand {
   int run() {
     JoinerSetup setup;
     setup.entry = {name_, keys_.public_key, "", std::nullopt, false, asks_person};
+    check_flags();
     const RunningJoin only(line_.state);
     choose_cluster(setup);
     setup.entry.cluster_key = setup.cluster.key;
@@ -140,6 +141,12 @@ class JoinCommand {
       say("no token, so this network is searched for a cluster");
       setup.cluster = only_cluster(find_clusters(from_seconds(kLookSeconds), say));
     }
+  }
+
+  // What is wrong here is said before anybody is asked.
+  void check_flags() const {
+    if (!flags_.memory.empty()) parse_bytes(flags_.memory);
+    if (flags_.device != kAutoDevice) rooms();
   }
 
   std::vector<DeviceRoom> rooms() const {

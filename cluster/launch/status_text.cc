@@ -79,10 +79,10 @@ std::string waiting_text(const JsonFields& fields) {
       time_text(fields.number("up_seconds")), harmless(fields.text("waiting")));
   for (const nlohmann::json& each : fields.at("guests")) {
     const JsonFields guest(each, kWhere);
-    text += fmt::format("  {:<20} {:<8} {:<24} {}\n", harmless(guest.text("name")),
+    text += fmt::format("  {:<20} {:<8} {:<24} {:<20} {}\n", harmless(guest.text("name")),
                         harmless(guest.text("device")),
                         bytes_text(static_cast<uint64_t>(guest.number("free_bytes"))),
-                        harmless(guest.text("endpoint")));
+                        harmless(guest.text("host")), harmless(guest.text("endpoint")));
   }
   return text +
          (loads ? "" : "let them join: potluck token create, and there potluck join TOKEN\n");

@@ -91,12 +91,11 @@ void print_tokens(const GuestBook& book, int64_t now) {
                           over ? *over : "for " + span_text(token.expires - now))
                   .c_str());
   }
+  if (book.tokens.empty()) std::fputs("no tokens; potluck token create makes one\n", stderr);
   for (const Guest& guest : book.guests)
     std::puts(fmt::format("machine {}  key {}  {}", one_line(guest.name), guest.key,
                           guest.revoked ? "shut out" : "may join")
                   .c_str());
-  if (book.tokens.empty() && book.guests.empty())
-    std::fputs("no tokens and no machines yet; potluck token create makes one\n", stderr);
 }
 
 int list(const Flags& flags, const CommandLine& line) {

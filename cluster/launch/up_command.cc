@@ -292,10 +292,11 @@ class Served {
   }
 
   WaitingSetup waiting_setup() const {
-    WaitingSetup setup{running_.name(), launch_.model, {}, flags_.ring.threads, {}, {}, {}};
+    WaitingSetup setup{running_.name(), launch_.model, {}, flags_.ring.threads, {}, {}, {}, {}};
     setup.frame = open_plan_of(*launch_.source, flags_.ring).frame;
     setup.rooms = [this] { return open_plan_of(*launch_.source, flags_.ring).rooms; };
     setup.guests = [this](Time now) { return door_->guests(now); };
+    setup.hosts = [this] { return door_->places(); };
     setup.say = [this](const std::string& text) { say(text); };
     return setup;
   }

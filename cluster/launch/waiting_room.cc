@@ -36,7 +36,6 @@ bool are_same(const std::vector<Candidate>& a, const std::vector<Candidate>& b) 
 WaitingRoom::WaitingRoom(std::shared_ptr<const ModelSource> source, WaitingSetup setup)
     : source_(std::move(source)), setup_(std::move(setup)), since_(now()) {
   const std::vector<DeviceRoom> found = rooms();
-  MemoryPartitioner(found, setup_.frame, std::nullopt).head_device(*source_);
   needed_ = whole_need(*source_, setup_.frame);
   for (const DeviceRoom& room : found) {
     setup_.say("measuring " + room.device);
@@ -44,8 +43,15 @@ WaitingRoom::WaitingRoom(std::shared_ptr<const ModelSource> source, WaitingSetup
         measure_speed(*source_, room, room.is_card() ? 0 : setup_.threads);
     for (const std::string& why : {measured.problem, measured.left_out})
       if (!why.empty()) setup_.say(room.device + ": " + why);
+    if (!measured.problem.empty()) continue;  // a device that is broken has no part
     own_.push_back({room, measured.speed.sliding_layer_ms});
   }
+  std::vector<DeviceRoom> usable;
+  for (const OwnDevice& own : own_) usable.push_back(own.room);
+  if (usable.empty())
+    throw Fault(FaultKind::world, "no device of this machine computes the model",
+                Fix{"potluck doctor says why"});
+  MemoryPartitioner(usable, setup_.frame, std::nullopt).head_device(*source_);
   see({});
 }
 
@@ -117,8 +123,10 @@ void WaitingRoom::answer_at(ControlServer& server) {
 
 Json WaitingRoom::status() const {
   Json guests = Json::array();
+  std::map<std::string, std::string> hosts = setup_.hosts();
   for (const Candidate& guest : guests_)
     guests.push_back({{"name", guest.worker.name},
+                      {"host", hosts[guest.worker.name]},
                       {"device", guest.worker.device},
                       {"endpoint", guest.worker.endpoint},
                       {"free_bytes", guest.bytes_free}});

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
@@ -23,7 +24,8 @@ struct WaitingSetup {
   Plan frame;                                      // all of the plan but who runs what
   int threads = 0;                                 // of this machine's CPU; 0: as many as it likes
   std::function<std::vector<DeviceRoom>()> rooms;  // of this machine, as they are now
-  std::function<std::vector<Candidate>(Time now)> guests;  // who is there
+  std::function<std::vector<Candidate>(Time now)> guests;     // who is there
+  std::function<std::map<std::string, std::string>()> hosts;  // and on which machine, by worker
   std::function<void(const std::string& line)> say;
 };
 

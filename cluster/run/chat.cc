@@ -114,7 +114,8 @@ class Chat {
 
   void interrupted(const std::string& line) {
     const int signal = interrupt_signal();
-    if (signal == SIGTERM || signal == SIGQUIT) throw Fault(FaultKind::canceled, "terminated");
+    if (signal == SIGTERM || signal == SIGQUIT || signal == SIGHUP)
+      throw Fault(FaultKind::canceled, "terminated");
     clear_interrupt();
     remark(line);
   }

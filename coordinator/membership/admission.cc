@@ -2,6 +2,7 @@
 #include "coordinator/membership/admission.h"
 
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "topology/base/fault.h"
 #include "topology/base/key.h"
@@ -60,8 +61,19 @@ void change_guest_book(const PrivateFile& file, const std::function<void(GuestBo
   });
 }
 
+GuestBook Admission::book() const {
+  try {
+    known_ = read_guest_book(book_);
+    is_damaged_ = false;
+  } catch (const Fault& fault) {
+    if (!std::exchange(is_damaged_, true))
+      say_(std::string(fault.what()) + "; until then those stay that were let in before");
+  }
+  return known_;
+}
+
 bool Admission::is_admitted(const std::string& key) const {
-  return potluck::is_admitted(read_guest_book(book_), key);
+  return potluck::is_admitted(book(), key);
 }
 
 Json Admission::ask(const std::string& key, const Json& body, Time now) {
@@ -69,7 +81,7 @@ Json Admission::ask(const std::string& key, const Json& body, Time now) {
   if (!is_key(key)) throw Fault(FaultKind::refused, "a machine joins over a locked link alone");
   check_software(fields.text("software"));
   const Guest guest{key, name_in(fields), unix_seconds(), false};
-  const GuestBook book = read_guest_book(book_);
+  const GuestBook book = this->book();
   if (fields.has("secret")) {
     const std::string secret = bytes_in(fields, "secret");
     change_guest_book(

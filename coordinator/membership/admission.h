@@ -38,6 +38,7 @@ class Admission final {
   nlohmann::json number(const std::string& key, const nlohmann::json& body, Time now);
   nlohmann::json wait(const std::string& key, Time now);
 
+  // A book that cannot be read is told of once, and counts as it was until it can be again.
   bool is_admitted(const std::string& key) const;
 
   // Those that show words now, and what the person said to one of them. Throws Fault{input} if
@@ -55,6 +56,7 @@ class Admission final {
     Time since;
     bool refused = false;
   };
+  GuestBook book() const;
   void forget_late(Time now);
   Visitor& visitor(const std::string& key);
 
@@ -62,6 +64,8 @@ class Admission final {
   const PrivateFile book_;
   const std::function<void(const std::string& line)> say_;
   std::map<std::string, Visitor> visitors_;
+  mutable GuestBook known_;         // the book as it was read last
+  mutable bool is_damaged_ = false;  // and cannot be read now, as the person was told
 };
 
 // The guest book of a file; an empty one if there is none.

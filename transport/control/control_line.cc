@@ -63,7 +63,7 @@ ConnectionId ControlLine::dial(const Address& address) {
   std::promise<ConnectionId> dialed;
   order([this, &dialed, &address] {
     const ConnectionId id = pipe_->dial(address);
-    connections_[id] = {now(), {}, true, true};
+    connections_[id] = {now(), {}, true, true, {}};
     dialed.set_value(id);
   });
   return dialed.get_future().get();
@@ -185,12 +185,29 @@ void ControlLine::refuse(ConnectionId connection, const Fault& fault) {
   end(connection, fault.what());
 }
 
+// Empty: there are not too many callers.
+std::string ControlLine::why_too_many(const std::string& host) const {
+  size_t of_host = 0, elsewhere = 0;
+  for (const auto& [id, each] : connections_) {
+    if (each.dialed) continue;
+    of_host += each.host == host;
+    elsewhere += !each.host.empty();
+  }
+  if (of_host > kControlClientsOfHostMax)
+    return "there are " + std::to_string(kControlClientsOfHostMax) +
+           " clients of this machine already";
+  if (!host.empty() && elsewhere > kControlClientsMax)
+    return "there are " + std::to_string(kControlClientsMax) + " clients already";
+  return "";
+}
+
+// A link that is not locked is this machine's.
 void ControlLine::called(ConnectionId connection, Caller caller) {
-  connections_[connection] = {now(), now(), false, false};
+  const std::string host = caller.key.empty() ? "" : caller.address;
+  connections_[connection] = {now(), now(), false, false, host};
   post({Arrival::Kind::called, connection, std::move(caller), {}, {}});
-  if (connections_.size() > kControlClientsMax)
-    refuse(connection, Fault(FaultKind::refused, "there are " + std::to_string(kControlClientsMax) +
-                                                     " clients already; try again later"));
+  if (const std::string why = why_too_many(host); !why.empty())
+    refuse(connection, Fault(FaultKind::refused, why, Fix{"try again later"}));
 }
 
 void ControlLine::arrived(ConnectionId connection, const void* header, size_t header_bytes,

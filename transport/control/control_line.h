@@ -20,7 +20,10 @@ namespace potluck {
 
 inline constexpr double kControlPingSeconds = 2;
 inline constexpr double kControlSilenceSeconds = 10;  // then a connection is over
-inline constexpr size_t kControlClientsMax = 64;
+inline constexpr size_t kControlClientsMax = 64;  // of other machines together
+// Of one machine. Those of this one, by its socket, are counted apart, so that nobody elsewhere
+// locks its owner out.
+inline constexpr size_t kControlClientsOfHostMax = 32;
 inline constexpr size_t kControlWaitingMax = 1024;              // messages that nobody has taken
 inline constexpr uint64_t kControlWaitingBytesMax = 64u << 20;  // and their bytes
 
@@ -54,6 +57,7 @@ class ControlLine final : private PipeEvents {
   struct Connection {
     Time heard{}, pinged{};
     bool dialed = false, admitted = false;
+    std::string host;  // of a caller; empty: this machine
   };
 
   void run();
@@ -65,6 +69,7 @@ class ControlLine final : private PipeEvents {
   std::string why_of(ConnectionId connection, const std::string& otherwise) const;
   void end(ConnectionId connection, const std::string& why);
   void refuse(ConnectionId connection, const Fault& fault);
+  std::string why_too_many(const std::string& host) const;
   bool has_room(const ControlMessage& message);
 
   void called(ConnectionId connection, Caller caller) override;

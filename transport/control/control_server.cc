@@ -7,6 +7,11 @@
 #include "transport/zmq/zmq.h"
 
 namespace potluck {
+namespace {
+
+constexpr size_t kVerbShown = 64;  // bytes
+
+}  // namespace
 
 // ControlCall
 
@@ -19,10 +24,19 @@ ControlCall::~ControlCall() {
     fail(Fault(FaultKind::world, "\"" + message_.verb + "\" ended without an answer"));
 }
 
+// What is over a limit fails this call alone: others are served by whoever said it.
 void ControlCall::say(ControlMessage::Kind kind, nlohmann::json body, std::string bytes) {
   if (answered_ || canceled_) return;
   answered_ = kind != ControlMessage::Kind::event;
-  line_->send(from_, {kind, message_.call, "", std::move(body), std::move(bytes)});
+  try {
+    line_->send(from_, {kind, message_.call, "", std::move(body), std::move(bytes)});
+  } catch (const Fault& fault) {
+    answered_ = true;
+    const Fault too_large(FaultKind::world, "the answer to \"" + message_.verb.substr(0, kVerbShown) +
+                                                "\" is too large: " + fault.text());
+    line_->send(from_,
+                {ControlMessage::Kind::fault, message_.call, "", fault_json(too_large), {}});
+  }
 }
 
 void ControlCall::event(nlohmann::json body, std::string bytes) {

@@ -50,6 +50,9 @@ class ControlTest : public testing::Test {
     server_->on("refuse", ControlCallers::known, [](std::shared_ptr<ControlCall>) {
       throw Fault(FaultKind::memory, "too large", Fix{"take less", Setting::context}, "here");
     });
+    server_->on("much", ControlCallers::known, [](std::shared_ptr<ControlCall> call) {
+      call->reply({{"text", std::string(kControlTextMax, 'x')}});
+    });
     server_->on("forget", ControlCallers::known, [](std::shared_ptr<ControlCall>) {});
     server_->on("hold", ControlCallers::known, [this](std::shared_ptr<ControlCall> call) {
       call->when_canceled([this] { ++canceled_; });
@@ -290,14 +293,37 @@ TEST_F(ControlTest, GarbageEndsItsOwnConnectionAlone) {
 TEST_F(ControlTest, MoreClientsThanThereMayBeAreTurnedAwayInWords) {
   serve();
   std::vector<std::unique_ptr<ControlClient>> clients;
-  for (size_t i = 0; i < kControlClientsMax; ++i) {
+  for (size_t i = 0; i < kControlClientsOfHostMax; ++i) {
     clients.push_back(std::make_unique<ControlClient>(local_, std::function<LockKeys()>()));
     clients.back()->ask("echo", Json::object(), kPatience);
   }
   ControlClient one_more = local();
-  EXPECT_NE(fault_text(one_more, "echo").find("64 clients already"), std::string::npos);
+  EXPECT_NE(fault_text(one_more, "echo").find("32 clients of this machine already"),
+            std::string::npos);
   clients.pop_back();
   clients.front()->ask("echo", Json::object(), kPatience);
+}
+
+TEST_F(ControlTest, ClientsOfOtherMachinesLeaveRoomForThoseOfThisOne) {
+  serve({friend_.public_key});
+  std::vector<std::unique_ptr<ControlClient>> clients;
+  for (size_t i = 0; i < kControlClientsOfHostMax; ++i) {
+    clients.push_back(std::make_unique<ControlClient>(Address(remote_, own_.public_key),
+                                                      [this] { return friend_; }));
+    clients.back()->ask("echo", Json::object(), kPatience);
+  }
+  ControlClient one_more = remote(friend_);
+  EXPECT_NE(fault_text(one_more, "echo").find("32 clients of this machine already"),
+            std::string::npos);
+  EXPECT_EQ(local().ask("echo", Json::object(), kPatience).body.at("key"), "");
+}
+
+TEST_F(ControlTest, AnAnswerThatIsTooLargeFailsItsCallAlone) {
+  serve();
+  ControlClient client = local();
+  EXPECT_NE(fault_text(client, "much").find("the answer to \"much\" is too large"),
+            std::string::npos);
+  EXPECT_EQ(client.ask("count", Json::object(), kPatience).body, (Json{{"numbers", 3}}));
 }
 
 }  // namespace
