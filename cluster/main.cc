@@ -90,7 +90,8 @@ bool dumb_terminal() {
   return !value || !*value || std::strcmp(value, "dumb") == 0;
 }
 
-// What is opened next would take the place of a stream that is closed, and be written to as such.
+// A file or socket that is opened next would take the place of a stream that is closed, and would
+// get what is meant for that one.
 void fill_closed_streams() {
   for (int fd = open("/dev/null", O_RDWR); fd >= 0; fd = open("/dev/null", O_RDWR))
     if (fd > STDERR_FILENO) {

@@ -1,5 +1,5 @@
-// Ctrl-C, Ctrl-\, TERM and HUP (the terminal was closed) are remembered and looked at between events, so that none of them ends
-// the program in the middle of one.
+// Ctrl-C, Ctrl-\, TERM and HUP (the terminal was closed) are remembered and looked at between
+// events, so that none of them ends the program in the middle of one.
 #pragma once
 
 namespace potluck {

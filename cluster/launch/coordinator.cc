@@ -60,8 +60,9 @@ Coordinator::Coordinator(std::shared_ptr<const ModelSource> source, Ring& ring,
   server_.on(kCloseVerb, known, [this](const Call& call) { close(*call); });
   server_.on(kDrainVerb, known, [this](const Call& call) { drained_.take(call); });
   server_.on(kStatusVerb, known, [this](const Call& call) { call->reply(status()); });
-  server_.on(kLogsVerb, known,
-             [this](const Call& call) { call->reply({{"logs", ends_of(ring_.logs())}}); });
+  server_.on(kLogsVerb, known, [this](const Call& call) {
+    call->reply({{"logs", ends_of(ring_.logs())}});
+  });
   server_.on(kModelVerb, known, [this](const Call& call) {
     if (vocabulary_.empty()) vocabulary_ = vocabulary_bytes(source_->vocabulary());
     call->reply(served_json({setup_.model, source_->spec(), ring_.plan(), vocabulary_.size()}));

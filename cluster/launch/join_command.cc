@@ -17,12 +17,12 @@
 #include "cluster/cli/log.h"
 #include "cluster/launch/joiner.h"
 #include "cluster/launch/owner_watch.h"
-#include "coordinator/membership/running_join.h"
 #include "cluster/launch/stage_fetch.h"
 #include "cluster/ring/device_rooms.h"
 #include "cluster/ring/device_speed.h"
 #include "cluster/ring/key_file.h"
 #include "coordinator/membership/admission.h"
+#include "coordinator/membership/running_join.h"
 #include "topology/base/byte_size.h"
 #include "topology/base/fault.h"
 #include "topology/base/utf8.h"
@@ -143,7 +143,7 @@ class JoinCommand {
     }
   }
 
-  // What is wrong here is said before anybody is asked.
+  // A flag that is wrong is told of before anybody is asked.
   void check_flags() const {
     if (!flags_.memory.empty()) parse_bytes(flags_.memory);
     if (flags_.device != kAutoDevice) rooms();

@@ -67,9 +67,9 @@ class Ring final : public Answerer {
   // Does without a worker as soon as nothing is on its way round the ring. Throws Fault{input}.
   void drain(const std::string& worker) { pipeline_->drain(worker); }
 
-  // Keeps these workers out of the ring until take_back(); `done` is called once: with no words when
-  // a ring without them is loaded, or with why there is none, and then they stay as they were. Not
-  // before this returns.
+  // Keeps these workers out of the ring until take_back(); `done` is called once: with no words
+  // when a ring without them is loaded, or with why there is none, and then they stay as they were.
+  // Not before this returns.
   using Drained = std::function<void(const std::string& why_not)>;
   void set_aside(const std::set<std::string>& workers, Drained done);
   void take_back(const std::set<std::string>& workers);

@@ -91,11 +91,11 @@ bool RunningCluster::claim() {
       std::this_thread::sleep_for(kGlance);
       continue;
     }
-    throw Fault(FaultKind::input,
-                "the cluster \"" + name_ + "\" is up already (process " + std::to_string(owner()) +
-                    ")",
-                Fix{"ask it with potluck run, end it with potluck down, or start another one with "
-                    "--name"});
+    throw Fault(
+        FaultKind::input,
+        "the cluster \"" + name_ + "\" is up already (process " + std::to_string(owner()) + ")",
+        Fix{"ask it with potluck run, end it with potluck down, or start another one with "
+            "--name"});
   }
   lock_.belongs_to(getpid());
   const bool left = std::distance(fs::directory_iterator(folder_), fs::directory_iterator()) > 1;

@@ -64,7 +64,7 @@ class Admission final {
   const PrivateFile book_;
   const std::function<void(const std::string& line)> say_;
   std::map<std::string, Visitor> visitors_;
-  mutable GuestBook known_;         // the book as it was read last
+  mutable GuestBook known_;          // the book as it was read last
   mutable bool is_damaged_ = false;  // and cannot be read now, as the person was told
 };
 

@@ -15,7 +15,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr double kLookSeconds = 2;
-constexpr double kAwaySeconds = 5 * kOfferSeconds;  // then a guest that says nothing has gone
+constexpr double kAwaySeconds = 5 * kOfferSeconds;        // then a guest that says nothing has gone
 constexpr size_t kNamesMax = 8 * (kGuestWorkersMax + 1);  // of one machine: its devices may change
 constexpr char kWhere[] = "an offer";
 

@@ -282,5 +282,63 @@ TEST_F(RecoveryTest, AWorkerThatCannotBeDoneWithoutStays) {
   EXPECT_FALSE(ring_fault_);
 }
 
+TEST_F(RecoveryTest, OneThatIsSetAsideIsNotCalledUntilItIsTakenBack) {
+  start_away();
+  pipeline_->set_aside({"stage 1", "elsewhere"});
+  tick();
+  ASSERT_EQ(changes_, (std::vector<std::vector<std::string>>{{"stage 1"}}));
+  become_loaded({1, 2}, 2);
+  connects_.clear();
+  pass_ms(12'000);
+  EXPECT_TRUE(connects_.empty());
+  pipeline_->take_back({"stage 1", "elsewhere"});
+  pass_ms(100);
+  ASSERT_EQ(connects_.size(), 1u);
+  EXPECT_EQ(connects_[0].second.endpoint, "test://1");
+  up(connects_[0].first);
+  tick();
+  EXPECT_EQ(changes_.size(), 2u);  // it is asked whether the ring does better with it
+}
+
+TEST_F(RecoveryTest, AGuestThatIsSetAsideIsNoCandidate) {
+  start_away();
+  WorkerPlan guest;
+  guest.name = "guest";
+  guest.endpoint = "test://guest";
+  pipeline_->set_aside({"guest"});
+  pipeline_->invite({guest, 0, 0});
+  connects_.clear();
+  pass_ms(12'000);
+  EXPECT_TRUE(connects_.empty());
+  pipeline_->take_back({"guest"});
+  pass_ms(100);
+  EXPECT_EQ(connects_.size(), 1u);
+}
+
+TEST_F(RecoveryTest, OneOfThisMachineThatIsTakenBackIsACandidateAgain) {
+  take(pipeline_->start(now_, plan(1)));
+  come_up({1, 2, 3});
+  pipeline_->set_aside({"stage 1"});
+  tick();
+  become_loaded({1, 2}, 2);
+  pass_ms(6000);
+  ASSERT_EQ(changes_.size(), 1u);
+  pipeline_->take_back({"stage 1"});
+  pass_ms(100);
+  EXPECT_EQ(changes_.size(), 2u);
+}
+
+TEST_F(RecoveryTest, OneThatIsTakenBackBeforeTheRingCouldChangeStays) {
+  start_away();
+  const Header step = first_step();
+  pipeline_->set_aside({"stage 1"});
+  pass_ms(200);
+  pipeline_->take_back({"stage 1"});
+  give(1, candidates(step));
+  give(1, candidates(taken(MessageKind::denoise).at(0).header));
+  pass_ms(200);
+  EXPECT_TRUE(changes_.empty());
+}
+
 }  // namespace
 }  // namespace potluck

@@ -98,9 +98,8 @@ bool LockFile::signal_owner(int signal) const {
   if (held.get() < 0 && errno == ESRCH) return false;
   if (held.get() < 0 && errno != ENOSYS) failed("signal the process of", path_);
   if (owner() != process) return false;
-  const long sent = held.get() >= 0
-                        ? syscall(SYS_pidfd_send_signal, held.get(), signal, nullptr, 0)
-                        : kill(process, signal);
+  const long sent = held.get() >= 0 ? syscall(SYS_pidfd_send_signal, held.get(), signal, nullptr, 0)
+                                    : kill(process, signal);
   if (sent != 0 && errno != ESRCH) failed("signal the process of", path_);
   return sent == 0;
 }

@@ -20,7 +20,7 @@ namespace potluck {
 
 inline constexpr double kControlPingSeconds = 2;
 inline constexpr double kControlSilenceSeconds = 10;  // then a connection is over
-inline constexpr size_t kControlClientsMax = 64;  // of other machines together
+inline constexpr size_t kControlClientsMax = 64;      // of other machines together
 // Of one machine. Those of this one, by its socket, are counted apart, so that nobody elsewhere
 // locks its owner out.
 inline constexpr size_t kControlClientsOfHostMax = 32;

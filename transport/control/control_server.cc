@@ -24,7 +24,7 @@ ControlCall::~ControlCall() {
     fail(Fault(FaultKind::world, "\"" + message_.verb + "\" ended without an answer"));
 }
 
-// What is over a limit fails this call alone: others are served by whoever said it.
+// An answer that is over a limit fails this call alone: the other calls are not its business.
 void ControlCall::say(ControlMessage::Kind kind, nlohmann::json body, std::string bytes) {
   if (answered_ || canceled_) return;
   answered_ = kind != ControlMessage::Kind::event;
@@ -32,10 +32,10 @@ void ControlCall::say(ControlMessage::Kind kind, nlohmann::json body, std::strin
     line_->send(from_, {kind, message_.call, "", std::move(body), std::move(bytes)});
   } catch (const Fault& fault) {
     answered_ = true;
-    const Fault too_large(FaultKind::world, "the answer to \"" + message_.verb.substr(0, kVerbShown) +
+    const Fault too_large(FaultKind::world, "the answer to \"" +
+                                                message_.verb.substr(0, kVerbShown) +
                                                 "\" is too large: " + fault.text());
-    line_->send(from_,
-                {ControlMessage::Kind::fault, message_.call, "", fault_json(too_large), {}});
+    line_->send(from_, {ControlMessage::Kind::fault, message_.call, "", fault_json(too_large), {}});
   }
 }
 

@@ -16,7 +16,7 @@ README = (SOURCE / "README.md").read_text()
 SETS_UP = {"cluster/quickstart", "tests/run"}  # each builds potluck: this very test is part of the second
 REPOSITORY = "unsloth/diffusiongemma-26B-A4B-it-GGUF"
 HUB_FILE = "models--unsloth--diffusiongemma-26B-A4B-it-GGUF/snapshots/1/diffusiongemma-26B-A4B-it-Q4_K_M.gguf"
-COMMANDS = [("run",), ("worker",), ("up",), ("down",), ("status",), ("logs",), ("devices",), ("doctor",), ("inspect",), ("key",),
+COMMANDS = [("run",), ("worker",), ("up",), ("down",), ("drain",), ("status",), ("logs",), ("devices",), ("doctor",), ("inspect",), ("key",),
             ("plan",), ("pull",), ("share",), ("join",), ("leave",), ("admit",), ("token", "create"), ("token", "list"),
             ("token", "revoke"), ("tokenize",), ("verify",), ("demo",), ("bench", "demo"), ("bench", "step")]  # fmt: skip
 # tests/ring/two_machines_test.py and tests/cluster/launch/joining_test.py

@@ -463,6 +463,32 @@ class Joining(unittest.TestCase):
         leave.ends(0)
         self.assertEqual(self.workers_on(laptop), [])
 
+    def test_flags_that_are_wrong_are_told_before_anybody_is_asked(self):
+        desk, laptop = self.lan(avahi=False)
+        token = self.token(desk)  # nobody answers there
+        for words, said in ((("--device", "warp:0"), "warp:0"), (("--memory", "much"), "much"),
+                            (("--token-file", "/nowhere"), "token")):  # fmt: skip
+            text = self.join(laptop, *words, *([] if "--token-file" in words else [token])).ends(USAGE)
+            self.assertIn(said, text)
+            self.assertNotIn("coordinator", text)
+
+    def test_a_guest_is_drained_by_the_name_of_its_machine_and_takes_no_name_of_the_clusters(self):
+        desk, laptop = self.lan(avahi=False)
+        up = Process(self, desk, "env", f"POTLUCK_TIMED={SLOW_DEVICE}", TIMED, "up", "--foreground", "--join", "-m",
+                     TIMED_MODEL, "--stages", "1", "-t", "1", "-c", "512")  # fmt: skip
+        up.waits_for("join it:")
+        run = Process(self, laptop, "env", f"POTLUCK_TIMED={FAST_DEVICE}", TIMED, "join", "--name", "stage 1", "-t", "1",
+                      self.token(desk))  # fmt: skip
+        run.waits_for(r"stage 1-2: layers \d+:\d+")
+        guest = next(w for w in self.status(desk)["workers"] if w["name"] == "stage 1-2")
+        self.assertEqual(guest["host"], "stage 1-2")
+        self.assertIn('"stage 1-2" is drained', self.once(desk, "drain", "stage 1-2")[0])
+        run.waits_for(r"stage 1-2: waits")
+        self.assertIsNone(run.process.poll())
+        self.assertNotIn("stage 1-2", [w["name"] for w in self.status(desk)["workers"]])
+        self.once(desk, "drain", "stage 1-2", "--end")
+        run.waits_for(r"stage 1-2: layers \d+:\d+", 2)
+
     def test_it_joins_once_and_leaves_once(self):
         desk, laptop = self.lan(avahi=False)
         host = self.host(desk)

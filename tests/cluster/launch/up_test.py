@@ -9,7 +9,7 @@ import tempfile
 import time
 import unittest
 
-from rings import POTLUCK, SLOW, Running, answer, wait_until
+from rings import PATIENCE, POTLUCK, SLOW, Running, answer, wait_until
 
 ASK = ("run", "-p", "hello there", "--raw", "--json", "-s", "7", "-n", "64", "--steps", "4")
 
@@ -147,6 +147,70 @@ class Up(unittest.TestCase):
         _, err = self.potluck("up", "-m", SLOW, "--stages", "2", "-c", "99999999", code=2)
         self.assertEqual(err.count("potluck:"), 1, err)
         self.assertFalse((self.folder / "state/potluck/cluster").exists())
+
+    def test_a_damaged_state_file_is_one_line_and_down_cleans_up(self):
+        self.up()
+        file = self.folder / "state/potluck/cluster/state.json"
+        file.write_text(file.read_text()[:30])
+        _, err = self.potluck("status", code=2)
+        self.assertRegex(err, r"^potluck: .* is damaged .*; potluck down ends it and cleans up; then start it anew\n$")
+        self.assertIn("is up already", self.up(code=2)[1])
+        self.assertIn("is down", self.potluck("down")[0])
+        self.assert_nothing_left()
+
+    def test_up_and_down_at_once_never_harm_each_other(self):
+        for _ in range(3):
+            self.up()
+            with concurrent.futures.ThreadPoolExecutor() as pool:
+                downs = [pool.submit(self.potluck, "down", code=None) for _ in range(3)]
+                ups = pool.submit(self.up, code=None)
+                errors = [each.result()[1] for each in (*downs, ups)]
+            self.assertFalse([e for e in errors if "cannot" in e], errors)
+            self.up(code=None)
+            self.potluck(*ASK)
+            self.potluck("down")
+            self.assert_nothing_left()
+
+    def foreground(self, **options):
+        up = subprocess.Popen([POTLUCK, "up", "--foreground", "-m", SLOW, "--stages", "2"], env={**os.environ, **self.env},
+                              stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, **options)  # fmt: skip
+        self.addCleanup(up.wait)
+        self.addCleanup(up.kill)
+        return up
+
+    def is_up(self):
+        return "answered" in self.potluck("status", code=None)[0]
+
+    def test_in_the_foreground_a_reader_that_goes_leaves_nothing(self):
+        up = self.foreground(stdout=subprocess.PIPE)
+        up.stdout.close()  # before there is anything to read
+        self.assertEqual(up.wait(PATIENCE), 3)
+        self.assert_nothing_left()
+
+    def test_in_the_foreground_a_terminal_that_closes_ends_it(self):
+        up = self.foreground(stdout=subprocess.DEVNULL)
+        wait_until(self.is_up, "the ring")
+        for _ in range(2):  # a shell says it once more
+            os.killpg(up.pid, signal.SIGHUP)
+        self.assertEqual(up.wait(PATIENCE), 129)
+        self.assert_nothing_left()
+
+    def test_in_the_background_it_outlives_the_terminal(self):
+        self.up()
+        for pid in mine(self.folder.name):
+            os.kill(pid, signal.SIGHUP)
+        self.potluck(*ASK)
+        self.potluck("down")
+
+    def test_closed_streams_are_no_place_for_files(self):
+        closed = "exec 0<&- 1>&- 2>&-; exec " + POTLUCK + f" up -m '{SLOW}' --stages 2"
+        done = subprocess.run(["sh", "-c", closed], env={**os.environ, **self.env}, timeout=PATIENCE, check=False)
+        self.assertEqual(done.returncode, 0)
+        self.potluck(*ASK)
+        coordinator = json.loads((self.folder / "state/potluck/cluster/state.json").read_text())["pid"]
+        for fd in range(3):
+            self.assertRegex(os.readlink(f"/proc/{coordinator}/fd/{fd}"), "/dev/null|/log")
+        self.potluck("down")
 
     def test_killed_at_any_moment_it_cleans_up_when_it_is_started_next(self):
         for i in range(10):

@@ -82,6 +82,34 @@ TEST_F(RunningClusterTest, WhatACrashLeftIsFoundAndClearedByTheNext) {
   EXPECT_FALSE(running.is_there());
 }
 
+TEST_F(RunningClusterTest, AFileThatIsDamagedIsToldInOneLineAndKeepsNobodyFromCleaningUp) {
+  for (const char* text : {"{\"phase\": \"up\", \"pi", "", "[]", "{\"phase\": 7}"}) {
+    crash();
+    std::ofstream(folder_ + "/lab/state.json") << text;
+    RunningCluster running(folder_, "lab");
+    try {
+      running.read();
+      FAIL() << text;
+    } catch (const Fault& fault) {
+      EXPECT_NE(std::string(fault.what()).find("is damaged"), std::string::npos) << fault.what();
+      EXPECT_NE(std::string(fault.what()).find("potluck down"), std::string::npos);
+    }
+    EXPECT_TRUE(running.remove_left());
+    EXPECT_FALSE(running.is_there());
+  }
+}
+
+TEST_F(RunningClusterTest, WhatAnotherHasClaimedMeanwhileIsNotRemoved) {
+  crash();
+  RunningCluster down(folder_, "lab"), next(folder_, "lab");
+  EXPECT_FALSE(down.is_up());
+  EXPECT_TRUE(next.claim());
+  next.write({ClusterState::Phase::starting, getpid(), "demo", "", "", "", 7});
+  EXPECT_FALSE(down.remove_left());
+  EXPECT_TRUE(next.read());
+  EXPECT_EQ(down.owner(), getpid());
+}
+
 TEST_F(RunningClusterTest, NamesThatCouldBeNoFolderAreRefused) {
   for (const char* name : {"", "..", "a/b", "a b", "0123456789012345678901234567890123"})
     EXPECT_THROW(RunningCluster(folder_, name), Fault) << name;

@@ -5,7 +5,9 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "coordinator/membership/be_let_in.h"
@@ -233,6 +235,18 @@ TEST_F(Admissions, BadWordsAreFaultsOfWhoSaidThem) {
   EXPECT_THROW(admission_.number(kLaptop, Json::object(), time_), Fault);
   EXPECT_THROW(admission_.wait(kLaptop, time_), Fault);
   EXPECT_THROW(admission_.answer(kLaptop, true, time_), Fault);
+}
+
+TEST_F(Admissions, ABookThatIsDamagedIsToldOnceAndThoseStayThatWereLetIn) {
+  change_guest_book(book_, [](GuestBook& book) { admit(book, {kLaptop, "laptop", 0, false}); });
+  ASSERT_TRUE(admission_.is_admitted(kLaptop));
+  std::ofstream(book_.path(), std::ios::trunc) << "{\"version\": 1, \"tok";
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(admission_.is_admitted(kLaptop));
+  EXPECT_FALSE(admission_.is_admitted(kRogue));
+  EXPECT_EQ(std::count(said_.begin(), said_.end(), '\n'), 1) << said_;
+  EXPECT_NE(said_.find("is damaged; restore it, or remove it"), std::string::npos) << said_;
+  fs::remove(book_.path());
+  EXPECT_FALSE(admission_.is_admitted(kLaptop));
 }
 
 }  // namespace
