@@ -157,7 +157,8 @@ Recovery::Missing& Recovery::miss(Time now, const WorkerPlan& worker, double sec
                                  [&](const WorkerPlan& w) { return w.name == worker.name; });
   Missing missing;
   missing.worker = home == home_.end() ? worker : *home;
-  missing.worker.endpoint = worker.endpoint;
+  const auto invited = invited_.find(worker.name);
+  missing.worker.endpoint = invited == invited_.end() ? worker.endpoint : invited->second;
   missing.again_seconds = seconds;
   missing.dial_at = now + from_seconds(seconds);
   return missing_[worker.name] = missing;
@@ -251,6 +252,7 @@ void Recovery::invite(const Candidate& guest) {
   const std::string& name = guest.worker.name;
   std::erase_if(home_, [&](const WorkerPlan& worker) { return worker.name == name; });
   home_.push_back(guest.worker);
+  invited_[name] = guest.worker.endpoint;
   Facts& facts = facts_[name];
   facts.bytes_free = guest.bytes_free;
   if (facts.layer_ms == 0) facts.layer_ms = guest.layer_ms;

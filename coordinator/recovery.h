@@ -120,6 +120,7 @@ class Recovery final {
 
   const Replan replan_;
   std::vector<WorkerPlan> home_;  // the owner's plan: its head, then its stages
+  std::map<std::string, std::string> invited_;  // where they said last that they listen, by name
   std::map<std::string, Facts> facts_;
   std::map<std::string, Missing> missing_;
   std::map<std::string, bool> leaving_;  // whether each may return

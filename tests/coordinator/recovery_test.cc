@@ -315,6 +315,21 @@ TEST_F(RecoveryTest, AGuestThatIsSetAsideIsNoCandidate) {
   EXPECT_EQ(connects_.size(), 1u);
 }
 
+TEST_F(RecoveryTest, AGuestThatCameAgainElsewhereIsCalledThereAndNotWhereItWasLost) {
+  start_away();
+  WorkerPlan guest = plan(1).stages[1];
+  guest.local = false;
+  guest.endpoint = "test://new";
+  pipeline_->invite({guest, 0, 0});
+  down(3, "it has hung up");
+  pass_ms(1500);
+  become_loaded({1, 2}, 2);
+  connects_.clear();
+  pass_ms(6000);
+  ASSERT_FALSE(connects_.empty());
+  for (const auto& [link, address] : connects_) EXPECT_EQ(address.endpoint, "test://new");
+}
+
 TEST_F(RecoveryTest, OneOfThisMachineThatIsTakenBackIsACandidateAgain) {
   take(pipeline_->start(now_, plan(1)));
   come_up({1, 2, 3});
