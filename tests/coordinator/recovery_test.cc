@@ -285,7 +285,7 @@ TEST_F(RecoveryTest, AWorkerThatCannotBeDoneWithoutStays) {
 TEST_F(RecoveryTest, OneThatIsSetAsideIsNotCalledUntilItIsTakenBack) {
   start_away();
   pipeline_->set_aside({"stage 1", "elsewhere"});
-  tick();
+  pass_ms(100);
   ASSERT_EQ(changes_, (std::vector<std::vector<std::string>>{{"stage 1"}}));
   become_loaded({1, 2}, 2);
   connects_.clear();
@@ -334,7 +334,7 @@ TEST_F(RecoveryTest, OneOfThisMachineThatIsTakenBackIsACandidateAgain) {
   take(pipeline_->start(now_, plan(1)));
   come_up({1, 2, 3});
   pipeline_->set_aside({"stage 1"});
-  tick();
+  pass_ms(100);
   become_loaded({1, 2}, 2);
   pass_ms(6000);
   ASSERT_EQ(changes_.size(), 1u);
