@@ -31,7 +31,7 @@ struct Pipeline::State {
         options(std::move(wishes)),
         ring(std::move(model), options.ring_secret, start_events()),
         requests(spec, plan, events.requests),
-        recovery(options.replan) {
+        recovery(options.replan, options.no_heads) {
     plan.epoch = 0;  // every plan's is greater
   }
 
@@ -47,6 +47,7 @@ struct Pipeline::State {
   double load_seconds = 0;     // of the owner's plan
   double slowest_seconds = 0;  // of an answer
   bool stop_asked = false, been_loaded = false;
+  std::vector<std::string> forgotten;  // and Recovery is not told yet
 
   RingId ring_id() const { return {options.incarnation, plan.epoch}; }
   RingStartEvents start_events();
@@ -62,6 +63,8 @@ struct Pipeline::State {
   void message(Time now, const Event& event, Outbox& out);
   void loaded(Time now, Outbox& out);
   void check_sender(const Event& event, PeerId worker) const;
+  void wrong(Time now, PeerId link, const Fault& fault, Outbox& out);
+  void forget_left(Outbox& out);
   void reply(Time now, const Message& message);
   void worker_fault(Time now, const Event& event, Outbox& out);
   void leave(Time now, const Event& event, Outbox& out);
@@ -134,7 +137,7 @@ void Pipeline::State::begin(Time now, const Plan& wanted, double timeout_seconds
   phase = Phase::starting;
   began = now;
   out.identity = identity();
-  ring.begin(now, plan, timeout_seconds, out);
+  ring.begin(now, plan, {timeout_seconds, options.fetch_seconds}, out);
 }
 
 // A plan that Recovery has got. Others may take longer for the same work.
@@ -223,6 +226,21 @@ void Pipeline::State::check_sender(const Event& event, PeerId worker) const {
               from ? plan.worker(*from).name : "peer " + std::to_string(event.peer));
 }
 
+// Whoever sends what it may not loses its link, as if its cable had been pulled.
+void Pipeline::State::wrong(Time now, PeerId link, const Fault& fault, Outbox& out) {
+  const bool may_go_on = been_loaded || options.may_begin_without;
+  if (fault.kind() != FaultKind::refused || !recovery.is_on() || !may_go_on)
+    return fail_ring(fault, out);
+  if (const std::optional<PeerId> worker = ring.worker_on(link))
+    recovery.wrong(now, plan.worker(*worker));
+  Event end;
+  end.kind = Event::Kind::down;
+  end.peer = link;
+  end.reason = fault.text();
+  out.drops.push_back(link);
+  down(now, end, out);
+}
+
 void Pipeline::State::reply(Time now, const Message& message) {
   if (phase != Phase::running) return;
   const double waited = requests.reply(now, message);
@@ -267,7 +285,7 @@ void Pipeline::State::check_deadlines(Time now, Outbox& out) {
   } catch (const Fault& late) {
     if (!recovery.is_on() || !been_loaded) throw;
     if (phase == Phase::starting)
-      for (PeerId worker : ring.late()) recovery.gone(now, plan.worker(worker));
+      for (PeerId worker : ring.overdue(now)) recovery.gone(now, plan.worker(worker));
     disturbed(now, late, out);
   }
 }
@@ -326,11 +344,22 @@ void Pipeline::State::fail_ring(const Fault& fault, Outbox& out) {
 void Pipeline::State::advance(Time now, Outbox& out) {
   if (phase == Phase::ended) return;
   requests.obey(out);
+  forget_left(out);
   if (phase != Phase::running) return;
   recovery.dial_missing(now, ring, out);
   recovery.consider(now, plan, ring, out);
   requests.advance(now, recovery.wants_rest(), out);
   if (recovery.wants_rest() && requests.rests()) change(now);
+}
+
+void Pipeline::State::forget_left(Outbox& out) {
+  for (const std::string& name : std::exchange(forgotten, {})) {
+    bool in_plan = false;
+    for (PeerId peer = kHeadPeer; plan.has_worker(peer); ++peer)
+      in_plan = in_plan || plan.worker(peer).name == name;
+    if (in_plan) recovery.leave(name, false);
+    recovery.forget(name, ring, out);
+  }
 }
 
 double Pipeline::State::step_limit() const {
@@ -384,6 +413,10 @@ void Pipeline::take_back(const std::set<std::string>& workers) {
   state_->recovery.take_back(workers);
 }
 
+void Pipeline::forget(const std::string& worker) {
+  state_->forgotten.push_back(worker);
+}
+
 void Pipeline::invite(const Candidate& guest) {
   state_->recovery.invite(guest);
 }
@@ -395,7 +428,8 @@ void Pipeline::shut_down() {
 bool Pipeline::idle_work() {
   const State& s = *state_;
   return s.phase != State::Phase::ended &&
-         (s.requests.has_orders() || s.stop_asked || s.phase == State::Phase::replanned);
+         (s.requests.has_orders() || s.stop_asked || !s.forgotten.empty() ||
+          s.phase == State::Phase::replanned);
 }
 
 Outbox Pipeline::handle(Time now, Event event) {
@@ -408,7 +442,11 @@ Outbox Pipeline::handle(Time now, Event event) {
   }
   if (s.stop_asked) return s.stop();
   try {
-    s.event(now, event, out);
+    try {
+      s.event(now, event, out);
+    } catch (const Fault& fault) {
+      s.wrong(now, event.peer, fault, out);
+    }
     if (s.phase == State::Phase::settling) s.settle(now, out);
     s.advance(now, out);
   } catch (const Fault& fault) {

@@ -37,10 +37,13 @@ struct PipelineOptions {
   double step_timeout_seconds = 0;  // 0: max(30 s, 5 × the slowest answer); 1800 s before a first
   double load_timeout_seconds = 600;
   double load_again_seconds = 30;  // parts are loaded anew within that at least
+  // Workers elsewhere may have to fetch their part, and then load within that; 0: as all others.
+  double fetch_seconds = 0;
   uint64_t incarnation = 0;
   // Workers prove to each other that they know it (transport/proof); empty: they prove nothing.
   std::string ring_secret;
-  Replan replan;  // none: a loss is the end of the ring
+  Replan replan;                   // none: a loss is the end of the ring
+  std::set<std::string> no_heads;  // workers that no plan after the first may make the head
   // A worker of the first plan that is not reached is done without, too; else its owner is told.
   bool may_begin_without = false;
 };
@@ -69,6 +72,9 @@ class Pipeline final : public StateMachine {
   // drain(), and may come back.
   void set_aside(const std::set<std::string>& workers);
   void take_back(const std::set<std::string>& workers);
+  // Does without a worker for good: one that the plan has is drained, any other is not dialed
+  // again.
+  void forget(const std::string& worker);
   // Takes in a worker that the plan does not have, if the next plan has a place for it.
   void invite(const Candidate& guest);
   void shut_down();  // tells the workers and finishes

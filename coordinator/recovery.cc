@@ -28,6 +28,7 @@ void Recovery::begins_with(const Plan& plan) {
   better_.reset();
   fault_.reset();
   gone_.clear();
+  wrong_.clear();
   suspect_.reset();
   open_ = has_returned_ = needs_another_ = false;
   losses_ = same_plans_ = 0;
@@ -39,11 +40,18 @@ void Recovery::ready(const WorkerPlan& worker, const Ready& ready) {
   facts.bytes_taken = ready.weight_bytes + ready.kv_bytes + ready.workspace_bytes;
 }
 
-// An answer ends a row of losses. A step goes through each stage once.
+// An answer ends a row of losses.
 void Recovery::answered(const Plan& plan, const Header& answer) {
   losses_ = same_plans_ = 0;
   for (auto& [name, missing] : missing_) missing.was_lost_now = false;
   if (answer.kind != MessageKind::candidates) return;
+  learn(plan, answer);
+  for (auto& [name, missing] : missing_)
+    if (std::exchange(missing.was_early, false)) missing.dial_at = Time{};
+}
+
+// A step goes through each stage once.
+void Recovery::learn(const Plan& plan, const Header& answer) {
   for (const Hop& hop : answer.hops) {
     if (hop.peer < stage_peer(0) || !plan.has_worker(hop.peer)) continue;
     const WorkerPlan& worker = plan.worker(hop.peer);
@@ -85,7 +93,13 @@ void Recovery::does_not_fit(const WorkerPlan& worker) {
 }
 
 void Recovery::back(const WorkerPlan& worker) {
-  if (gone_.erase(worker.name)) has_returned_ = true;
+  if (!wrong_.contains(worker.name) && gone_.erase(worker.name)) has_returned_ = true;
+}
+
+// A link that it would answer at once is no reason to try it again.
+void Recovery::wrong(Time now, const WorkerPlan& worker) {
+  gone(now, worker);
+  wrong_.insert(worker.name);
 }
 
 Recovery::Verdict Recovery::verdict(Time now) const {
@@ -124,8 +138,9 @@ Plan Recovery::next_plan(Time now, const Plan& plan) {
   std::set<std::string> without;
   for (const auto& [name, worker] : gone_) without.insert(name);
   for (const auto& [name, worker] : gone_)
-    if (!worker.local)
-      miss(now, worker, doubted ? kDoubtedSeconds : kMissingSeconds).was_lost_now = true;
+    if (!worker.local && !leaves_for_good(name))
+      miss(now, worker, doubted || wrong_.contains(name) ? kDoubtedSeconds : kMissingSeconds)
+          .was_lost_now = true;
   try {
     return plan_without(plan, without);
   } catch (const Fault& none) {
@@ -169,6 +184,7 @@ Recovery::Missing& Recovery::miss(Time now, const WorkerPlan& worker, double sec
 void Recovery::begins(Time now, const Plan& plan) {
   stall_.replan_seconds += seconds(now - std::exchange(part_since_, now));
   gone_.clear();
+  wrong_.clear();
   suspect_.reset();
   has_returned_ = needs_another_ = false;
   better_.reset();
@@ -201,8 +217,9 @@ size_t Recovery::home_place(const std::string& name) const {
 
 Candidate Recovery::candidate(const WorkerPlan& worker) const {
   const auto facts = facts_.find(worker.name);
-  if (facts == facts_.end()) return {worker, 0, 0};
-  return {worker, facts->second.bytes_free, facts->second.layer_ms};
+  const bool may_be_head = !no_heads_.contains(worker.name);
+  if (facts == facts_.end()) return {worker, 0, 0, may_be_head};
+  return {worker, facts->second.bytes_free, facts->second.layer_ms, may_be_head};
 }
 
 // One who is back stands before the first who stood behind it in the owner's plan.
@@ -242,10 +259,32 @@ void Recovery::up(PeerId link) {
 void Recovery::down(Time now, PeerId link) {
   for (auto& [name, missing] : missing_) {
     if (missing.link != link) continue;
+    if (missing.is_back) drop_plan_with(name);
     missing.link.reset();
     missing.is_back = false;
     missing.dial_at = now + from_seconds(missing.again_seconds);
   }
+}
+
+// A plan that waits for its moment, with a worker that has gone meanwhile: the ring stays as it is.
+void Recovery::drop_plan_with(const std::string& worker) {
+  if (!better_) return;
+  const std::vector<WorkerPlan> workers = workers_of(*better_);
+  if (std::none_of(workers.begin(), workers.end(),
+                   [&](const WorkerPlan& each) { return each.name == worker; }))
+    return;
+  better_.reset();
+  asked_.clear();
+}
+
+void Recovery::forget(const std::string& worker, RingStart& ring, Outbox& out) {
+  if (const auto found = missing_.find(worker); found != missing_.end()) {
+    drop_plan_with(worker);
+    if (found->second.link) ring.drop(*found->second.link, out);
+    missing_.erase(found);
+  }
+  if (const auto leaves = leaving_.find(worker); leaves != leaving_.end()) leaves->second = false;
+  std::erase_if(asked_, [&](const Candidate& each) { return each.worker.name == worker; });
 }
 
 void Recovery::invite(const Candidate& guest) {
@@ -253,27 +292,30 @@ void Recovery::invite(const Candidate& guest) {
   std::erase_if(home_, [&](const WorkerPlan& worker) { return worker.name == name; });
   home_.push_back(guest.worker);
   invited_[name] = guest.worker.endpoint;
+  guest.may_be_head ? void(no_heads_.erase(name)) : void(no_heads_.insert(name));
   Facts& facts = facts_[name];
   facts.bytes_free = guest.bytes_free;
   if (facts.layer_ms == 0) facts.layer_ms = guest.layer_ms;
-  Missing missing;
+  Missing& missing = missing_[name];
+  const bool is_met = missing.link && missing.worker.endpoint == guest.worker.endpoint &&
+                      missing.worker.key == guest.worker.key;
+  if (!is_met) missing = {};  // a link that is up would not say so again
   missing.worker = guest.worker;
   missing.again_seconds = kMissingSeconds;
-  missing_[name] = missing;
 }
 
 void Recovery::set_aside(const Plan& plan, const std::set<std::string>& workers) {
   aside_.insert(workers.begin(), workers.end());
   better_.reset();
   for (const WorkerPlan& worker : workers_of(plan))
-    if (workers.contains(worker.name)) leaving_[worker.name] = true;
+    if (workers.contains(worker.name)) leave(worker.name, true);
 }
 
 // One of this machine has ended and is started where a plan has it; the others are dialed at once.
 void Recovery::take_back(const std::set<std::string>& workers) {
   for (const std::string& name : workers) {
     aside_.erase(name);
-    leaving_.erase(name);
+    if (!leaves_for_good(name)) leaving_.erase(name);
     const auto found = missing_.find(name);
     if (found == missing_.end()) continue;
     found->second.dial_at = {};
@@ -283,7 +325,13 @@ void Recovery::take_back(const std::set<std::string>& workers) {
 }
 
 void Recovery::leave(const std::string& worker, bool may_return) {
-  leaving_[worker] = may_return;
+  const auto leaves = leaving_.emplace(worker, may_return).first;
+  leaves->second = leaves->second && may_return;
+}
+
+bool Recovery::leaves_for_good(const std::string& worker) const {
+  const auto leaves = leaving_.find(worker);
+  return leaves != leaving_.end() && !leaves->second;
 }
 
 // Whoever is of no use now is let go, and asked again later.
@@ -298,12 +346,21 @@ void Recovery::consider(Time now, const Plan& plan, RingStart& ring, Outbox& out
   } catch (const Fault&) {
     better_.reset();  // the ring goes on as it is
   }
-  if (better_) return;
+  if (!better_) let_go(now, plan, ring, out);
+}
+
+// Before a first step nobody knows how fast the ring is: it is asked again right after that.
+void Recovery::let_go(Time now, const Plan& plan, RingStart& ring, Outbox& out) {
   asked_.clear();
+  const bool early = std::any_of(plan.stages.begin(), plan.stages.end(), [&](const auto& stage) {
+    const auto facts = facts_.find(stage.name);
+    return facts == facts_.end() || facts->second.layer_ms == 0;
+  });
   for (auto& [name, missing] : missing_) {
     if (!std::exchange(missing.is_back, false) || !missing.link) continue;
     ring.drop(*missing.link, out);
     missing.again_seconds = kDoubtedSeconds;
+    missing.was_early = early;
     down(now, *missing.link);
   }
 }

@@ -47,7 +47,9 @@ using Replan = std::function<std::optional<Plan>(const RingChange&)>;
 
 class Recovery final {
  public:
-  explicit Recovery(Replan replan) : replan_(std::move(replan)) {}
+  // no_heads: workers of the first plan, and of others, that may never become the head.
+  explicit Recovery(Replan replan, std::set<std::string> no_heads = {})
+      : replan_(std::move(replan)), no_heads_(std::move(no_heads)) {}
 
   bool is_on() const { return replan_ != nullptr; }
 
@@ -61,7 +63,8 @@ class Recovery final {
   void gone(Time now, const WorkerPlan& worker);
   void suspected(const WorkerPlan& worker);  // by a neighbour, at work or when it dialed
   void does_not_fit(const WorkerPlan& worker);
-  void back(const WorkerPlan& worker);  // it answered within a moment
+  void back(const WorkerPlan& worker);             // it answered within a moment
+  void wrong(Time now, const WorkerPlan& worker);  // it sent what no worker sends: it is gone
   enum class Verdict { wait, same_plan, another_plan, give_up };
   Verdict verdict(Time now) const;
   bool wants_dial(Time now);  // of who is gone
@@ -81,6 +84,9 @@ class Recovery final {
   // A worker that was never in the ring, or listens elsewhere now: it is dialed, and taken in as
   // one that comes back is.
   void invite(const Candidate& guest);
+  // It has left for good: nobody dials it or plans with it any more. One of the plan is first done
+  // without, by leave().
+  void forget(const std::string& worker, RingStart& ring, Outbox& out);
 
   // No plan has these workers until take_back(): those of the plan leave, and the others are not
   // taken in. They stay known, and so does where they listen.
@@ -107,6 +113,7 @@ class Recovery final {
     bool is_back = false;
     bool is_spare = false;      // no plan had a place for it
     bool was_lost_now = false;  // since the last answer
+    bool was_early = false;     // it was of no use before the ring's speed was known
   };
 
   enum class Of { those_there, all };  // or also those that may have come back
@@ -117,8 +124,13 @@ class Recovery final {
   void open(Time now, const std::string& why);
   Missing& miss(Time now, const WorkerPlan& worker, double seconds);
   size_t home_place(const std::string& name) const;
+  void learn(const Plan& plan, const Header& answer);
+  void let_go(Time now, const Plan& plan, RingStart& ring, Outbox& out);
+  void drop_plan_with(const std::string& worker);
+  bool leaves_for_good(const std::string& worker) const;
 
   const Replan replan_;
+  std::set<std::string> no_heads_;
   std::vector<WorkerPlan> home_;  // the owner's plan: its head, then its stages
   std::map<std::string, std::string> invited_;  // where they said last that they listen, by name
   std::map<std::string, Facts> facts_;
@@ -131,6 +143,7 @@ class Recovery final {
   std::optional<Fault> fault_;
   Time noticed_{}, last_gone_{}, part_since_{}, dialed_{};
   std::map<std::string, WorkerPlan> gone_;
+  std::set<std::string> wrong_;   // of those that are gone
   std::vector<Candidate> asked_;  // candidates of the plan that is to be loaded
   std::optional<WorkerPlan> suspect_;
   bool has_returned_ = false, needs_another_ = false;

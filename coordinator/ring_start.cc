@@ -36,9 +36,9 @@ void RingStart::set_phase(Phase phase, Time now) {
   told_seconds_ = 0;
 }
 
-void RingStart::begin(Time now, const Plan& plan, double timeout_seconds, Outbox& out) {
+void RingStart::begin(Time now, const Plan& plan, LoadSeconds limits, Outbox& out) {
   plan_ = plan;
-  timeout_seconds_ = timeout_seconds;
+  limits_ = limits;
   members_.clear();
   members_[kHeadPeer] = {};
   for (int i = 0; i < plan_.stage_count(); ++i) members_[stage_peer(i)] = {};
@@ -157,24 +157,37 @@ std::vector<PeerId> RingStart::late() const {
   return late;
 }
 
-std::string RingStart::late_names() const {
+double RingStart::limit_seconds(PeerId worker) const {
+  const bool may_fetch = phase_ == Phase::loading && !plan_.worker(worker).local;
+  return may_fetch ? std::max(limits_.phase, limits_.fetch) : limits_.phase;
+}
+
+std::vector<PeerId> RingStart::overdue(Time now) const {
+  std::vector<PeerId> workers = late();
+  std::erase_if(
+      workers, [&](PeerId worker) { return seconds(now - phase_since_) <= limit_seconds(worker); });
+  return workers;
+}
+
+std::string RingStart::names_of(const std::vector<PeerId>& workers) const {
   std::string names;
-  for (PeerId worker : late()) names += (names.empty() ? "" : ", ") + plan_.worker(worker).name;
+  for (PeerId worker : workers) names += (names.empty() ? "" : ", ") + plan_.worker(worker).name;
   return names;
 }
 
 void RingStart::check_deadline(Time now) {
   if (phase_ == Phase::idle || done()) return;
   const double waited = seconds(now - phase_since_);
-  if (waited > timeout_seconds_)
-    throw Fault(FaultKind::lost, late_names() + " did not get ready within " +
-                                     std::to_string(static_cast<int>(timeout_seconds_)) + " s");
+  if (const std::vector<PeerId> over = overdue(now); !over.empty())
+    throw Fault(FaultKind::lost, names_of(over) + " did not get ready within " +
+                                     std::to_string(static_cast<int>(limit_seconds(over.front()))) +
+                                     " s");
   if (waited < next_told_seconds(told_seconds_) || !events_.waiting) return;
   told_seconds_ = waited;
   const char* what = phase_ == Phase::connecting ? " to answer"
                      : phase_ == Phase::loading  ? " to load its part of the model"
                                                  : " to be joined to the ring";
-  events_.waiting(late_names() + what, waited);
+  events_.waiting(names_of(late()) + what, waited);
 }
 
 PeerId RingStart::link_to(PeerId worker) const {

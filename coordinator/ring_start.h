@@ -26,6 +26,11 @@ namespace potluck {
 inline constexpr double kToldSeconds = 5, kToldAgainSeconds = 30;
 double next_told_seconds(double told);  // told: the last wait that was; 0 if none was
 
+struct LoadSeconds {
+  double phase = 0;  // for each phase
+  double fetch = 0;  // for a worker elsewhere to load, if it may have to fetch; 0: as the others
+};
+
 struct RingStartEvents {
   // "stage 0 to load"; seconds: of waiting for it so far
   std::function<void(const std::string& what, double seconds)> waiting;
@@ -38,9 +43,9 @@ class RingStart final {
   // secret: of the ring, for its workers alone (Load::secret).
   RingStart(Fingerprint model, std::string secret, RingStartEvents events);
 
-  // plan: checked by the caller. timeout_seconds: of each phase. Messages of `out` are addressed to
-  // workers by the plan's ids, as those of handle() are; see link_to().
-  void begin(Time now, const Plan& plan, double timeout_seconds, Outbox& out);
+  // plan: checked by the caller. Messages of `out` are addressed to workers by the plan's ids,
+  // as those of handle() are; see link_to().
+  void begin(Time now, const Plan& plan, LoadSeconds limits, Outbox& out);
   // An `up`, or a worker's `ready` or `joined`. Throws Fault{refused}.
   void handle(Time now, const Event& event, Outbox& out);
   // Links come up and go down when nothing is to be loaded, too: they serve the next plan.
@@ -54,7 +59,7 @@ class RingStart final {
   // Throws Fault{lost} naming the workers that are late; tells those that are about to be.
   void check_deadline(Time now);
   bool done() const { return phase_ == Phase::done; }
-  std::vector<PeerId> late() const;  // workers that this phase waits for
+  std::vector<PeerId> overdue(Time now) const;  // workers that this phase waited for too long
 
   PeerId link_to(PeerId worker) const;
   std::optional<PeerId> worker_on(PeerId link) const;  // none: not of this plan
@@ -78,14 +83,16 @@ class RingStart final {
   void joined(PeerId worker);
   bool all(bool (*what)(const RingStart&, PeerId)) const;
   bool is_late(PeerId worker) const;
-  std::string late_names() const;
+  std::vector<PeerId> late() const;  // workers that this phase waits for
+  double limit_seconds(PeerId worker) const;
+  std::string names_of(const std::vector<PeerId>& workers) const;
   PeerId link_with(const WorkerPlan& worker, PeerId wanted, Outbox& out);
   void set_phase(Phase phase, Time now);
 
   const Fingerprint model_;
   const std::string secret_;
   const RingStartEvents events_;
-  double timeout_seconds_ = 0;
+  LoadSeconds limits_;
   Plan plan_;
   Phase phase_ = Phase::idle;
   Time phase_since_{};

@@ -1,8 +1,10 @@
 // Goes in once with what the person gave, and again and again with the machine's key alone.
 #include "cluster/launch/joiner.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <thread>
+#include <utility>
 
 #include "cluster/cli/interrupt.h"
 #include "cluster/ring/address.h"
@@ -16,14 +18,21 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr double kAskSeconds = 10, kLeaveSeconds = 120, kLeavePause = 0.3;
+constexpr double kAskSeconds = 10, kLeaveSeconds = 120;
+constexpr double kLeavePause = 0.3, kLeavePauseMax = 5, kLeavePauseGrows = 1.5;
 constexpr std::chrono::milliseconds kTurn(20);
 constexpr char kWhere[] = "the coordinator's answer";
 
 }  // namespace
 
+// A coordinator that ends leaves a call without an answer, which says no more than that it is away.
 Json Joiner::ask(const std::string& verb, const Json& body) {
-  return client_->ask(verb, body, kAskSeconds).body;
+  try {
+    return client_->ask(verb, body, kAskSeconds).body;
+  } catch (const Fault& fault) {
+    if (fault.kind() != FaultKind::world) throw;
+    throw Fault(FaultKind::lost, fault.text(), fault.fix(), fault.where());
+  }
 }
 
 void Joiner::wait(double seconds) {
@@ -95,10 +104,12 @@ void Joiner::leave() {
   clear_interrupt();
   setup_.say("leaving, as soon as the ring can do without this machine; Ctrl-C leaves at once");
   const Time deadline = now() + from_seconds(kLeaveSeconds);
-  for (bool gone = false; !gone && !interrupt_signal() && now() < deadline; wait(kLeavePause)) {
+  double pause = kLeavePause;
+  for (bool gone = false; !gone && !interrupt_signal() && now() < deadline;) {
     const Json reply = ask(kLeaveVerb, Json::object());
     gone = true;
     for (const auto& [worker, part] : reply.at("parts").items()) gone = gone && part == "";
+    if (!gone) wait(std::exchange(pause, std::min(kLeavePauseGrows * pause, kLeavePauseMax)));
   }
 }
 

@@ -13,7 +13,8 @@ double layer_ms_of(const DeviceSpec& device) {
 }
 
 Candidate candidate_of(const GuestWorker& worker, const std::string& key) {
-  return {worker_plan_of(worker, key), worker.device.memory_bytes, layer_ms_of(worker.device)};
+  return {worker_plan_of(worker, key), worker.device.memory_bytes, layer_ms_of(worker.device),
+          false};  // it never sees the text
 }
 
 // Names that workers of this machine have in a plan, made or not.
@@ -39,7 +40,7 @@ GuestHooks OpenDoor::hooks() {
     }
   };
   hooks.drain = [this](const std::string& worker) {
-    if (ring_) ring_->drain(worker);
+    if (ring_) ring_->forget(worker);
   };
   hooks.part_of = [this](const std::string& worker) { return part_of(worker); };
   return hooks;

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <sstream>
+#include <utility>
 
+#include "topology/base/fault.h"
 #include "topology/base/wall_clock.h"
 
 namespace potluck {
@@ -65,9 +67,23 @@ int OwnerWatch::celsius() const {
   return most;
 }
 
+// A driver that was replaced under a running program, or a card that fell off its bus, is no reason
+// to end.
+double OwnerWatch::card_share(Time now) {
+  try {
+    const double share = card_->look(now);
+    card_is_silent_ = false;
+    return share;
+  } catch (const Fault& fault) {
+    if (!std::exchange(card_is_silent_, true) && warn_)
+      warn_(std::string("others' use of the card is not seen: ") + fault.what());
+    return 0;
+  }
+}
+
 OwnerActivity OwnerWatch::look(Time now) {
   OwnerActivity seen;
-  if (card_) seen.card_share = card_->look(now);
+  if (card_) seen.card_share = card_share(now);
   seen.minute_of_day = minute_of_day();
   seen.celsius = celsius();
   const auto found = ticks();

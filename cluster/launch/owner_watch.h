@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 
-#include "cluster/launch/card_watch.h"
 #include "cluster/cli/machine_places.h"
+#include "cluster/launch/card_watch.h"
 #include "topology/base/clock.h"
 #include "topology/cluster/courtesy.h"
 
@@ -18,9 +20,11 @@ inline constexpr char kYieldHelp[] =
 
 class OwnerWatch final {
  public:
-  // card: of the device, if others' use of that one counts too; may be null.
-  explicit OwnerWatch(MachinePlaces places = {}, std::unique_ptr<CardWatch> card = nullptr)
-      : places_(std::move(places)), card_(std::move(card)) {}
+  // card: of the device, if others' use of that one counts too; may be null. warn: told once when
+  // the card says nothing any more, and is then taken to be idle until it does.
+  explicit OwnerWatch(MachinePlaces places = {}, std::unique_ptr<CardWatch> card = nullptr,
+                      std::function<void(const std::string& line)> warn = {})
+      : places_(std::move(places)), card_(std::move(card)), warn_(std::move(warn)) {}
 
   // Says what went on since the last look. All processes of this program's name are potluck's.
   OwnerActivity look(Time now);
@@ -32,9 +36,12 @@ class OwnerWatch final {
   std::optional<Ticks> ticks() const;
   uint64_t potluck_ticks() const;
   int celsius() const;
+  double card_share(Time now);
 
   const MachinePlaces places_;
   const std::unique_ptr<CardWatch> card_;
+  const std::function<void(const std::string&)> warn_;
+  bool card_is_silent_ = false;
   std::optional<Ticks> last_;
 };
 

@@ -12,7 +12,18 @@ namespace potluck {
 namespace {
 
 constexpr double kAnswerSeconds = 4, kBrowseSeconds = 2;
+constexpr double kPreferSeconds = 0.25;  // that the place which answered last may be slower
 constexpr std::chrono::milliseconds kTurn(10);
+
+// The first place is the one that worked last: to come back elsewhere would start workers anew.
+size_t preferred(const std::vector<Door>& doors, size_t answered) {
+  if (answered == 0) return answered;
+  try {
+    return doors[0].client->wait(now() + from_seconds(kPreferSeconds)) ? 0 : answered;
+  } catch (const Fault&) {
+    return answered;
+  }
+}
 
 }  // namespace
 
@@ -42,7 +53,7 @@ std::optional<Door> WayIn::first_to_answer(const std::string& key,
   const Time deadline = now() + from_seconds(kAnswerSeconds);
   while (!doors.empty() && now() < deadline)
     for (size_t i = 0; i < doors.size(); ++i) try {
-        if (doors[i].client->wait(now() + kTurn)) return std::move(doors[i]);
+        if (doors[i].client->wait(now() + kTurn)) return std::move(doors[preferred(doors, i)]);
       } catch (const Fault& fault) {
         add_to_list(why_not, fault.what());
         doors.erase(doors.begin() + static_cast<std::ptrdiff_t>(i--));

@@ -123,7 +123,7 @@ class OwnersTurn {
   OwnersTurn(const std::string& yield, const std::string& device)
       : courtesy_(yield.empty() ? Courtesy() : parse_courtesy(yield)),
         rule_(courtesy_),
-        watch_({}, card_of(device)) {}
+        watch_({}, card_of(device), [](const std::string& text) { spdlog::warn(text); }) {}
 
   void look(Time now, Worker& worker) {
     if (!yields(courtesy_) || now < next_) return;

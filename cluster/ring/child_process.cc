@@ -27,6 +27,7 @@ namespace potluck {
 namespace {
 
 constexpr std::chrono::milliseconds kGlance(5);  // between looks at whether a program has ended
+constexpr int kListenMs = 100;                   // between looks for an interrupt, of any thread
 constexpr int kCannotRun = 127;                  // the exit code of a shell for it, too
 constexpr size_t kLastLines = 20, kLastWordsBytes = 2000;
 
@@ -155,12 +156,15 @@ ChildProcess::Heard ChildProcess::hear(Time deadline) {
   for (;;) {
     pollfd ready{out_, POLLIN, 0};
     const double left_ms = milliseconds(deadline - now());
-    const int polled = left_ms > 0 ? poll(&ready, 1, static_cast<int>(left_ms) + 1) : 0;
+    const int wait_ms = static_cast<int>(std::min<double>(left_ms + 1, kListenMs));
+    const int polled = left_ms > 0 ? poll(&ready, 1, wait_ms) : 0;
     if (interrupt_signal()) throw Fault(FaultKind::canceled, "interrupted");
     if (polled < 0 && errno == EINTR) continue;
+    if (polled == 0 && left_ms > 0) continue;
     if (polled <= 0) return Heard::nothing;
     char buffer[4096];
     const ssize_t n = read(out_, buffer, sizeof(buffer));
+    if (n < 0 && errno == EINTR) continue;
     if (n <= 0) return Heard::end;
     heard_.append(buffer, n);
     return Heard::something;
@@ -197,7 +201,8 @@ bool ChildProcess::wait_until(Time deadline) {
 void ChildProcess::kill() {
   if (has_ended()) return;
   ::kill(pid_, SIGKILL);
-  waitpid(pid_, &status_, 0);
+  while (waitpid(pid_, &status_, 0) < 0 && errno == EINTR) {
+  }
   ended_ = true;
 }
 

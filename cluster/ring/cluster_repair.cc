@@ -29,6 +29,18 @@ bool has_to_move(const Plan& plan, PeerId peer) {
          !plan.previous_of(peer).local;
 }
 
+// Whoever is no device of the cluster has joined.
+bool may_be_head(const ClusterSpec& cluster, const std::string& worker) {
+  const DeviceSpec* device = device_for(cluster, worker);
+  const HostSpec* host = host_for(cluster, worker);
+  return device && host && device->may_be_head && host->trusted;
+}
+
+// A guest may call itself as a device does that is away.
+bool has_taken_a_name(const ClusterSpec& cluster, const Candidate& each) {
+  return !each.may_be_head && may_be_head(cluster, each.worker.name);
+}
+
 bool coordinator_lists_its_cpu(const ClusterSpec& cluster) {
   return std::any_of(cluster.hosts.begin(), cluster.hosts.end(), [&](const HostSpec& host) {
     return coordinates(cluster, host) &&
@@ -131,7 +143,8 @@ bool ClusterRepair::has_others(const RingChange& change) const {
   bool found = false;
   for (PeerId peer = kHeadPeer; change.plan.has_worker(peer); ++peer)
     found = found || is_other(change.plan.worker(peer));
-  for (const Candidate& each : change.candidates) found = found || is_other(each.worker);
+  for (const Candidate& each : change.candidates)
+    found = found || is_other(each.worker) || has_taken_a_name(cluster_, each);
   return found;
 }
 
@@ -266,7 +279,7 @@ std::vector<Candidate> ClusterRepair::found_again(Time now, const Plan& running)
         ask_again(now, lost, state);
       } else if (!std::exchange(lost.is_met, true)) {
         hosts_.meet(lost.worker);
-        found.push_back({lost.worker, 0, 0});
+        found.push_back({lost.worker, 0, 0, may_be_head(cluster_, name)});
       }
     } catch (const Fault& fault) {
       log_.warn(fmt::format("{} is not taken back: {}", name, fault.what()));

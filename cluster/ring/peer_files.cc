@@ -69,23 +69,29 @@ ReadEnd PeerFiles::read(size_t file, ByteRange range, const ByteSink& sink) {
 
 ReadEnd PeerFiles::read_parts(size_t file, ByteRange range, const ByteSink& sink) {
   const uint64_t each = std::clamp(range.bytes / kCalls, kCallLeast, kShareBytesMax);
-  std::deque<uint64_t> calls;
+  struct Asked {
+    uint64_t call = 0, bytes = 0;
+  };
+  std::deque<Asked> calls;
   for (uint64_t left = range.bytes; left > 0 || !calls.empty();) {
     while (left > 0 && calls.size() < kAhead) {
       const uint64_t bytes = std::min(left, each);
-      calls.push_back(client_->call("model-read", {{"file", file},
-                                                   {"begin", range.begin},
-                                                   {"bytes", bytes},
-                                                   {"state", state_ ? state_() : ""}}));
+      calls.push_back({client_->call("model-read", {{"file", file},
+                                                    {"begin", range.begin},
+                                                    {"bytes", bytes},
+                                                    {"state", state_ ? state_() : ""}}),
+                       bytes});
       range.begin += bytes;
       left -= bytes;
     }
     const auto message = client_->wait(now() + from_seconds(kAnswerSeconds));
     if (!message) return {"no answer in time", {}};
     if (message->kind == ControlMessage::Kind::fault) throw fault_of(message->body);
-    if (message->call != calls.front()) return {"the answers are not in order", {}};
+    const Asked asked = calls.front();
+    if (message->call != asked.call) return {"the answers are not in order", {}};
     calls.pop_front();
     const std::string& bytes = message->bytes;
+    if (bytes.size() != asked.bytes) return {"the answer has not as many bytes as were asked", {}};
     if (JsonFields(message->body, peer_.endpoint).text("digest") !=
         digest_text(digest_bytes(bytes.data(), bytes.size())))
       return {"a byte changed on the way", {}};

@@ -40,8 +40,8 @@ Ring::Ring(std::shared_ptr<const ModelSource> source, Plan plan, RingSetup setup
   options.ring_secret = random_bytes(kRingSecretBytes);
   options.step_timeout_seconds = setup_.step_timeout_seconds;
   options.replan = replan();
-  if (setup_.hosts.sharer || setup_.guests_fetch)
-    options.load_timeout_seconds = options.load_again_seconds = kFetchSecondsMax;
+  if (setup_.hosts.sharer || setup_.guests_fetch) options.fetch_seconds = kFetchSecondsMax;
+  options.no_heads = no_heads();
   options.may_begin_without = cluster_repair_ && setup_.may_begin_without;
   if (setup_.hosts.insecure_plaintext && has_tcp(plan_)) setup_.log(kPlainLinks);
   pipeline_ = std::make_unique<Pipeline>(source_->spec(), fingerprint_of(*source_),
@@ -108,6 +108,17 @@ PipelineEvents Ring::pipeline_events() {
   };
   events.ring_stays = [this](const std::string& why) { keep_all(why); };
   return events;
+}
+
+// By a cluster file a device's head is a worker of its own name, too.
+std::set<std::string> Ring::no_heads() const {
+  std::set<std::string> names = setup_.guests;
+  if (!setup_.cluster) return names;
+  for (const HostSpec& host : setup_.cluster->hosts)
+    for (const DeviceSpec& device : host.devices)
+      if (!device.may_be_head || !host.trusted)
+        names.insert({device.name, device.name + std::string(kHeadSuffix)});
+  return names;
 }
 
 // Ranks of MPI end with the first of them.

@@ -29,8 +29,9 @@ namespace potluck {
 struct RingSetup {
   HostSetup hosts;
   double step_timeout_seconds = 0;
-  bool recovery = true;       // a ring that loses workers lives on
-  bool guests_fetch = false;  // workers that come later may lack the model
+  bool recovery = true;          // a ring that loses workers lives on
+  bool guests_fetch = false;     // workers that come later may lack the model
+  std::set<std::string> guests;  // workers of the plan that joined: none of them becomes the head
   // By the devices of this file, where its workers are processes (ClusterRepair); none: by what is
   // left of its plan (RingRepair).
   std::shared_ptr<const ClusterSpec> cluster;
@@ -64,8 +65,9 @@ class Ring final : public Answerer {
   void close_session(uint64_t session) override { pipeline_->close_session(session); }
   const Plan& plan() const override { return plan_; }
 
-  // Does without a worker as soon as nothing is on its way round the ring. Throws Fault{input}.
-  void drain(const std::string& worker) { pipeline_->drain(worker); }
+  // Does without a worker for good, as soon as nothing is on its way round the ring; it may have no
+  // part in it.
+  void forget(const std::string& worker) { pipeline_->forget(worker); }
 
   // Keeps these workers out of the ring until take_back(); `done` is called once: with no words
   // when a ring without them is loaded, or with why there is none, and then they stay as they were.
@@ -89,6 +91,7 @@ class Ring final : public Answerer {
   PipelineEvents pipeline_events();
   RequestEvents request_events();
   Replan replan();
+  std::set<std::string> no_heads() const;
   RequestEvents take(uint64_t request);
   void run_until(const std::function<bool()>& done);
   void trim_logs();

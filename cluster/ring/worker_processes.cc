@@ -109,10 +109,13 @@ Fault WorkerProcesses::silence(const Started& worker) const {
   const bool ended = child.wait_until(now() + from_seconds(kGoodbyeSeconds));
   if (worker.order.remote)
     return setup_.shell.failure(worker.order.remote->host, worker.words, child);
-  return Fault(
-      FaultKind::world,
-      "local worker " + worker.order.name + " did not start: " +
-          (ended ? child.last_words() : fmt::format("no word from it within {} s", kHelloSeconds)));
+  const std::string words = child.last_words();
+  const std::string silent =
+      fmt::format("it did not say where it listens within {} s", kHelloSeconds);
+  const std::string why = ended ? child.ending() : silent;
+  return Fault(FaultKind::world, fmt::format("local worker {} did not start: {}{}",
+                                             worker.order.name, words.empty() ? why : words,
+                                             words.empty() || ended ? "" : " (" + silent + ")"));
 }
 
 std::string WorkerProcesses::last_words(Time deadline) {

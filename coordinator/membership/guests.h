@@ -19,7 +19,8 @@ struct GuestHooks {
   // A machine has come, or come back at other endpoints. Its workers may be taken into the next
   // plan.
   std::function<void(const GuestOffer& offer)> came;
-  // The ring is to do without this worker at the next moment that allows it.
+  // The ring is to do without this worker at the next moment that allows it, and not to ask for it
+  // any more; it may have no part.
   std::function<void(const std::string& worker)> drain;
   // Which part of the ring a worker is, in words ("layers 3:9"); empty: none.
   std::function<std::string(const std::string& worker)> part_of;

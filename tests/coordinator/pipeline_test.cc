@@ -29,6 +29,32 @@ TEST_F(PipelineTest, ConnectsThenLoadsThenJoins) {
   EXPECT_EQ(loaded_, 1);
 }
 
+TEST_F(PipelineTest, OnlyAWorkerElsewhereHasTheTimeToFetch) {
+  for (const bool local : {false, true}) {
+    SCOPED_TRACE(local);
+    PipelineOptions options = this->options();
+    options.fetch_seconds = 1000;
+    ring_fault_.reset();
+    pipeline_.emplace(source_->spec(), model_, events(), options);
+    Plan far = plan(1);
+    far.stages[0].local = local;
+    far.stages[1].local = false;
+    take(pipeline_->start(now_, far));
+    for (PeerId link : {1, 2, 3}) up(link);
+    Message ready = reply(MessageKind::ready);
+    ready.ready.emplace();
+    give(1, ready);
+    now_ += from_seconds(61);
+    tick();
+    EXPECT_EQ(ring_fault_.has_value(), local);
+    now_ += from_seconds(1000);
+    tick();
+    ASSERT_TRUE(ring_fault_);
+    EXPECT_EQ(ring_fault_->text(), local ? "stage 0 did not get ready within 60 s"
+                                         : "stage 0, stage 1 did not get ready within 1000 s");
+  }
+}
+
 TEST_F(PipelineTest, NamesTheWorkersThatAreLate) {
   take(pipeline_->start(now_, plan(1)));
   up(1);

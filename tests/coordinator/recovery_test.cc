@@ -14,8 +14,9 @@ class RecoveryTest : public PipelineTest {
     PipelineOptions options = this->options();
     options.replan = [this](const RingChange& change) -> std::optional<Plan> {
       changes_.push_back(change.lost);
+      candidates_ = change.candidates;
       if (no_plan_) throw *no_plan_;
-      if (change.lost.empty()) return std::nullopt;
+      if (change.lost.empty()) return better_;
       return away(plan(1, 1));
     };
     pipeline_.emplace(source_->spec(), model_, events, options);
@@ -83,6 +84,38 @@ class RecoveryTest : public PipelineTest {
   uint64_t id_ = 0;
   uint32_t epoch_ = 1;
   std::vector<std::vector<std::string>> changes_;
+  // A plan of three stages, the last of which is a guest's.
+  Plan with_guest() const {
+    Plan next = away(plan(1, 3));
+    next.stages[2].name = guest().worker.name;
+    next.stages[2].endpoint = guest().worker.endpoint;
+    return next;
+  }
+
+  static Candidate guest() {
+    Candidate guest;
+    guest.worker.name = "laptop";
+    guest.worker.endpoint = "test://laptop";
+    guest.may_be_head = false;
+    return guest;
+  }
+
+  // The link over which the guest was dialed.
+  PeerId invite_guest() {
+    connects_.clear();
+    pipeline_->invite(guest());
+    tick();
+    EXPECT_EQ(connects_.size(), 1u);
+    return connects_.empty() ? 0 : connects_[0].first;
+  }
+
+  bool was_dialed(const std::string& endpoint) const {
+    return std::any_of(connects_.begin(), connects_.end(),
+                       [&](const auto& each) { return each.second.endpoint == endpoint; });
+  }
+
+  std::optional<Plan> better_;
+  std::vector<Candidate> candidates_;  // of the last change
   std::optional<Fault> no_plan_;
   std::string stays_;
 };
@@ -255,6 +288,126 @@ TEST_F(RecoveryTest, AWorkerOfTheFirstPlanThatIsNotReachedIsDoneWithoutWhereItsO
     EXPECT_EQ(ring_fault_.has_value(), !may);
     EXPECT_EQ(changes_.size(), may ? 1u : 0u);
   }
+}
+
+TEST_F(RecoveryTest, WhoeverJoinedMayNotBecomeTheHeadLater) {
+  start_away();
+  up(invite_guest());
+  tick();
+  ASSERT_EQ(candidates_.size(), 4u);
+  for (const Candidate& each : candidates_)
+    EXPECT_EQ(each.may_be_head, each.worker.name != "laptop") << each.worker.name;
+}
+
+TEST_F(RecoveryTest, AWorkerOfTheFirstPlanThatMayNotBeTheHeadIsKnown) {
+  Recovery recovery(
+      [&](const RingChange& change) {
+        candidates_ = change.candidates;
+        return change.plan;
+      },
+      {"stage 1"});
+  recovery.begins_with(plan(1));
+  recovery.gone(now_, plan(1).stages[0]);
+  recovery.disturbed(now_, Fault(FaultKind::lost, "gone"));
+  now_ += from_seconds(2);
+  recovery.next_plan(now_, plan(1));
+  ASSERT_EQ(candidates_.size(), 2u);
+  EXPECT_TRUE(candidates_[0].may_be_head);
+  EXPECT_FALSE(candidates_[1].may_be_head);
+}
+
+TEST_F(RecoveryTest, AGuestThatIsForgottenIsDialedNoMore) {
+  start_away();
+  const PeerId link = invite_guest();
+  down(link, "connection refused");
+  pass_ms(5500);
+  EXPECT_EQ(connects_.size(), 2u);
+  down(connects_.back().first, "connection refused");
+  connects_.clear();
+  pipeline_->forget("laptop");
+  EXPECT_TRUE(pipeline_->idle_work());
+  pass_ms(10000);
+  EXPECT_TRUE(connects_.empty());
+}
+
+TEST_F(RecoveryTest, AWorkerThatIsLostWhileItLeavesForGoodIsNotWaitedFor) {
+  start_away();
+  first_step();
+  pipeline_->forget("stage 1");
+  tick();
+  down(3, "closed by peer");
+  pass_ms(1100);
+  become_one_stage(2);
+  connects_.clear();
+  pass_ms(10000);
+  EXPECT_FALSE(was_dialed("test://1"));
+}
+
+TEST_F(RecoveryTest, AGuestThatGoesBeforeTheCommitLeavesTheRingAsItWas) {
+  better_ = with_guest();
+  start_away();
+  const Header step = first_step();
+  const PeerId link = invite_guest();
+  up(link);
+  tick();
+  ASSERT_FALSE(changes_.empty());
+  better_.reset();
+  down(link, "closed by peer");
+  give(1, candidates(step));
+  give(1, candidates(taken(MessageKind::denoise).at(0).header));
+  EXPECT_EQ(canvases_.size(), 1u);
+  pass_ms(200);
+  EXPECT_TRUE(taken(MessageKind::load).empty());
+  EXPECT_FALSE(taken(MessageKind::encode).empty());
+}
+
+TEST_F(RecoveryTest, AGuestThatComesBeforeTheFirstStepIsAskedAgainAfterIt) {
+  start_away();
+  const Header step = first_step();
+  up(invite_guest());
+  tick();
+  EXPECT_EQ(changes_.size(), 1u);
+  connects_.clear();
+  better_ = with_guest();
+  Message answer = candidates(step);
+  for (int i = 0; i < 2; ++i)
+    answer.header.hops.push_back({.peer = stage_peer(i), .compute_us = 9000});
+  give(1, answer);
+  tick();
+  ASSERT_TRUE(was_dialed("test://laptop"));
+  up(connects_.back().first);
+  tick();
+  EXPECT_EQ(changes_.size(), 2u);
+  give(1, candidates(taken(MessageKind::denoise).at(0).header));
+  pass_ms(100);
+  EXPECT_EQ(taken(MessageKind::load).size(), 4u);
+}
+
+TEST_F(RecoveryTest, AWorkerThatSendsWhatItMayNotIsLostAndTheRingGoesOn) {
+  start_away();
+  first_step();
+  Message wrong = reply(MessageKind::candidates);
+  give(3, wrong);
+  EXPECT_EQ(drops_, std::vector<PeerId>{3});
+  connects_.clear();
+  pass_ms(300);
+  for (const auto& [link, address] : std::vector(connects_)) up(link);
+  pass_ms(900);
+  EXPECT_FALSE(ring_fault_);
+  ASSERT_EQ(changes_, (std::vector<std::vector<std::string>>{{"stage 1"}}));
+  become_one_stage(2);
+  answer_encodes_of(2, 2, 3);
+}
+
+TEST_F(RecoveryTest, OneThatIsNoWorkerOfThePlanEndsNothingByWhatItSends) {
+  start_away();
+  first_step();
+  const PeerId link = invite_guest();
+  give(link, reply(MessageKind::candidates));
+  EXPECT_EQ(drops_, std::vector<PeerId>{link});
+  pass_ms(500);
+  EXPECT_FALSE(ring_fault_);
+  EXPECT_TRUE(changes_.empty());
 }
 
 TEST_F(RecoveryTest, WithoutRecoveryAWorkerThatAsksStays) {

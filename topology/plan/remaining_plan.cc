@@ -130,9 +130,11 @@ Choice best_choice(const ModelSource& source, const Plan& running,
     if (candidates[i].worker.name == running.head.name)
       return with_head(source, running, candidates, i);
   Choice best;
-  for (size_t i = 0; i < candidates.size(); ++i)
+  for (size_t i = 0; i < candidates.size(); ++i) {
+    if (!candidates[i].may_be_head) continue;
     if (Choice choice = with_head(source, running, candidates, i); choice.ms < best.ms)
       best = std::move(choice);
+  }
   return best;
 }
 
@@ -143,6 +145,12 @@ std::string names_of(const std::vector<Candidate>& candidates) {
     if (most_bytes(each)) names += " (" + bytes_text(most_bytes(each)) + ")";
   }
   return names;
+}
+
+bool has_head(const Plan& running, const std::vector<Candidate>& candidates) {
+  return std::any_of(candidates.begin(), candidates.end(), [&](const Candidate& each) {
+    return each.may_be_head || each.worker.name == running.head.name;
+  });
 }
 
 double ms_of(const Plan& plan, const std::vector<Candidate>& candidates) {
@@ -163,6 +171,11 @@ Plan remaining_plan(const ModelSource& source, const Plan& running,
     throw Fault(FaultKind::memory, "a ring needs two workers, and " +
                                        (candidates.empty() ? "none" : candidates[0].worker.name) +
                                        " is left");
+  if (!has_head(running, candidates))
+    throw Fault(FaultKind::memory,
+                "the head sees prompts and answers, and none that is left may be it: " +
+                    names_of(candidates),
+                Fix{"bring back a machine of your own that may be the head"});
   throw Fault(FaultKind::memory, "the model does not fit what is left: " + names_of(candidates),
               Fix{"add a worker, or take a smaller file of the model"});
 }

@@ -16,6 +16,7 @@ struct Candidate {
   WorkerPlan worker;        // as it was in a plan; the head's has no layers
   uint64_t bytes_free = 0;  // before it had loaded anything; 0: unknown, and whatever it needs
   double layer_ms = 0;      // of one layer in a step; 0: unknown
+  bool may_be_head = true;  // the head sees prompts and answers, so not everybody may
 };
 
 // A part that runs is moved only if it takes this share of its time at the other place, or less:
@@ -26,8 +27,9 @@ inline bool move_pays(double ms_before, double ms) {
 }
 
 // A plan that is as `running` says but for who runs what. The candidates stand in ring order, and
-// the head of `running` is its head again if it is among them. Of all cuts whose parts fit, that
-// which is estimated fastest, with few layers moved. Throws Fault{memory} if there is none.
+// the head of `running` is its head again if it is among them; else one that may be. Of all cuts
+// whose parts fit, that which is estimated fastest, with few layers moved. Throws Fault{memory} if
+// there is none.
 Plan remaining_plan(const ModelSource& source, const Plan& running,
                     const std::vector<Candidate>& candidates);
 

@@ -1,8 +1,10 @@
 // Stands in for NVIDIA's NVML: one card, whose processes and their use of it the test writes as
-// "PID MICROSECONDS PERCENT" lines into the file that POTLUCK_FAKE_NVML names.
+// "PID MICROSECONDS PERCENT" lines into the file that POTLUCK_FAKE_NVML names; "lost" there is a
+// card that fell off its bus.
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <string>
 #include <vector>
 
 namespace {
@@ -12,7 +14,7 @@ struct Sample {
   unsigned long long microseconds;
   unsigned sm, memory, encoder, decoder;
 };
-constexpr int kDone = 0, kNotFound = 6, kTooFew = 7;
+constexpr int kDone = 0, kNotFound = 6, kTooFew = 7, kLost = 15;
 
 std::vector<Sample> samples_since(unsigned long long seen) {
   std::vector<Sample> samples;
@@ -20,6 +22,12 @@ std::vector<Sample> samples_since(unsigned long long seen) {
   for (Sample each{}; file >> each.pid >> each.microseconds >> each.sm;)
     if (each.microseconds > seen) samples.push_back(each);
   return samples;
+}
+
+bool is_lost() {
+  std::ifstream file(std::getenv("POTLUCK_FAKE_NVML"));
+  std::string word;
+  return file >> word && word == "lost";
 }
 
 }  // namespace
@@ -36,6 +44,7 @@ int nvmlDeviceGetHandleByPciBusId_v2(const char* address, void** card) {
 }
 
 int nvmlDeviceGetProcessUtilization(void*, Sample* to, unsigned* count, unsigned long long seen) {
+  if (is_lost()) return kLost;
   const std::vector<Sample> samples = samples_since(seen);
   if (samples.empty()) return kNotFound;
   const bool fits = to && *count >= samples.size();
@@ -46,6 +55,6 @@ int nvmlDeviceGetProcessUtilization(void*, Sample* to, unsigned* count, unsigned
 }
 
 const char* nvmlErrorString(int error) {
-  return error == kNotFound ? "Not Found" : "Unknown Error";
+  return error == kNotFound ? "Not Found" : error == kLost ? "GPU is lost" : "Unknown Error";
 }
 }

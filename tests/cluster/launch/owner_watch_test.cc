@@ -160,6 +160,21 @@ TEST_F(CardWatches, ACardThatNothingTellsOfIsNamed) {
             std::string::npos);
 }
 
+TEST_F(CardWatches, ACardThatIsLostIsToldOnceAndTakenToBeIdle) {
+  setenv("POTLUCK_FAKE_NVML", (root_ / "samples").c_str(), 1);
+  write("proc/20/comm", "game");
+  write("samples", "20 100 99");
+  std::vector<std::string> told;
+  OwnerWatch watch(places_, watch_card("cuda:0", kNvidia, places_),
+                   [&](const std::string& line) { told.push_back(line); });
+  write("samples", "lost");
+  for (int look = 0; look < 3; ++look) EXPECT_EQ(watch.look(start_).card_share, 0);
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_NE(told[0].find("GPU is lost"), std::string::npos) << told[0];
+  write("samples", "20 300 40");
+  EXPECT_DOUBLE_EQ(watch.look(start_).card_share, 0.4);
+}
+
 TEST_F(CardWatches, TheOwnersWatchLooksAtItsCardToo) {
   write(fs::path("sys/bus/pci/devices") / kAmd / "gpu_busy_percent", "95");
   OwnerWatch watch(places_, watch_card("hip:0", kAmd, places_));

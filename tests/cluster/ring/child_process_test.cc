@@ -4,9 +4,12 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <csignal>
 #include <filesystem>
 #include <system_error>
+#include <thread>
 
+#include "cluster/cli/interrupt.h"
 #include "topology/base/fault.h"
 
 namespace potluck {
@@ -53,6 +56,20 @@ TEST(ChildProcess, SilenceAndAnEndAreNoLines) {
   EXPECT_FALSE(silent.line(now() + from_seconds(0.05)));
   EXPECT_FALSE(silent.has_ended());
   EXPECT_FALSE(ended.line(soon()));
+}
+
+// The signal may come to any thread of this process.
+TEST(ChildProcess, AnInterruptEndsTheWaitForALine) {
+  ChildProcess silent = shell("sleep 60");
+  catch_interrupts();
+  std::jthread interrupts([] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    pthread_kill(pthread_self(), SIGINT);
+  });
+  const Time begin = now();
+  EXPECT_THROW(silent.line(soon()), Fault);
+  EXPECT_LT(seconds(now() - begin), 10);
+  clear_interrupt();
 }
 
 TEST(ChildProcess, WhatWaitsForItsStdinEndsWhenThatCloses) {

@@ -93,6 +93,22 @@ TEST_F(RemainingPlan, AStageBecomesTheHeadWhenThatIsLost) {
             "stage 0 | stage 1 0:4, stage 2 4:6");
 }
 
+TEST_F(RemainingPlan, WhoMayNotBeTheHeadNeverBecomesIt) {
+  all_[1].may_be_head = all_[2].may_be_head = false;
+  EXPECT_EQ(text(remaining_plan(*source_, plan_, without(0))),
+            "stage 2 | stage 0 0:2, stage 1 2:6");
+  all_[3].may_be_head = false;
+  try {
+    remaining_plan(*source_, plan_, without(0));
+    FAIL();
+  } catch (const Fault& fault) {
+    EXPECT_EQ(fault.text(),
+              "the head sees prompts and answers, and none that is left may be it: stage 0, stage "
+              "1, stage 2");
+  }
+  EXPECT_NO_THROW(remaining_plan(*source_, plan_, without(3)));
+}
+
 TEST_F(RemainingPlan, OneWorkerIsNoRing) {
   EXPECT_THROW(remaining_plan(*source_, plan_, {all_[1]}), Fault);
   EXPECT_THROW(remaining_plan(*source_, plan_, {}), Fault);
