@@ -81,8 +81,8 @@ TEST(PeerFiles, WhatIsNotInTheFileIsRefused) {
   EXPECT_EQ(fetch(files, {5, 5}), "bytes");  // and the next call is answered
 }
 
-// The first answer has a digest of other bytes.
-TEST(PeerFiles, AByteThatChangedIsFetchedAnew) {
+// The first answer that a peer gives to a call for four bytes has these bytes and digest.
+void is_asked_again(const std::string& first, Digest digest) {
   std::atomic<int> calls = 0;
   Peer peer([&](ControlServer& server) {
     server.on("model-files", ControlCallers::known, [](const std::shared_ptr<ControlCall>& call) {
@@ -91,12 +91,23 @@ TEST(PeerFiles, AByteThatChangedIsFetchedAnew) {
                    {"files", {{{"name", "m.gguf"}, {"bytes", 4}, {"checksum", ""}}}}});
     });
     server.on("model-read", ControlCallers::known, [&](const std::shared_ptr<ControlCall>& call) {
-      call->reply({{"digest", digest_text(digest_bytes("true", 4))}}, calls++ ? "true" : "lies");
+      const bool again = calls++ > 0;
+      call->reply({{"digest", digest_text(again ? digest_bytes("true", 4) : digest)}},
+                  again ? "true" : first);
     });
   });
   PeerFiles files(peer.endpoint(), no_keys);
   EXPECT_EQ(fetch(files, {0, 4}), "true");
   EXPECT_EQ(calls, 2);
+}
+
+TEST(PeerFiles, AByteThatChangedIsFetchedAnew) {
+  is_asked_again("lies", digest_bytes("true", 4));
+}
+
+TEST(PeerFiles, MoreOrFewerBytesThanWereAskedAreNotTaken) {
+  for (const std::string wrong : {"true and more", "tru", ""})
+    is_asked_again(wrong, digest_bytes(wrong.data(), wrong.size()));
 }
 
 void refuses(const std::string& content, const std::string& commit) {
