@@ -369,6 +369,7 @@ TEST_F(RecoveryTest, AGuestThatComesBeforeTheFirstStepIsAskedAgainAfterIt) {
   EXPECT_EQ(changes_.size(), 1u);
   connects_.clear();
   better_ = with_guest();
+  now_ += from_seconds(0.05);
   Message answer = candidates(step);
   for (int i = 0; i < 2; ++i)
     answer.header.hops.push_back({.peer = stage_peer(i), .compute_us = 9000});
