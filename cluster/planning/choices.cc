@@ -8,6 +8,7 @@
 
 #include "cluster/planning/limits.h"
 #include "topology/planner/baselines.h"
+#include "topology/planner/cluster_plan.h"
 
 namespace potluck {
 namespace {
@@ -17,7 +18,6 @@ constexpr double kOfNominal = 0.94;   // TCP reaches so much of a nominal rate
 constexpr double kFasterShare = 1.1;  // of a rate: another class, and no other measurement
 constexpr double kSameShare = 0.005;  // placements that differ by less are called equal
 constexpr size_t kHeadsShown = 2;
-constexpr int kCanvasesMax = 8;
 // There may be as many of them as hosts and devices, and none is the answer.
 constexpr Budget kQuick{40'000, std::nullopt};
 
@@ -111,7 +111,7 @@ std::optional<Choice> faster_network(const Planned& plan) {
 Choice more_canvases(const Planned& plan) {
   const int fill = canvases_to_fill(step_ms(plan.problem, plan.placement),
                                     period_ms(plan.problem, plan.placement));
-  const int canvases = std::clamp(fill, 2, kCanvasesMax);
+  const int canvases = std::clamp(fill, 2, kCanvasesAtOnceMax);
   ClusterSpec busier = plan.cluster;
   busier.options.canvases = canvases;
   const PlanProblem problem = make_problem(busier, plan.source, {});

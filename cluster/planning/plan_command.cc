@@ -27,6 +27,7 @@
 #include "topology/plan/plan_check.h"
 #include "topology/plan/plan_yaml.h"
 #include "topology/plan/plan_yaml_tree.h"
+#include "topology/planner/cluster_plan.h"
 
 namespace potluck {
 namespace {
@@ -78,17 +79,19 @@ PlanReport report_of(const Flags& flags, const ClusterSpec& given, const ModelSo
   const std::string& objective =
       flags.objective.empty() ? given.options.objective : flags.objective;
   report.objective.throughput = objective == "throughput";
-  report.cluster = changed(given, flags.what_ifs, source);
+  ClusterPlan best =
+      plan_cluster(changed(given, flags.what_ifs, source), source, report.objective);
+  report.cluster = std::move(best.cluster);
+  report.problem = std::move(best.problem);
+  report.answer = std::move(best.answer);
   report.what_ifs = flags.what_ifs;
   report.model = one_line(source.spec().name);
   report.canvas = source.spec().canvas;
-  report.problem = make_problem(report.cluster, source, {});
-  report.answer = report.objective.best(report.problem);
   if (!report.answer.placement) throw nothing_fits(report.problem, report.cluster);
   compare(report, source);
   if (flags.what_ifs.empty()) return report;
   const PlanAnswer before =
-      report.objective.best(make_problem(changed(given, {}, source), source, {}));
+      plan_cluster(changed(given, {}, source), source, report.objective).answer;
   if (before.placement) report.before_ms = before.objective_ms;
   return report;
 }

@@ -10,15 +10,11 @@
 #include "topology/cluster/plan_endpoints.h"
 #include "topology/plan/plan_check.h"
 #include "topology/plan/plan_yaml.h"
-#include "topology/plan/step_time.h"
-#include "topology/planner/objective.h"
-#include "topology/planner/placement.h"
-#include "topology/planner/problem.h"
+#include "topology/planner/cluster_plan.h"
 
 namespace potluck {
 namespace {
 
-constexpr int kCanvasesAtOnceMax = 8;   // more gain little, and each takes KV everywhere
 constexpr char kProgram[] = "potluck";  // where a host names none: on its PATH
 
 void check_coordinator(const ClusterSpec& cluster) {
@@ -58,44 +54,14 @@ void check_known(const ClusterSpec& cluster, const WorkerPlan& worker) {
               Fix{"name it as in " + cluster.file + ", or make a plan with potluck plan --emit"});
 }
 
-PlanAnswer answer_for(const PlanProblem& problem, const ClusterSpec& cluster) {
-  PlanAnswer answer = objective_of(cluster).best(problem);
-  if (answer.placement) return answer;
-  throw Fault(FaultKind::memory,
-              "the model does not fit on the devices of " + cluster.file + " as they are",
-              Fix{"potluck plan --cluster " + cluster.file + " says what is missing"});
-}
-
-// All canvases in flight count; fewer than fill the ring leave devices idle.
-double ms_between_steps(const PlanProblem& problem, const Placement& placement) {
-  return std::max(period_ms(problem, placement),
-                  step_ms(problem, placement) / problem.frame.sessions);
-}
-
-// The most steps a second take several canvases in flight, and each of them KV on every device,
-// which may leave too little room for the layers of the fastest.
-void give_sessions(ClusterSpec cluster, const ModelSource& source, PlanProblem& problem,
-                   PlanAnswer& answer) {
-  const int fill =
-      canvases_to_fill(step_ms(problem, *answer.placement), period_ms(problem, *answer.placement));
-  for (int more = problem.frame.sessions + 1; more <= std::min(fill, kCanvasesAtOnceMax); ++more) {
-    cluster.options.canvases = more;
-    const PlanProblem fuller = make_problem(cluster, source, {});
-    const PlanAnswer found = objective_of(cluster).best(fuller);
-    if (!found.placement ||
-        ms_between_steps(fuller, *found.placement) >= ms_between_steps(problem, *answer.placement))
-      continue;
-    problem = fuller;
-    answer = found;
-  }
-}
-
 void plan_anew(const ClusterSpec& cluster, const ModelSource& source, ClusterRing& ring) {
-  PlanProblem problem = make_problem(cluster, source, {});
-  PlanAnswer answer = answer_for(problem, cluster);
-  if (objective_of(cluster).throughput) give_sessions(cluster, source, problem, answer);
-  ring.plan = plan_of(problem, *answer.placement);
-  ring.step_ms = step_ms(problem, *answer.placement);
+  const ClusterPlan best = plan_cluster(cluster, source, objective_of(cluster));
+  if (!best.answer.placement)
+    throw Fault(FaultKind::memory,
+                "the model does not fit on the devices of " + cluster.file + " as they are",
+                Fix{"potluck plan --cluster " + cluster.file + " says what is missing"});
+  ring.plan = plan_of(best.problem, *best.answer.placement);
+  ring.step_ms = step_ms(best.problem, *best.answer.placement);
   set_endpoints(ring.plan, cluster);
 }
 

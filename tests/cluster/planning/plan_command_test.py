@@ -220,6 +220,13 @@ hosts:
         self.assertEqual(len(re.findall(r"^ +[0-9.]+ +[0-9.]+ ms ", text, re.M)), len(front))
         self.assertEqual([line for line in text.splitlines() if len(line) > 80], [])
 
+    def test_the_most_steps_a_second_are_planned_with_the_canvases_that_they_take(self):
+        emitted = self.folder / "throughput.yaml"
+        said = plan("--cluster", EXAMPLES / "home-lab.yaml", "--objective", "throughput", "--emit", emitted).stdout
+        sessions = re.search(r"^sessions: ([0-9]+)$", emitted.read_text(), re.M)
+        self.assertGreater(int(sessions.group(1)), 1)
+        self.assertNotIn('write "canvases: ', said)
+
     def test_what_cannot_be_planned_is_refused_with_its_fix(self):
         unmeasured = TWO.replace("memory: 12GiB, speed: {sliding_layer: 4ms, full_layer: 4ms, head: 40ms}",
                                  "memory: 12GiB", 1)
