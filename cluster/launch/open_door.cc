@@ -1,6 +1,8 @@
 // Tells the ring of guests and guests of the ring.
 #include "cluster/launch/open_door.h"
 
+#include <string_view>
+
 #include "cluster/cli/host_name.h"
 #include "topology/base/version.h"
 
@@ -19,7 +21,10 @@ Candidate candidate_of(const GuestWorker& worker, const std::string& key) {
 
 // Names that workers of this machine have in a plan, made or not.
 bool is_usual_name(const std::string& worker) {
-  return worker == "head" || worker.rfind("stage ", 0) == 0;
+  constexpr std::string_view kStage = "stage ";
+  return worker == "head" ||
+         (worker.rfind(kStage, 0) == 0 && worker.size() > kStage.size() &&
+          worker.find_first_not_of("0123456789", kStage.size()) == std::string::npos);
 }
 
 }  // namespace
