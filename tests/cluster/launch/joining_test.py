@@ -477,13 +477,14 @@ class Joining(unittest.TestCase):
         up = Process(self, desk, "env", f"POTLUCK_TIMED={SLOW_DEVICE}", TIMED, "up", "--foreground", "--join", "-m",
                      TIMED_MODEL, "--stages", "1", "-t", "1", "-c", "512")  # fmt: skip
         up.waits_for("join it:")
+        self.ask(desk)  # so that it is known how slow the ring is
         run = Process(self, laptop, "env", f"POTLUCK_TIMED={FAST_DEVICE}", TIMED, "join", "--name", "stage 1", "-t", "1",
                       self.token(desk))  # fmt: skip
         run.waits_for(r"stage 1-2: layers \d+:\d+")
         guest = next(w for w in self.status(desk)["workers"] if w["name"] == "stage 1-2")
         self.assertEqual(guest["host"], "stage 1-2")
         self.assertIn('"stage 1-2" is drained', self.once(desk, "drain", "stage 1-2")[0])
-        run.waits_for(r"stage 1-2: waits")
+        run.waits_for(r"stage 1-2: waits", 2)  # the first time was when it came
         self.assertIsNone(run.process.poll())
         self.assertNotIn("stage 1-2", [w["name"] for w in self.status(desk)["workers"]])
         self.once(desk, "drain", "stage 1-2", "--end")
