@@ -91,13 +91,11 @@ bool dumb_terminal() {
 }
 
 // A file or socket that is opened next would take the place of a stream that is closed, and would
-// get what is meant for that one.
+// get what is meant for that one. What takes it can neither be read nor written.
 void fill_closed_streams() {
-  for (int fd = open("/dev/null", O_RDWR); fd >= 0; fd = open("/dev/null", O_RDWR))
-    if (fd > STDERR_FILENO) {
-      close(fd);
-      return;
-    }
+  int fd = open("/dev/null", O_PATH);
+  while (fd >= 0 && fd <= STDERR_FILENO) fd = open("/dev/null", O_PATH);
+  if (fd >= 0) close(fd);
 }
 
 // Throws Fault{world} if the output could not be written.
