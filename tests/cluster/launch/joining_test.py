@@ -324,8 +324,10 @@ class Joining(unittest.TestCase):
         ready.wait(PATIENCE)
         return heard
 
-    def advertise(self, machine, name, key, port):
-        Process(self, machine, os.environ["MDNS_PEER"], "advertise", name, key, str(port))
+    def advertise(self, machine, address, key, seen_by):
+        """Says that a cluster is there, until a second machine has heard it."""
+        Process(self, machine, os.environ["MDNS_PEER"], "advertise", "desk", key, str(PORT))
+        wait_until(lambda: address in self.found_by(seen_by), "what the rogue advertises")
 
     def test_a_rogue_that_advertises_the_clusters_key_hears_nothing_of_worth(self):
         desk, laptop = self.lan()
@@ -333,7 +335,7 @@ class Joining(unittest.TestCase):
         heard = self.listen(rogue, PORT)
         host = self.host(desk)
         token = self.token(desk, "--address", "10.77.0.99")  # where nobody is, so that mDNS is asked
-        self.advertise(rogue, "desk", host.key, PORT)
+        self.advertise(rogue, "10.77.0.3", host.key, seen_by=laptop)
         run = self.join(laptop, token)
         run.waits_for("found the coordinator at 10.77.0.1:7117")
         self.came(host, laptop, "10.77.0.2")
