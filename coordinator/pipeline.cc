@@ -174,6 +174,7 @@ void Pipeline::State::down(Time now, const Event& event, Outbox& out) {
   const bool was_up = lost && ring.is_up(*lost);
   ring.lost(event.peer);
   if (!lost) return recovery.down(now, event.peer);
+  if (phase == Phase::replanned && !was_up) return;  // the next plan was made for that
   const WorkerPlan worker = plan.worker(*lost);
   const Fault fault(FaultKind::lost, (was_up ? "lost worker " : "no link from here to worker ") +
                                          worker.name + " at " + worker.endpoint + ": " +

@@ -59,6 +59,21 @@ TEST_F(RecoveryTest, AWorkerThatStaysAwayIsReplacedAndTheStallIsToldByItsParts) 
   EXPECT_EQ(canvases_.size(), 2u);
 }
 
+// The planner took its time, and the call of whoever was lost failed meanwhile.
+TEST_F(RecoveryTest, ACallOfALostWorkerThatFailsUndoesNoPlan) {
+  start_away();
+  first_step();
+  down(3, "closed by peer");
+  pass_ms(500);
+  now_ += from_seconds(1);
+  tick();
+  ASSERT_EQ(changes_.size(), 1u);
+  down(3, "connection refused");
+  pass_ms(1500);
+  EXPECT_EQ(changes_.size(), 1u);
+  become_one_stage(2);
+}
+
 TEST_F(RecoveryTest, ASuspectWhoseLinkStandsIsGivenOneMoreChance) {
   start_away();
   first_step();

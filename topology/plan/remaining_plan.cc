@@ -57,30 +57,49 @@ double layer_ms_of(const Candidate& candidate, const std::vector<Candidate>& can
   return seen ? sum / seen : 1;
 }
 
-// best[s][l]: the first s stages have the first l layers. The largest part that fits a stage is
-// found once for each first layer, for a need only grows with the layers.
-Cut best_cut(const ModelSource& source, const Plan& running, const std::vector<Candidate>& stages) {
+// Where the largest part that fits a worker ends, by its first layer. A need only grows with the
+// layers, so the next part ends no sooner, and each layer is tried as an end about twice.
+std::vector<int> largest_parts(const ModelSource& source, const Plan& running,
+                               const Candidate& candidate) {
   const int layers = source.spec().layer_count();
-  const size_t count = stages.size();
+  std::vector<int> ends(layers + 1, layers);
+  for (int begin = 0, end = 0; begin < layers; ++begin) {
+    end = std::max(end, begin);
+    while (end < layers &&
+           fits(candidate, need_of(source, running, candidate.worker, {begin, end + 1})))
+      ++end;
+    ends[begin] = end;
+  }
+  return ends;
+}
+
+// A worker that may be a stage.
+struct Stage {
+  WorkerPlan worker;
+  double layer_ms = 0;
+  std::vector<int> largest_parts;
+};
+
+// best[s][l]: the first s stages have the first l layers.
+Cut best_cut(const std::vector<Stage>& stages) {
+  const size_t count = stages.size(), layers = stages[0].largest_parts.size() - 1;
   std::vector<std::vector<double>> best(count + 1, std::vector<double>(layers + 1, kImpossible));
   std::vector<std::vector<int>> from(count + 1, std::vector<int>(layers + 1, 0));
   best[0][0] = 0;
   for (size_t s = 0; s < count; ++s) {
-    const double ms = layer_ms_of(stages[s], stages);
-    for (int begin = 0; begin <= layers; ++begin) {
-      if (best[s][begin] == kImpossible) continue;
+    const double ms = stages[s].layer_ms;
+    for (int begin = 0; begin <= static_cast<int>(layers); ++begin) {
       double cost = best[s][begin];
-      for (int end = begin;; ++end) {
+      if (cost == kImpossible) continue;
+      for (int end = begin; end <= stages[s].largest_parts[begin]; ++end) {
         if (cost < best[s + 1][end]) best[s + 1][end] = cost, from[s + 1][end] = begin;
-        if (end == layers ||
-            !fits(stages[s], need_of(source, running, stages[s].worker, {begin, end + 1})))
-          break;
         cost += stages[s].worker.layers.contains(end) ? ms : ms / kMovePays;
       }
     }
   }
   Cut cut{best[count][layers], std::vector<int>(count)};
-  for (size_t s = count, end = layers; s > 0; end = from[s][end], --s) cut.ends[s - 1] = end;
+  for (size_t s = count, end = layers; s > 0; end = from[s][end], --s)
+    cut.ends[s - 1] = static_cast<int>(end);
   return cut;
 }
 
@@ -104,15 +123,14 @@ void keep_card_links(const Plan& before, Plan& plan) {
   for (int i = 0; i < plan.stage_count(); ++i) keep(stage_peer(i), plan.stages[i]);
 }
 
-Choice with_head(const ModelSource& source, const Plan& running,
-                 const std::vector<Candidate>& candidates, size_t head) {
-  std::vector<Candidate> stages = candidates;
-  stages.erase(stages.begin() + static_cast<std::ptrdiff_t>(head));
-  if (stages.empty() || !can_be_head(source, running, candidates[head])) return {};
-  const Cut cut = best_cut(source, running, stages);
+Choice with_head(const ModelSource& source, const Plan& running, const Candidate& head,
+                 std::vector<Stage> stages) {
+  std::erase_if(stages, [&](const Stage& each) { return each.worker.name == head.worker.name; });
+  if (stages.empty() || !can_be_head(source, running, head)) return {};
+  const Cut cut = best_cut(stages);
   if (cut.ms == kImpossible) return {};
   Choice choice{cut.ms, running};
-  choice.plan.head = candidates[head].worker;
+  choice.plan.head = head.worker;
   choice.plan.head.layers = {};
   choice.plan.stages.clear();
   for (size_t i = 0, begin = 0; i < stages.size(); begin = cut.ends[i++]) {
@@ -126,13 +144,16 @@ Choice with_head(const ModelSource& source, const Plan& running,
 
 Choice best_choice(const ModelSource& source, const Plan& running,
                    const std::vector<Candidate>& candidates) {
-  for (size_t i = 0; i < candidates.size(); ++i)
-    if (candidates[i].worker.name == running.head.name)
-      return with_head(source, running, candidates, i);
+  std::vector<Stage> stages;
+  for (const Candidate& each : candidates)
+    stages.push_back(
+        {each.worker, layer_ms_of(each, candidates), largest_parts(source, running, each)});
+  for (const Candidate& each : candidates)
+    if (each.worker.name == running.head.name) return with_head(source, running, each, stages);
   Choice best;
-  for (size_t i = 0; i < candidates.size(); ++i) {
-    if (!candidates[i].may_be_head) continue;
-    if (Choice choice = with_head(source, running, candidates, i); choice.ms < best.ms)
+  for (const Candidate& each : candidates) {
+    if (!each.may_be_head) continue;
+    if (Choice choice = with_head(source, running, each, stages); choice.ms < best.ms)
       best = std::move(choice);
   }
   return best;
