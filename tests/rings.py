@@ -15,7 +15,9 @@ SLOW = "synthetic:nano?layers=6&hidden=128&vocab=2048&canvas=32&seed=3"
 # No test reads or makes the keys of whoever runs it.
 CONFIG = tempfile.TemporaryDirectory()
 os.environ["XDG_CONFIG_HOME"] = CONFIG.name
-PATIENCE = 60 * int(os.environ.get("POTLUCK_SLOWNESS", "1"))  # seconds after which a test calls it a hang
+SLOWNESS = int(os.environ.get("POTLUCK_SLOWNESS", "1"))
+PATIENCE = 60 * SLOWNESS  # seconds after which a test calls it a hang
+IS_SANITIZED = SLOWNESS > 1  # by what takes memory of its own, which no plan counts
 
 
 def processes_of(session):

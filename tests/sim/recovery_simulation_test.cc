@@ -83,9 +83,11 @@ class Trouble {
       const std::string at = worker_endpoint(victim);
       const double when = moment(0.5, 2.5);
       const bool dies = random_() % 2, returns = random_() % 2;
-      simulation_.at(when,
-                     [this, at, dies] { dies ? simulation_.kill(at) : simulation_.freeze(at); });
-      if (returns) simulation_.at(when + moment(0.1, 8), [this, at] { simulation_.restart(at); });
+      Simulation& simulation = simulation_;  // lives longer than this
+      simulation.at(
+          when, [&simulation, at, dies] { dies ? simulation.kill(at) : simulation.freeze(at); });
+      if (returns)
+        simulation.at(when + moment(0.1, 8), [&simulation, at] { simulation.restart(at); });
     }
   }
 
@@ -97,8 +99,8 @@ class Trouble {
       const std::string other =
           two == workers_ || two == one ? kCoordinatorEndpoint : worker_endpoint(two);
       const double length = moment(0.1, 6);
-      simulation_.at(moment(0.3, 3), [this, one, other, length] {
-        simulation_.cut(worker_endpoint(one), other, length);
+      simulation_.at(moment(0.3, 3), [&simulation = simulation_, one, other, length] {
+        simulation.cut(worker_endpoint(one), other, length);
       });
     }
   }
