@@ -17,6 +17,12 @@ constexpr double kStepTimeoutSeconds = 30;  // at least; see PipelineOptions
 constexpr double kStepTimeoutFactor = 5;    // × the slowest step seen
 constexpr double kFirstStepSeconds = 1800;  // nothing is known of the ring's speed yet
 constexpr double kLoadAgainFactor = 5;      // × what the first load took
+
+bool has_worker_named(const Plan& plan, const std::string& name) {
+  for (PeerId peer = kHeadPeer; plan.has_worker(peer); ++peer)
+    if (plan.worker(peer).name == name) return true;
+  return false;
+}
 }  // namespace
 
 struct Pipeline::State {
@@ -355,10 +361,7 @@ void Pipeline::State::advance(Time now, Outbox& out) {
 
 void Pipeline::State::forget_left(Outbox& out) {
   for (const std::string& name : std::exchange(forgotten, {})) {
-    bool in_plan = false;
-    for (PeerId peer = kHeadPeer; plan.has_worker(peer); ++peer)
-      in_plan = in_plan || plan.worker(peer).name == name;
-    if (in_plan) recovery.leave(name, false);
+    if (has_worker_named(plan, name)) recovery.leave(name, false);
     recovery.forget(name, ring, out);
   }
 }
@@ -401,9 +404,9 @@ void Pipeline::close_session(uint64_t session) {
 }
 
 void Pipeline::drain(const std::string& worker) {
-  for (PeerId peer = kHeadPeer; state_->plan.has_worker(peer); ++peer)
-    if (state_->plan.worker(peer).name == worker) return state_->recovery.leave(worker, false);
-  throw Fault(FaultKind::input, "the ring has no worker " + worker);
+  if (!has_worker_named(state_->plan, worker))
+    throw Fault(FaultKind::input, "the ring has no worker " + worker);
+  state_->recovery.leave(worker, false);
 }
 
 void Pipeline::set_aside(const std::set<std::string>& workers) {

@@ -1,9 +1,11 @@
 // Tells the ring of guests and guests of the ring.
 #include "cluster/launch/open_door.h"
 
+#include <optional>
 #include <string_view>
 
 #include "cluster/cli/host_name.h"
+#include "cluster/ring/ring_plan.h"
 #include "topology/base/version.h"
 
 namespace potluck {
@@ -52,12 +54,10 @@ GuestHooks OpenDoor::hooks() {
 }
 
 std::string OpenDoor::part_of(const std::string& worker) const {
-  if (ring_) {
-    const Plan& plan = ring_->plan();
-    if (plan.head.name == worker) return "head";
-    for (const WorkerPlan& stage : plan.stages)
-      if (stage.name == worker) return "layers " + range_text(stage.layers);
-  }
+  if (ring_)
+    if (const std::optional<PeerId> part = peer_named(ring_->plan(), worker))
+      return *part == kHeadPeer ? "head"
+                                : "layers " + range_text(ring_->plan().worker(*part).layers);
   return is_usual_name(worker) || setup_.own_names.contains(worker) ? "this cluster's own" : "";
 }
 

@@ -292,7 +292,7 @@ class Served {
     if (launch_.ring.cluster)
       for (const HostSpec& host : launch_.ring.cluster->hosts)
         for (const DeviceSpec& device : host.devices)
-          names.insert({device.name, device.name + std::string(kHeadSuffix)});
+          for (const std::string& worker : worker_names(device)) names.insert(worker);
     return names;
   }
 

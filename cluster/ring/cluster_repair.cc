@@ -29,13 +29,6 @@ bool has_to_move(const Plan& plan, PeerId peer) {
          !plan.previous_of(peer).local;
 }
 
-// Whoever is no device of the cluster has joined.
-bool may_be_head(const ClusterSpec& cluster, const std::string& worker) {
-  const DeviceSpec* device = device_for(cluster, worker);
-  const HostSpec* host = host_for(cluster, worker);
-  return device && host && device->may_be_head && host->trusted;
-}
-
 // A guest may call itself as a device does that is away.
 bool has_taken_a_name(const ClusterSpec& cluster, const Candidate& each) {
   return !each.may_be_head && may_be_head(cluster, each.worker.name);

@@ -39,7 +39,7 @@ std::string model_there(const ClusterSpec& cluster, const HostSpec& host) {
 // has.
 void add_devices(const ClusterSpec& cluster, const HostSpec& host, ClusterRing& ring) {
   for (const DeviceSpec& device : host.devices)
-    for (const std::string& worker : {device.name, device.name + std::string(kHeadSuffix)}) {
+    for (const std::string& worker : worker_names(device)) {
       if (yields(device.courtesy)) ring.yields[worker] = courtesy_text(device.courtesy);
       if (coordinates(cluster, host)) continue;
       ring.remote[worker] = {host.ssh, host.program.empty() ? kProgram : host.program,

@@ -111,14 +111,13 @@ PipelineEvents Ring::pipeline_events() {
   return events;
 }
 
-// By a cluster file a device's head is a worker of its own name, too.
 std::set<std::string> Ring::no_heads() const {
   std::set<std::string> names = setup_.guests;
   if (!setup_.cluster) return names;
   for (const HostSpec& host : setup_.cluster->hosts)
     for (const DeviceSpec& device : host.devices)
-      if (!device.may_be_head || !host.trusted)
-        names.insert({device.name, device.name + std::string(kHeadSuffix)});
+      for (const std::string& worker : worker_names(device))
+        if (!may_be_head(*setup_.cluster, worker)) names.insert(worker);
   return names;
 }
 

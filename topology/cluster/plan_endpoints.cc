@@ -61,6 +61,10 @@ void place(WorkerPlan& worker, const ClusterSpec& cluster, Ports& ports) {
 
 }  // namespace
 
+std::array<std::string, 2> worker_names(const DeviceSpec& device) {
+  return {device.name, device.name + std::string(kHeadSuffix)};
+}
+
 const DeviceSpec* device_for(const ClusterSpec& cluster, const std::string& worker) {
   const DeviceSpec* device = find_device(cluster, worker);
   if (device || !worker.ends_with(kHeadSuffix)) return device;
@@ -73,6 +77,12 @@ const HostSpec* host_for(const ClusterSpec& cluster, const std::string& worker) 
     for (const DeviceSpec& one : host.devices)
       if (&one == device) return &host;
   return nullptr;
+}
+
+bool may_be_head(const ClusterSpec& cluster, const std::string& worker) {
+  const DeviceSpec* device = device_for(cluster, worker);
+  const HostSpec* host = host_for(cluster, worker);
+  return device && host && device->may_be_head && host->trusted;
 }
 
 const HostSpec& host_of(const ClusterSpec& cluster, const WorkerPlan& worker) {

@@ -2,6 +2,7 @@
 // coordinator can run from a file.
 #pragma once
 
+#include <array>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,10 +17,14 @@ inline constexpr int kPortDefault = 7000;  // the first of a host that names no 
 // Behind a device's name: a head that shares its device with a stage.
 inline constexpr std::string_view kHeadSuffix = "-head";
 
+// The names that workers of a device may have: as a stage, and as the head beside one.
+std::array<std::string, 2> worker_names(const DeviceSpec& device);
 // The device and the host of a worker that is named as its device, or "DEVICE-head"; null if the
 // cluster has none of that name.
 const DeviceSpec* device_for(const ClusterSpec& cluster, const std::string& worker);
 const HostSpec* host_for(const ClusterSpec& cluster, const std::string& worker);
+// Whether a worker may see prompts and answers. Whoever is no device of the cluster may not.
+bool may_be_head(const ClusterSpec& cluster, const std::string& worker);
 // CHECKs that there is one.
 const HostSpec& host_of(const ClusterSpec& cluster, const WorkerPlan& worker);
 // The host on which the coordinator runs.
