@@ -203,7 +203,9 @@ void ZmqPipe::send(ConnectionId id, Frames frames) {
 void ZmqPipe::transmit(Connection& connection, const Frames& frames) {
   ZmqSocket* socket = connection.socket ? connection.socket.get() : listener_.get();
   if (connection.gone_at || connection.hung_up || !connection.failure.empty()) return;
-  if (!socket->send(connection.route, frames.header, frames.payload)) connection.gone_at = now();
+  if (socket->send(connection.route, frames.header, frames.payload)) return;
+  if (connection.is_dialed()) connection.gone_at = now();
+  connection.route_ended = true;
 }
 
 void ZmqPipe::guard(const Identity& identity) {
@@ -308,6 +310,17 @@ void ZmqPipe::read_happenings(PipeEvents& events) {
         break;  // of dialers, and of handshakes that a listener has ended
     }
   }
+  part_from_sockets(events);
+}
+
+// libzmq tells that a socket has ended before its route does. So where the route has ended and the
+// socket has not, the socket is a later stranger's who has got the same descriptor.
+void ZmqPipe::part_from_sockets(PipeEvents& events) {
+  for (auto& [id, connection] : connections_) {
+    if (!connection.route_ended || connection.gone_at) continue;
+    strangers_.put_back(connection.stranger);
+    lose(id, connection, events);
+  }
 }
 
 void ZmqPipe::end(int fd, PipeEvents& events) {
@@ -327,7 +340,7 @@ void ZmqPipe::sever_surplus() {
   for (const SocketId& each : strangers_.surplus(now(), bytes_received)) sever(each);
   for (auto& [id, connection] : connections_)
     if (!connection.is_dialed() && is_surplus(connection)) {
-      sever(connection.id);
+      sever(connection.stranger.socket);
       connection.sever_at.reset();
     }
 }
@@ -355,7 +368,7 @@ bool ZmqPipe::has_strangers() const {
 // A message without an end comes by no frame that could be read, but the kernel has counted it.
 bool ZmqPipe::is_surplus(const Connection& caller) const {
   if (caller.gone_at) return false;
-  if (caller.hung_up) return caller.sever_at && now() > *caller.sever_at;
+  if (caller.sever_at && now() > *caller.sever_at) return true;
   const uint64_t most = caller.admitted ? unread_max_ : kStrangerBytesMax;
   return most > 0 && bytes_received(caller.fd) > caller.read_bytes + most;
 }
@@ -371,20 +384,35 @@ void ZmqPipe::report_stranger_gone(PipeEvents& events) {
   events.ended(id);
 }
 
+// The living connection of the listener's with this descriptor.
+ZmqPipe::Connections::iterator ZmqPipe::caller_at(int fd) {
+  return std::find_if(connections_.begin(), connections_.end(), [fd](const auto& each) {
+    const Connection& connection = each.second;
+    return !connection.is_dialed() && !connection.gone_at && connection.fd == fd;
+  });
+}
+
 // The connection that the frames came by; a new one, if its route is. The happenings come first:
-// they tell of the end of an older connection with the same fd. 0: there is nobody to answer.
+// they tell of the end of an older connection with the same fd. That one's last frames may be read
+// later still, and are taken for those of the next with its fd, until that one speaks itself. 0:
+// there is nobody to answer.
 ConnectionId ZmqPipe::caller(ZmqFrames& frames, PipeEvents& events) {
   if (const auto known = routes_.find(frames.route); known != routes_.end()) return known->second;
   if (frames.kept.empty()) return 0;
   read_happenings(events);
+  const int fd = fd_of(frames.kept[0]);
+  const auto earlier = caller_at(fd);
   const ConnectionId id = ++last_id_;
   Connection& connection = connections_[id];
   connection.route = frames.route;
-  connection.fd = fd_of(frames.kept[0]);
+  connection.fd = fd;
   routes_[frames.route] = id;
-  if (const auto stranger = strangers_.extract(connection.fd)) {
+  if (const auto stranger = strangers_.extract(fd)) {
     connection.gone_at = stranger->gone_at;
-    connection.id = stranger->socket;
+    connection.stranger = *stranger;
+  } else if (earlier != connections_.end()) {
+    connection.stranger = earlier->second.stranger;
+    lose(earlier->first, earlier->second, events);
   } else {
     connection.gone_at = now();
   }

@@ -50,7 +50,8 @@ class ZmqPipe final : public Pipe {
     std::string key;                    // of one that called by a locked link
     bool admitted = false;              // of one that called
     int fd = -1;
-    SocketId id;                   // of one that called
+    Strangers::Stranger stranger;  // what one that called was before it spoke
+    bool route_ended = false;      // of one that called: nothing can be sent to it any more
     uint64_t read_bytes = 0;       // of its messages, as they are framed
     std::optional<Time> sever_at;  // it was hung up, and has had time to leave
     bool hung_up = false;          // by us: nothing of it is reported any more
@@ -68,6 +69,8 @@ class ZmqPipe final : public Pipe {
     bool is_dialed() const { return route.empty(); }
   };
 
+  using Connections = std::map<ConnectionId, Connection>;
+
   const LockKeys& own_keys();
   void lock_listener(const ZmqEndpoint& wanted, const std::string& resolved);
   std::string key_for(const Address& to) const;
@@ -81,6 +84,7 @@ class ZmqPipe final : public Pipe {
   void read_listener(PipeEvents& events);
   void look_at_callers(PipeEvents& events);
   void read_happenings(PipeEvents& events);
+  void part_from_sockets(PipeEvents& events);
   void end(int fd, PipeEvents& events);
   void turn_callers_away();
   void sever_surplus();
@@ -90,6 +94,7 @@ class ZmqPipe final : public Pipe {
   bool is_surplus(const Connection& caller) const;
   void lose(ConnectionId id, Connection& connection, PipeEvents& events);
   void report_stranger_gone(PipeEvents& events);
+  Connections::iterator caller_at(int fd);
   ConnectionId caller(ZmqFrames& frames, PipeEvents& events);
   void read_dialed(ConnectionId id, Connection& connection, PipeEvents& events);
   void note(ZmqHappening::Kind happening, ConnectionId id, Connection& connection,
@@ -108,7 +113,7 @@ class ZmqPipe final : public Pipe {
   std::unique_ptr<ZmqSocket> listener_;
   std::vector<std::string> socket_files_;  // ours to remove: libzmq leaves them
   ConnectionId last_id_ = 0;
-  std::map<ConnectionId, Connection> connections_;
+  Connections connections_;
   std::unordered_map<std::string, ConnectionId> routes_;
   Strangers strangers_;
   Severer severer_;
