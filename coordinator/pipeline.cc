@@ -17,12 +17,6 @@ constexpr double kStepTimeoutSeconds = 30;  // at least; see PipelineOptions
 constexpr double kStepTimeoutFactor = 5;    // × the slowest step seen
 constexpr double kFirstStepSeconds = 1800;  // nothing is known of the ring's speed yet
 constexpr double kLoadAgainFactor = 5;      // × what the first load took
-
-bool has_worker_named(const Plan& plan, const std::string& name) {
-  for (PeerId peer = kHeadPeer; plan.has_worker(peer); ++peer)
-    if (plan.worker(peer).name == name) return true;
-  return false;
-}
 }  // namespace
 
 struct Pipeline::State {
@@ -37,7 +31,7 @@ struct Pipeline::State {
         options(std::move(wishes)),
         ring(std::move(model), options.ring_secret, start_events()),
         requests(spec, plan, events.requests),
-        recovery(options.replan, options.no_heads) {
+        recovery(options.replan) {
     plan.epoch = 0;  // every plan's is greater
   }
 
@@ -361,7 +355,7 @@ void Pipeline::State::advance(Time now, Outbox& out) {
 
 void Pipeline::State::forget_left(Outbox& out) {
   for (const std::string& name : std::exchange(forgotten, {})) {
-    if (has_worker_named(plan, name)) recovery.leave(name, false);
+    if (plan.peer_named(name)) recovery.leave(name, false);
     recovery.forget(name, ring, out);
   }
 }
@@ -401,12 +395,6 @@ void Pipeline::cancel(uint64_t request) {
 }
 void Pipeline::close_session(uint64_t session) {
   state_->requests.close_session(session);
-}
-
-void Pipeline::drain(const std::string& worker) {
-  if (!has_worker_named(state_->plan, worker))
-    throw Fault(FaultKind::input, "the ring has no worker " + worker);
-  state_->recovery.leave(worker, false);
 }
 
 void Pipeline::set_aside(const std::set<std::string>& workers) {

@@ -42,8 +42,7 @@ struct PipelineOptions {
   uint64_t incarnation = 0;
   // Workers prove to each other that they know it (transport/proof); empty: they prove nothing.
   std::string ring_secret;
-  Replan replan;                   // none: a loss is the end of the ring
-  std::set<std::string> no_heads;  // workers that no plan after the first may make the head
+  Replan replan;  // none: a loss is the end of the ring
   // A worker of the first plan that is not reached is done without, too; else its owner is told.
   bool may_begin_without = false;
 };
@@ -64,16 +63,13 @@ class Pipeline final : public StateMachine {
   uint64_t submit(Request request);
   void cancel(uint64_t request);
   void close_session(uint64_t session);  // a request that runs in it is canceled
-  // Does without a worker from the next moment on when nothing is on its way round the ring;
-  // running requests rest there as they commit a canvas. Throws Fault{input} if the plan has none
-  // of this name.
-  void drain(const std::string& worker);
-  // Keeps these workers out of every plan until take_back(). Those that the plan has leave as by
-  // drain(), and may come back.
+  // Keeps these workers out of every plan until take_back(). Those that the plan has leave at the
+  // next moment when nothing is on its way round the ring; running requests rest there as they
+  // commit a canvas.
   void set_aside(const std::set<std::string>& workers);
   void take_back(const std::set<std::string>& workers);
-  // Does without a worker for good: one that the plan has is drained, any other is not dialed
-  // again.
+  // Does without a worker for good: one that the plan has leaves at such a moment, any other is not
+  // dialed again.
   void forget(const std::string& worker);
   // Takes in a worker that the plan does not have, if the next plan has a place for it.
   void invite(const Candidate& guest);

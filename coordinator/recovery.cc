@@ -217,9 +217,8 @@ size_t Recovery::home_place(const std::string& name) const {
 
 Candidate Recovery::candidate(const WorkerPlan& worker) const {
   const auto facts = facts_.find(worker.name);
-  const bool may_be_head = !no_heads_.contains(worker.name);
-  if (facts == facts_.end()) return {worker, 0, 0, may_be_head};
-  return {worker, facts->second.bytes_free, facts->second.layer_ms, may_be_head};
+  if (facts == facts_.end()) return {worker, 0, 0};
+  return {worker, facts->second.bytes_free, facts->second.layer_ms};
 }
 
 // One who is back stands before the first who stood behind it in the owner's plan.
@@ -268,11 +267,7 @@ void Recovery::down(Time now, PeerId link) {
 
 // A plan that waits for its moment, with a worker that has gone meanwhile: the ring stays as it is.
 void Recovery::drop_plan_with(const std::string& worker) {
-  if (!better_) return;
-  const std::vector<WorkerPlan> workers = workers_of(*better_);
-  if (std::none_of(workers.begin(), workers.end(),
-                   [&](const WorkerPlan& each) { return each.name == worker; }))
-    return;
+  if (!better_ || !better_->peer_named(worker)) return;
   better_.reset();
   asked_.clear();
 }
@@ -292,7 +287,6 @@ void Recovery::invite(const Candidate& guest) {
   std::erase_if(home_, [&](const WorkerPlan& worker) { return worker.name == name; });
   home_.push_back(guest.worker);
   invited_[name] = guest.worker.endpoint;
-  guest.may_be_head ? void(no_heads_.erase(name)) : void(no_heads_.insert(name));
   Facts& facts = facts_[name];
   facts.bytes_free = guest.bytes_free;
   if (facts.layer_ms == 0) facts.layer_ms = guest.layer_ms;

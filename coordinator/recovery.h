@@ -47,9 +47,7 @@ using Replan = std::function<std::optional<Plan>(const RingChange&)>;
 
 class Recovery final {
  public:
-  // no_heads: workers of the first plan, and of others, that may never become the head.
-  explicit Recovery(Replan replan, std::set<std::string> no_heads = {})
-      : replan_(std::move(replan)), no_heads_(std::move(no_heads)) {}
+  explicit Recovery(Replan replan) : replan_(std::move(replan)) {}
 
   bool is_on() const { return replan_ != nullptr; }
 
@@ -130,7 +128,6 @@ class Recovery final {
   bool leaves_for_good(const std::string& worker) const;
 
   const Replan replan_;
-  std::set<std::string> no_heads_;
   std::vector<WorkerPlan> home_;  // the owner's plan: its head, then its stages
   std::map<std::string, std::string> invited_;  // where they said last that they listen, by name
   std::map<std::string, Facts> facts_;

@@ -27,7 +27,7 @@ void check_device(const WorkerPlan& me, const Machine& machine) {
 
 // As Worker::new_backend() chooses them.
 Plan with_threads_of(const Machine& machine, Plan plan, PeerId you) {
-  WorkerPlan& me = you == kHeadPeer ? plan.head : plan.stages[you - stage_peer(0)];
+  WorkerPlan& me = plan.worker(you);
   if (machine.threads)
     me.threads = machine.threads;
   else if (!me.threads)

@@ -7,16 +7,17 @@
 namespace potluck {
 namespace {
 
-volatile std::sig_atomic_t came = 0;
-volatile std::sig_atomic_t caught[NSIG] = {};
+// The handler runs on whichever thread the signal meets.
+std::atomic<int> came = 0;
+std::atomic<bool> caught[NSIG] = {};
 std::atomic<void (*)()> put_back = nullptr;
+static_assert(std::atomic<int>::is_always_lock_free && std::atomic<bool>::is_always_lock_free &&
+              std::atomic<void (*)()>::is_always_lock_free);  // as handlers need
 
 void remember(int signal) {
   came = signal;
-  if (!caught[signal] || signal == SIGHUP) {  // a terminal that closes says so more than once
-    caught[signal] = 1;
-    return;
-  }
+  if (!caught[signal].exchange(true)) return;
+  if (signal == SIGHUP) return;  // a terminal that closes says so more than once
   if (void (*const last)() = put_back) last();
   std::signal(signal, SIG_DFL);
   std::raise(signal);  // comes when this handler returns
@@ -27,7 +28,7 @@ void remember(int signal) {
 void catch_interrupts() {
   struct sigaction action = {};
   action.sa_handler = remember;
-  for (volatile std::sig_atomic_t& each : caught) each = 0;
+  for (std::atomic<bool>& each : caught) each = false;
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
   sigaction(SIGQUIT, &action, nullptr);

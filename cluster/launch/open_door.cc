@@ -17,8 +17,7 @@ double layer_ms_of(const DeviceSpec& device) {
 }
 
 Candidate candidate_of(const GuestWorker& worker, const std::string& key) {
-  return {worker_plan_of(worker, key), worker.device.memory_bytes, layer_ms_of(worker.device),
-          false};  // it never sees the text
+  return {worker_plan_of(worker, key), worker.device.memory_bytes, layer_ms_of(worker.device)};
 }
 
 // Names that workers of this machine have in a plan, made or not.
@@ -46,7 +45,7 @@ GuestHooks OpenDoor::hooks() {
       if (ring_) ring_->invite(candidate_of(worker, offer.key));
     }
   };
-  hooks.drain = [this](const std::string& worker) {
+  hooks.forget = [this](const std::string& worker) {
     if (ring_) ring_->forget(worker);
   };
   hooks.part_of = [this](const std::string& worker) { return part_of(worker); };
@@ -55,7 +54,7 @@ GuestHooks OpenDoor::hooks() {
 
 std::string OpenDoor::part_of(const std::string& worker) const {
   if (ring_)
-    if (const std::optional<PeerId> part = peer_named(ring_->plan(), worker))
+    if (const std::optional<PeerId> part = ring_->plan().peer_named(worker))
       return *part == kHeadPeer ? "head"
                                 : "layers " + range_text(ring_->plan().worker(*part).layers);
   return is_usual_name(worker) || setup_.own_names.contains(worker) ? "this cluster's own" : "";

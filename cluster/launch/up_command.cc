@@ -119,14 +119,6 @@ class Alarm {
   Ring* ring_ = nullptr;
 };
 
-// A plan that was waited for has workers of this machine and guests, no others.
-std::set<std::string> names_of_guests(const Plan& plan) {
-  std::set<std::string> names;
-  for (const WorkerPlan& stage : plan.stages)
-    if (!stage.local) names.insert(stage.name);
-  return names;
-}
-
 // Loads the ring and serves until the end. progress: of one in the background.
 class Served {
  public:
@@ -213,7 +205,6 @@ class Served {
     const bool waited = while_loading != nullptr;
     tell_plan(plan);
     RingSetup setup = ring_setup(std::move(while_loading));
-    if (waited) setup.guests = names_of_guests(plan);
     Ring ring(launch_.source, plan, std::move(setup));
     const Led led(*this, ring);
     Coordinator coordinator(launch_.source, ring, server_, coordinator_setup());

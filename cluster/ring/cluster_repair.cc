@@ -31,7 +31,7 @@ bool has_to_move(const Plan& plan, PeerId peer) {
 
 // A guest may call itself as a device does that is away.
 bool has_taken_a_name(const ClusterSpec& cluster, const Candidate& each) {
-  return !each.may_be_head && may_be_head(cluster, each.worker.name);
+  return !each.worker.may_be_head && may_be_head(cluster, each.worker.name);
 }
 
 bool coordinator_lists_its_cpu(const ClusterSpec& cluster) {
@@ -118,12 +118,12 @@ void ClusterRepair::take_back(const std::set<std::string>& workers) {
 void ClusterRepair::note(const RingChange& change) {
   std::erase_if(there_, [&](const auto& each) {
     return std::count(change.lost.begin(), change.lost.end(), each.first) ||
-           (!peer_named(change.plan, each.first) && !is_alive(each.second));
+           (!change.plan.peer_named(each.first) && !is_alive(each.second));
   });
   for (const Candidate& each : change.candidates) {
     const std::string& name = each.worker.name;
     replanner_->there(name);
-    if (!peer_named(change.plan, name) && !is_alive(each.worker)) continue;
+    if (!change.plan.peer_named(name) && !is_alive(each.worker)) continue;
     there_[name] = each.worker;
     lost_.erase(name);
   }
@@ -165,7 +165,7 @@ std::vector<WorkerPlan> ClusterRepair::alive() {
 std::map<std::string, Fault> ClusterRepair::start_all(Plan& plan) {
   std::vector<PeerId> peers;
   for (PeerId peer = kHeadPeer; plan.has_worker(peer); ++peer) {
-    WorkerPlan& worker = worker_of(plan, peer);
+    WorkerPlan& worker = plan.worker(peer);
     if (has_to_move(plan, peer))
       worker.endpoint.clear();
     else if (there_.count(worker.name) || !hosts_.can_start_again(worker))
@@ -213,7 +213,7 @@ bool ClusterRepair::started_again(const RingChange& change, Plan& plan) {
   std::vector<PeerId> peers;
   std::vector<std::string> names;
   for (const std::string& name : change.lost) {
-    const PeerId peer = *peer_named(plan, name);
+    const PeerId peer = *plan.peer_named(name);
     if (lost_.count(name)) continue;  // it did not start a moment ago
     if (!may_start_again(change, plan.worker(peer))) {
       do_without(plan.worker(peer), change.losses > 0);
@@ -265,14 +265,14 @@ Plan ClusterRepair::last_resort(const RingChange& change, const Fault& why) {
 std::vector<Candidate> ClusterRepair::found_again(Time now, const Plan& running) {
   std::vector<Candidate> found;
   for (auto& [name, lost] : lost_) {
-    if (interrupt_signal() || peer_named(running, name) || aside_.count(name)) continue;
+    if (interrupt_signal() || running.peer_named(name) || aside_.count(name)) continue;
     try {
       const WorkerState state = hosts_.state(lost.worker);
       if (state != WorkerState::listening) {
         ask_again(now, lost, state);
       } else if (!std::exchange(lost.is_met, true)) {
         hosts_.meet(lost.worker);
-        found.push_back({lost.worker, 0, 0, may_be_head(cluster_, name)});
+        found.push_back({lost.worker, 0, 0});
       }
     } catch (const Fault& fault) {
       log_.warn(fmt::format("{} is not taken back: {}", name, fault.what()));

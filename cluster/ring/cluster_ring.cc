@@ -47,11 +47,22 @@ void add_devices(const ClusterSpec& cluster, const HostSpec& host, ClusterRing& 
     }
 }
 
-void check_known(const ClusterSpec& cluster, const WorkerPlan& worker) {
-  if (worker.local || host_for(cluster, worker.name)) return;
+// Workers that the plan starts here need not be of the cluster.
+void take_given(const ClusterSpec& cluster, WorkerPlan& worker) {
+  if (host_for(cluster, worker.name))
+    worker.may_be_head = worker.may_be_head && may_be_head(cluster, worker.name);
+  else if (!worker.local)
+    throw Fault(FaultKind::input,
+                "the plan's worker \"" + worker.name + "\" is no device of the cluster",
+                Fix{"name it as in " + cluster.file + ", or make a plan with potluck plan --emit"});
+}
+
+void check_head(const ClusterSpec& cluster, const WorkerPlan& head) {
+  if (head.may_be_head) return;
   throw Fault(FaultKind::input,
-              "the plan's worker \"" + worker.name + "\" is no device of the cluster",
-              Fix{"name it as in " + cluster.file + ", or make a plan with potluck plan --emit"});
+              "the plan's head is \"" + head.name + "\", which " + cluster.file +
+                  " keeps from prompts and answers",
+              Fix{"choose another head, or trust its host and let its device have the role head"});
 }
 
 void plan_anew(const ClusterSpec& cluster, const ModelSource& source, ClusterRing& ring) {
@@ -81,8 +92,9 @@ ClusterRing cluster_ring(const ClusterSpec& given, const ModelSource& source,
   for (const HostSpec& host : cluster.hosts)
     if (coordinates(cluster, host)) ring.ports = {host.port_first, host.port_last};
   validate(ring.plan, source.spec());
-  check_known(cluster, ring.plan.head);
-  for (const WorkerPlan& stage : ring.plan.stages) check_known(cluster, stage);
+  for (PeerId peer = kHeadPeer; ring.plan.has_worker(peer); ++peer)
+    take_given(cluster, ring.plan.worker(peer));
+  check_head(cluster, ring.plan.head);
   for (const HostSpec& host : cluster.hosts) add_devices(cluster, host, ring);
   return ring;
 }

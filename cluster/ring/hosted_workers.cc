@@ -89,7 +89,7 @@ std::map<std::string, Fault> HostedWorkers::start(Plan& plan, const std::vector<
   std::map<std::string, Fault> failed;
   const auto each_remote = [&](const auto& body) {
     for (const PeerId peer : peers) {
-      WorkerPlan& worker = worker_of(plan, peer);
+      WorkerPlan& worker = plan.worker(peer);
       if (!is_remote(worker) || failed.count(worker.name)) continue;
       try {
         body(worker);
@@ -109,7 +109,7 @@ void HostedWorkers::start_here(Plan& plan, const std::vector<PeerId>& peers) {
   name_keys(plan, keys_of(setup_), setup_.insecure_plaintext);
   const auto each_local = [&](const auto& body) {
     for (const PeerId peer : peers)
-      if (plan.worker(peer).local) body(peer, worker_of(plan, peer));
+      if (plan.worker(peer).local) body(peer, plan.worker(peer));
   };
   each_local([&](PeerId peer, WorkerPlan& worker) {
     if (worker.key.empty() && setup_.reachable_at && !setup_.insecure_plaintext)

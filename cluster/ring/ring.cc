@@ -42,7 +42,6 @@ Ring::Ring(std::shared_ptr<const ModelSource> source, Plan plan, RingSetup setup
   options.step_timeout_seconds = setup_.step_timeout_seconds;
   options.replan = replan();
   if (setup_.hosts.sharer || setup_.guests_fetch) options.fetch_seconds = kFetchSecondsMax;
-  options.no_heads = no_heads();
   options.may_begin_without = cluster_repair_ && setup_.may_begin_without;
   if (setup_.hosts.insecure_plaintext && has_tcp(plan_)) setup_.log(kPlainLinks);
   pipeline_ = std::make_unique<Pipeline>(source_->spec(), fingerprint_of(*source_),
@@ -109,16 +108,6 @@ PipelineEvents Ring::pipeline_events() {
   };
   events.ring_stays = [this](const std::string& why) { keep_all(why); };
   return events;
-}
-
-std::set<std::string> Ring::no_heads() const {
-  std::set<std::string> names = setup_.guests;
-  if (!setup_.cluster) return names;
-  for (const HostSpec& host : setup_.cluster->hosts)
-    for (const DeviceSpec& device : host.devices)
-      for (const std::string& worker : worker_names(device))
-        if (!may_be_head(*setup_.cluster, worker)) names.insert(worker);
-  return names;
 }
 
 // Ranks of MPI end with the first of them.
@@ -193,7 +182,7 @@ void Ring::tell_drained() {
   if (draining_.empty() || changing_) return;
   for (const Draining& each : std::exchange(draining_, {})) {
     const bool some = std::any_of(each.workers.begin(), each.workers.end(), [&](const auto& name) {
-      return peer_named(plan_, name).has_value();
+      return plan_.peer_named(name).has_value();
     });
     if (some)
       draining_.push_back(each);

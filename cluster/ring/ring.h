@@ -31,7 +31,6 @@ struct RingSetup {
   double step_timeout_seconds = 0;
   bool recovery = true;          // a ring that loses workers lives on
   bool guests_fetch = false;     // workers that come later may lack the model
-  std::set<std::string> guests;  // workers of the plan that joined: none of them becomes the head
   // By the devices of this file, where its workers are processes (ClusterRepair); none: by what is
   // left of its plan (RingRepair).
   std::shared_ptr<const ClusterSpec> cluster;
@@ -91,7 +90,6 @@ class Ring final : public Answerer {
   PipelineEvents pipeline_events();
   RequestEvents request_events();
   Replan replan();
-  std::set<std::string> no_heads() const;
   RequestEvents take(uint64_t request);
   void run_until(const std::function<bool()>& done);
   void trim_logs();

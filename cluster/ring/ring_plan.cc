@@ -87,16 +87,6 @@ Fingerprint fingerprint_of(const ModelSource& source) {
   return model;
 }
 
-WorkerPlan& worker_of(Plan& plan, PeerId peer) {
-  return peer == kHeadPeer ? plan.head : plan.stages[peer - stage_peer(0)];
-}
-
-std::optional<PeerId> peer_named(const Plan& plan, const std::string& name) {
-  for (PeerId peer = kHeadPeer; plan.has_worker(peer); ++peer)
-    if (plan.worker(peer).name == name) return peer;
-  return std::nullopt;
-}
-
 std::string ring_text(const Plan& plan) {
   std::string text = plan.head.name;
   for (const WorkerPlan& stage : plan.stages)

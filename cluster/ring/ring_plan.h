@@ -37,11 +37,6 @@ Plan make_plan(const ModelSource& source, const RingOptions& options);
 
 Fingerprint fingerprint_of(const ModelSource& source);
 
-// A worker that the plan has, to be changed.
-WorkerPlan& worker_of(Plan& plan, PeerId peer);
-// The worker of this name; none: the plan has none.
-std::optional<PeerId> peer_named(const Plan& plan, const std::string& name);
-
 // The workers in ring order with their layers: "head, stage 0 (0:2), stage 1 (2:4)".
 std::string ring_text(const Plan& plan);
 

@@ -50,7 +50,7 @@ std::optional<Plan> RingRepair::plan_after(const RingChange& change) {
 std::vector<Candidate> RingRepair::usable(const RingChange& change) const {
   std::vector<Candidate> usable = change.candidates;
   std::erase_if(usable, [&](const Candidate& each) {
-    return each.worker.local && !peer_named(change.plan, each.worker.name) &&
+    return each.worker.local && !change.plan.peer_named(each.worker.name) &&
            !hosts_.can_start_again(each.worker);
   });
   return usable;
@@ -58,7 +58,7 @@ std::vector<Candidate> RingRepair::usable(const RingChange& change) const {
 
 Plan RingRepair::with_idle_started(Plan plan, const Plan& before) {
   for (PeerId peer = kHeadPeer; plan.has_worker(peer); ++peer)
-    if (plan.worker(peer).local && !peer_named(before, plan.worker(peer).name))
+    if (plan.worker(peer).local && !before.peer_named(plan.worker(peer).name))
       hosts_.start(plan, {peer});
   return plan;
 }

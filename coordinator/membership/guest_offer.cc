@@ -99,6 +99,7 @@ WorkerPlan worker_plan_of(const GuestWorker& worker, const std::string& key) {
   plan.threads = worker.device.threads;
   plan.memory_bytes = worker.device.memory_bytes;
   plan.key = key;
+  plan.may_be_head = worker.device.may_be_head;
   return plan;
 }
 

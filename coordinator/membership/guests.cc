@@ -117,7 +117,7 @@ Json Guests::offer(const ControlCall& call) {
 }
 
 void Guests::let_go(const GuestOffer& offer) {
-  for (const GuestWorker& worker : offer.workers) hooks_.drain(worker.device.name);
+  for (const GuestWorker& worker : offer.workers) hooks_.forget(worker.device.name);
 }
 
 Json Guests::leave(const ControlCall& call) {

@@ -21,7 +21,7 @@ struct GuestHooks {
   std::function<void(const GuestOffer& offer)> came;
   // The ring is to do without this worker at the next moment that allows it, and not to ask for it
   // any more; it may have no part.
-  std::function<void(const std::string& worker)> drain;
+  std::function<void(const std::string& worker)> forget;
   // Which part of the ring a worker is, in words ("layers 3:9"); empty: none.
   std::function<std::string(const std::string& worker)> part_of;
 };

@@ -10,24 +10,24 @@ TEST_F(RecoveryTest, WhoeverJoinedMayNotBecomeTheHeadLater) {
   tick();
   ASSERT_EQ(candidates_.size(), 4u);
   for (const Candidate& each : candidates_)
-    EXPECT_EQ(each.may_be_head, each.worker.name != "laptop") << each.worker.name;
+    EXPECT_EQ(each.worker.may_be_head, each.worker.name != "laptop") << each.worker.name;
 }
 
 TEST_F(RecoveryTest, AWorkerOfTheFirstPlanThatMayNotBeTheHeadIsKnown) {
-  Recovery recovery(
-      [&](const RingChange& change) {
-        candidates_ = change.candidates;
-        return change.plan;
-      },
-      {"stage 1"});
-  recovery.begins_with(plan(1));
-  recovery.gone(now_, plan(1).stages[0]);
+  Recovery recovery([&](const RingChange& change) {
+    candidates_ = change.candidates;
+    return change.plan;
+  });
+  Plan first = plan(1);
+  first.stages[1].may_be_head = false;
+  recovery.begins_with(first);
+  recovery.gone(now_, first.stages[0]);
   recovery.disturbed(now_, Fault(FaultKind::lost, "gone"));
   now_ += from_seconds(2);
-  recovery.next_plan(now_, plan(1));
+  recovery.next_plan(now_, first);
   ASSERT_EQ(candidates_.size(), 2u);
-  EXPECT_TRUE(candidates_[0].may_be_head);
-  EXPECT_FALSE(candidates_[1].may_be_head);
+  EXPECT_TRUE(candidates_[0].worker.may_be_head);
+  EXPECT_FALSE(candidates_[1].worker.may_be_head);
 }
 
 // Its link is up and does not say so again.

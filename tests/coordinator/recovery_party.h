@@ -93,7 +93,7 @@ class RecoveryTest : public PipelineTest {
     Candidate guest;
     guest.worker.name = "laptop";
     guest.worker.endpoint = "test://laptop";
-    guest.may_be_head = false;
+    guest.worker.may_be_head = false;
     return guest;
   }
 

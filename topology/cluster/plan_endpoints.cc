@@ -98,6 +98,7 @@ bool coordinates(const ClusterSpec& cluster, const HostSpec& host) {
 void set_endpoints(Plan& plan, const ClusterSpec& cluster, const std::vector<WorkerPlan>& there) {
   Ports ports(there);
   const auto set = [&](WorkerPlan& worker) {
+    worker.may_be_head = may_be_head(cluster, worker.name);
     const auto is_it = [&](const WorkerPlan& each) { return each.name == worker.name; };
     const auto found = std::find_if(there.begin(), there.end(), is_it);
     if (found == there.end()) return place(worker, cluster, ports);

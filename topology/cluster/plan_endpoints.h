@@ -33,7 +33,7 @@ bool coordinates(const ClusterSpec& cluster, const HostSpec& host);
 // Workers beside the coordinator get "start: here"; those of other hosts an address, a port of
 // theirs, and the key. Workers that are `there` already, and known by their names, stay where they
 // are, and none of their ports is given to others. Throws Fault{input} at a host that has no
-// address, or no port left.
+// address, or no port left. Who may become the head later is set too.
 void set_endpoints(Plan& plan, const ClusterSpec& cluster,
                    const std::vector<WorkerPlan>& there = {});
 

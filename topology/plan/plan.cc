@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "topology/base/check.h"
 #include "topology/base/fault.h"
@@ -23,6 +24,10 @@ const WorkerPlan& Plan::worker(PeerId peer) const {
   return stages[peer - stage_peer(0)];
 }
 
+WorkerPlan& Plan::worker(PeerId peer) {
+  return const_cast<WorkerPlan&>(std::as_const(*this).worker(peer));
+}
+
 const WorkerPlan& Plan::next_of(PeerId peer) const {
   if (peer == kHeadPeer) return stages.front();
   return peer == stage_peer(stage_count() - 1) ? head : worker(peer + 1);
@@ -34,6 +39,12 @@ const WorkerPlan& Plan::previous_of(PeerId peer) const {
 
 std::string Plan::name_of(PeerId peer) const {
   return peer == kCoordinatorPeer ? "coordinator" : worker(peer).name;
+}
+
+std::optional<PeerId> Plan::peer_named(const std::string& name) const {
+  for (PeerId peer = kHeadPeer; has_worker(peer); ++peer)
+    if (worker(peer).name == name) return peer;
+  return std::nullopt;
 }
 
 // A program of the tests has "emulated:cuda" too.

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,7 @@ struct WorkerPlan {
   DType hop_type = DType::bf16;  // of rows that it sends on: the stream's, or q8_0 (lossy)
   bool by_nccl = false;          // those rows go from its card to the next worker's by NCCL
   bool local = false;            // "start: here": the coordinator starts it itself, on its machine
+  bool may_be_head = true;       // in a later plan: not everybody may see prompts and answers
   std::string key;  // the public key (key.h) of whoever listens at a TCP endpoint; empty: no lock
 };
 
@@ -63,9 +65,11 @@ struct Plan {
   int stage_count() const { return stages.size(); }
   bool has_worker(PeerId peer) const;                // the head or one of the stages
   const WorkerPlan& worker(PeerId peer) const;       // head or a stage; CHECKs
+  WorkerPlan& worker(PeerId peer);
   const WorkerPlan& next_of(PeerId peer) const;      // that its rows go to
   const WorkerPlan& previous_of(PeerId peer) const;  // that its rows come from
   std::string name_of(PeerId peer) const;            // "coordinator", or the worker's
+  std::optional<PeerId> peer_named(const std::string& name) const;  // none: no worker has that name
 };
 
 // Whose card a device is: "cuda" or "hip"; empty for a CPU.

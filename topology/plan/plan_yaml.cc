@@ -29,7 +29,9 @@ constexpr std::string_view kPlanKeys[] = {"version",  "stream", "kv",    "precis
 constexpr std::string_view kHeadKeys[] = {"name",    "endpoint", "key", "start",    "device",
                                           "threads", "memory",   "hop", "transport"};
 constexpr std::string_view kStageKeys[] = {"name",    "endpoint", "key", "start",     "device",
-                                           "threads", "memory",   "hop", "transport", "layers"};
+                                           "threads", "memory",   "hop", "transport", "role",
+                                           "layers"};
+constexpr char kNoHead[] = "no-head";
 
 // int8 in blocks of 32, as people call ggml's q8_0.
 std::string people_name(DType type) {
@@ -111,6 +113,17 @@ WorkerPlan read_worker(const YamlFields& fields, const std::string& default_name
   return worker;
 }
 
+bool read_role(const YamlFields& fields) {
+  const YamlNode* role = fields.find("role");
+  if (!role) return true;
+  if (fields.word("role", *role) != kNoHead)
+    fields.refuse("\"role\" is \"" + role->scalar + "\"",
+                  "it can only be no-head (leave it out for a worker that may become the head when "
+                  "that is lost)",
+                  role->line);
+  return false;
+}
+
 // A worker that the one before it in the ring dials must be within its reach.
 void check_dial(const WorkerPlan& dialer, const WorkerPlan& worker, const YamlFields& fields) {
   const auto endpoint = parse_endpoint(worker.endpoint);
@@ -160,6 +173,7 @@ PlanText read_root(const YamlNode& root, const std::string& file) {
     place(name, stage.line());
     plan.stages.push_back(read_worker(stage, name, plan.stream));
     plan.stages.back().layers = read_layers(stage);
+    plan.stages.back().may_be_head = read_role(stage);
     const size_t count = plan.stages.size();
     check_dial(count == 1 ? plan.head : plan.stages[count - 2], plan.stages.back(), stage);
   }
@@ -181,6 +195,7 @@ void emit_worker(YAML::Emitter& out, const WorkerPlan& worker, DType stream, boo
   if (worker.memory_bytes) field("memory", exact_bytes_text(worker.memory_bytes));
   if (worker.hop_type != stream) field("hop", people_name(worker.hop_type));
   if (worker.by_nccl) field("transport", "nccl");
+  if (stage && !worker.may_be_head) field("role", kNoHead);
   if (stage)
     field("layers", std::to_string(worker.layers.begin) + ":" + std::to_string(worker.layers.end));
   out << YAML::EndMap;

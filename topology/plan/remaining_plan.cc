@@ -152,7 +152,7 @@ Choice best_choice(const ModelSource& source, const Plan& running,
     if (each.worker.name == running.head.name) return with_head(source, running, each, stages);
   Choice best;
   for (const Candidate& each : candidates) {
-    if (!each.may_be_head) continue;
+    if (!each.worker.may_be_head) continue;
     if (Choice choice = with_head(source, running, each, stages); choice.ms < best.ms)
       best = std::move(choice);
   }
@@ -170,7 +170,7 @@ std::string names_of(const std::vector<Candidate>& candidates) {
 
 bool has_head(const Plan& running, const std::vector<Candidate>& candidates) {
   return std::any_of(candidates.begin(), candidates.end(), [&](const Candidate& each) {
-    return each.may_be_head || each.worker.name == running.head.name;
+    return each.worker.may_be_head || each.worker.name == running.head.name;
   });
 }
 

@@ -16,7 +16,6 @@ struct Candidate {
   WorkerPlan worker;        // as it was in a plan; the head's has no layers
   uint64_t bytes_free = 0;  // before it had loaded anything; 0: unknown, and whatever it needs
   double layer_ms = 0;      // of one layer in a step; 0: unknown
-  bool may_be_head = true;  // the head sees prompts and answers, so not everybody may
 };
 
 // A part that runs is moved only if it takes this share of its time at the other place, or less:

@@ -34,7 +34,7 @@ class Strangers final {
   // The stranger with this descriptor has ended, or has said something and is none any more.
   void end(Time now, int fd);
   std::optional<Stranger> extract(int fd);
-  // What was extracted for another's words is a stranger again.
+  // One that was extracted for another's words is a stranger again.
   void put_back(const Stranger& stranger) { strangers_[stranger.socket.fd] = stranger; }
   // Takes out those that ended before then, and says how many they were.
   size_t forget(Time before);

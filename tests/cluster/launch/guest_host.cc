@@ -62,7 +62,7 @@ int host(const std::string& state, const std::string& config, const std::string&
                    for (const GuestWorker& worker : offer.workers)
                      say("came " + worker.device.name + " " + worker.endpoint + " " + offer.key);
                  },
-                 [](const std::string& worker) { say("drain " + worker); },
+                 [](const std::string& worker) { say("forget " + worker); },
                  [](const std::string& worker) { return orders.part_of(worker); }});
   RunningCluster running(state, kClusterName);
   running.claim();

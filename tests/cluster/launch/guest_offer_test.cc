@@ -51,7 +51,7 @@ TEST(GuestOffer, AGuestIsTrustedWithNoText) {
   Json said = json_of(sample());
   said["workers"][0]["may_be_head"] = true;
   for (const GuestWorker& worker : guest_offer_of(said, kKey, "an offer").workers)
-    EXPECT_FALSE(worker.device.may_be_head);
+    EXPECT_FALSE(worker.device.may_be_head || worker_plan_of(worker, kKey).may_be_head);
 }
 
 TEST(GuestOffer, ItsWorkersAreDialedByItsKeyAlone) {

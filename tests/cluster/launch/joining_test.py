@@ -448,7 +448,7 @@ class Joining(unittest.TestCase):
         run.waits_for("laptop: layers 0:3")
         self.once(desk, "token", "revoke", "laptop")
         self.assertIn("shut it out", run.ends(REFUSED))
-        host.waits_for("^drain laptop$")
+        host.waits_for("^forget laptop$")
         for words in ((), (self.token(desk),)):
             self.assertIn("shut this machine out", self.join(laptop, *words).ends(REFUSED))
 
@@ -460,7 +460,7 @@ class Joining(unittest.TestCase):
         host.say("part laptop layers 0:3")
         run.waits_for("laptop: layers 0:3")
         leave = Process(self, laptop, POTLUCK, "leave")
-        host.waits_for("^drain laptop$")
+        host.waits_for("^forget laptop$")
         self.assertIsNone(run.process.poll())
         self.assertIsNone(leave.process.poll())
         host.say("part laptop")

@@ -1,18 +1,22 @@
 """Rings of a cluster file whose hosts fall silent, lose workers and come back: the same ids, by the devices of that file."""
+import contextlib
 import json
 import os
 import pathlib
+import random
 import signal
 import subprocess
 import sys
+import time
 import unittest
 
 import namespaces
 from hosts_test import MODEL, NAMES, SPARE, Lan
-from rings import POTLUCK, answer, wait_until
+from rings import PATIENCE, POTLUCK, answer, wait_until
 from up_test import ASK
 
 LONG = ("-n", "64", "--steps", "120")
+MOMENTS = int(os.environ.get("MOMENTS", "0"))  # at which each worker is lost, in each way; 0: one of them at one
 RUN = ("run", "-p", "hello there", "--raw", "--json", "-s", "7", *LONG, "--show", "text")
 
 
@@ -67,6 +71,10 @@ class Losses(Lan):
     def workers(self):
         return {w["name"] for w in json.loads(self.potluck("status", "--json")[0])["workers"]}
 
+    def ask_alone(self):
+        got = json.loads(self.potluck(*RUN, "--cluster", self.cluster, *self.shell)[0])
+        self.assertEqual(got["ids"], self.expected)
+
     def ask(self):
         got = json.loads(self.potluck(*RUN)[0])
         self.assertEqual(got["ids"], self.expected)
@@ -78,6 +86,52 @@ class Losses(Lan):
         self.assertIn("starting nas again", said)
         self.assertIn("the ring goes on as desk, ", said)
         self.assertNotIn(SPARE, said)
+
+    def lose(self, name, way):
+        """A worker, as it loads or computes, or its whole host."""
+        if way == "unplugged":
+            return self.silence(name)
+        for pid in self.pids(name):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                if "worker" in self.words_of(pid)[:2]:
+                    os.kill(pid, signal.SIGKILL if way == "killed" else signal.SIGSTOP)
+
+    def find_again(self, name):
+        for pid in self.pids(name):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if (self.folder / f"off-{name}").exists():
+            self.plug_in(name)
+
+    def lost_at(self, name, way, moment):
+        """How often the answer stalled for it."""
+        run = subprocess.Popen(self.command(*RUN, "--cluster", self.cluster, *self.shell), text=True,
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               env={**os.environ, **self.env})  # fmt: skip
+        try:
+            time.sleep(moment)
+            self.lose(name, way)
+            out, said = run.communicate(timeout=PATIENCE)
+        finally:
+            run.kill()
+            self.find_again(name)
+        self.assertEqual(run.returncode, 0, said)
+        found = json.loads(out)
+        self.assertEqual(found["ids"], self.expected, said)
+        return len(found["stalls"])
+
+    def test_a_loss_at_any_moment_changes_no_id(self):
+        begin, rng = time.monotonic(), random.Random(11)
+        self.ask_alone()
+        seconds = time.monotonic() - begin
+        for way in ("killed", "stopped", "unplugged"):
+            stalls = 0
+            names = NAMES if way != "unplugged" else NAMES[1:]
+            for name in MOMENTS * names or rng.sample(names, 1):
+                moment = rng.uniform(0, seconds)
+                with self.subTest(way=way, name=name, moment=round(moment, 2)):
+                    stalls += self.lost_at(name, way, moment)
+            print(f"{way}: {stalls} stalls")
 
     def test_a_spare_takes_over_from_a_host_that_does_not_answer(self):
         run = self.begin()
@@ -121,6 +175,13 @@ class Losses(Lan):
         (self.folder / "off-den").touch()
         _, err = self.potluck("up", "-f", self.cluster, "--plan", plan, *self.shell, code=3)
         self.assertIn("does not reach den: no route to host", err)
+
+    def test_a_plan_that_is_given_has_no_head_that_the_cluster_keeps_from_it(self):
+        path = self.folder / "plan.yaml"
+        path.write_text("version: 1\nhead: {name: nas, endpoint: 'tcp://10.78.0.2:7000'}\n"
+                        "stages:\n  - {name: desk, start: here, layers: 0:6}\n")  # fmt: skip
+        _, err = self.potluck("up", "-f", self.cluster, "--plan", str(path), *self.shell, code=2)
+        self.assertIn(f"the plan's head is \"nas\", which {self.cluster} keeps from prompts and answers; choose another", err)
 
     def test_the_most_steps_a_second_have_as_many_sessions_as_they_need(self):
         self.cluster = self.write_cluster("context: 64, objective: throughput")

@@ -197,6 +197,16 @@ TEST(PlanEndpoints, WorkersListenWhereTheirHostsMay) {
   EXPECT_EQ(hosts_without_key(plan, cluster), std::vector<std::string>{});
 }
 
+TEST(PlanEndpoints, WhoMayBecomeTheHeadIsSaid) {
+  const ClusterSpec cluster = parse_cluster(kText, "c");
+  Plan plan = plan_of_workers({"desk-cuda0-head", "desk-cuda0", "old-nas", "laptop"});
+  plan.stages[2].endpoint = "tcp://10.0.0.9:7000";
+  set_endpoints(plan, cluster, {plan.stages[2]});
+  EXPECT_TRUE(plan.head.may_be_head && plan.stages[0].may_be_head);
+  EXPECT_FALSE(plan.stages[1].may_be_head);  // its host is not trusted
+  EXPECT_FALSE(plan.stages[2].may_be_head);  // a guest
+}
+
 TEST(PlanEndpoints, AHostWithoutAnAddressOrAKeyIsNamed) {
   ClusterSpec cluster = parse_cluster(kText, "c");
   Plan plan = plan_of_workers({"desk-cuda0", "old-nas"});

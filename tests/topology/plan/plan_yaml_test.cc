@@ -35,6 +35,7 @@ stages:
     endpoint: tcp://10.0.0.2:7001
     memory: 500 MB
     transport: nccl
+    role: no-head
     layers: 10:30
 )";
 
@@ -90,6 +91,8 @@ TEST(PlanYaml, EveryFieldArrives) {
   EXPECT_EQ(plan.stages[1].memory_bytes, 500'000'000u);
   EXPECT_TRUE(plan.stages[1].by_nccl);
   EXPECT_FALSE(plan.stages[0].by_nccl);
+  EXPECT_FALSE(plan.stages[1].may_be_head);
+  EXPECT_TRUE(plan.stages[0].may_be_head);
 }
 
 TEST(PlanYaml, AWorkersKeyIsSixtyFourDigits) {
@@ -130,7 +133,8 @@ TEST(PlanYaml, WhatIsWrittenIsReadBack) {
   const std::string written = plan_yaml(parse_plan(kWhole, "plan.yaml"));
   for (const char* part :
        {"hop: int8", "memory: 6GiB", "memory: 500MB", "\"beside: me\"", "layers: 10:30",
-        "start: here", "device: cuda:1", "threads: 4", "transport: nccl"})
+        "start: here", "device: cuda:1", "threads: 4", "transport: nccl",
+        "role: no-head"})
     EXPECT_NE(written.find(part), std::string::npos) << part << " in\n" << written;
   Plan odd = parse_plan(kLeast, "plan.yaml");
   odd.stages[0].name = "null";
@@ -165,6 +169,9 @@ TEST(PlanYaml, EachSlipIsOneLineWithPlaceAndFix) {
       {"hop: int8", "hop: q4_0", "plan.yaml:14: \"hop\" is \"q4_0\"; it can be one of f32, int8"},
       {"transport: nccl", "transport: zmq",
        "plan.yaml:23: \"transport\" is \"zmq\"; it can only be nccl"},
+      {"role: no-head", "role: spare",
+       "plan.yaml:24: \"role\" is \"spare\"; it can only be no-head"},
+      {"device: cuda:1", "role: no-head", "plan.yaml:11: unknown key \"role\""},
       {"layers: 0:10", "layers: 10", "plan.yaml:18: \"layers\" is \"10\"; it must be a half-open"},
       {"layers: 0:10", "layers: 0:x", "plan.yaml:18: \"layers\" is \"x\"; it must be a whole"},
       {"    layers: 0:10\n", "", "plan.yaml:16: stage 0 has no \"layers\"; give its half-open"},

@@ -94,10 +94,10 @@ TEST_F(RemainingPlan, AStageBecomesTheHeadWhenThatIsLost) {
 }
 
 TEST_F(RemainingPlan, WhoMayNotBeTheHeadNeverBecomesIt) {
-  all_[1].may_be_head = all_[2].may_be_head = false;
+  all_[1].worker.may_be_head = all_[2].worker.may_be_head = false;
   EXPECT_EQ(text(remaining_plan(*source_, plan_, without(0))),
             "stage 2 | stage 0 0:2, stage 1 2:6");
-  all_[3].may_be_head = false;
+  all_[3].worker.may_be_head = false;
   try {
     remaining_plan(*source_, plan_, without(0));
     FAIL();

@@ -30,6 +30,7 @@ Plan sample_plan(int stages) {
                            i % 2 ? DType::q8_0 : DType::f32,
                            i % 2 == 1,
                            false,
+                           true,
                            std::string(64, "0123456789abcdef"[i % 16])});
   }
   plan.stream = plan.kv = DType::f32;

@@ -35,7 +35,7 @@ class Recorder final : public PipeEvents {
 
 class ZmqPipeTest : public testing::Test {
  protected:
-  // One that says "earlier" and has hung up, and one that has called since, before anything is read.
+  // Before anything is read, one has said "earlier" and hung up, and another has called since.
   void SetUp() override {
     auto earlier = std::make_unique<ZmtpPeer>(endpoint_);
     ASSERT_TRUE(earlier->shake_hands("DEALER"));
