@@ -115,7 +115,7 @@ std::unique_ptr<GpuDriver> open_card_of(const CardPlaces& places, const std::str
       if (const auto number = number_of(device, kind + ":"))
         return open_number(places, kind, *number);
   throw Fault(FaultKind::input, "device \"" + device + "\" is unknown",
-              Fix{"a device is cpu, cuda:N or hip:N", Setting::device});
+              Fix{"a device is cpu, cuda:N or hip:N"});
 }
 
 }  // namespace potluck

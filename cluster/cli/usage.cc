@@ -13,7 +13,9 @@ namespace {
 
 constexpr size_t kLongFlag = 4;  // "--" and two letters; a shorter flag resembles all others
 
-constexpr char kTwice[] = ": At Most 1 required";  // CLI11's words
+// CLI11's words. What a flag lacks is between the last two.
+constexpr std::string_view kTwice = ": At Most 1 required", kLacks = ": 1 required ",
+                           kMissing = " missing";
 
 // Finds the innermost command that was named.
 const CLI::App& chosen(const CLI::App& app) {
@@ -81,6 +83,8 @@ std::string usage_line(const CLI::App& app, const CLI::ParseError& error) {
   std::string what = error.what();
   if (const size_t at = what.find(kTwice); at != std::string::npos)
     what = what.substr(0, at) + " is given more than once";
+  if (const size_t at = what.find(kLacks); at != std::string::npos && what.ends_with(kMissing))
+    what.replace(at, kLacks.size(), ": ").insert(what.size() - kMissing.size(), " is");
   for (size_t at; (at = what.find('\n')) != std::string::npos;) what.replace(at, 1, " ");
   return who + with_short_name(command, what) + "; see " + full_name(command) + " --help";
 }

@@ -116,8 +116,8 @@ void print_model(const ModelSource& source) {
   std::printf("%s\n%s\n", one_line(s.name).c_str(), source.description().c_str());
   for (const std::string& note : source.notes()) std::printf("%s\n", one_line(note).c_str());
   std::printf(
-      "hidden %d, heads %d, MLP %d, %d experts of %d (top %d), vocabulary %d, canvas %d, "
-      "window %d, context %d\n",
+      "hidden %d, heads %d, MLP %d, %d experts of %d (top %d), vocabulary %d, canvas of %d "
+      "tokens, window of %d, context of up to %d\n",
       s.hidden, s.heads, s.intermediate, s.experts, s.expert_intermediate, s.experts_used, s.vocab,
       s.canvas, s.window, s.context_max);
   std::printf("tensors: %s\n", types_text(type_counts(source)).c_str());
@@ -126,14 +126,15 @@ void print_model(const ModelSource& source) {
   const std::vector<uint64_t> bytes = layer_bytes(source);
   for (int i = 0; i < s.layer_count(); ++i) {
     const LayerSpec& layer = s.layers[i];
-    std::printf("layer %d: %s, %d KV heads of %d, %s (%s)\n", i, layer.full ? "full" : "sliding",
-                layer.kv_heads, layer.head_dim, bytes_text(bytes[i]).c_str(),
+    std::printf("layer %d: %s, %d KV head%s of %d, %s (%s)\n", i, layer.full ? "full" : "sliding",
+                layer.kv_heads, layer.kv_heads == 1 ? "" : "s", layer.head_dim,
+                bytes_text(bytes[i]).c_str(),
                 types_text(type_counts(source, layer_tensors(s, i))).c_str());
   }
 }
 
 void print_needs(const ModelSource& source, const Plan& plan) {
-  std::printf("needed with a context of %d:\n", plan.ctx_size);
+  std::printf("memory needed with a context of %d tokens:\n", plan.ctx_size);
   const auto print = [&](PeerId worker) {
     const std::string& device = plan.worker(worker).device;
     std::printf("%s%s\n", need_text(source, plan, worker).c_str(),
@@ -173,9 +174,7 @@ void add_inspect(CommandLine& line) {
   const auto flags = std::make_shared<Flags>();
   CLI::App* sub = line.app.add_subcommand(
       "inspect", "say what a model file holds, and what each worker would need");
-  sub->add_option("-m,--model", flags->model, "the model (see run --help)")
-      ->required()
-      ->type_name("MODEL");
+  model_name(sub->add_option("-m,--model", flags->model, "the model (see run --help)")->required());
   add_plan_flags(sub, flags->ring);
   sub->add_flag("--tensors", flags->tensors, "list each tensor with its type, shape and bytes");
   sub->add_flag("--json", flags->json, "print one JSON object");

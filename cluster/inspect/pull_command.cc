@@ -44,7 +44,7 @@ LayerRange read_layers(const std::string& text) {
   if (colon == std::string::npos || !number(0, colon, layers.begin) ||
       !number(colon + 1, text.size(), layers.end) || layers.begin >= layers.end)
     throw Fault(FaultKind::input, "--layers \"" + text + "\" is no range of layers",
-                Fix{"give a half-open range like 4:9"});
+                Fix{"give a half-open range like 4:9, which is the layers 4 to 8"});
   return layers;
 }
 
@@ -56,7 +56,7 @@ void pull_stage(ModelFiles& from, const std::string& folder, const StageWish& wi
                 PullProgress& progress) {
   const FetchWatch watch = progress.watch();
   const StageCopy copy = copy_stage(from, folder, wish, watch);
-  progress.note("fetched " + progress.summary() + "; these layers take " +
+  progress.note("fetched " + progress.summary() + "; what was asked for takes " +
                 bytes_text(copy.stage_bytes));
   for (const std::string& note : open_model(copy.path)->notes()) progress.note(note);
   std::puts(copy.path.c_str());
@@ -94,24 +94,40 @@ void check_flags(const Flags& flags) {
   const bool hub = flags.model.starts_with("hf:");
   if (!flags.to.empty() && !flags.partial())
     throw Fault(FaultKind::input, "--to takes a partial copy",
-                Fix{"add --layers or --head, or leave --to out: whole models go to the cache"});
+                Fix{"add --layers or --head, or leave --to out: a whole model goes to the Hugging "
+                    "Face cache"});
   if (!hub && (flags.to.empty() || !flags.partial()))
-    throw Fault(FaultKind::input, flags.model + " is no model of a hub",
-                Fix{"give hf:OWNER/REPO[:QUANT]; to copy some layers from elsewhere give --layers "
-                    "or --head, and --to"});
+    throw Fault(
+        FaultKind::input, flags.model + " does not name a model of the Hugging Face hub",
+        Fix{"give hf:OWNER/REPO[:QUANT]; from elsewhere a part of a model can be copied: add "
+            "--to, and --layers or --head"});
   if (!flags.key.empty() && !flags.from_peer())
     throw Fault(FaultKind::input, "--key is for a machine that shares its model",
                 Fix{"leave it out, or give tcp://HOST:PORT"});
+  wish_of(flags);
+}
+
+PeerFiles reach_peer(const Flags& flags, const KeyFile& keys) {
+  try {
+    return PeerFiles({flags.model, flags.key}, [keys] { return keys.read_or_make(); });
+  } catch (const Fault& fault) {
+    if (fault.kind() != FaultKind::lost || flags.key.empty()) throw;
+    throw Fault(
+        fault.kind(), fault.text(),
+        Fix{"see that --key is what potluck share shows there, and that it was started with "
+            "--allow and what potluck key shows here"});
+  }
 }
 
 void pull_from_peer(const Flags& flags, const CommandLine& line, PullProgress& progress) {
   const KeyFile keys(line.config);
   const bool locked = flags.model.starts_with("tcp://");
   if (locked && !is_key(flags.key))
-    throw Fault(FaultKind::input, "--key " + flags.key + " is no key",
+    throw Fault(FaultKind::input,
+                flags.key.empty() ? "--key is missing" : "--key " + flags.key + " is no key",
                 Fix{"give the " + std::to_string(kKeyDigits) +
                     " digits that potluck share shows at " + flags.model});
-  PeerFiles from({flags.model, flags.key}, [keys] { return keys.read_or_make(); });
+  PeerFiles from = reach_peer(flags, keys);
   StageWish wish = wish_of(flags);
   wish.content = from.content();
   pull_stage(from, flags.to, wish, progress);
@@ -138,20 +154,25 @@ void add_pull(CommandLine& line) {
   const auto flags = std::make_shared<Flags>();
   CLI::App* sub = line.app.add_subcommand(
       "pull", "fetch a model from the Hugging Face hub, or only the layers that run here");
-  sub->add_option("model", flags->model,
-                  "hf:OWNER/REPO[:QUANT]; with --to also the tcp://HOST:PORT of potluck share on "
-                  "another machine, or a .gguf file or safetensors folder that is mounted here")
+  sub->add_option(
+         "model", flags->model,
+         "hf:OWNER/REPO[:QUANT]; with --to, and --layers or --head, also the tcp://HOST:PORT "
+         "of potluck share on another machine, or a .gguf file or safetensors folder "
+         "that is mounted here")
       ->required()
       ->type_name("MODEL");
-  sub->add_option("--layers", flags->layers,
-                  "fetch these layers alone, as a partial copy of the model")
+  sub->add_option(
+         "--layers", flags->layers,
+         "fetch these layers alone, as a partial copy of the model: 0:5 is the layers 0 to 4")
       ->type_name("BEGIN:END");
-  sub->add_flag("--head", flags->head, "fetch what the head needs, as a partial copy");
-  CLI::Option* to =
-      sub->add_option("--to", flags->to, "folder of the partial copy (default: the cache)");
+  sub->add_flag("--head", flags->head,
+                "fetch what the head needs, alone or beside --layers, as a partial copy");
+  CLI::Option* to = sub->add_option("--to", flags->to,
+                                    "folder of the partial copy (default: the Hugging Face cache)");
   file_name(to);
   to->type_name("FOLDER");
-  sub->add_option("--key", flags->key, "the key that potluck share shows there")->type_name("KEY");
+  sub->add_option("--key", flags->key, "with tcp://: the key that potluck share shows there")
+      ->type_name("KEY");
   sub->callback([&line, flags] { line.chosen = [flags, &line] { return run(*flags, line); }; });
 }
 

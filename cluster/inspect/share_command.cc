@@ -37,6 +37,9 @@ std::set<std::string> allowed_keys(const Flags& flags) {
 
 int run(const Flags& flags, const CommandLine& line) {
   const std::set<std::string> allowed = allowed_keys(flags);
+  if (!has_files(flags.model))
+    throw Fault(FaultKind::input, "every machine that has potluck has " + flags.model,
+                Fix{"share a .gguf file, a safetensors folder or hf:OWNER/REPO[:QUANT]"});
   set_up_log(flags.log);
   SharedModel model = shared_model(flags.model, line.places);
   const KeyFile keys(line.config);
@@ -45,7 +48,9 @@ int run(const Flags& flags, const CommandLine& line) {
   share_model(server, model, {});
   const std::string endpoint = server.listen(flags.listen);
   spdlog::info("this machine's key is {}", keys.read_or_make().public_key);
-  if (allowed.empty()) spdlog::info("no other machine may fetch; --allow KEY lets one");
+  if (allowed.empty())
+    spdlog::info(
+        "no other machine may fetch; --allow KEY lets one, by what potluck key shows there");
   catch_interrupts();
   std::printf("listening on %s\n", endpoint.c_str());
   std::fflush(stdout);
@@ -64,11 +69,13 @@ void add_share(CommandLine& line) {
       ->required()
       ->type_name("MODEL");
   sub->add_option("--listen", flags->listen,
-                  "where to listen: tcp://HOST:PORT (* is any free port) or ipc:///PATH")
+                  "where to listen: tcp://HOST:PORT, HOST being an address of this machine in "
+                  "the others' network (a PORT of * is any free one), or ipc:///PATH")
       ->capture_default_str();
-  sub->add_option("--allow", flags->allow,
-                  "the public key of a machine that may fetch (what potluck key shows there); once "
-                  "for each")
+  sub->add_option(
+         "--allow", flags->allow,
+         "the public key of a machine that may fetch (what potluck key shows there); may be "
+         "given several times")
       ->type_name("KEY")
       ->allow_extra_args(false);
   add_log_flags(sub, flags->log);

@@ -51,9 +51,11 @@ std::string difference_text(const Planned& plan, const PlanProblem& problem,
   const double theirs = plan.objective.ms(problem, other);
   if (other == plan.placement) return "this is the plan";
   if (std::abs(theirs - mine) < kSameShare * mine) return "as fast";
-  if (plan.objective.throughput) return fmt::format("{:+.0f} %", 100 * (theirs / mine - 1));
+  if (plan.objective.throughput)
+    return theirs > mine ? fmt::format("{:.0f} % more time", 100 * (theirs / mine - 1))
+                         : fmt::format("{:.0f} % less time", 100 * (1 - theirs / mine));
   const RingTimes a = ring_times(plan.problem, plan.placement), b = ring_times(problem, other);
-  return fmt::format("compute {:+.1f}, wire {:+.1f}", b.compute_ms() - a.compute_ms(),
+  return fmt::format("computing {:+.1f}, sending {:+.1f}", b.compute_ms() - a.compute_ms(),
                      b.wire_ms() - a.wire_ms());
 }
 
@@ -104,7 +106,7 @@ std::optional<Choice> faster_network(const Planned& plan) {
   Choice choice = choice_of("links of " + rate_text(nominal), plan, problem, best);
   if (best && *best == plan.placement) choice.why = "the same ring";
   if (choice.ms && *choice.ms > plan.objective.ms(plan.problem, plan.placement) * (1 - kSameShare))
-    choice.why = "the wire is not what limits";
+    choice.why = "hardly faster";
   return choice;
 }
 
@@ -116,7 +118,7 @@ Choice more_canvases(const Planned& plan) {
   busier.options.canvases = canvases;
   const PlanProblem problem = make_problem(busier, plan.source, {});
   const std::optional<Placement> best = plan_throughput(problem).placement;
-  Choice choice{fmt::format("{} canvases in flight", canvases), std::nullopt, ""};
+  Choice choice{fmt::format("{} answers at once", canvases), std::nullopt, ""};
   if (!best) {
     choice.why = missing_text(problem);
     return choice;
@@ -176,8 +178,9 @@ std::vector<Choice> rejected(const Planned& plan) {
     for (Choice& choice : heads) choice.why += "; the file says head: " + plan.cluster.head;
   std::stable_sort(heads.begin(), heads.end(), is_better);
   if (heads.size() > kHeadsShown) heads.resize(kHeadsShown);
-  std::vector<Choice> all = {choice_of("even", plan, problem, place_evenly(problem)),
-                             choice_of("by memory", plan, problem, place_by_memory(problem))};
+  std::vector<Choice> all = {
+      choice_of("layers cut evenly", plan, problem, place_evenly(problem)),
+      choice_of("layers cut by memory", plan, problem, place_by_memory(problem))};
   all.insert(all.end(), heads.begin(), heads.end());
   return all;
 }

@@ -23,6 +23,10 @@ const ordered_json* report_of(const ClusterSpec& cluster, const ClusterReport& r
   return nullptr;
 }
 
+std::string count_text(size_t count, const char* what) {
+  return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
+}
+
 void append_host(const HostSpec& host, const ordered_json& report,
                  std::vector<std::string>& lines) {
   if (report.is_null()) {
@@ -30,8 +34,8 @@ void append_host(const HostSpec& host, const ordered_json& report,
     return;
   }
   const ordered_json& memory = report.at("memory");
-  lines.push_back(fmt::format("{}: {}, {}, {} free", host.name, std::string(report.at("software")),
-                              std::string(report.at("system")),
+  lines.push_back(fmt::format("{}: {}, {}, {} of memory free", host.name,
+                              std::string(report.at("software")), std::string(report.at("system")),
                               bytes_text(memory.at("bytes_free"))));
   for (const std::string& line : host_device_lines(report)) lines.push_back("  " + line);
 }
@@ -64,8 +68,8 @@ std::vector<std::string> cluster_lines(const ClusterSpec& cluster, const Cluster
     append_host(cluster.hosts[i], report.hosts[i], lines);
   for (const CheckedLink& link : report.links) lines.push_back(link_line(cluster, report, link));
   for (const std::string& line : finding_lines(report.findings)) lines.push_back(line);
-  lines.push_back(fmt::format("{} hosts, {} links, {:.1f} s", cluster.hosts.size(),
-                              report.links.size(), report.seconds));
+  lines.push_back(fmt::format("{} and {} in {:.1f} s", count_text(cluster.hosts.size(), "host"),
+                              count_text(report.links.size(), "link"), report.seconds));
   std::transform(lines.begin(), lines.end(), lines.begin(),
                  [](const std::string& line) { return one_line(line); });
   return lines;

@@ -85,21 +85,23 @@ void add_doctor(CommandLine& line) {
   const auto flags = std::make_shared<Flags>();
   CLI::App* sub = line.app.add_subcommand(
       "doctor", "measure this machine or a cluster, and say what stands in the way of a ring");
-  model_name(
-      sub->add_option("-m,--model", flags->model,
-                      "the model to measure with (default: the released one's shapes, made up)"));
-  CLI::Option* cluster = sub->add_option("--cluster", flags->cluster,
-                                         "a cluster file: ask its hosts, and measure their links");
+  model_name(sub->add_option(
+      "-m,--model", flags->model,
+      "the model to measure with (default: made-up weights of the released one's shapes)"));
+  CLI::Option* cluster =
+      sub->add_option("--cluster", flags->cluster,
+                      "ask the hosts of this cluster file, and measure the links between them");
   file_name(cluster->type_name("FILE"));
   sub->add_option("--ssh", flags->ssh, kRemoteShellHelp)->type_name("CMD")->needs(cluster);
-  sub->add_flag("--write", flags->write, "write what was measured into the cluster file")
+  sub->add_flag("--write", flags->write,
+                "write what was measured into the cluster file, for plan and up")
       ->needs(cluster);
   CLI::Option* threads =
       sub->add_option("-t,--threads", flags->threads, "CPU threads (default: one for each core)");
   whole_number(threads->excludes(cluster), "N", 1, kThreadsMax);
-  sub->add_flag("--fresh", flags->fresh, "measure also what is known from before");
+  sub->add_flag("--fresh", flags->fresh, "measure again what is known from before");
   sub->add_flag("--json", flags->json, "print one JSON object");
-  sub->add_flag("--orders", flags->orders, "take orders of a doctor on another host, on stdin");
+  sub->add_flag("--orders", flags->orders, "take orders from the doctor of another host, on stdin");
   sub->callback([&line, flags] { line.chosen = [&line, flags] { return run(*flags, line); }; });
 }
 

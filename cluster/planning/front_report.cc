@@ -24,8 +24,8 @@ std::string ring_text(const PlanProblem& problem, const Placement& placement) {
 std::string front_text(const PlanProblem& problem, const std::vector<ParetoPoint>& front,
                        int canvas) {
   std::string text =
-      "ms a step  a step every  canvases  tokens/s (K = 12)\n"
-      "                         in flight    one       all  ring\n";
+      "ms a step  a step every    answers  tokens/s (12 steps)\n"
+      "                           at once     one       all  ring\n";
   for (const ParetoPoint& point : front) {
     const std::string figures =
         fmt::format("{:>9.1f} {:>10.1f} ms {:>10} {:>7.1f} {:>9.1f}  ", point.step_ms,

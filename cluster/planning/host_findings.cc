@@ -34,7 +34,8 @@ void compare_version(const HostSeen& host, std::vector<Finding>& found) {
 void compare_key(const ClusterSpec& cluster, const HostSeen& host, std::vector<Finding>& found) {
   const std::string key = host.report.at("key");
   if (key.empty() || cluster.options.insecure_plaintext || key == host.spec.key) return;
-  const std::string fix = "write key: " + key + " at " + place_of(cluster, host.spec);
+  const std::string fix =
+      "write key: " + key + " under the host at " + place_of(cluster, host.spec);
   if (host.spec.key.empty())
     found.push_back(
         {Severity::note, host.spec.name, "the cluster file does not name its key", fix});
@@ -94,7 +95,7 @@ void compare_clocks(const std::vector<HostSeen>& hosts, std::vector<Finding>& fo
     found.push_back(
         {Severity::warning, host.spec.name,
          fmt::format("its clock is {:.1f} s {} the others', so logs cannot be compared "
-                     "and tokens end at the wrong time",
+                     "and tokens for joining end at the wrong time",
                      std::abs(skew), skew > 0 ? "ahead of" : "behind"),
          "on " + host.spec.name +
              ": sudo timedatectl set-ntp true (or set it once: sudo date -s @SECONDS)"});

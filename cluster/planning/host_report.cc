@@ -85,8 +85,8 @@ void take_model(Gathering& all) {
     const bool of_hub = name.rfind("hf:", 0) == 0;  // whose fault says how to fetch it
     const std::string fix = of_hub ? fault.fix().text
                                    : "copy it to " + name +
-                                         " here, or name this machine's own copy: -m, or model: "
-                                         "under the host in a cluster file";
+                                         " on this machine, or name this machine's own copy (-m; "
+                                         "in a cluster file, model: under the host)";
     const std::string what = "the model is not here: " + fault.text();
     all.is_twin = !all.question.shapes.empty();
     if (!all.is_twin) return all.findings.push_back({Severity::problem, "", what, fix});
@@ -168,7 +168,7 @@ void add_speed(Gathering& all, const AskedDevice& asked, const DeviceRoom& room,
   if (!measured.left_out.empty()) into["left_out"] = measured.left_out;
   if (!measured.problem.empty())
     all.findings.push_back({Severity::problem, "", asked.device + ": " + measured.problem,
-                            "potluck devices says what it lacks; or leave it out of the cluster"});
+                            "see what potluck devices says of it, or leave it out of the cluster"});
   if (measured.left_out.empty() && measured.problem.empty()) cache.keep(key, measured.speed);
   if (measured.speed.sliding_layer_ms == 0 && !measured.left_out.empty())
     all.findings.push_back(

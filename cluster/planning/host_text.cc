@@ -53,11 +53,10 @@ std::string interface_line(const ordered_json& each) {
 std::string carried_text(const std::string& model, const ordered_json& carried) {
   const int layers = carried.at("layers"), beside = carried.at("beside_head"),
             of = carried.at("of");
-  if (layers == 0) return model + ": not one layer fits";
-  std::string text = fmt::format("{}: {} of {} layers", model, layers, of);
-  if (beside < 0) return text + ", not the head";
-  if (beside == of) return text + " and the head: all of it";
-  return text + fmt::format(", or the head and {}", beside);
+  if (layers == 0) return "no layer of " + model;
+  if (beside == of) return fmt::format("all of {} ({} layers and the head)", model, of);
+  const std::string text = fmt::format("{} of {} layers of {}", layers, of, model);
+  return beside < 0 ? text + ", not the head" : text + fmt::format(", or the head and {}", beside);
 }
 
 // How long a step would take on a device that carries all of the model.
@@ -68,7 +67,7 @@ std::string step_text(const ordered_json& device, const ordered_json& model) {
     const DeviceSpeed speed = speed_of(device["speed"]);
     const double ms = int{model.at("sliding_layers")} * speed.sliding_layer_ms +
                       int{model.at("full_layers")} * speed.full_layer_ms + speed.head_ms;
-    return fmt::format("; all of it here: {:.2f} s a step", ms * 1e-3);
+    return fmt::format("; all of the model: {:.1f} ms a step", ms);
   }
   return "";
 }
@@ -82,7 +81,7 @@ void append_device(const ordered_json& device, const ordered_json& model,
     for (const auto& [name_of, carried] : device["carries"].items())
       carries += (carries.empty() ? "" : "; ") + carried_text(name_of, carried);
   lines.push_back(fmt::format("{:<10} may take {}{}", name, bytes_text(device.at("bytes")),
-                              carries.empty() ? "" : ", which carries " + carries));
+                              carries.empty() ? "" : ", which holds " + carries));
   if (!device.contains("speed")) return;
   const DeviceSpeed speed = speed_of(device["speed"]);
   std::string line = fmt::format(
@@ -100,7 +99,7 @@ std::string model_line(const ordered_json& model) {
   const std::string name = model.at("name");
   if (!model.at("there")) return "model      " + name + ", which is not here";
   const std::string called =
-      name.empty() ? "the released one's shapes and types (Q4_K_M), with made-up weights" : name;
+      name.empty() ? "made-up weights of the released one's shapes and types (Q4_K_M)" : name;
   return "model      " + called + ", " + bytes_text(model.at("bytes")) + ", contents " +
          std::string(model.at("contents"));
 }

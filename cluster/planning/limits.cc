@@ -4,8 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-
-#include "topology/base/text.h"
+#include <cmath>
 
 namespace potluck {
 namespace {
@@ -23,6 +22,13 @@ uint64_t free_bytes(const PlanProblem& problem, const Placement& plan, int devic
   return std::max(problem.devices[device].memory_bytes, taken) - taken;
 }
 
+// In the units of the table of memory.
+std::string memory_text(uint64_t bytes) {
+  constexpr double kMiB = 1 << 20, kGiB = 1 << 30;
+  return bytes < kGiB ? fmt::format("{:.0f} MiB", std::ceil(bytes / kMiB))
+                      : fmt::format("{:.1f} GiB", bytes / kGiB);
+}
+
 std::string slowest_text(const std::vector<RingRow>& rows, double step) {
   const size_t slowest = slowest_row(rows);
   const RingRow& row = rows[slowest];
@@ -30,7 +36,7 @@ std::string slowest_text(const std::vector<RingRow>& rows, double step) {
     return fmt::format("messages of the coordinator take {:.0f} % of a step",
                        100 * row.wire_ms / step);
   if (row.wire_ms > row.work_ms)
-    return fmt::format("rows from {} to {} are under way for {:.0f} % of a step",
+    return fmt::format("data from {} to {} is under way for {:.0f} % of a step",
                        rows[slowest - 1].device, row.device, 100 * row.wire_ms / step);
   return fmt::format("{} ({}) computes for {:.0f} % of a step", row.device, row.part,
                      100 * row.work_ms / step);
@@ -49,7 +55,7 @@ void add_full_devices(const PlanProblem& problem, const Placement& plan,
     const uint64_t layer = mean_layer_bytes(device);
     if (free >= layer || mean_layer_ms(device) > kFasterShare * slowest) continue;
     lines.push_back(fmt::format("{} is full: {} more would take another layer and save {:.1f} ms",
-                                device.name, bytes_text(layer - free), saved));
+                                device.name, memory_text(layer - free), saved));
   }
 }
 

@@ -86,7 +86,7 @@ Finding own(const Direction& d, const Tried& tried) {
   return {Severity::problem, "",
           fmt::format("{} is an address of {} itself, so {} cannot be reached at it", tried.address,
                       d.from.name, d.to.name),
-          fmt::format("write an address of {} that is its alone at {}", d.to.name, place_of(d))};
+          fmt::format("write an address that {} alone has at {}", d.to.name, place_of(d))};
 }
 
 Finding unreached(const Direction& d) {

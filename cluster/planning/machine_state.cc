@@ -161,7 +161,7 @@ std::string open_port_command(Firewall firewall, int port, const std::string& fr
              "-Direction Inbound -VMCreatorId '" +
              kWslCreator + "' -Protocol TCP -LocalPorts " + number;
     case Firewall::unknown:
-      return ufw + " | " + firewalld + " | " + nft;
+      return ufw + " (for ufw), " + firewalld + " (for firewalld) or " + nft + " (for nftables)";
   }
   return "";
 }

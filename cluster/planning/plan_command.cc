@@ -42,7 +42,8 @@ std::string model_of(const Flags& flags, const ClusterSpec& cluster) {
   if (!flags.model.empty()) return flags.model;
   if (!cluster.model.empty()) return cluster.model;
   throw Fault(FaultKind::input, "nothing says which model to plan for",
-              Fix{"write \"model: \" into the file", Setting::model}, cluster.file);
+              Fix{"write \"model: hf:OWNER/REPO\" into the file, or name one", Setting::model},
+              cluster.file);
 }
 
 Fault nothing_fits(const PlanProblem& problem, const ClusterSpec& cluster) {
@@ -50,7 +51,7 @@ Fault nothing_fits(const PlanProblem& problem, const ClusterSpec& cluster) {
   return Fault(FaultKind::memory,
                fmt::format("the model does not fit: there is room for the head and {} of {} layers",
                            room, problem.layers()),
-               Fix{"give devices more memory, add one, or take a smaller file of the model; see "
+               Fix{"give devices more memory, add one, or take a smaller file of the model; try "
                    "--what-if \"add 3090@" +
                    cluster.hosts.front().name + "\""},
                cluster.file);
@@ -105,10 +106,11 @@ void emit(const Flags& flags, const PlanReport& report, const ModelSource& sourc
   set_endpoints(plan, report.cluster);
   validate(plan, source.spec());
   for (const std::string& host : hosts_without_key(plan, report.cluster))
-    std::fprintf(stderr,
-                 "%s has no \"key\" in %s, so this plan's links are not locked; write there what "
-                 "\"potluck key\" shows on %s\n",
-                 host.c_str(), report.cluster.file.c_str(), host.c_str());
+    std::fprintf(
+        stderr,
+        "%s has no \"key\" in %s, and potluck run refuses a plan without it; write there what "
+        "\"potluck key\" shows on %s\n",
+        host.c_str(), report.cluster.file.c_str(), host.c_str());
   write_whole_file(flags.emit, plan_yaml(plan));
 }
 
@@ -191,21 +193,27 @@ void add_plan(CommandLine& line) {
   const auto flags = std::make_shared<Flags>();
   CLI::App* sub = line.app.add_subcommand(
       "plan", "say how a cluster would run a model, how fast, and whether it is worth it");
-  file_name(sub->add_option("--cluster", flags->cluster,
-                            "the machines, as cluster/examples describes them; none need be awake")
-                ->required()
-                ->type_name("FILE"));
-  model_name(
-      sub->add_option("-m,--model", flags->model, "the model (default: the one that FILE names)"));
+  file_name(
+      sub->add_option("--cluster", flags->cluster,
+                      "the cluster file, which lists the machines (cluster/examples has some); "
+                      "none of them has to be awake")
+          ->required()
+          ->type_name("FILE"));
+  model_name(sub->add_option(
+      "-m,--model", flags->model,
+      "the model (default: the one that the cluster file names); where its file is not here, "
+      "\"synthetic:released?type=q4_k\" stands for the released model, about as Q4_K_M"));
   one_of(sub->add_option("--objective", flags->objective,
-                         "what to make the best of (default: what FILE says); pareto lists the "
-                         "trade between the two"),
+                         "latency: the fastest step of one answer; throughput: the most steps a "
+                         "second of several answers; pareto: a list of rings between the two "
+                         "(default: what the cluster file says)"),
          {"latency", "throughput", "pareto"});
-  file_name(sub->add_option("--emit", flags->emit, "write a plan that run --plan takes")
+  file_name(sub->add_option("--emit", flags->emit, "write the plan into this file, for run --plan")
                 ->type_name("FILE"));
-  sub->add_option("--what-if", flags->what_ifs,
-                  "plan for a change: \"add 3090@HOST\", \"link HOST-HOST 2.5gbit\", \"remove "
-                  "NAME\"; may be given several times")
+  sub->add_option(
+         "--what-if", flags->what_ifs,
+         "plan as if something changed: \"add 3090@HOST\", \"link HOST-HOST 2.5gbit\", \"remove "
+         "NAME\"; may be given several times")
       ->type_name("CHANGE")
       ->take_all();
   sub->add_flag("--json", flags->json, "print one JSON object");

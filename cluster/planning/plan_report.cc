@@ -18,7 +18,7 @@ constexpr int kSteps[] = {6, 12, 23};  // of a canvas: an easy answer, a usual o
 constexpr int kUsualSteps = 12;
 constexpr int kNameMost = 22, kBarMost = 24;
 constexpr int kRingFixed = 50, kMemoryFixed = 43;  // columns beside the name and the bar
-constexpr int kChoiceName = 26;
+constexpr int kChoiceName = 28;
 constexpr size_t kUnusedShown = 3;  // devices
 constexpr double kGiB = 1 << 30;
 constexpr double kWorthIt = 1.02;  // times as fast as one machine
@@ -32,9 +32,10 @@ std::string objective_name(const PlanReport& report) {
 }
 
 std::string proof_text(const PlanReport& report) {
-  const std::string what = report.objective.throughput ? "most steps a second" : "fastest step";
-  if (report.answer.proven) return "the " + what + " there is";
-  return fmt::format("the {} found; at most {:.0f} % could be saved", what,
+  if (report.answer.proven)
+    return report.objective.throughput ? "no ring makes more steps a second"
+                                       : "no ring has a faster step";
+  return fmt::format("the best ring found; at most {:.0f} % of the time could be saved",
                      100 * report.answer.gap());
 }
 
@@ -42,7 +43,7 @@ std::string heading(const PlanReport& report) {
   size_t devices = 0;
   for (const HostSpec& host : report.cluster.hosts) devices += host.devices.size();
   const Plan& frame = report.problem.frame;
-  const std::string needs = fmt::format("{}: {}, context {}, {}", report.model,
+  const std::string needs = fmt::format("{}: {}, context of {} tokens, {}", report.model,
                                         count_text(report.problem.layers(), "layer"),
                                         frame.ctx_size, count_text(frame.sessions, "session"));
   const std::string has = fmt::format("{}: {}, {}; {}", report.cluster.file,
@@ -55,9 +56,10 @@ std::string what_if_lines(const PlanReport& report) {
   if (report.what_ifs.empty()) return "";
   const double now = report.answer.objective_ms;
   const std::string change =
-      report.before_ms ? fmt::format("{:.1f} ms become {:.1f}: {:.2f} times as fast",
-                                     *report.before_ms, now, *report.before_ms / now)
-                       : fmt::format("the model fits, which it did not before: {:.1f} ms", now);
+      report.before_ms
+          ? fmt::format("{:.1f} ms a step become {:.1f} ms: {:.2f} times as fast",
+                        *report.before_ms, now, *report.before_ms / now)
+          : fmt::format("the model fits, which it did not before: {:.1f} ms a step", now);
   return wrapped("what if  ", joined(report.what_ifs) + ": " + change);
 }
 
@@ -90,14 +92,15 @@ std::string ring_lines(const PlanReport& report) {
     narrow = narrow || row.narrow;
   }
   std::string text =
-      fmt::format("\n{:<{}}{:>12} {:>12}\n", "the ring", name_width + 20, "in by wire", "computes");
+      fmt::format("\n{:<{}}{:>12} {:>12}\n", "the ring", name_width + 20, "data in", "computes");
   for (size_t i = 0; i < rows.size(); ++i)
     text += ring_line(rows[i], i + 1 == rows.size(), longest, name_width) +
             (i == slowest ? " <\n" : "\n");
   const RingTimes times = ring_times(report.problem, report.plan());
   text += fmt::format("      {:<{}}{:>9.1f} ms {:>9.1f} ms  = {:.1f} ms a step\n", "a step",
                       name_width + 14, times.wire_ms(), times.compute_ms(), step_ms(times));
-  if (narrow) text += "      * as int8, which this link allows: the answer is not quite the same\n";
+  if (narrow)
+    text += "      * sent as int8, which this link allows: the answer is not quite the same\n";
   return text;
 }
 
@@ -111,8 +114,8 @@ std::string speed_row(const PlanReport& report, const std::string& name, double 
 std::string speed_lines(const PlanReport& report) {
   const double step = step_ms(report.problem, report.plan());
   std::string text = fmt::format("\n{:<26}", "tokens/s");
-  for (const int steps : kSteps) text += fmt::format("{:>9}", fmt::format("K = {}", steps));
-  text += fmt::format("  steps for {} tokens\n", report.canvas);
+  for (const int steps : kSteps) text += fmt::format("{:>9}", fmt::format("{} steps", steps));
+  text += fmt::format("  for {} tokens\n", report.canvas);
   text += speed_row(report, "one answer", step) + "\n";
   const double period = period_ms(report.problem, report.plan());
   const int at_once = std::min(canvases_to_fill(step, period), report.problem.frame.sessions);
@@ -160,10 +163,16 @@ std::vector<std::string> all_limits(const PlanReport& report) {
   const int fill = canvases_to_fill(step, period), sessions = report.problem.frame.sessions;
   if (report.objective.throughput && sessions < fill)
     lines.push_back(
-        fmt::format("a step every {:.1f} ms takes {} canvases in flight, and there is KV "
-                    "of {}: write \"canvases: {}\" into the options",
-                    period, fill, count_text(sessions, "session"), fill));
+        fmt::format("a step every {:.1f} ms takes {} answers at once, and there is room for {}: "
+                    "write \"canvases: {}\" under options",
+                    period, fill, sessions, fill));
   return lines;
+}
+
+// Nobody can measure what a what-if has added.
+std::string unmeasured_text(const PlanReport& report) {
+  if (!report.what_ifs.empty()) return "nobody has measured that";
+  return "potluck doctor --cluster " + report.cluster.file + " --write measures that";
 }
 
 std::string limit_lines(const PlanReport& report) {
@@ -180,7 +189,7 @@ std::string limit_lines(const PlanReport& report) {
   if (!left.empty()) text += wrapped("left out ", joined(left));
   const std::vector<std::string> assumed = assumed_parts(report);
   if (!assumed.empty())
-    text += wrapped("assumed  ", joined(assumed, "; ") + " (nobody has measured that)");
+    text += wrapped("assumed  ", joined(assumed, "; ") + " (" + unmeasured_text(report) + ")");
   return text;
 }
 
@@ -227,7 +236,7 @@ std::string verdict(const PlanReport& report) {
 std::string worth_lines(const PlanReport& report) {
   std::vector<Choice> rows = {report.alone.front(), {"this ring", report.answer.objective_ms, ""}};
   rows.insert(rows.end(), report.improved.begin(), report.improved.end());
-  return choice_lines(report, "is it worth it? (K = 12)", rows) + wrapped("  ", verdict(report));
+  return choice_lines(report, "is it worth it? (12 steps)", rows) + wrapped("  ", verdict(report));
 }
 
 nlohmann::json choices_json(const PlanReport& report, const std::vector<Choice>& choices) {
@@ -283,14 +292,14 @@ std::vector<std::string> assumed_parts(const PlanReport& report) {
   }
   if (!speeds.empty()) parts.push_back("speed of " + joined(speeds));
   if (!memories.empty()) parts.push_back("memory of " + joined(memories));
-  if (!links.empty()) parts.push_back("link " + joined(links));
+  if (!links.empty()) parts.push_back((links.size() > 1 ? "links " : "link ") + joined(links));
   return parts;
 }
 
 std::string plan_text(const PlanReport& report) {
   return heading(report) + what_if_lines(report) + ring_lines(report) + speed_lines(report) +
          memory_lines(report) + limit_lines(report) +
-         choice_lines(report, "rejected (K = 12)", report.rejected) + worth_lines(report);
+         choice_lines(report, "other plans (12 steps)", report.rejected) + worth_lines(report);
 }
 
 nlohmann::json plan_json(const PlanReport& report) {

@@ -225,7 +225,8 @@ std::vector<std::string> ChildProcess::last_lines(size_t lines, size_t bytes) co
   std::vector<std::string> found;
   for (size_t at = 0; at < text.size();) {
     const size_t end = std::min(text.find('\n', at), text.size());
-    if (end > at) found.push_back(text.substr(at, end - at));
+    const size_t stop = end > at && text[end - 1] == '\r' ? end - 1 : end;  // as ssh ends its lines
+    if (stop > at) found.push_back(text.substr(at, stop - at));
     at = end + 1;
   }
   if (found.size() > lines) found.erase(found.begin(), found.end() - static_cast<long>(lines));

@@ -43,7 +43,7 @@ std::string suggestion(std::string_view word, std::span<const std::string_view> 
   if (!nearest.empty()) return "did you mean \"" + std::string(nearest) + "\"?";
   std::string all;
   for (std::string_view name : known) add_to_list(all, name);
-  return "there are " + all;
+  return (known.size() == 1 ? "there is only " : "there are ") + all;
 }
 
 }  // namespace potluck

@@ -93,7 +93,8 @@ void read_ports(const YamlFields& fields, HostSpec& host) {
 DeviceSpeed read_speed(const YamlNode& node, const std::string& device, const std::string& file) {
   const YamlFields fields(node, "the speed of \"" + device + "\"", file);
   fields.check_keys(kSpeedKeys);
-  const char* example = "give ms a layer at 256 rows: sliding_layer: 2.1ms, full_layer: 2.4ms";
+  const char* example =
+      "give the time of a layer for 256 tokens: sliding_layer: 2.1ms, full_layer: 2.4ms";
   fields.need("sliding_layer", example);
   fields.need("full_layer", example);
   DeviceSpeed speed;

@@ -3,11 +3,14 @@
 
 #include <algorithm>
 #include <cctype>
+#include <set>
 #include <sstream>
+#include <string_view>
 #include <vector>
 
 #include "topology/base/fault.h"
 #include "topology/base/quantity.h"
+#include "topology/base/suggest.h"
 #include "topology/cluster/cluster_check.h"
 #include "topology/cluster/cluster_yaml.h"
 #include "topology/cluster/known_cards.h"
@@ -72,7 +75,7 @@ void add(ClusterSpec& cluster, const std::string& what, const std::string& words
   const KnownCard* card = find_card(name);
   if (!card) refuse(words, "\"" + name + "\" is no known card", card_suggestion(name));
   if (copies < 1 || copies > kCopiesMax)
-    refuse(words, "that are " + std::to_string(copies) + " cards",
+    refuse(words, "it adds " + std::to_string(copies) + " cards",
            "write 1 to " + std::to_string(kCopiesMax));
   HostSpec& host = need_host(cluster, what.substr(at + 1), words);
   if (card->memory_gb == 0)
@@ -116,7 +119,7 @@ LinkSpec& link_between(ClusterSpec& cluster, const std::string& from, const std:
 void change_link(ClusterSpec& cluster, const std::vector<std::string>& parts,
                  const std::string& words) {
   if (parts.size() < 3 || parts.size() > 4)
-    refuse(words, "it is not a link and its rate", "write: link desk-nas 2.5gbit");
+    refuse(words, "a link needs two hosts and a rate", "write: link desk-nas 2.5gbit");
   const size_t dash = cut_of(cluster, parts[1]);
   if (dash == 0)
     refuse(words, "\"" + parts[1] + "\" does not name two hosts",
@@ -139,10 +142,20 @@ void change_link(ClusterSpec& cluster, const std::vector<std::string>& parts,
 
 void remove_host(ClusterSpec& cluster, const std::string& name, const std::string& words) {
   if (coordinates(cluster, *host_named(cluster, name)))
-    refuse(words, "\"" + name + "\" coordinates", "remove its devices one by one");
+    refuse(words, "\"" + name + "\" is the host that coordinates", "remove its devices one by one");
   std::erase_if(cluster.hosts, [&](const HostSpec& host) { return host.name == name; });
   std::erase_if(cluster.links,
                 [&](const LinkSpec& link) { return link.from == name || link.to == name; });
+}
+
+// Among the names of hosts and of devices.
+std::string any_suggestion(const ClusterSpec& cluster, const std::string& name) {
+  std::set<std::string_view> names;
+  for (const HostSpec& host : cluster.hosts) {
+    names.insert(host.name);
+    for (const DeviceSpec& device : host.devices) names.insert(device.name);
+  }
+  return suggestion(name, std::vector<std::string_view>(names.begin(), names.end()));
 }
 
 void remove(ClusterSpec& cluster, const std::string& name, const std::string& words) {
@@ -152,7 +165,7 @@ void remove(ClusterSpec& cluster, const std::string& name, const std::string& wo
     for (HostSpec& host : cluster.hosts)
       std::erase_if(host.devices, [&](const DeviceSpec& device) { return device.name == name; });
   else
-    refuse(words, "there is no host or device \"" + name + "\"", host_suggestion(cluster, name));
+    refuse(words, "there is no host or device \"" + name + "\"", any_suggestion(cluster, name));
   if (!find_device(cluster, cluster.head)) cluster.head.clear();
   const bool empty = std::all_of(cluster.hosts.begin(), cluster.hosts.end(),
                                  [](const HostSpec& host) { return host.devices.empty(); });
@@ -164,7 +177,7 @@ void remove(ClusterSpec& cluster, const std::string& name, const std::string& wo
 void apply_what_ifs(ClusterSpec& cluster, const std::vector<std::string>& changes) {
   for (size_t i = 0; i < changes.size(); ++i) {
     if (std::find(changes.begin(), changes.begin() + i, changes[i]) != changes.begin() + i)
-      refuse(changes[i], "it is given twice",
+      refuse(changes[i], "this change is given twice",
              "give each change once; two cards are \"add 2x3090@HOST\"");
     apply_what_if(cluster, changes[i]);
   }
@@ -182,7 +195,7 @@ void apply_what_if(ClusterSpec& cluster, const std::string& words) {
   }
   if (verb == "link") return change_link(cluster, parts, words);
   if (verb == "remove" && parts.size() == 2) return remove(cluster, parts[1], words);
-  refuse(words, "it is none that potluck knows",
+  refuse(words, "potluck knows no such change",
          "write \"add 3090@desk\", \"link desk-nas 2.5gbit\" or \"remove nas\"");
 }
 

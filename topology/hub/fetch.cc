@@ -27,12 +27,14 @@ Tries::Tries(const FetchWatch& watch, std::string what) : watch_(watch), what_(s
 void Tries::failed(const ReadEnd& end) {
   ++failed_;
   if (failed_ >= kTriesMax || end.wait > kLongestWait)
-    throw Fault(FaultKind::world,
-                what_ + ": " + end.broken +
-                    (end.wait > kLongestWait
-                         ? ", and wants no new try for " + number_text(seconds(end.wait)) + " s"
-                         : ", " + std::to_string(failed_) + " times in a row"),
-                Fix{"what has arrived is kept: give the same command again later"});
+    throw Fault(
+        FaultKind::world,
+        what_ + ": " + end.broken +
+            (end.wait > kLongestWait
+                 ? ", and it wants no new try for " + number_text(seconds(end.wait)) + " s"
+                 : ", " + std::to_string(failed_) + " times in a row"),
+        Fix{"what has arrived is kept: see that the network works, and give the same command "
+            "again later"});
   const Duration own = kFirstWait * (1 << (failed_ - 1));
   if (end.wait > own)
     watch_.note(what_ + ": " + end.broken + "; trying again in " + number_text(seconds(end.wait)) +

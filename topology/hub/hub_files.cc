@@ -42,7 +42,8 @@ bool is_passing(const HttpReply& reply) {
 
 ReadEnd passing_end(const HttpReply& reply) {
   if (reply.status == 429) return {"too many requests (status 429)", retry_after(reply)};
-  if (reply.status) return {"status " + std::to_string(reply.status), retry_after(reply)};
+  if (reply.status)
+    return {"the answer has status " + std::to_string(reply.status), retry_after(reply)};
   return {reply.broken, {}};
 }
 
@@ -180,7 +181,7 @@ std::vector<ModelFile> files_named(const HubListing& listing, const std::vector<
                                     [&](const ModelFile& file) { return file.name == wanted; });
     if (found == listing.files.end())
       throw Fault(FaultKind::input, "hf:" + name.repository + " lacks " + wanted,
-                  Fix{"take another quantisation or repository", Setting::model});
+                  Fix{"take another quantization or repository"});
     files.push_back(*found);
   }
   return files;

@@ -67,6 +67,9 @@ class StageCopier {
       else if (file.name != "tokenizer.json" || wish_.head)
         copy_small(i);
     }
+    if (weights_.empty())
+      throw Fault(FaultKind::input, from_.name() + " has no .gguf or .safetensors file of a model",
+                  Fix{"name a .gguf file, or a folder with config.json and model.safetensors"});
     const auto source = open_model(model_path());
     find_ranges(*source);
     fetch_ranges();
@@ -216,7 +219,7 @@ class StageCopier {
     if (layers.begin < 0 || layers.begin > layers.end || layers.end > count)
       throw Fault(FaultKind::input,
                   "the model has layers 0:" + std::to_string(count) + ", not " + range_text(layers),
-                  Fix{"ask for some of those with --layers"});
+                  Fix{"ask for some of those (--layers)"});
     for (int layer = layers.begin; layer < layers.end; ++layer)
       want_tensors(source, layer_tensors(source.spec(), layer));
     if (wish_.head) want_tensors(source, head_tensors(source.spec()));

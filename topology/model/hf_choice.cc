@@ -88,7 +88,7 @@ HfName parse_hf_name(const std::string& text) {
                     (colon == std::string::npos || is_name(wanted.quant));
   if (!good)
     throw Fault(FaultKind::input, "\"hf:" + text + "\" does not name a model",
-                Fix{"give hf:OWNER/REPO or hf:OWNER/REPO:QUANT", Setting::model});
+                Fix{"give hf:OWNER/REPO or hf:OWNER/REPO:QUANT"});
   return wanted;
 }
 

@@ -201,8 +201,9 @@ std::string partial_note(const ModelSource& source) {
   const std::string count = std::to_string(source.spec().layer_count());
   const bool head = holds_head(source);
   if (head && layers == "0:" + count) return "";
-  return "partial: " + (layers.empty() ? "no layer" : "layers " + layers) + " of " + count +
-         (head ? " and the head" : "");
+  if (layers.empty())
+    return "partial: " + std::string(head ? "the head, " : "") + "none of " + count + " layers";
+  return "partial: layers " + layers + " of " + count + (head ? " and the head" : "");
 }
 
 }  // namespace potluck

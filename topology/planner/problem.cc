@@ -27,9 +27,7 @@ void check_context(const ClusterSpec& cluster, const ModelSpec& spec) {
   if (options.context <= spec.context_max) return;
   throw Fault(FaultKind::input,
               "\"context\" is " + std::to_string(options.context) +
-                  ", and this model has positions "
-                  "for " +
-                  std::to_string(spec.context_max),
+                  ", and this model takes at most " + std::to_string(spec.context_max) + " tokens",
               Fix{"write " + std::to_string(spec.context_max) + " or less"},
               place(cluster, options.context_line));
 }
@@ -164,7 +162,8 @@ class ProblemMaker {
                      quoted(problem_.hosts[to]);
     if (!lacking.empty())
       throw Fault(FaultKind::input, "no link is known from " + lacking,
-                  Fix{doctor() + " measure it, or give \"network\""}, cluster_.file);
+                  Fix{doctor() + " measure it, or write network: {bandwidth: 1gbit}"},
+                  cluster_.file);
   }
 
   static LinkSpeed speed_of(const LinkSpec* spec) {
@@ -208,9 +207,11 @@ class ProblemMaker {
     if (cluster_.head.empty()) return;
     problem_.head = problem_.device_named(cluster_.head);
     if (problem_.head >= 0 && problem_.devices[problem_.head].may_be_head) return;
-    throw Fault(FaultKind::input, "the head is to be " + quoted(cluster_.head) + ", which may not",
-                Fix{"it has to be there, trusted, with a speed of the head, and no spare"},
-                cluster_.file);
+    throw Fault(
+        FaultKind::input, "the head is to be " + quoted(cluster_.head) + ", which may not be it",
+        Fix{"name a device that takes part, is no spare, has a speed of the head, and whose "
+            "host is trusted"},
+        cluster_.file);
   }
 
   const ClusterSpec& cluster_;

@@ -32,7 +32,7 @@ std::optional<ControlMessage> ControlClient::wait(Time deadline) {
     for (Arrival& arrival : line_.take(deadline)) arrivals_.push_back(std::move(arrival));
   if (arrivals_.empty()) return std::nullopt;
   if (arrivals_.front().kind == Arrival::Kind::gone)  // stays, for whoever asks again
-    throw Fault(FaultKind::lost, "nobody answers at " + endpoint_ + ": " + arrivals_.front().why);
+    throw Fault(FaultKind::lost, "no link to " + endpoint_ + ": " + arrivals_.front().why);
   ControlMessage message = std::move(arrivals_.front().message);
   arrivals_.pop_front();
   if (message.kind == ControlMessage::Kind::fault && message.call == 0)

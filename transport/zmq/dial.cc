@@ -101,7 +101,7 @@ std::string Dial::advice() const {
   if (unrouted && is_loopback(*parse_endpoint(address)))
     return "see that this machine's loopback interface is up (ip link set lo up)";
   if (unrouted) return "see that this machine has an address in its network, or a route there";
-  return "see that its worker runs and listens there, and that TCP port " +
+  return "see that potluck runs and listens there, and that TCP port " +
          address.substr(address.rfind(':') + 1) + " of its machine is open to this one";
 }
 

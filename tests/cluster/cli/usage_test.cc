@@ -67,6 +67,7 @@ TEST(Usage, EveryComplaintIsOneLineThatNamesTheWordAndTheWayOut) {
        "potluck: -t, --threads: must be 1 to 1024, not 1025; see potluck run --help"},
       {{"run", "-m", "x", "--show", "all"},
        "potluck: --show: must be canvas, text or none, not all; see potluck run --help"},
+      {{"run", "-m"}, "potluck: -m, --model: MODEL is missing; see potluck run --help"},
       {{"run", "-m", "x", "-p", "a", "-p", "b"},
        "potluck: -p, --prompt is given more than once; see potluck run --help"},
   };

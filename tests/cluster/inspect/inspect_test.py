@@ -37,7 +37,7 @@ class Inspect(unittest.TestCase):
 
     def test_people_read_the_same(self):
         text = inspect(KQUANT, "--split", "1,3", "--tensors").stdout
-        for part in ("8 experts of 96 (top 2)", "59 f32, 21 q4_k", "layer 3: full, 1 KV heads of 64",
+        for part in ("8 experts of 96 (top 2)", "59 f32, 21 q4_k", "layer 3: full, 1 KV head of 64",
                      "stage 1 (layers 1:4): ", "token_embd.weight: q6_k [1024, 256], 215 KB"):
             self.assertIn(part, text)
 

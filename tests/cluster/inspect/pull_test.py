@@ -250,7 +250,7 @@ class Lies(Pulls):
         self.assertIn("too many requests (status 429); trying again in 1 s", self.pull()[1])
         hub.refusals = [(429, {"Retry-After": "7200"})]
         said = self.pull(code=3)[1]
-        self.assertIn("too many requests (status 429), and wants no new try for 7200 s", said)
+        self.assertIn("too many requests (status 429), and it wants no new try for 7200 s", said)
 
     def test_a_repository_that_is_not_for_us(self):
         self.open(token="hf_secret")

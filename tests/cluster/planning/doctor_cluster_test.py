@@ -128,7 +128,7 @@ class DoctorOfAClusterTest(unittest.TestCase):
         self.assert_found(report, "problem", "desk → nas", "nas does not answer: a firewall drops what comes at 10.0.0.2, TCP port 7000; the other direction works",
                           "on nas: ")  # fmt: skip
         blocked = next(each for each in report["findings"] if each["where"] == "desk → nas")
-        self.assertIn("sudo ufw allow 7000/tcp | ", blocked["fix"])
+        self.assertIn("sudo ufw allow 7000/tcp (for ufw), ", blocked["fix"])
         self.assertIn("problem: mini → nas, desk → nas, lap → nas, old → nas: nas does not answer", text)
         self.assert_found(report, "problem", "desk → old", "(10.9.9.3 was not reached: Network is unreachable, 10.0.0.3 answers)",
                           f"write addresses: [10.0.0.3] at {lab.file}:8")  # fmt: skip

@@ -104,8 +104,8 @@ const std::vector<Bad> kClusters = {
     {"missing", "  - name: nas\n    ssh", "  - ssh",
      "cluster.yaml:13: host 2 has no \"name\"; give it one: name: nas"},
     {"missing", ", full_layer: 24ms}\n        yield", "}\n        yield",
-     "cluster.yaml:21: the speed of \"nas\" has no \"full_layer\"; give ms a layer at 256 rows: "
-     "sliding_layer: 2.1ms, full_layer: 2.4ms"},
+     "cluster.yaml:21: the speed of \"nas\" has no \"full_layer\"; give the time of a layer for "
+     "256 tokens: sliding_layer: 2.1ms, full_layer: 2.4ms"},
     {"missing", "from: desk, ", "",
      "cluster.yaml:24: link 1 has no \"from\"; name the host that sends: from: desk"},
     {"missing", "network: {latency: 0.2ms, bandwidth: 1gbit}", "network: {latency: 0.2ms}",

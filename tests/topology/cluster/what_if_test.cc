@@ -73,9 +73,10 @@ TEST(WhatIf, AnythingElseIsRefusedWithAWayOut) {
   EXPECT_EQ(refusal("add 3090"),
             "what if \"add 3090\": it names no host; write CARD@HOST: add 3090@desk");
   EXPECT_EQ(refusal("add 99x3090@desk"),
-            "what if \"add 99x3090@desk\": that are 99 cards; write 1 to 16");
+            "what if \"add 99x3090@desk\": it adds 99 cards; write 1 to 16");
   EXPECT_EQ(refusal("remove desk"),
-            "what if \"remove desk\": \"desk\" coordinates; remove its devices one by one");
+            "what if \"remove desk\": \"desk\" is the host that coordinates; remove its "
+            "devices one by one");
   EXPECT_EQ(refusal("link desk-nas 1gbit"),
             "what if \"link desk-nas 1gbit\": \"desk-nas\" does not name two hosts; write "
             "HOST-HOST; there are desk, old-nas");
@@ -86,7 +87,7 @@ TEST(WhatIf, AnythingElseIsRefusedWithAWayOut) {
             "what if \"link desk-old-nas 1\": \"1\" is not a rate; write a number and a unit: "
             "940mbit or 2.5gbit");
   EXPECT_EQ(refusal(""),
-            "what if \"\": it is none that potluck knows; write \"add 3090@desk\", \"link "
+            "what if \"\": potluck knows no such change; write \"add 3090@desk\", \"link "
             "desk-nas 2.5gbit\" or \"remove nas\"");
 }
 
@@ -99,8 +100,8 @@ TEST(WhatIf, AChangeIsGivenOnce) {
     ADD_FAILURE();
   } catch (const Fault& fault) {
     EXPECT_EQ(std::string(fault.what()),
-              "what if \"add 3060@desk\": it is given twice; give each change once; two cards are "
-              "\"add 2x3090@HOST\"");
+              "what if \"add 3060@desk\": this change is given twice; give each change once; two "
+              "cards are \"add 2x3090@HOST\"");
   }
 }
 

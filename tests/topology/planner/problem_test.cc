@@ -104,8 +104,8 @@ TEST_F(ProblemTest, RolesDecideWhoTakesPart) {
   cluster_.head = "nas";
   EXPECT_EQ(
       refusal(),
-      "home.yaml: the head is to be \"nas\", which may not; it has to be there, trusted, with "
-      "a speed of the head, and no spare");
+      "home.yaml: the head is to be \"nas\", which may not be it; name a device that takes part, "
+      "is no spare, has a speed of the head, and whose host is trusted");
 }
 
 TEST_F(ProblemTest, LackingFiguresAreNamed) {
@@ -121,7 +121,7 @@ TEST_F(ProblemTest, LackingFiguresAreNamed) {
   EXPECT_EQ(
       refusal(),
       "home.yaml: no link is known from \"desk\" to \"nas\", \"nas\" to \"desk\"; let potluck "
-      "doctor --cluster home.yaml --write measure it, or give \"network\"");
+      "doctor --cluster home.yaml --write measure it, or write network: {bandwidth: 1gbit}");
 }
 
 TEST_F(ProblemTest, APlacementBecomesAPlanThatCanRun) {

@@ -126,12 +126,11 @@ TEST_F(DialTest, WhereAllFailItIsSaidOfEach) {
   dial({at(1), "tcp://224.0.0.1:7000", at(3)});
   EXPECT_FALSE(connects());
   EXPECT_TRUE(dial_->failed());
-  EXPECT_EQ(
-      dial_->trouble(),
-      "127.0.0.1 refused the connection, 224.0.0.1 was not reached: Network is unreachable, "
-      "127.0.0.3 refused the connection; see that its worker runs and listens there, and that "
-      "TCP port " +
-          std::to_string(first_.number()) + " of its machine is open to this one");
+  EXPECT_EQ(dial_->trouble(),
+            "127.0.0.1 refused the connection, 224.0.0.1 was not reached: Network is unreachable, "
+            "127.0.0.3 refused the connection; see that potluck runs and listens there, and that "
+            "TCP port " +
+                std::to_string(first_.number()) + " of its machine is open to this one");
 }
 
 TEST_F(DialTest, WithoutARouteNoPortNeedsToBeOpened) {
