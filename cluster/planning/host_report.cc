@@ -85,7 +85,7 @@ void take_model(Gathering& all) {
     const bool of_hub = name.rfind("hf:", 0) == 0;  // whose fault says how to fetch it
     const std::string fix = of_hub ? fault.fix().text
                                    : "copy it to " + name +
-                                         " on this machine, or name this machine's own copy (-m; "
+                                         " here, or name this machine's own copy (-m; "
                                          "in a cluster file, model: under the host)";
     const std::string what = "the model is not here: " + fault.text();
     all.is_twin = !all.question.shapes.empty();

@@ -5,6 +5,7 @@ import sys
 import unittest
 
 import switches
+from rings import PATIENCE
 from switches import Network
 
 # Sends so many bytes over TCP to a peer that reads them all, and measures round trips of one byte; prints JSON.
@@ -44,8 +45,8 @@ class Switch(unittest.TestCase):
         listener = self.python(network[b], LISTENER, network.addresses[b], turns)
         self.assertEqual(listener.stdout.readline(), "ready\n")
         dialer = self.python(network[a], DIALER, network.addresses[b], turns, size)
-        seen = json.loads(dialer.communicate(timeout=120)[0])
-        listener.communicate(timeout=120)
+        seen = json.loads(dialer.communicate(timeout=2 * PATIENCE)[0])
+        listener.communicate(timeout=2 * PATIENCE)
         return seen
 
     def python(self, machine, text, *words):

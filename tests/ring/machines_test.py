@@ -9,7 +9,7 @@ import tempfile
 import unittest
 
 import namespaces
-from rings import IS_SANITIZED, NANO, PATIENCE, POTLUCK, SLOW, Running, answer, plan_text, potluck
+from rings import HAS_TSAN, IS_SANITIZED, NANO, PATIENCE, POTLUCK, SLOW, Running, answer, plan_text, potluck
 
 RUN = ("run", "-m", SLOW, "-p", "hello there", "--raw", "--json", "-s", "7", "-n", "32", "--steps", "4")
 LARGE = "synthetic:nano?layers=6&hidden=2816&vocab=65536"  # some hundred MB
@@ -105,6 +105,7 @@ class Machines(unittest.TestCase):
                     preexec_fn=limited(resource.RLIMIT_NOFILE, 80))  # fmt: skip
         self.assert_one_line(line, "ulimit -n")
 
+    @unittest.skipIf(HAS_TSAN, "TSan has to write a file of its own")
     def test_files_that_may_not_grow_are_named(self):
         line = said([POTLUCK, "key"], 3, preexec_fn=limited(resource.RLIMIT_FSIZE, 0),
                     env={**os.environ, "XDG_CONFIG_HOME": str(self.folder)})  # fmt: skip
@@ -130,6 +131,7 @@ class Machines(unittest.TestCase):
         hide = "mount -t tmpfs none /proc && exec \"$0\" \"$@\""
         return ["unshare", "--mount", "sh", "-c", hide, POTLUCK, *words]
 
+    @unittest.skipIf(HAS_TSAN, "TSan finds what it is to pass over by /proc")
     def test_without_proc_a_ring_of_processes_answers(self):
         if subprocess.run(self.without_proc("--version"), capture_output=True).returncode:
             self.skipTest("mount namespaces cannot be made here")

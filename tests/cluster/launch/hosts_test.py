@@ -10,7 +10,7 @@ import unittest
 
 import namespaces
 from namespaces import Machine, cable
-from rings import POTLUCK, answer, wait_until
+from rings import PATIENCE, POTLUCK, answer, wait_until
 from up_test import ASK, mine, potluck_in
 
 NAMES = ("desk", "nas", "shed", "den")
@@ -75,8 +75,8 @@ class Lan(unittest.TestCase):
         return ["ip", "netns", "exec", self.machines["desk"].namespace, POTLUCK, *words]
 
     def potluck(self, *words, code=0):
-        done = subprocess.run(self.command(*words), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120,
-                              env={**os.environ, **self.env})  # fmt: skip
+        done = subprocess.run(self.command(*words), stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=2 * PATIENCE, env={**os.environ, **self.env})  # fmt: skip
         assert code is None or done.returncode == code, f"{words}: exit {done.returncode}; {done.stderr}"
         return done.stdout, done.stderr
 

@@ -60,7 +60,7 @@ class Losses(Lan):
         return run
 
     def end(self, run):
-        out, said = run.communicate(timeout=120)
+        out, said = run.communicate(timeout=2 * PATIENCE)
         self.assertEqual(run.returncode, 0, self.said + said)
         found = json.loads(out)
         self.assertEqual(found["ids"], self.expected, said)

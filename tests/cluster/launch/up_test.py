@@ -231,8 +231,8 @@ class Up(unittest.TestCase):
 
 def potluck_in(env, *words, code=0):
     """stdout and stderr of a potluck that ends by itself; code None: any."""
-    done = subprocess.run([POTLUCK, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120,
-                          env={**os.environ, **env})  # fmt: skip
+    done = subprocess.run([POTLUCK, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=2 * PATIENCE, env={**os.environ, **env})  # fmt: skip
     assert code is None or done.returncode == code, f"{words}: exit {done.returncode}, not {code}; {done.stderr}"
     return done.stdout, done.stderr
 
