@@ -104,7 +104,7 @@ void check_flags(const Flags& flags) {
   if (!flags.key.empty() && !flags.from_peer())
     throw Fault(FaultKind::input, "--key is for a machine that shares its model",
                 Fix{"leave it out, or give tcp://HOST:PORT"});
-  wish_of(flags);
+  wish_of(flags);  // a bad range is refused before anybody is asked
 }
 
 PeerFiles reach_peer(const Flags& flags, const KeyFile& keys) {

@@ -5,7 +5,6 @@
 #include <string_view>
 
 #include "cluster/cli/host_name.h"
-#include "cluster/ring/ring_plan.h"
 #include "topology/base/version.h"
 
 namespace potluck {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "cluster/planning/columns.h"
 #include "cluster/planning/host_text.h"
 #include "cluster/planning/link_findings.h"
 #include "topology/base/text.h"
@@ -21,10 +22,6 @@ const ordered_json* report_of(const ClusterSpec& cluster, const ClusterReport& r
   for (size_t i = 0; i < cluster.hosts.size(); ++i)
     if (cluster.hosts[i].name == name && !report.hosts[i].is_null()) return &report.hosts[i];
   return nullptr;
-}
-
-std::string count_text(size_t count, const char* what) {
-  return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
 }
 
 void append_host(const HostSpec& host, const ordered_json& report,

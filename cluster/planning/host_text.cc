@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "cluster/planning/columns.h"
 #include "cluster/planning/speed_json.h"
 #include "topology/base/text.h"
 #include "topology/base/utf8.h"
@@ -16,14 +17,10 @@ namespace {
 
 using nlohmann::ordered_json;
 
-std::string count_text(int count, const char* one, const char* many) {
-  return fmt::format("{} {}", count, count == 1 ? one : many);
-}
-
 std::string cpu_line(const ordered_json& cpu) {
   std::string line = fmt::format("{}; {}, {}", std::string(cpu.at("name")),
-                                 count_text(cpu.at("packages"), "package", "packages"),
-                                 count_text(cpu.at("cores"), "core", "cores"));
+                                 count_text(cpu.at("packages"), "package"),
+                                 count_text(cpu.at("cores"), "core"));
   if (cpu.at("memory_nodes") > 1)
     line += fmt::format(", {} memory nodes", int{cpu.at("memory_nodes")});
   const uint64_t cache = cpu.at("cache_bytes");

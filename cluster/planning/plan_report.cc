@@ -23,10 +23,6 @@ constexpr size_t kUnusedShown = 3;  // devices
 constexpr double kGiB = 1 << 30;
 constexpr double kWorthIt = 1.02;  // times as fast as one machine
 
-std::string count_text(size_t count, const std::string& what) {
-  return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
-}
-
 std::string objective_name(const PlanReport& report) {
   return report.objective.throughput ? "throughput" : "latency";
 }

@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "cluster/cli/interrupt.h"
-#include "cluster/ring/ring_plan.h"
 #include "topology/cluster/plan_endpoints.h"
 
 namespace potluck {

@@ -9,7 +9,6 @@
 #include "cluster/ring/link_keys.h"
 #include "cluster/ring/local_memory.h"
 #include "cluster/ring/mpi_ranks.h"
-#include "cluster/ring/ring_plan.h"
 #include "cluster/ring/worker_processes.h"
 #include "cluster/ring/worker_threads.h"
 #include "topology/base/check.h"

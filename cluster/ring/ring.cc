@@ -11,7 +11,6 @@
 #include "cluster/ring/link_keys.h"
 #include "cluster/ring/ring_plan.h"
 #include "topology/base/text.h"
-#include "topology/cluster/plan_endpoints.h"
 #include "topology/plan/cost_model.h"
 #include "topology/plan/plan_check.h"
 #include "transport/proof/ring_proof.h"

@@ -9,7 +9,6 @@
 
 #include "cluster/ring/device_rooms.h"
 #include "cluster/ring/local_memory.h"
-#include "cluster/ring/ring_plan.h"
 #include "topology/base/text.h"
 #include "topology/plan/remaining_plan.h"
 
