@@ -18,7 +18,7 @@ namespace {
 // Whether machines may join where nobody has said so: a file of a cluster or a plan says who takes
 // part, and nobody comes over links that are not locked, or to an address that is no other's.
 bool may_join(const UpFlags& flags) {
-  if (flags.no_join || !flags.file.empty() || !flags.ring.plan.empty() ||
+  if (flags.no_join || !flags.cluster.empty() || !flags.ring.plan.empty() ||
       flags.ring.insecure_plaintext)
     return false;
   const auto endpoint = parse_endpoint("tcp://" + flags.listen);
@@ -28,7 +28,7 @@ bool may_join(const UpFlags& flags) {
 }  // namespace
 
 void add_up_flags(CLI::App* command, UpFlags& flags) {
-  file_name(command->add_option("-f,--file", flags.file, "the cluster file"));
+  file_name(command->add_option("-f,--cluster,--file", flags.cluster, "the cluster file"));
   model_name(
       command->add_option("-m,--model", flags.model, "the model (default: the cluster file's)"));
   command->add_option("--name", flags.name, "the name of the cluster, if there are several")
@@ -55,8 +55,8 @@ void add_up_flags(CLI::App* command, UpFlags& flags) {
 
 void check_up_flags(const UpFlags& flags) {
   check_ring_flags(flags.ring);
-  if (!flags.file.empty()) check_beside_cluster(flags.ring);
-  if (flags.file.empty() && flags.model.empty())
+  if (!flags.cluster.empty()) check_beside_cluster(flags.ring);
+  if (flags.cluster.empty() && flags.model.empty())
     throw Fault(FaultKind::input, "nothing says what to start",
                 Fix{"give -f CLUSTER.yaml, or -m MODEL for this machine alone"});
   if (!flags.ring.host.empty() || !flags.ring.transport.empty())
@@ -81,7 +81,7 @@ void check_up_flags(const UpFlags& flags) {
 }
 
 UpFlags completed(UpFlags flags) {
-  if (flags.file.empty() && leaves_devices_open(flags.ring))
+  if (flags.cluster.empty() && leaves_devices_open(flags.ring))
     flags.ring.options.devices = {kAutoDevice};
   if (!flags.join && may_join(flags)) {
     flags.join = !control_addresses().empty();
@@ -96,7 +96,7 @@ std::string listen_text(const UpFlags& flags) {
 }
 
 bool may_wait(const UpFlags& flags, const Fault& fault) {
-  return fault.kind() == FaultKind::memory && flags.join && flags.file.empty() &&
+  return fault.kind() == FaultKind::memory && flags.join && flags.cluster.empty() &&
          flags.ring.plan.empty();
 }
 

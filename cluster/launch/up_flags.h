@@ -16,7 +16,7 @@ class App;
 namespace potluck {
 
 struct UpFlags {
-  std::string file, model, name = kClusterName, ssh, listen;
+  std::string cluster, model, name = kClusterName, ssh, listen;
   std::vector<std::string> allow;
   bool foreground = false, join = false, no_join = false;
   RingFlags ring;

@@ -17,7 +17,7 @@ HOMES = {
     r"zmq": ["transport/zmq"],
     r"sodium": ["transport/proof"],
     r"avahi-": ["transport/mdns"],
-    r"systemd/": ["cluster/launch/sleep_lock", "tests/cluster/launch/fake_logind"],
+    r"systemd/": ["cluster/cli/sleep_lock", "tests/cluster/cli/fake_logind"],
     r"(mpi|nccl)\.h": ["transport/mpi", "transport/nccl"],
     r"(capnp|kj)/|protocol\.capnp\.h": ["transport/wire", "tests/transport/wire"],
     r"yaml-cpp/": ["topology/plan/plan_yaml"],

@@ -1,5 +1,5 @@
 // Others' work on a machine is told from potluck's, by folders like Linux's.
-#include "cluster/launch/owner_watch.h"
+#include "cluster/cli/owner_watch.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>

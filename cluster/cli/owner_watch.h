@@ -7,8 +7,8 @@
 #include <optional>
 #include <string>
 
+#include "cluster/cli/card_watch.h"
 #include "cluster/cli/machine_places.h"
-#include "cluster/launch/card_watch.h"
 #include "topology/base/clock.h"
 #include "topology/cluster/courtesy.h"
 

@@ -1,6 +1,6 @@
 // Asks logind for an inhibitor, which is a descriptor: it holds until that is closed, also by the
 // end of the process.
-#include "cluster/launch/sleep_lock.h"
+#include "cluster/cli/sleep_lock.h"
 
 #include <fcntl.h>
 #include <systemd/sd-bus.h>

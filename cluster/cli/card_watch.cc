@@ -1,7 +1,7 @@
 // NVML has samples of each process's use of a card (nvml.h of NVIDIA's documentation: numbers and
 // the layout of a sample are its ABI). AMD's driver counts the nanoseconds of each client's engines
 // (drm-usage-stats.rst of Linux), and says in gpu_busy_percent how busy all of the card is.
-#include "cluster/launch/card_watch.h"
+#include "cluster/cli/card_watch.h"
 
 #include <algorithm>
 #include <cstdint>

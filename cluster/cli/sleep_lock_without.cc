@@ -1,5 +1,5 @@
 // Stands in for sleep_lock.cc where the build found no libsystemd.
-#include "cluster/launch/sleep_lock.h"
+#include "cluster/cli/sleep_lock.h"
 
 namespace potluck {
 

@@ -1,5 +1,5 @@
 // Reads /proc/stat, the processes beside it, and the sensors of /sys/class/hwmon.
-#include "cluster/launch/owner_watch.h"
+#include "cluster/cli/owner_watch.h"
 
 #include <algorithm>
 #include <sstream>
