@@ -4,16 +4,13 @@
 #include <charconv>
 
 #include "topology/base/fault.h"
+#include "topology/base/text.h"
 
 namespace potluck {
 namespace {
 
 constexpr int64_t kMinute = 60, kHour = 60 * kMinute, kDay = 24 * kHour;
 constexpr int64_t kTtlMax = 366 * kDay;
-
-std::string counted(int64_t number, const std::string& what) {
-  return std::to_string(number) + " " + what + (number == 1 ? "" : "s");
-}
 
 int64_t unit_of(char letter) {
   return letter == 'm' ? kMinute : letter == 'h' ? kHour : letter == 'd' ? kDay : 0;
@@ -33,9 +30,9 @@ int64_t parse_ttl(const std::string& text) {
 }
 
 std::string span_text(int64_t seconds) {
-  if (seconds >= 2 * kDay) return counted(seconds / kDay, "day");
-  if (seconds >= kHour) return counted(seconds / kHour, "hour");
-  if (seconds >= kMinute) return counted(seconds / kMinute, "minute");
+  if (seconds >= 2 * kDay) return count_text(seconds / kDay, "day");
+  if (seconds >= kHour) return count_text(seconds / kHour, "hour");
+  if (seconds >= kMinute) return count_text(seconds / kMinute, "minute");
   return "a moment";
 }
 

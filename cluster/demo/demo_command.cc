@@ -59,8 +59,7 @@ void show_refusal(const std::shared_ptr<const ModelSource>& source, const Plan& 
 void show_ring(const Plan& plan) {
   std::printf("Together: head → stage 0 → stage 1 → stage 2 → head\n");
   const auto print = [](const WorkerPlan& worker, const std::string& part) {
-    const std::string threads =
-        std::to_string(worker.threads) + (worker.threads == 1 ? " thread" : " threads");
+    const std::string threads = count_text(worker.threads, "thread");
     std::printf("  %-8s %-12s limit %-8s %-10s %s\n", worker.name.c_str(), part.c_str(),
                 bytes_text(worker.memory_bytes).c_str(),
                 worker.device == kCpu ? threads.c_str() : worker.device.c_str(),

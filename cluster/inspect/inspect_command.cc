@@ -126,8 +126,8 @@ void print_model(const ModelSource& source) {
   const std::vector<uint64_t> bytes = layer_bytes(source);
   for (int i = 0; i < s.layer_count(); ++i) {
     const LayerSpec& layer = s.layers[i];
-    std::printf("layer %d: %s, %d KV head%s of %d, %s (%s)\n", i, layer.full ? "full" : "sliding",
-                layer.kv_heads, layer.kv_heads == 1 ? "" : "s", layer.head_dim,
+    std::printf("layer %d: %s, %s of %d, %s (%s)\n", i, layer.full ? "full" : "sliding",
+                count_text(layer.kv_heads, "KV head").c_str(), layer.head_dim,
                 bytes_text(bytes[i]).c_str(),
                 types_text(type_counts(source, layer_tensors(s, i))).c_str());
   }

@@ -94,12 +94,10 @@ std::string status_text(const nlohmann::json& status) {
   const JsonFields fields(status, kWhere);
   if (fields.has("waiting")) return waiting_text(fields);
   const JsonFields requests = fields.object("requests");
-  std::string text = fmt::format("{}: {}, up for {}, {} tokens of context, {}\n",
-                                 harmless(fields.text("name")), harmless(fields.text("model")),
-                                 time_text(fields.number("up_seconds")), fields.integer("context"),
-                                 fields.integer("sessions") == 1
-                                     ? "1 session"
-                                     : fmt::format("{} sessions", fields.integer("sessions")));
+  std::string text =
+      fmt::format("{}: {}, up for {}, {} tokens of context, {}\n", harmless(fields.text("name")),
+                  harmless(fields.text("model")), time_text(fields.number("up_seconds")),
+                  fields.integer("context"), count_text(fields.integer("sessions"), "session"));
   text += fmt::format("  {:<20} {:<8} {:>7} {:>8}  {:<24} {}\n", "worker", "device", "layers", "ms",
                       "memory", "host");
   for (const nlohmann::json& worker : fields.at("workers")) text += worker_row({worker, kWhere});
@@ -109,7 +107,7 @@ std::string status_text(const nlohmann::json& status) {
   }
   text += links_text(fields.at("links"));
   text += step_line(fields.object("step"));
-  text += fmt::format("{} canvases in flight, {} requests waiting, {} answered\n",
+  text += fmt::format("requests: {} being answered, {} waiting, {} answered\n",
                       requests.integer("running"), requests.integer("waiting"),
                       requests.integer("answered"));
   return text;

@@ -17,6 +17,7 @@
 #include "coordinator/membership/guest_book.h"
 #include "topology/base/endpoint.h"
 #include "topology/base/fault.h"
+#include "topology/base/text.h"
 #include "topology/base/utf8.h"
 #include "topology/base/wall_clock.h"
 #include "transport/proof/join_token.h"
@@ -81,7 +82,7 @@ int create(const Flags& flags, const CommandLine& line) {
 std::string came_text(const TokenRecord& token) {
   const size_t came = token.hosts.size();
   if (token.hosts_max) return fmt::format("{} of {} machines", came, token.hosts_max);
-  return fmt::format("{} machine{} so far", came, came == 1 ? "" : "s");
+  return count_text(came, "machine") + " so far";
 }
 
 void print_tokens(const GuestBook& book, int64_t now) {

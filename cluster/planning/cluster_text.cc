@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "cluster/planning/columns.h"
 #include "cluster/planning/host_text.h"
 #include "cluster/planning/link_findings.h"
 #include "topology/base/text.h"

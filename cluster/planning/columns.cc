@@ -40,10 +40,6 @@ std::string wrapped(const std::string& first, const std::string& text) {
   return out + without_spaces_behind(line) + "\n";
 }
 
-std::string count_text(size_t count, const std::string& what) {
-  return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
-}
-
 std::string bar(double share, int width, char mark) {
   const int marks = std::clamp(static_cast<int>(share * width + 0.5), share > 0 ? 1 : 0, width);
   return std::string(marks, mark);

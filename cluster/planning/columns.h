@@ -10,7 +10,6 @@ namespace potluck {
 inline constexpr int kColumns = 80;
 
 std::string shortened(const std::string& name, size_t most);  // "a-long-na.."
-std::string count_text(size_t count, const std::string& what);  // "1 host", "2 hosts"
 std::string joined(const std::vector<std::string>& items, const std::string& between = ", ");
 
 // The text behind `first`, in lines that fit; the second and later ones are indented as far.

@@ -89,7 +89,7 @@ void add_doctor(CommandLine& line) {
       "-m,--model", flags->model,
       "the model to measure with (default: made-up weights of the released one's shapes)"));
   CLI::Option* cluster =
-      sub->add_option("--cluster", flags->cluster,
+      sub->add_option("-f,--cluster", flags->cluster,
                       "ask the hosts of this cluster file, and measure the links between them");
   file_name(cluster->type_name("FILE"));
   sub->add_option("--ssh", flags->ssh, kRemoteShellHelp)->type_name("CMD")->needs(cluster);

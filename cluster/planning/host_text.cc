@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "cluster/planning/columns.h"
 #include "cluster/planning/speed_json.h"
 #include "topology/base/text.h"
 #include "topology/base/utf8.h"
@@ -18,9 +17,9 @@ namespace {
 using nlohmann::ordered_json;
 
 std::string cpu_line(const ordered_json& cpu) {
-  std::string line = fmt::format("{}; {}, {}", std::string(cpu.at("name")),
-                                 count_text(cpu.at("packages"), "package"),
-                                 count_text(cpu.at("cores"), "core"));
+  std::string line =
+      fmt::format("{}; {}, {}", std::string(cpu.at("name")),
+                  count_text(cpu.at("packages"), "package"), count_text(cpu.at("cores"), "core"));
   if (cpu.at("memory_nodes") > 1)
     line += fmt::format(", {} memory nodes", int{cpu.at("memory_nodes")});
   const uint64_t cache = cpu.at("cache_bytes");

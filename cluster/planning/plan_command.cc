@@ -13,6 +13,7 @@
 #include "cluster/cli/json_line.h"
 #include "cluster/planning/front_report.h"
 #include "cluster/planning/plan_report.h"
+#include "cluster/ring/remote_shell.h"
 #include "topology/base/fault.h"
 #include "topology/base/utf8.h"
 #include "topology/base/whole_file.h"
@@ -80,8 +81,7 @@ PlanReport report_of(const Flags& flags, const ClusterSpec& given, const ModelSo
   const std::string& objective =
       flags.objective.empty() ? given.options.objective : flags.objective;
   report.objective.throughput = objective == "throughput";
-  ClusterPlan best =
-      plan_cluster(changed(given, flags.what_ifs, source), source, report.objective);
+  ClusterPlan best = plan_cluster(changed(given, flags.what_ifs, source), source, report.objective);
   report.cluster = std::move(best.cluster);
   report.problem = std::move(best.problem);
   report.answer = std::move(best.answer);
@@ -112,6 +112,9 @@ void emit(const Flags& flags, const PlanReport& report, const ModelSource& sourc
         "\"potluck key\" shows on %s\n",
         host.c_str(), report.cluster.file.c_str(), host.c_str());
   write_whole_file(flags.emit, plan_yaml(plan));
+  if (!std::filesystem::is_regular_file(flags.emit)) return;
+  std::fprintf(stderr, "the plan is written; run it with: potluck run -m %s --plan %s\n",
+               shell_word(model_of(flags, report.cluster)).c_str(), shell_word(flags.emit).c_str());
 }
 
 void print_front(const Flags& flags, const ClusterSpec& given, const ModelSource& source) {
@@ -194,7 +197,7 @@ void add_plan(CommandLine& line) {
   CLI::App* sub = line.app.add_subcommand(
       "plan", "say how a cluster would run a model, how fast, and whether it is worth it");
   file_name(
-      sub->add_option("--cluster", flags->cluster,
+      sub->add_option("-f,--cluster", flags->cluster,
                       "the cluster file, which lists the machines (cluster/examples has some); "
                       "none of them has to be awake")
           ->required()

@@ -9,6 +9,7 @@
 
 #include "cluster/planning/columns.h"
 #include "cluster/planning/limits.h"
+#include "topology/base/text.h"
 #include "topology/cluster/cluster_check.h"
 
 namespace potluck {

@@ -11,6 +11,11 @@ constexpr char kPlainLetters[] =
 constexpr int kSshFailed = 255, kNotFound = 127, kNotRunnable = 126;  // exit codes
 constexpr int kConnectSeconds = 10;
 
+// A command in ssh's place that is missing here is no program that is missing there.
+const std::string kIsThere =
+    "is_there() { command -v \"$1\" >/dev/null && return; echo \"$1: not found\" >&2; exit 255; }; "
+    "is_there ";
+
 std::string behind(const std::string& text, const std::string& words) {
   return words.empty() ? text : text + ": " + words;
 }
@@ -35,7 +40,8 @@ std::unique_ptr<ChildProcess> RemoteShell::start(const std::string& host,
                                   "-o",  "ServerAliveInterval=5",
                                   "-o",  "ServerAliveCountMax=3",
                                   "--",  host};
-  if (!command_.empty()) all = {"sh", "-c", "exec " + command_ + " \"$@\"", "sh", host};
+  if (!command_.empty())
+    all = {"sh", "-c", kIsThere + command_ + "; exec " + command_ + " \"$@\"", "sh", host};
   for (const std::string& word : words) all.push_back(shell_word(word));
   const std::string program = all.front();
   return std::make_unique<ChildProcess>(program, std::move(all));

@@ -36,20 +36,16 @@ std::string sender(const std::vector<Hop>& hops, size_t i, const Plan& plan) {
   return plan.name_of(i == 0 ? kCoordinatorPeer : hops[i - 1].peer);
 }
 
-std::string tokens_text(size_t count) {
-  return fmt::format("{} {}", count, count == 1 ? "token" : "tokens");
-}
-
 std::string happened_line(const RequestResult& r, const Figures& f) {
-  return fmt::format("{} in {:.2f} s: {:.1f} tokens/s", tokens_text(r.ids.size()), r.total_seconds,
-                     f.tokens_per_s);
+  return fmt::format("{} in {:.2f} s: {:.1f} tokens/s", count_text(r.ids.size(), "token"),
+                     r.total_seconds, f.tokens_per_s);
 }
 
 // Says why the answer is cut off; empty if it ended by itself.
 std::string cut_line(const RequestResult& r, int wanted) {
   if (r.stopped_by_end_id) return "";
   const bool by_wish = wanted != kUntilTheEnd && std::ssize(r.ids) >= wanted;
-  return fmt::format("the answer is cut off after {}: {}", tokens_text(r.ids.size()),
+  return fmt::format("the answer is cut off after {}: {}", count_text(r.ids.size(), "token"),
                      by_wish ? "raise -n (-1: no limit)" : "the context is full; raise -c");
 }
 
@@ -109,10 +105,9 @@ std::vector<std::string> chat_report_lines(const RequestResult& r, int wanted) {
 
 std::string empty_line(const RequestResult& r, const AnswerText& text) {
   if (!trimmed(text.answer).empty()) return "";
-  const std::string why = !trimmed(text.thought).empty() ? "the model has only thought"
-                          : r.ids.size() <= 1
-                              ? "the model ended it at once"
-                              : fmt::format("none of its {} is text", tokens_text(r.ids.size()));
+  std::string why = fmt::format("none of its {} is text", count_text(r.ids.size(), "token"));
+  if (r.ids.size() <= 1) why = "the model ended it at once";
+  if (!trimmed(text.thought).empty()) why = "the model has only thought";
   return "the answer is empty: " + why;
 }
 

@@ -34,6 +34,10 @@ std::string bytes_text(uint64_t bytes) {
   return value < 1e9 ? scaled(value / 1e6, "MB") : scaled(value / 1e9, "GB");
 }
 
+std::string count_text(size_t count, const std::string& what) {
+  return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
+}
+
 void add_to_list(std::string& list, std::string_view item) {
   if (!list.empty()) list += ", ";
   list += item;

@@ -88,7 +88,8 @@ class Plan(unittest.TestCase):
     def test_what_is_emitted_is_a_plan_for_the_same_model(self):
         emitted = self.folder / "plan.yaml"
         done = plan("--cluster", self.two, "--emit", emitted)
-        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.stderr, f"the plan is written; run it with: potluck run -m '{RELEASED}' --plan {emitted}\n")
         said = subprocess.run([POTLUCK, "inspect", "-m", RELEASED, "--plan", emitted, "--json"],
                               capture_output=True, text=True, timeout=PATIENCE, check=True)
         names = [worker["name"] for worker in json.loads(said.stdout)["workers"]]

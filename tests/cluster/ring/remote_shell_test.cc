@@ -44,6 +44,10 @@ TEST(RemoteShell, EachFailureNamesTheHostAndAWayOut) {
             "sh -c 'echo no route to nas >&2; exit 255' does not reach nas: no route to nas; see "
             "that `sh -c 'echo no route to nas >&2; exit 255' nas true` works without a question "
             "(ssh-copy-id nas, or a line for it in ~/.ssh/config)");
+  EXPECT_EQ(failure_of("/no/agent -p 22", "nas", {"potluck"}),
+            "/no/agent -p 22 does not reach nas: /no/agent: not found; see that `/no/agent -p 22 "
+            "nas true` works without a question (ssh-copy-id nas, or a line for it in "
+            "~/.ssh/config)");
   EXPECT_EQ(failure_of("sh -c 'echo not found >&2; exit 127'", "nas", {"potluck", "worker"}),
             "nas has no potluck: not found; install the same version of potluck there, or say with "
             "program: where it is");
