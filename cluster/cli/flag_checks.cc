@@ -80,6 +80,13 @@ void one_of(CLI::Option* option, const std::vector<std::string>& words) {
   option->type_name(fmt::format("{}", fmt::join(words, "|")))->check(CLI::Validator(check, ""));
 }
 
+CLI::Option* not_empty(CLI::Option* option) {
+  const auto check = [](std::string& value) {
+    return value.empty() ? std::string("it is empty") : "";
+  };
+  return option->check(CLI::Validator(check, ""));
+}
+
 void file_name(CLI::Option* option) {
   const auto check = [](std::string& value) {
     return value.empty() ? std::string("the name of the file is empty") : "";

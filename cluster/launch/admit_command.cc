@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cluster/cli/commands.h"
-#include "coordinator/control/running_cluster.h"
+#include "cluster/ring/reach_cluster.h"
 #include "coordinator/membership/guest_verbs.h"
 #include "topology/base/fault.h"
 #include "topology/base/utf8.h"
@@ -29,7 +29,7 @@ bool says_yes() {
 }
 
 int run(const std::string& cluster, const CommandLine& line) {
-  ControlClient client(Address("ipc://" + RunningCluster(line.state, cluster).socket()), {});
+  ControlClient client = reach_cluster({cluster, "", ""}, line);
   const auto reply = client.ask(kWaitingVerb, nlohmann::json::object(), kAskSeconds);
   const auto& waiting = JsonFields(reply.body, kWhere).at("waiting");
   if (waiting.empty()) {

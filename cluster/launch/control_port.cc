@@ -24,9 +24,20 @@ std::vector<std::string> control_addresses(int port) {
   return addresses;
 }
 
+Endpoint parse_listen(const std::string& text) {
+  const bool any_port = text.ends_with(":*");
+  auto endpoint =
+      parse_endpoint("tcp://" + (any_port ? text.substr(0, text.size() - 1) + "1" : text));
+  if (!endpoint)
+    throw Fault(FaultKind::input, "--listen \"" + text + "\" is no HOST:PORT",
+                Fix{"write *:7117, 10.0.0.3:7117, [fd00::3]:7117 or, for any free port, *:*"});
+  if (any_port) endpoint->port = 0;
+  return *endpoint;
+}
+
 std::string address_for_guests(const std::string& listen) {
-  const auto endpoint = parse_endpoint("tcp://" + listen);
-  if (endpoint && !is_any_address(*endpoint)) return listen.substr(0, listen.rfind(':'));
+  if (const Endpoint endpoint = parse_listen(listen); !is_any_address(endpoint))
+    return endpoint.host;
   const std::vector<std::string> addresses = control_addresses();
   return addresses.empty() ? "" : addresses.front().substr(0, addresses.front().rfind(':'));
 }
@@ -38,11 +49,12 @@ std::vector<std::string> control_addresses_of(const std::vector<std::string>& wr
   std::vector<std::string> addresses;
   for (const std::string& address : written) {
     const std::string with_port = address + ":" + std::to_string(kControlPort);
-    if (parse_endpoint("tcp://" + address))
+    auto endpoint = parse_endpoint("tcp://" + address);
+    if (endpoint)
       addresses.push_back(address);
-    else if (parse_endpoint("tcp://" + with_port))
+    else if ((endpoint = parse_endpoint("tcp://" + with_port)))
       addresses.push_back(with_port);
-    else
+    if (!endpoint || is_any_address(*endpoint))
       throw Fault(FaultKind::input, "--address " + address + " is no address",
                   Fix{"write 10.0.0.3, desk.home:7117 or [fd00::3]:7117"});
   }

@@ -205,6 +205,10 @@ Json Coordinator::status() const {
   std::map<std::string, std::string> hosts = places();
   for (PeerId peer = kHeadPeer; ring_.plan().has_worker(peer); ++peer)
     workers.push_back(worker_status(peer, hosts[ring_.plan().name_of(peer)]));
+  Json beside = Json::array();
+  for (const auto& [worker, host] : hosts)
+    if (!host.empty() && !ring_.plan().peer_named(worker))
+      beside.push_back({{"name", worker}, {"host", host}});
   const auto begun = std::count_if(running_.begin(), running_.end(),
                                    [](const auto& each) { return each.second.begun; });
   return {{"name", setup_.name},
@@ -214,6 +218,7 @@ Json Coordinator::status() const {
           {"sessions", ring_.plan().sessions},
           {"workers", std::move(workers)},
           {"drained", drained_.names()},
+          {"beside", std::move(beside)},
           {"step", step_status()},
           {"links", link_status()},
           {"requests",

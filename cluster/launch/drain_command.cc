@@ -6,6 +6,7 @@
 
 #include "cluster/cli/commands.h"
 #include "cluster/ring/reach_cluster.h"
+#include "cluster/ring/remote_shell.h"
 #include "coordinator/control/ring_messages.h"
 #include "topology/base/utf8.h"
 #include "topology/model/json_text.h"
@@ -40,8 +41,8 @@ int drain(const Flags& flags, const CommandLine& line) {
     std::printf("\"%s\" may take part again, from the next moment at which that pays\n",
                 host.c_str());
   else
-    std::printf("\"%s\" is drained; take it back: potluck drain %s --end\n", host.c_str(),
-                host.c_str());
+    std::printf("\"%s\" is drained; take it back: potluck drain %s --end%s\n", host.c_str(),
+                shell_word(host).c_str(), reach_words(flags.reach).c_str());
   std::printf("the ring is %s\n", ring.c_str());
   return 0;
 }

@@ -60,12 +60,17 @@ std::string token_words(const Flags& flags) {
   if (flags.token_file.empty()) return flags.token;
   if (!flags.token.empty())
     throw Fault(FaultKind::input, "a token and --token-file are both given; leave one out");
-  if (flags.token_file == "-") return read_all(std::cin);
   std::ifstream file(flags.token_file);
-  if (!file)
+  const bool is_stdin = flags.token_file == "-";
+  if (!file && !is_stdin)
     throw Fault(FaultKind::input, "cannot read the token file " + flags.token_file,
                 Fix{"give the file that holds the token, or - for stdin"});
-  return read_all(file);
+  std::string words = read_all(is_stdin ? std::cin : file);
+  if (words.empty())
+    throw Fault(FaultKind::input,
+                (is_stdin ? "stdin" : "the token file " + flags.token_file) + " is empty",
+                Fix{"put there what potluck token create printed"});
+  return words;
 }
 
 // On a network anybody can say that he is a cluster, so two of them are told apart by a person.
@@ -223,17 +228,18 @@ void add_join(CommandLine& line) {
   const auto flags = std::make_shared<Flags>();
   CLI::App* sub = line.app.add_subcommand(
       "join", "give this machine to a cluster that runs on another one, until Ctrl-C");
-  sub->add_option("TOKEN", flags->token,
-                  "what potluck token create printed there; without one, this machine goes back to "
-                  "the cluster that it was in, or to the one that it finds in this network, if six "
-                  "words on both screens are the same");
+  not_empty(sub->add_option(
+      "TOKEN", flags->token,
+      "what potluck token create printed there; without one, this machine goes back to "
+      "the cluster that it was in, or to the one that it finds in this network, if six "
+      "words on both screens are the same"));
   file_name(sub->add_option("--token-file", flags->token_file,
                             "a file with the token, or - for stdin: others on this machine see "
                             "what a command line says"));
   model_name(
       sub->add_option("-m,--model", flags->model,
                       "this machine's copy of the model (default: as the cluster names it)"));
-  sub->add_option("--name", flags->name, "its name there (default: the host's)");
+  not_empty(sub->add_option("--name", flags->name, "its name there (default: the host's)"));
   sub->add_option("--device", flags->device,
                   "what computes: auto (every card that can be used, and the CPU), or devices with "
                   "commas between: cuda:0,cpu")

@@ -18,7 +18,7 @@
 namespace potluck {
 namespace {
 
-constexpr char kCoordinator[] = "coordinator";
+constexpr char kCoordinator[] = "coordinator", kHere[] = "here";  // this one as status has it
 constexpr double kPatienceSeconds = 10;
 
 struct Flags {
@@ -28,6 +28,8 @@ struct Flags {
 
 std::string coordinator_log(const Flags& flags, const CommandLine& line) {
   std::ifstream file(RunningCluster(line.state, flags.reach.name).log());
+  if (!file)
+    throw Fault(FaultKind::input, why_not_up(flags.reach, line).value_or("there is no log yet"));
   std::stringstream text;
   text << file.rdbuf();
   return text.str();
@@ -50,8 +52,9 @@ int print_workers(const Flags& flags, const CommandLine& line) {
   int shown = 0;
   for (const nlohmann::json& each : JsonFields(status, "the status of a ring").at("workers")) {
     const JsonFields worker(each, "the status of a ring");
-    const std::string name = worker.text("name");
-    const bool wanted = flags.of.empty() || flags.of == name || flags.of == worker.text("host");
+    const std::string name = worker.text("name"), host = worker.text("host");
+    const bool wanted =
+        flags.of.empty() || flags.of == name || flags.of == (host.empty() ? kHere : host);
     if (!wanted || !texts.has(name)) continue;
     print(name, texts.text(name));
     ++shown;

@@ -5,6 +5,9 @@
 #include <string_view>
 
 #include "cluster/cli/host_name.h"
+#include "coordinator/membership/be_let_in.h"
+#include "coordinator/membership/guest_verbs.h"
+#include "topology/base/fault.h"
 #include "topology/base/version.h"
 
 namespace potluck {
@@ -28,6 +31,16 @@ bool is_usual_name(const std::string& worker) {
 }
 
 }  // namespace
+
+void keep_door_closed(ControlServer& server) {
+  const auto refuse = [](const std::shared_ptr<ControlCall>&) {
+    throw Fault(FaultKind::refused, "this cluster lets no machine join",
+                Fix{"start it without --no-join, or with --join"});
+  };
+  for (const char* verb : {kAskToJoinVerb, kOfferVerb, kClusterVerb})
+    server.on(verb, ControlCallers::anyone, refuse);
+  server.on(kWaitingVerb, ControlCallers::known, refuse);
+}
 
 OpenDoor::OpenDoor(ControlServer& server, const DoorSetup& setup)
     : setup_(setup),

@@ -26,6 +26,9 @@ struct DoorSetup {
   std::function<void(const std::string& line)> say;
 };
 
+// Machines that ask to join are told that none may, and so are people who would let them in.
+void keep_door_closed(ControlServer& server);
+
 class OpenDoor final {
  public:
   // server: outlives this; its verbs for machines that join are handled here from now on.

@@ -27,7 +27,8 @@ struct Flags {
 };
 
 int print(const Flags& flags, const nlohmann::json& status) {
-  const std::string text = flags.json ? json_line(status) + "\n" : status_text(status);
+  const std::string text =
+      flags.json ? json_line(status) + "\n" : status_text(status, reach_words(flags.reach));
   std::fputs(text.c_str(), stdout);
   std::fflush(stdout);
   return 0;
@@ -49,7 +50,13 @@ int status(const Flags& flags, const CommandLine& line) {
     return client.ask(kStatusVerb, nlohmann::json::object(), kPatienceSeconds).body;
   };
   if (!flags.watch) return print(flags, ask());
-  for (catch_interrupts(); !interrupt_signal(); pause()) print(flags, ask());
+  for (catch_interrupts(); !interrupt_signal(); pause()) try {
+      print(flags, ask());
+    } catch (const Fault& fault) {
+      if (fault.kind() != FaultKind::lost || !why_not_up(flags.reach, line)) throw;
+      std::fputs("the cluster is down\n", stderr);
+      return kNotUp;
+    }
   return 0;
 }
 

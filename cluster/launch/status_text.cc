@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "cluster/ring/remote_shell.h"
 #include "topology/base/text.h"
 #include "topology/base/utf8.h"
 #include "topology/model/json_text.h"
@@ -70,8 +71,18 @@ std::string links_text(const nlohmann::json& links) {
   return text;
 }
 
+// Workers of other machines that the ring could have and does without.
+std::string beside_text(const nlohmann::json& beside) {
+  std::string names;
+  for (const nlohmann::json& each : beside) {
+    const JsonFields worker(each, kWhere);
+    add_to_list(names, harmless(worker.text("name") + " on " + worker.text("host")));
+  }
+  return names.empty() ? "" : "not in the ring: " + names + "\n";
+}
+
 // Lays out the status of a cluster that has no ring yet.
-std::string waiting_text(const JsonFields& fields) {
+std::string waiting_text(const JsonFields& fields, const std::string& reach) {
   const bool loads = fields.text("phase") == "loading";
   std::string text = fmt::format(
       "{}: {}, {} for {}: {}\n", harmless(fields.text("name")), harmless(fields.text("model")),
@@ -84,15 +95,16 @@ std::string waiting_text(const JsonFields& fields) {
                         bytes_text(static_cast<uint64_t>(guest.number("free_bytes"))),
                         harmless(guest.text("host")), harmless(guest.text("endpoint")));
   }
-  return text +
-         (loads ? "" : "let them join: potluck token create, and there potluck join TOKEN\n");
+  if (loads) return text;
+  return text + fmt::format("let them join: potluck token create{}, and there potluck join TOKEN\n",
+                            reach);
 }
 
 }  // namespace
 
-std::string status_text(const nlohmann::json& status) {
+std::string status_text(const nlohmann::json& status, const std::string& reach) {
   const JsonFields fields(status, kWhere);
-  if (fields.has("waiting")) return waiting_text(fields);
+  if (fields.has("waiting")) return waiting_text(fields, reach);
   const JsonFields requests = fields.object("requests");
   std::string text =
       fmt::format("{}: {}, up for {}, {} tokens of context, {}\n", harmless(fields.text("name")),
@@ -103,8 +115,10 @@ std::string status_text(const nlohmann::json& status) {
   for (const nlohmann::json& worker : fields.at("workers")) text += worker_row({worker, kWhere});
   for (const nlohmann::json& host : fields.at("drained")) {
     const std::string name = harmless(host.get<std::string>());
-    text += fmt::format("drained: {}; take it back: potluck drain {} --end\n", name, name);
+    text += fmt::format("drained: {}; take it back: potluck drain {} --end{}\n", name,
+                        shell_word(name), reach);
   }
+  text += beside_text(fields.at("beside"));
   text += links_text(fields.at("links"));
   text += step_line(fields.object("step"));
   text += fmt::format("requests: {} being answered, {} waiting, {} answered\n",

@@ -7,6 +7,7 @@
 namespace potluck {
 
 // status: a reply to kStatusVerb (ring_messages.h). Several lines, each with its end.
-std::string status_text(const nlohmann::json& status);
+// reach: the flags that lead other commands to that ring (reach_words).
+std::string status_text(const nlohmann::json& status, const std::string& reach);
 
 }  // namespace potluck

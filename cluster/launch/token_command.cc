@@ -45,10 +45,14 @@ nlohmann::json json_of(const TokenRecord& token, int64_t now) {
 std::vector<std::string> addresses_of_cluster(const Flags& flags, const CommandLine& line) {
   const RunningCluster running(line.state, flags.name);
   const auto state = running.read();
-  if (!running.is_up() || !state || state->phase != ClusterState::Phase::up)
+  if (!running.is_up() || !state || state->phase != ClusterState::Phase::up) {
+    std::fprintf(stderr,
+                 "no cluster \"%s\" is up yet, so the token leads to port %d of this machine\n",
+                 flags.name.c_str(), kControlPort);
     return control_addresses();
+  }
   const auto endpoint = parse_endpoint(state->endpoint);
-  if (!endpoint)
+  if (!endpoint || !state->joins)
     throw Fault(FaultKind::input, "the cluster \"" + flags.name + "\" lets no machine join",
                 Fix{"start it without --no-join, or with --join"});
   if (is_any_address(*endpoint)) return control_addresses(endpoint->port);

@@ -69,6 +69,7 @@ class Served {
     state_.pid = getpid();
     state_.model = planned_.model;
     state_.file = flags.cluster;
+    state_.joins = flags.join;
     state_.since = unix_seconds();
   }
 
@@ -103,7 +104,7 @@ class Served {
 
   // The memory of this machine is looked at once more when its workers start.
   void serve() {
-    if (flags_.join) door_.emplace(server_, door_setup());
+    flags_.join ? void(door_.emplace(server_, door_setup())) : keep_door_closed(server_);
     if (flags_.join && has_files(planned_.model)) {
       given_.emplace(shared_model(planned_.model, line_.places));
       door_->give(server_, *given_);

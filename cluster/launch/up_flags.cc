@@ -21,8 +21,7 @@ bool may_join(const UpFlags& flags) {
   if (flags.no_join || !flags.cluster.empty() || !flags.ring.plan.empty() ||
       flags.ring.insecure_plaintext)
     return false;
-  const auto endpoint = parse_endpoint("tcp://" + flags.listen);
-  return flags.listen.empty() || (endpoint && !is_loopback(*endpoint));
+  return flags.listen.empty() || !is_loopback(parse_listen(flags.listen));
 }
 
 }  // namespace
@@ -34,8 +33,10 @@ void add_up_flags(CLI::App* command, UpFlags& flags) {
   command->add_option("--name", flags.name, "the name of the cluster, if there are several")
       ->capture_default_str();
   command->add_option("--ssh", flags.ssh, kRemoteShellHelp)->type_name("CMD");
-  command->add_option("--listen", flags.listen,
-                      "HOST:PORT at which clients of other machines may call (* is all addresses)");
+  not_empty(command->add_option(
+                "--listen", flags.listen,
+                "HOST:PORT at which clients of other machines may call (* is all addresses)"))
+      ->type_name("HOST:PORT");
   command
       ->add_option("--allow", flags.allow,
                    "the public key of a machine whose clients may (what potluck key shows there); "
@@ -72,9 +73,11 @@ void check_up_flags(const UpFlags& flags) {
   if (flags.join && flags.ring.insecure_plaintext)
     throw Fault(FaultKind::input, "--join and --insecure-plaintext contradict each other",
                 Fix{"machines that join are known by their keys; leave one out"});
-  if (flags.join && !flags.listen.empty() && !parse_endpoint("tcp://" + flags.listen))
-    throw Fault(FaultKind::input, "--listen " + flags.listen + " is no HOST:PORT",
-                Fix{"write *:7117, or 10.0.0.3:7117"});
+  if (!flags.listen.empty() && is_loopback(parse_listen(flags.listen)) && flags.join)
+    throw Fault(FaultKind::input,
+                "--join lets other machines in, and --listen " + flags.listen +
+                    " is an address that none of them reaches",
+                Fix{"listen at *:7117, or leave one of the two out"});
   if (!flags.allow.empty() && flags.listen.empty())
     throw Fault(FaultKind::input, "--allow is for clients of other machines",
                 Fix{"say with --listen HOST:PORT where they call"});
@@ -86,6 +89,8 @@ UpFlags completed(UpFlags flags) {
   if (!flags.join && may_join(flags)) {
     flags.join = !control_addresses().empty();
     if (!flags.join) spdlog::info("no other machine can join: this one has no address for them");
+  } else if (!flags.join && !flags.listen.empty() && is_loopback(parse_listen(flags.listen))) {
+    spdlog::info("no other machine can join: none of them reaches --listen {}", flags.listen);
   }
   return flags;
 }

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "cluster/ring/reach_cluster.h"
 #include "topology/base/text.h"
 
 namespace potluck {
@@ -20,9 +21,8 @@ std::string worker_line(const ClusterRing& ring, const WorkerPlan& worker,
   return fmt::format("{}: {}{} ({})", part, worker.name, place_text(ring, worker), worker.device);
 }
 
-// A name other than the usual one has to be said to the other commands, too.
 std::string name_flag(const UpFlags& flags) {
-  return flags.name == kClusterName ? "" : " --name " + flags.name;
+  return reach_words({flags.name, "", ""});
 }
 
 std::string other_commands(const UpFlags& flags) {

@@ -170,7 +170,9 @@ std::string HostedWorkers::free_endpoint(const Plan& plan, PeerId peer) {
   if (is_inproc_) return "inproc://" + worker.name;
   const bool is_called =
       peer != kHeadPeer || plan.stage_count() > 1;  // the head dials a lone stage
-  if (is_called && !caller.local && !caller.endpoint.empty()) return tcp_endpoint_for(caller, "*");
+  const auto calls_from = parse_endpoint(caller.endpoint);
+  if (is_called && !caller.local && calls_from && calls_from->scheme == "tcp")
+    return tcp_endpoint_for(caller, "*");
   const std::string address = setup_.reachable_at ? setup_.reachable_at() : "";
   if (setup_.reachable_at) placed_.insert(worker.name);
   if (!address.empty()) return "tcp://" + address + ":*";

@@ -18,6 +18,11 @@ void add_reach_flags(CLI::App* command, ReachFlags& flags) {
   command->add_option("--key", flags.key, "with --connect: what potluck key shows on that machine");
 }
 
+std::string reach_words(const ReachFlags& flags) {
+  if (!flags.connect.empty()) return " --connect " + flags.connect + " --key " + flags.key;
+  return flags.name == kClusterName ? "" : " --name " + flags.name;
+}
+
 std::optional<std::string> why_not_up(const ReachFlags& flags, const CommandLine& line) {
   if (!flags.connect.empty()) return std::nullopt;
   const RunningCluster running(line.state, flags.name);

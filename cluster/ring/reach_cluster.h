@@ -17,6 +17,8 @@ struct ReachFlags {
 };
 
 void add_reach_flags(CLI::App* command, ReachFlags& flags);
+// These flags for other commands, with a space before each; none for the usual cluster of here.
+std::string reach_words(const ReachFlags& flags);
 // Why the cluster of this machine cannot be asked, in one line; none for one that is up, and for
 // one of another machine, of which only calling it tells.
 std::optional<std::string> why_not_up(const ReachFlags& flags, const CommandLine& line);

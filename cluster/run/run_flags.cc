@@ -73,6 +73,8 @@ void add_cluster_flags(CLI::App* run, RunFlags& flags) {
 // Flags that say how a ring is to be started have no meaning for one that is up.
 void check_reached(const RunFlags& flags) {
   const bool starts = !flags.model.empty() || !flags.cluster.empty();
+  if (starts && flags.reach.name != kClusterName)
+    throw Fault(FaultKind::input, "--name asks a cluster that is up; leave out -m and --cluster");
   if (starts && !flags.reach.connect.empty())
     throw Fault(FaultKind::input,
                 "--connect asks a cluster that is up; leave out -m and --cluster");

@@ -63,6 +63,7 @@ ClusterState state_of(const nlohmann::json& json, const std::string& path) {
   state.model = fields.text("model");
   state.file = fields.text("file");
   state.endpoint = fields.text("endpoint");
+  state.joins = fields.has("joins") && fields.at("joins") == true;
   state.failure = fields.text("failure");
   state.since = static_cast<int64_t>(fields.number("since"));
   return state;
@@ -150,6 +151,7 @@ void RunningCluster::write(const ClusterState& state) const {
                                {"model", state.model},
                                {"file", state.file},
                                {"endpoint", state.endpoint},
+                               {"joins", state.joins},
                                {"failure", state.failure},
                                {"since", state.since}};
   const std::string path = folder_ + "/state.json", beside = path + ".new";

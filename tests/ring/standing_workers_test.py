@@ -18,8 +18,8 @@ class StandingWorkers(unittest.TestCase):
         self.addCleanup(self.stack.close)
         self.folder = pathlib.Path(self.stack.enter_context(tempfile.TemporaryDirectory()))
 
-    def worker(self, *arguments, model=SLOW):
-        run = self.stack.enter_context(Running("worker", "-m", model, "--listen", LOOPBACK, *arguments))
+    def worker(self, *arguments, model=SLOW, listen=LOOPBACK):
+        run = self.stack.enter_context(Running("worker", "-m", model, "--listen", listen, *arguments))
         return run, run.wait_for_endpoint()
 
     def plan(self, head, *stages):
@@ -40,6 +40,12 @@ class StandingWorkers(unittest.TestCase):
                      self.plan(None, (first, "0:1"), (None, "1:3"), (second, "3:6"))):  # fmt: skip
             for _ in range(2):
                 self.assertEqual(answer("--plan", plan, "-n", "32", "--steps", "4")["ids"], expected)
+
+    def test_one_at_a_path_is_linked_with_those_that_are_started_here(self):
+        _, stage = self.worker(listen=f"ipc://{self.folder}/stage")
+        expected = answer("-n", "32", "--steps", "4", "-c", "512")["ids"]
+        for plan in (self.plan(None, (None, "0:3"), (stage, "3:6")), self.plan(None, (stage, "0:3"), (None, "3:6"))):
+            self.assertEqual(answer("--plan", plan, "-n", "32", "--steps", "4")["ids"], expected)
 
     def test_take_the_next_coordinator_when_one_is_killed(self):
         workers = [self.worker()[1] for _ in range(3)]

@@ -32,12 +32,22 @@ std::optional<ControlMessage> ControlClient::wait(Time deadline) {
     for (Arrival& arrival : line_.take(deadline)) arrivals_.push_back(std::move(arrival));
   if (arrivals_.empty()) return std::nullopt;
   if (arrivals_.front().kind == Arrival::Kind::gone)  // stays, for whoever asks again
-    throw Fault(FaultKind::lost, "no link to " + endpoint_ + ": " + arrivals_.front().why);
+    throw lost(arrivals_.front().why);
   ControlMessage message = std::move(arrivals_.front().message);
   arrivals_.pop_front();
+  heard_ = true;
   if (message.kind == ControlMessage::Kind::fault && message.call == 0)
     throw fault_of(message.body);  // of all that was said, and the last
   return message;
+}
+
+// A lock that does not open and a server that ends look alike from here.
+Fault ControlClient::lost(const std::string& why) const {
+  Fix fix;
+  if (!heard_ && endpoint_.rfind("tcp://", 0) == 0)
+    fix =
+        Fix{"see that it runs there, that the key is that machine's, and that it lets this one in"};
+  return Fault(FaultKind::lost, "no link to " + endpoint_ + ": " + why, fix);
 }
 
 ControlMessage ControlClient::ask(const std::string& verb, nlohmann::json body, double seconds) {

@@ -30,10 +30,13 @@ class ControlClient final {
   ControlMessage ask(const std::string& verb, nlohmann::json body, double seconds);
 
  private:
+  Fault lost(const std::string& why) const;
+
   const std::string endpoint_;
   ControlLine line_;
   const ConnectionId server_;
   uint64_t last_call_ = 0;
+  bool heard_ = false;  // the server has said something
   std::deque<ControlLine::Arrival> arrivals_;
 };
 

@@ -232,6 +232,15 @@ class Joining(unittest.TestCase):
         listening = subprocess.check_output(["ip", "netns", "exec", desk.namespace, "cat", "/proc/net/tcp"], text=True)
         self.assertNotIn(f":{PORT:04X}", listening)
 
+    def test_who_may_not_join_hears_that_nobody_may(self):
+        desk, laptop = self.lan(avahi=False)
+        up = Process(self, desk, POTLUCK, "up", "--foreground", "--no-join", "--listen", f"*:{PORT}", "-m", SMALL, "-t", "1",
+                     "-c", "512")  # fmt: skip
+        up.waits_for("end it:")
+        self.assertIn("lets no machine join", self.once(desk, "token", "create", code=USAGE)[1])
+        token = self.once(desk, "token", "create", "--address", f"10.77.0.1:{PORT}")[0].strip()
+        self.assertIn("this cluster lets no machine join; start it without --no-join", self.join(laptop, token).ends(3))
+
     def ask(self, machine, *words):
         return json.loads(self.once(machine, "run", "-p", "hello", "--raw", "--json", "-n", "256", "--steps", "4", "-s", "7",
                                     *words)[0])  # fmt: skip
@@ -472,8 +481,9 @@ class Joining(unittest.TestCase):
         desk, laptop = self.lan(avahi=False)
         token = self.token(desk)  # nobody answers there
         for words, said in ((("--device", "warp:0"), "warp:0"), (("--memory", "much"), "much"),
-                            (("--token-file", "/nowhere"), "token")):  # fmt: skip
-            text = self.join(laptop, *words, *([] if "--token-file" in words else [token])).ends(USAGE)
+                            (("--token-file", "/nowhere"), "token"), (("--token-file", "/dev/null"), "is empty"),
+                            (("--name", ""), "--name: it is empty"), (("",), "TOKEN: it is empty")):  # fmt: skip
+            text = self.join(laptop, *words, *([] if words[0] in ("--token-file", "") else [token])).ends(USAGE)
             self.assertIn(said, text)
             self.assertNotIn("coordinator", text)
 
@@ -492,6 +502,8 @@ class Joining(unittest.TestCase):
         run.waits_for(r"stage 1-2: waits", 2)  # the first time was when it came
         self.assertIsNone(run.process.poll())
         self.assertNotIn("stage 1-2", [w["name"] for w in self.status(desk)["workers"]])
+        self.assertIn({"name": "stage 1-2", "host": "stage 1-2"}, self.status(desk)["beside"])
+        self.assertIn("not in the ring: stage 1-2 on stage 1-2", self.once(desk, "status")[0])
         self.once(desk, "drain", "stage 1-2", "--end")
         run.waits_for(r"stage 1-2: layers \d+:\d+", 2)
 

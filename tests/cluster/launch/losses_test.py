@@ -111,7 +111,7 @@ class Losses(Lan):
         try:
             time.sleep(moment)
             self.lose(name, way)
-            out, said = run.communicate(timeout=PATIENCE)
+            out, said = run.communicate(timeout=3 * PATIENCE)  # a worker may say nothing for 60 s before it is done without
         finally:
             run.kill()
             self.find_again(name)

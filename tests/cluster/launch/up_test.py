@@ -90,9 +90,28 @@ class Up(unittest.TestCase):
 
     def test_where_nothing_is_up_each_command_says_so(self):
         self.assertIn("no cluster", self.potluck("status", code=1)[0])
-        self.assertIn("no cluster", self.potluck(*ASK, code=2)[1])
+        for words in (ASK, ("logs",), ("logs", "head"), ("admit",), ("drain", "nas")):
+            self.assertIn('no cluster "cluster" is up', self.potluck(*words, code=2)[1])
         self.assertIn("give -m MODEL", self.potluck(*ASK, "--stages", "2", code=2)[1])
         self.assertIn("nothing says what to start", self.potluck("up", code=2)[1])
+
+    def test_places_to_listen_at_are_looked_at_before_anything_starts(self):
+        for place, said in (("", "--listen: it is empty"), ("*", "is no HOST:PORT; write "), ("10.0.0.3:99999", "is no HOST:PORT"),
+                            ("tcp://127.0.0.1:7118", "is no HOST:PORT"), ("10.0.0.3:0", "is no HOST:PORT")):  # fmt: skip
+            with self.subTest(place=place):
+                self.assertIn(said, self.up("--listen", place, code=2)[1])
+        self.assertIn("an address that none of them reaches", self.up("--listen", "127.0.0.1:7118", "--join", code=2)[1])
+        self.assertIn("--connect 127.0.0.1:", self.up("--listen", "127.0.0.1:*")[0])
+        self.assertIn("lets no machine join", self.potluck("token", "create", code=2)[1])
+        self.assertIn("lets no machine join", self.potluck("admit", code=3)[1])
+
+    def test_hints_lead_to_the_cluster_that_was_named(self):
+        self.up("--name", "other", "--no-join")
+        self.assertIn("== head", self.potluck("logs", "here", "--name", "other")[0])
+        self.assertIn("--name asks a cluster that is up", self.potluck(*ASK, "-m", SLOW, "--name", "other", code=2)[1])
+        status = self.potluck("status", "--name", "other")[0]
+        self.assertNotIn("not in the ring", status)
+        self.potluck("down", "--name", "other")
 
     def test_several_ask_at_once_and_each_gets_its_answer(self):
         self.up()
