@@ -47,6 +47,20 @@ std::string model_of(const Flags& flags, const ClusterSpec& cluster) {
               cluster.file);
 }
 
+// What is wrong with a model that the file names is said of its line there; no flag named it.
+std::unique_ptr<ModelSource> open_named(const Flags& flags, const ClusterSpec& cluster,
+                                        const ModelPlaces& places) {
+  const std::string model = model_of(flags, cluster);
+  if (!flags.model.empty()) return open_model(model, places);
+  try {
+    return open_model(model, places);
+  } catch (const Fault& fault) {
+    const std::string within = fault.where().empty() ? "" : fault.where() + ": ";
+    throw Fault(fault.kind(), "\"model\": " + within + fault.text(), Fix{fault.fix().text},
+                fmt::format("{}:{}", cluster.file, cluster.model_line));
+  }
+}
+
 Fault nothing_fits(const PlanProblem& problem, const ClusterSpec& cluster) {
   const int room = layers_with_room(problem);
   return Fault(FaultKind::memory,
@@ -177,7 +191,7 @@ void check_flags(const Flags& flags) {
 int run(const Flags& flags, const ModelPlaces& places) {
   check_flags(flags);
   const ClusterSpec cluster = read_cluster(flags.cluster);
-  const auto source = open_model(model_of(flags, cluster), places);
+  const auto source = open_named(flags, cluster, places);
   if (flags.objective == "pareto") {
     print_front(flags, cluster, *source);
     return 0;

@@ -18,8 +18,8 @@ constexpr size_t kNameMax = 80;
 constexpr double kMsMax = 1e6;
 
 std::string name_in(const JsonFields& fields, const char* field) {
-  const std::string name = one_line(fields.text(field));
-  if (name.empty() || name.size() > kNameMax || name != fields.text(field))
+  const std::string name = fields.text(field);
+  if (!is_plain_name(name) || name.size() > kNameMax)
     fields.refuse("\"" + std::string(field) + "\" is no name");
   return name;
 }

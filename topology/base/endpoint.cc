@@ -35,8 +35,21 @@ bool is_host(const std::string& host) {
 int parse_port(const std::string& text) {
   int port = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-  const bool whole = error == std::errc() && end == text.data() + text.size();
+  const bool whole =
+      error == std::errc() && end == text.data() + text.size() && text.front() != '0';
   return whole && port >= 1 && port <= kPortMax ? port : 0;
+}
+
+// As RFC 1123 has it, of any length; a dot may end it.
+bool is_host_name(std::string host) {
+  if (!host.empty() && host.back() == '.') host.pop_back();
+  std::string label;
+  for (size_t at = 0; at <= host.size(); at += label.size() + 1) {
+    label = host.substr(at, host.find('.', at) - at);
+    const bool word = is_made_of(label, kHostLetters) && label.find('_') == std::string::npos;
+    if (!word || label.front() == '-' || label.back() == '-') return false;
+  }
+  return label.find_first_not_of("0123456789") != std::string::npos;
 }
 
 // The address of a host that is one of IPv6, in brackets.
@@ -85,6 +98,15 @@ bool is_any_address(const Endpoint& endpoint) {
   if (const auto four = ipv4_of(endpoint.host)) return four->s_addr == htonl(INADDR_ANY);
   const auto six = ipv6_of(endpoint.host);
   return six && IN6_IS_ADDR_UNSPECIFIED(&*six);
+}
+
+bool is_machine(const std::string& host) {
+  constexpr uint32_t kBroadcast = 0xFFFFFFFF;
+  if (is_bracketed(host)) return true;
+  in_addr four{};
+  if (inet_pton(AF_INET, host.c_str(), &four) == 1)
+    return !IN_MULTICAST(ntohl(four.s_addr)) && ntohl(four.s_addr) != kBroadcast;
+  return !inet_aton(host.c_str(), &four) && is_host_name(host);
 }
 
 std::string without_zone(const std::string& endpoint) {

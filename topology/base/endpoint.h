@@ -23,6 +23,11 @@ bool is_loopback(const Endpoint& endpoint);
 // listen there but nobody can dial it.
 bool is_any_address(const Endpoint& endpoint);
 
+// Whether a tcp host is one machine's: an IPv4 address of four numbers that is neither multicast
+// nor broadcast, an IPv6 address, or a name of labels of letters, digits and hyphens, the last of
+// which is no number. What only the C library takes for an address ("10.1", "0x0a000002") is none.
+bool is_machine(const std::string& host);
+
 // An endpoint's zone says by which interface a link-local address is reached, and means that to one
 // machine alone: without it the text is of use to others. Any other text comes back as it is.
 std::string without_zone(const std::string& endpoint);

@@ -7,6 +7,8 @@ namespace potluck {
 
 inline constexpr size_t kKeyDigits = 64;
 
-bool is_key(const std::string& text);  // letters are small, so that equal keys are equal texts
+// Letters are small, so that equal keys are equal texts. Zeros alone are no key: what is locked
+// with them is open to everybody.
+bool is_key(const std::string& text);
 
 }  // namespace potluck

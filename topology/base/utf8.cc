@@ -31,6 +31,13 @@ bool sets_direction(char32_t code) {
          (code >= 0x2066 && code <= 0x2069);
 }
 
+// Letters without a width of their own: soft hyphens, joiners, byte order marks, tags.
+bool is_unseen(char32_t code) {
+  return code == 0xAD || code == 0x034F || code == 0x115F || code == 0x1160 || code == 0x180E ||
+         (code >= 0x200B && code <= 0x200D) || (code >= 0x2060 && code <= 0x206F) ||
+         code == 0x3164 || code == 0xFEFF || code == 0xFFA0 || (code >= 0xE0000 && code <= 0xE007F);
+}
+
 bool is_blank(char32_t code) {
   return (code >= 0x09 && code <= 0x0D) || (code >= 0x1C && code <= 0x20) || code == 0x85 ||
          code == 0xA0 || code == 0x1680 || (code >= 0x2000 && code <= 0x200A) || code == 0x2028 ||
@@ -78,6 +85,17 @@ bool drives_terminal(char32_t code) {
   const bool control = code < 0x20 || (code >= 0x7F && code <= 0x9F);
   const bool separator = code == 0x2028 || code == 0x2029;
   return control || separator || sets_direction(code);
+}
+
+bool is_plain_name(std::string_view text) {
+  if (text.empty()) return false;
+  while (!text.empty()) {
+    const std::string_view letter = text.substr(0, utf8_length(text));
+    const char32_t code = code_point(letter);
+    if (!utf8_valid(letter) || drives_terminal(code) || is_unseen(code)) return false;
+    text.remove_prefix(letter.size());
+  }
+  return true;
 }
 
 std::string harmless(std::string_view text) {

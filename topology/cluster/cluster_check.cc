@@ -62,7 +62,8 @@ void check_devices(const ClusterSpec& cluster) {
   }
 }
 
-void check_coordinator(const ClusterSpec& cluster) {
+// The host that is this machine; nullptr: none is.
+const HostSpec* find_here(const ClusterSpec& cluster) {
   const HostSpec* here = nullptr;
   for (const HostSpec& host : cluster.hosts) {
     if (!host.ssh.empty()) continue;
@@ -73,6 +74,11 @@ void check_coordinator(const ClusterSpec& cluster) {
              "one host is this machine; give the other \"ssh: USER@HOST\"");
     here = &host;
   }
+  return here;
+}
+
+void check_coordinator(const ClusterSpec& cluster) {
+  const HostSpec* here = find_here(cluster);
   const std::string& name = cluster.coordinator;
   if (!name.empty() && !find_host(cluster, name))
     refuse(cluster, cluster.coordinator_line,
@@ -82,6 +88,12 @@ void check_coordinator(const ClusterSpec& cluster) {
     refuse(cluster, cluster.hosts.front().line, "no host is this machine",
            "give one \"here: true\", or name the host that coordinates: \"coordinator: " +
                cluster.hosts.front().name + "\"");
+  const HostSpec& coordinator = name.empty() ? *here : *find_host(cluster, name);
+  if (!coordinator.trusted)
+    refuse(cluster, coordinator.trusted_line,
+           quoted(coordinator.name) + " is \"trusted: false\", and it is the coordinator",
+           "the coordinator reads every prompt and answer: trust it, or name another host: "
+           "\"coordinator: HOST\"");
 }
 
 const HostSpec& host_of(const ClusterSpec& cluster, const DeviceSpec* device) {
@@ -130,6 +142,9 @@ void check_address(const ClusterSpec& cluster, const HostSpec& host, const std::
   if (is_any_address(*endpoint))
     refuse(cluster, host.addresses_line, what + ", where nobody can be called",
            "give the address at which the others reach it");
+  if (!is_machine(endpoint->host))
+    refuse(cluster, host.addresses_line, what + ", which is no name and no address of a machine",
+           "write it like nas.lan, 10.0.0.3 or [fd00::3]");
   if (cluster.hosts.size() > 1 && is_loopback(*endpoint))
     refuse(cluster, host.addresses_line, what + ", which other machines cannot reach",
            "give its address on the network that they share");

@@ -52,12 +52,24 @@ void fill_in(const YamlFields& fields, DeviceSpec& device) {
   if (device.speed->message_ms == 0) device.speed->message_ms = measured.message_ms;
 }
 
+// Each once: a second figure of the same would be a guess which one holds. What is of a host or
+// device that is gone stays, until doctor writes the section again.
+void check_once(std::map<Pair, int>& seen, const Pair& one, const YamlFields& fields) {
+  const auto [first, is_new] = seen.insert({one, fields.line()});
+  if (!is_new)
+    fields.refuse(fields.what() + " appears twice, first in line " + std::to_string(first->second) +
+                      ": \"" + one.first + "\", \"" + one.second + "\"",
+                  "delete one, or " + std::string(kAgain), fields.line());
+}
+
 void add_devices(const YamlNode& list, ClusterSpec& cluster) {
+  std::map<Pair, int> seen;
   for (const YamlNode& node : list.items) {
     const YamlFields fields(node, "a measured device", cluster.file);
     fields.check_keys(kDeviceKeys);
     const std::string name = fields.word("name", fields.need("name", kAgain));
     const std::string kind = fields.word("device", fields.need("device", kAgain));
+    check_once(seen, {name, kind}, fields);
     for (HostSpec& host : cluster.hosts)
       for (DeviceSpec& device : host.devices)
         if (device.name == name && device.device == kind) fill_in(fields, device);
@@ -71,13 +83,17 @@ void fill_in(const LinkSpec& measured, LinkSpec& link) {
   link.source = Source::measured;
 }
 
-LinkSpec read_link(const YamlNode& node, const std::string& file) {
+LinkSpec read_link(const YamlNode& node, std::map<Pair, int>& seen, const std::string& file) {
   const YamlFields fields(node, "a measured link", file);
   fields.check_keys(kLinkKeys);
   LinkSpec link;
   for (const char* key : {"from", "to", "latency", "bandwidth"}) fields.need(key, kAgain);
   link.from = fields.word_or("from", "");
   link.to = fields.word_or("to", "");
+  if (link.from == link.to)
+    fields.refuse("a measured link goes from \"" + link.from + "\" to itself",
+                  "delete it: links are between hosts", node.line);
+  check_once(seen, {link.from, link.to}, fields);
   link.latency_ms = fields.quantity_or("latency", 0, parse_ms);
   link.mbit_per_s = fields.quantity_or("bandwidth", 0, parse_mbit_per_s);
   link.source = Source::measured;
@@ -86,11 +102,12 @@ LinkSpec read_link(const YamlNode& node, const std::string& file) {
 }
 
 void add_links(const YamlNode& list, ClusterSpec& cluster) {
+  std::map<Pair, int> seen;
   std::map<Pair, size_t> places;
   for (size_t i = 0; i < cluster.links.size(); ++i)
     places[{cluster.links[i].from, cluster.links[i].to}] = i;
   for (const YamlNode& node : list.items) {
-    LinkSpec link = read_link(node, cluster.file);
+    LinkSpec link = read_link(node, seen, cluster.file);
     if (!find_host(cluster, link.from) || !find_host(cluster, link.to)) continue;
     const auto [place, is_new] = places.insert({{link.from, link.to}, cluster.links.size()});
     if (!is_new) {

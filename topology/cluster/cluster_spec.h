@@ -64,7 +64,7 @@ struct HostSpec {
   std::string program;                 // its potluck; empty: the one on its PATH
   bool trusted = true;                 // may see the text: be the head
   std::vector<DeviceSpec> devices;
-  int line = 0, addresses_line = 0, ports_line = 0, key_line = 0;
+  int line = 0, addresses_line = 0, ports_line = 0, key_line = 0, trusted_line = 0;
 };
 
 // One direction between two hosts.
@@ -93,7 +93,7 @@ struct ClusterSpec {
   std::string model;        // as -m names it
   std::string coordinator;  // the host that coordinates; empty: this machine's
   std::string head;         // the device that has to be the head; empty: the planner's choice
-  int coordinator_line = 0, head_line = 0;
+  int model_line = 0, coordinator_line = 0, head_line = 0;
   std::vector<HostSpec> hosts;
   std::vector<LinkSpec> links;      // those that are known one by one, each pair once
   std::optional<LinkSpec> network;  // of every other pair of hosts; from and to are empty

@@ -9,6 +9,7 @@
 #include "topology/base/quantity.h"
 #include "topology/cluster/cluster_check.h"
 #include "topology/cluster/cluster_measured.h"
+#include "topology/cluster/courtesy.h"
 #include "topology/cluster/known_cards.h"
 #include "topology/model/mapped_file.h"
 #include "topology/plan/plan.h"
@@ -20,7 +21,7 @@ namespace {
 
 constexpr size_t kHostsMax = 1024, kDevicesMax = 64;
 constexpr size_t kNameBytesMax = 48;  // a worker's name adds to it
-constexpr int kPortMax = 65535, kCanvasesMax = 64, kSessionsMax = 1024, kContextMax = 1 << 20;
+constexpr int kPortMax = 65535, kCanvasesMax = 64;
 constexpr int kCelsiusMin = 30, kCelsiusMax = 120;
 constexpr uint64_t kMemoryMin = 16 << 20;  // less is a size without its unit
 constexpr char kVersion[] = "1";
@@ -42,16 +43,14 @@ constexpr std::string_view kTransports[] = {"zmq", "inproc"};
 constexpr std::string_view kHops[] = {"int8", "bf16"};
 constexpr std::string_view kRoles[] = {"head", "layers", "no-head", "spare"};
 
-// Letters, digits, dots, dashes, underlines and whatever is not ASCII, so that a name is one word
+// Letters, digits, dots, dashes, underlines and letters beyond ASCII, so that a name is one word
 // on a command line and never a flag.
 std::string read_name(const YamlFields& fields, const std::string& name) {
   const auto is_inner = [](unsigned char c) {
     return std::isalnum(c) || c >= 0x80 || c == '.' || c == '-' || c == '_';
   };
   const int line = fields.line_of("name");
-  if (name.size() > kNameBytesMax)
-    fields.refuse("a \"name\" of " + std::to_string(name.size()) + " bytes",
-                  "give at most " + std::to_string(kNameBytesMax), line);
+  fields.check_name(name, kNameBytesMax);
   if (!std::all_of(name.begin(), name.end(), is_inner) || name[0] == '-' || name[0] == '.')
     fields.refuse("\"name\" is \"" + name + "\"",
                   "use letters, digits, \"-\", \"_\" and \".\", a letter or digit first", line);
@@ -80,14 +79,13 @@ void read_ports(const YamlFields& fields, HostSpec& host) {
   const YamlNode* node = fields.find("ports");
   if (!node) return;
   const std::string& text = fields.word("ports", *node);
-  const size_t dash = text.find('-');
-  host.port_first = fields.integer(text.substr(0, dash), "ports", node->line);
-  host.port_last = dash == std::string::npos
-                       ? host.port_first
-                       : fields.integer(text.substr(dash + 1), "ports", node->line);
-  if (host.port_first < 1 || host.port_last > kPortMax || host.port_last < host.port_first)
+  const bool alone = text.find('-') == std::string::npos;
+  const auto range = range_in(alone ? text + "-" + text : text, '-');
+  if (!range || range->first < 1 || range->second > kPortMax || range->second < range->first)
     fields.refuse("\"ports\" is \"" + text + "\"",
                   "it must be a range within 1-65535, like 7000-7010", node->line);
+  host.port_first = range->first;
+  host.port_last = range->second;
 }
 
 DeviceSpeed read_speed(const YamlNode& node, const std::string& device, const std::string& file) {
@@ -105,19 +103,6 @@ DeviceSpeed read_speed(const YamlNode& node, const std::string& device, const st
   return speed;
 }
 
-bool is_hours(const std::string& text) {
-  constexpr std::string_view kShape = "00:00-00:00";
-  if (text.size() != kShape.size()) return false;
-  for (size_t i = 0; i < text.size(); ++i)
-    if (kShape[i] == '0' ? !std::isdigit(static_cast<unsigned char>(text[i]))
-                         : text[i] != kShape[i])
-      return false;
-  const auto is_time = [](const std::string& time) {
-    return time.substr(0, 2) < "24" && time.substr(3) < "60";
-  };
-  return is_time(text.substr(0, 5)) && is_time(text.substr(6));
-}
-
 Courtesy read_yield(const YamlNode& node, const std::string& device, const std::string& file) {
   const YamlFields fields(node, "\"yield\" of \"" + device + "\"", file);
   fields.check_keys(kYieldKeys);
@@ -127,6 +112,10 @@ Courtesy read_yield(const YamlNode& node, const std::string& device, const std::
   if (fields.find("hours") && !is_hours(courtesy.hours))
     fields.refuse("\"hours\" is \"" + courtesy.hours + "\"",
                   "write from when to when potluck may compute, in quotes: \"22:00-08:00\"",
+                  fields.line_of("hours"));
+  if (fields.find("hours") && is_empty_span(courtesy.hours))
+    fields.refuse("\"hours\" is \"" + courtesy.hours + "\", which ends as it begins",
+                  "give two times, or delete it where potluck may always compute",
                   fields.line_of("hours"));
   courtesy.celsius_max = fields.integer_within("temperature", 0, kCelsiusMin, kCelsiusMax);
   return courtesy;
@@ -275,6 +264,7 @@ HostSpec read_host(const YamlNode& node, size_t index, const std::string& file) 
   host.model = read_argument(fields, "model");
   host.program = read_argument(fields, "program");
   host.trusted = fields.flag_or("trusted", true);
+  host.trusted_line = fields.line_of("trusted");
   read_devices(fields, host);
   return host;
 }
@@ -342,6 +332,11 @@ ClusterOptions read_options(const YamlNode& node, const std::string& file) {
   options.context_line = fields.line_of("context");
   options.sessions = fields.integer_within("sessions", options.sessions, 1, kSessionsMax);
   options.canvases = fields.integer_within("canvases", options.canvases, 1, kCanvasesMax);
+  if (fields.find("sessions") && options.sessions < options.canvases)
+    fields.refuse("\"sessions\" is " + std::to_string(options.sessions) + ", and \"canvases\" is " +
+                      std::to_string(options.canvases) + ": each in flight needs a session",
+                  "write sessions: " + std::to_string(options.canvases) + ", or delete it",
+                  fields.line_of("sessions"));
   options.objective = fields.choice_or("objective", kObjectives, options.objective);
   options.precision = fields.precision_or("precision", options.precision);
   options.transport = fields.choice_or("transport", kTransports, options.transport);
@@ -370,6 +365,7 @@ ClusterSpec read_root(const YamlNode& root, const std::string& file) {
   ClusterSpec cluster;
   cluster.file = file;
   cluster.model = read_argument(fields, "model");
+  cluster.model_line = fields.line_of("model");
   cluster.coordinator = fields.word_or("coordinator", "");
   cluster.coordinator_line = fields.line_of("coordinator");
   cluster.head = fields.word_or("head", "");

@@ -18,7 +18,7 @@ constexpr std::array<std::string_view, 3> kWords = {"busy", "hours", "temperatur
 
 // "22:00" as 1320; none for another text.
 std::optional<int> minute_of(std::string_view text) {
-  if (text.size() != 5 || text[2] != ':') return std::nullopt;
+  if (text.size() != 5 || text[2] != ':' || text[0] == '-' || text[3] == '-') return std::nullopt;
   int hour = 0, minute = 0;
   const auto first = std::from_chars(text.data(), text.data() + 2, hour);
   const auto second = std::from_chars(text.data() + 3, text.data() + 5, minute);
@@ -48,6 +48,9 @@ void take(Courtesy& courtesy, const std::string& word) {
     if (!span_of(value))
       throw Fault(FaultKind::input, "--yield hours=" + value + " is no span of a day",
                   Fix{"write the hours in which potluck may compute: hours=22:00-08:00"});
+    if (is_empty_span(value))
+      throw Fault(FaultKind::input, "--yield hours=" + value + " ends as it begins",
+                  Fix{"give two times, or leave hours out where potluck may always compute"});
     courtesy.hours = value;
   } else if (name == "temperature") {
     const auto end =
@@ -72,6 +75,15 @@ Courtesy parse_courtesy(const std::string& text) {
     at = end + 1;
   }
   return courtesy;
+}
+
+bool is_hours(const std::string& text) {
+  return span_of(text).has_value();
+}
+
+bool is_empty_span(const std::string& hours) {
+  const auto span = span_of(hours);
+  return span && span->from == span->to;
 }
 
 bool yields(const Courtesy& courtesy) {

@@ -32,7 +32,12 @@ bool yields(const Courtesy& courtesy);
 // The text that is parsed as this; empty: it never yields.
 std::string courtesy_text(const Courtesy& courtesy);
 
-// Whether a minute of the day is within "22:00-08:00". From a time to the same is the whole day.
+// Whether the text is two times of a day, as "22:00-08:00"; and whether they are the same one.
+bool is_hours(const std::string& text);
+bool is_empty_span(const std::string& hours);
+
+// Whether a minute of the day is within "22:00-08:00". From a time to the same, which nobody can
+// write, is the whole day.
 bool is_within_hours(const std::string& hours, int minute);
 
 class YieldRule final {

@@ -57,6 +57,18 @@ double scaled_ms(const double (&ms)[2], const Size& size, double released_weight
   return (ms[0] + share * (ms[1] - ms[0])) * size.weights / released_weights;
 }
 
+// Blanks and dashes stand alone between words, and cut no number: "30 90" is no 3090.
+bool is_written_well(std::string_view name) {
+  const auto is_word = [](unsigned char c) { return c < 0x80 && std::isalnum(c); };
+  const auto is_digit = [](unsigned char c) { return c < 0x80 && std::isdigit(c); };
+  for (size_t i = 0; i < name.size(); ++i) {
+    if (is_word(name[i])) continue;
+    if ((name[i] != ' ' && name[i] != '-') || i == 0 || i + 1 == name.size()) return false;
+    if (!is_word(name[i - 1]) || (is_digit(name[i - 1]) && is_digit(name[i + 1]))) return false;
+  }
+  return !name.empty();
+}
+
 std::string plain_name(std::string_view name) {
   std::string plain;
   for (unsigned char c : name)
@@ -73,6 +85,7 @@ std::span<const KnownCard> known_cards() {
 }
 
 const KnownCard* find_card(const std::string& name) {
+  if (!is_written_well(name)) return nullptr;
   for (const KnownCard& card : kCards)
     if (plain_name(card.name) == plain_name(name)) return &card;
   return nullptr;

@@ -63,8 +63,28 @@ int take_copies(std::string& card) {
       std::all_of(card.begin(), card.begin() + x, [](unsigned char c) { return std::isdigit(c); });
   if (!counted) return 1;
   const int copies = std::stoi(card.substr(0, x));
-  card.erase(0, x + 1);
+  card.erase(0, card.find_first_not_of(' ', x + 1));
   return copies;
+}
+
+// Refuses the words behind the first `count`.
+void check_end(const std::vector<std::string>& parts, size_t count, const std::string& example,
+               const std::string& words) {
+  std::string rest;
+  for (size_t i = count; i < parts.size(); ++i) rest += (rest.empty() ? "" : " ") + parts[i];
+  if (!rest.empty()) refuse(words, "\"" + rest + "\" is left over", example);
+}
+
+// The words of "RTX 3090@desk" with one blank between them; a host's name ends them.
+std::string card_and_host(const std::vector<std::string>& parts, const std::string& words) {
+  std::string what;
+  for (size_t i = 1; i < parts.size(); ++i) {
+    const bool glued = what.empty() || parts[i].front() == '@';
+    what += (glued ? "" : " ") + parts[i];
+    if (parts[i].find('@') == std::string::npos) continue;
+    check_end(parts, i + 1, "write CARD@HOST: add 3090@desk", words);
+  }
+  return what;
 }
 
 void add(ClusterSpec& cluster, const std::string& what, const std::string& words) {
@@ -118,8 +138,9 @@ LinkSpec& link_between(ClusterSpec& cluster, const std::string& from, const std:
 
 void change_link(ClusterSpec& cluster, const std::vector<std::string>& parts,
                  const std::string& words) {
-  if (parts.size() < 3 || parts.size() > 4)
+  if (parts.size() < 3)
     refuse(words, "a link needs two hosts and a rate", "write: link desk-nas 2.5gbit");
+  check_end(parts, 4, "write: link desk-nas 2.5gbit 0.3ms", words);
   const size_t dash = cut_of(cluster, parts[1]);
   if (dash == 0)
     refuse(words, "\"" + parts[1] + "\" does not name two hosts",
@@ -188,13 +209,12 @@ void apply_what_if(ClusterSpec& cluster, const std::string& words) {
   std::vector<std::string> parts;
   for (std::string part; stream >> part;) parts.push_back(part);
   const std::string verb = parts.empty() ? "" : parts[0];
-  if (verb == "add" && parts.size() >= 2) {
-    std::string what;
-    for (size_t i = 1; i < parts.size(); ++i) what += parts[i];
-    return add(cluster, what, words);
-  }
+  if (verb == "add" && parts.size() >= 2) return add(cluster, card_and_host(parts, words), words);
   if (verb == "link") return change_link(cluster, parts, words);
-  if (verb == "remove" && parts.size() == 2) return remove(cluster, parts[1], words);
+  if (verb == "remove" && parts.size() >= 2) {
+    check_end(parts, 2, "write: remove nas", words);
+    return remove(cluster, parts[1], words);
+  }
   refuse(words, "potluck knows no such change",
          "write \"add 3090@desk\", \"link desk-nas 2.5gbit\" or \"remove nas\"");
 }

@@ -7,11 +7,14 @@
 #include <cstring>
 #include <map>
 #include <optional>
+#include <set>
 #include <sstream>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "topology/base/fault.h"
+#include "topology/base/suggest.h"
 #include "topology/model/json_text.h"
 #include "topology/model/synthetic_blocks.h"
 #include "topology/model/tensor_directory.h"
@@ -55,6 +58,12 @@ Numbers preset(const std::string& name) {
               Fix{"there are nano, released"});
 }
 
+std::vector<std::string_view> keys_of(const Numbers& numbers) {
+  std::vector<std::string_view> keys{"type", "expert_type", "head_type"};
+  for (const auto& [key, number] : numbers) keys.push_back(key);
+  return keys;
+}
+
 struct Recipe {
   Numbers numbers;
   DType type = DType::q8_0;
@@ -70,14 +79,34 @@ DType type_of(const std::string& value) {
   return *type;
 }
 
+// Without full layers and with any seed there is a model; all else is 1 or more.
+void read_number(const std::string& key, const std::string& value, Numbers& numbers) {
+  const auto number = numbers.find(key);
+  if (number == numbers.end())
+    throw Fault(FaultKind::input, "synthetic key \"" + key + "\" is unknown",
+                Fix{suggestion(key, keys_of(numbers))});
+  const bool digits = !value.empty() && value.size() < 10 &&
+                      value.find_first_not_of("0123456789") == std::string::npos;
+  const int least = key == "full_every" || key == "seed" ? 0 : 1;
+  if (!digits || std::stoll(value) < least)
+    throw Fault(FaultKind::input,
+                "synthetic " + key + "=\"" + value + "\" is no whole number from " +
+                    std::to_string(least) + " to 999999999",
+                Fix{"give one, like " + key + "=" + std::to_string(number->second)});
+  number->second = std::stoll(value);
+}
+
 Recipe parse(const std::string& text) {
   const size_t mark = text.find('?');
   Recipe recipe{preset(text.substr(0, mark))};
+  std::set<std::string> seen;
   std::istringstream rest(mark == std::string::npos ? "" : text.substr(mark + 1));
   for (std::string pair; std::getline(rest, pair, '&');) {
     const size_t equals = pair.find('=');
     const std::string key = pair.substr(0, equals);
     const std::string value = equals == std::string::npos ? "" : pair.substr(equals + 1);
+    if (!seen.insert(key).second)
+      throw Fault(FaultKind::input, "synthetic " + key + " appears twice", Fix{"give it once"});
     if (key == "type") {
       recipe.type = type_of(value);
       continue;
@@ -90,13 +119,7 @@ Recipe parse(const std::string& text) {
       recipe.head_type = type_of(value);
       continue;
     }
-    if (!recipe.numbers.count(key))
-      throw Fault(FaultKind::input, "synthetic key \"" + key + "\" is unknown");
-    const bool digits = !value.empty() && value.size() < 10 &&
-                        value.find_first_not_of("0123456789") == std::string::npos;
-    if (!digits)
-      throw Fault(FaultKind::input, "synthetic " + key + "=\"" + value + "\" is not a number");
-    recipe.numbers[key] = std::stoll(value);
+    read_number(key, value, recipe.numbers);
   }
   return recipe;
 }

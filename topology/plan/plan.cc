@@ -38,7 +38,7 @@ const WorkerPlan& Plan::previous_of(PeerId peer) const {
 }
 
 std::string Plan::name_of(PeerId peer) const {
-  return peer == kCoordinatorPeer ? "coordinator" : worker(peer).name;
+  return peer == kCoordinatorPeer ? kCoordinatorName : worker(peer).name;
 }
 
 std::optional<PeerId> Plan::peer_named(const std::string& name) const {

@@ -31,6 +31,9 @@ inline constexpr PeerId stage_peer(int stage) {
 }
 inline constexpr int kMaxStages = 256;
 inline constexpr int kThreadsMax = 1024;      // of a worker
+inline constexpr int kContextMax = 1 << 20, kSessionsMax = 1024, kSlotsMax = 256;
+// In logs, so that no worker has it.
+inline constexpr char kCoordinatorName[] = "coordinator";
 inline constexpr int kContextDefault = 8192;  // where the model allows it
 inline constexpr int kChunkDefault = 256;
 

@@ -2,7 +2,7 @@
 #include "topology/plan/plan_check.h"
 
 #include <algorithm>
-#include <set>
+#include <map>
 
 #include "topology/base/endpoint.h"
 #include "topology/base/fault.h"
@@ -10,10 +10,6 @@
 
 namespace potluck {
 namespace {
-
-constexpr int kContextMax = 1 << 20;
-constexpr int kSessionsMax = 1024;
-constexpr int kSlotsMax = 256;
 
 // Runs a check of that part of the plan.
 template <typename Check>
@@ -35,8 +31,15 @@ std::string part_of(PeerId peer) {
 void check_stage_layers(const WorkerPlan& stage, int next, int layers) {
   const LayerRange r = stage.layers;
   const std::string who = "stage \"" + stage.name + "\" has layers " + range_text(r);
-  if (r.begin < 0 || r.end <= r.begin || r.end > layers)
-    throw Fault(FaultKind::input, who, Fix{"the model has layers 0:" + std::to_string(layers)});
+  if (r.end <= r.begin)
+    throw Fault(FaultKind::input, who + ", which is no range",
+                Fix{"a range goes up, from its first layer to the one after its last: 0:10"});
+  if (r.begin < 0 || r.begin >= layers)
+    throw Fault(FaultKind::input, who + ", and the model has layers " + range_text({0, layers}),
+                Fix{"leave the stage out, or give it layers of those"});
+  if (r.end > layers)
+    throw Fault(FaultKind::input, who + ", and the model has layers " + range_text({0, layers}),
+                Fix{"let it end at " + std::to_string(layers)});
   if (r.begin > next)
     throw Fault(FaultKind::input, who + ", so nobody runs " + range_text({next, r.begin}),
                 Fix{"let it begin at " + std::to_string(next)});
@@ -64,17 +67,37 @@ void check_layers(const Plan& plan, int layers, const PlanPlaces& places) {
   });
 }
 
-void check_worker(const WorkerPlan& worker, DType stream, std::set<std::string>& names,
-                  std::set<std::string>& endpoints) {
-  if (worker.name.empty() || !names.insert(worker.name).second)
+// "6" for a part that is written in line 6; "" for one without a place.
+std::string line_of(const PlanPlaces& places, PeerId peer) {
+  const auto place = places.find(part_of(peer));
+  return place == places.end() ? "" : place->second.substr(place->second.rfind(':') + 1);
+}
+
+// Names and endpoints are a worker's own.
+void check_own(const Plan& plan, PeerId peer, std::map<std::string, PeerId>& names,
+               std::map<std::string, PeerId>& endpoints, const PlanPlaces& places) {
+  const WorkerPlan& worker = plan.worker(peer);
+  if (worker.name.empty())
+    throw Fault(FaultKind::input, "a worker has an empty name", Fix{"give each worker a name"});
+  const auto [first, is_new] = names.insert({worker.name, peer});
+  const std::string line = line_of(places, first->second);
+  if (!is_new)
     throw Fault(FaultKind::input,
-                "the worker name \"" + worker.name + "\" is empty or appears twice",
+                "the worker name \"" + worker.name + "\" appears twice" +
+                    (line.empty() ? "" : ", first in line " + line),
                 Fix{"give each worker a name of its own"});
-  if (!worker.endpoint.empty() && !endpoints.insert(worker.endpoint).second)
+  if (worker.endpoint.empty()) return;
+  const auto [other, is_free] = endpoints.insert({worker.endpoint, peer});
+  const std::string other_line = line_of(places, other->second);
+  if (!is_free)
     throw Fault(FaultKind::input,
-                "worker \"" + worker.name + "\" has endpoint " + worker.endpoint +
-                    ", which another has too",
+                "worker \"" + worker.name + "\" has endpoint " + worker.endpoint + ", which \"" +
+                    plan.worker(other->second).name + "\"" +
+                    (other_line.empty() ? "" : " (line " + other_line + ")") + " has too",
                 Fix{"give each worker an endpoint of its own"});
+}
+
+void check_worker(const WorkerPlan& worker, DType stream) {
   if (worker.hop_type != stream && worker.hop_type != DType::q8_0)
     throw Fault(FaultKind::input,
                 "worker \"" + worker.name + "\" has hop " + dtype_name(worker.hop_type),
@@ -134,10 +157,12 @@ void validate(const Plan& plan, const ModelSpec& spec, const PlanPlaces& places)
   within("sessions", plan.sessions, 1, kSessionsMax);
   within("slots", plan.slots, 1, kSlotsMax);
   check_types(plan);
-  std::set<std::string> names, endpoints;
+  std::map<std::string, PeerId> names, endpoints;
   for (PeerId peer = kHeadPeer; peer < stage_peer(plan.stage_count()); ++peer)
-    check_part(places, part_of(peer),
-               [&] { check_worker(plan.worker(peer), plan.stream, names, endpoints); });
+    check_part(places, part_of(peer), [&] {
+      check_own(plan, peer, names, endpoints, places);
+      check_worker(plan.worker(peer), plan.stream);
+    });
   for (PeerId peer = kHeadPeer; peer < stage_peer(plan.stage_count()); ++peer)
     check_part(places, part_of(peer), [&] { check_link(plan.worker(peer), plan.next_of(peer)); });
   check_layers(plan, spec.layer_count(), places);

@@ -64,6 +64,11 @@ std::string read_endpoint(const YamlFields& fields, const WorkerPlan& worker) {
   if (!endpoint)
     fields.refuse("\"endpoint\" is \"" + text + "\"", "it must be tcp://HOST:PORT or ipc:///PATH",
                   node->line);
+  if (endpoint->scheme == "tcp" && !is_any_address(*endpoint) && !is_machine(endpoint->host))
+    fields.refuse("\"endpoint\" of \"" + worker.name + "\" is " + text +
+                      ", whose host is no name and no address of a machine",
+                  "write it like tcp://nas.lan:7000, tcp://10.0.0.4:7000 or tcp://[fd00::4]:7000",
+                  node->line);
   if (is_any_address(*endpoint) && !worker.local)
     fields.refuse("\"endpoint\" of \"" + worker.name + "\" is " + text +
                       ", where a worker can listen but nobody can call it",
@@ -76,20 +81,17 @@ std::string read_endpoint(const YamlFields& fields, const WorkerPlan& worker) {
 LayerRange read_layers(const YamlFields& fields) {
   const YamlNode& node = fields.need("layers", "give its half-open range, like \"layers: 0:10\"");
   const std::string& text = fields.word("layers", node);
-  const size_t colon = text.find(':');
-  if (colon == std::string::npos)
+  const auto range = range_in(text, ':');
+  if (!range)
     fields.refuse("\"layers\" is \"" + text + "\"", "it must be a half-open range like 0:10",
                   node.line);
-  return {fields.integer(text.substr(0, colon), "layers", node.line),
-          fields.integer(text.substr(colon + 1), "layers", node.line)};
+  return {range->first, range->second};
 }
 
 WorkerPlan read_worker(const YamlFields& fields, const std::string& default_name, DType stream) {
   WorkerPlan worker;
   worker.name = fields.word_or("name", default_name);
-  if (worker.name.size() > kNameBytesMax)
-    fields.refuse("a \"name\" of " + std::to_string(worker.name.size()) + " bytes",
-                  "give at most " + std::to_string(kNameBytesMax), fields.find("name")->line);
+  fields.check_name(worker.name, kNameBytesMax);
   if (const YamlNode* start = fields.find("start")) {
     worker.local = fields.word("start", *start) == "here";
     if (!worker.local)
@@ -99,8 +101,12 @@ WorkerPlan read_worker(const YamlFields& fields, const std::string& default_name
   }
   worker.endpoint = read_endpoint(fields, worker);
   worker.key = fields.machine_key("key");
+  if (worker.local && !worker.key.empty())
+    fields.refuse("\"" + worker.name + "\" has \"start: here\" and a \"key\"",
+                  "delete one: a worker of this machine has this machine's key",
+                  fields.line_of("key"));
   worker.device = fields.word_or("device", worker.device);
-  worker.threads = fields.integer_or("threads", worker.threads);
+  worker.threads = fields.integer_within("threads", worker.threads, 0, kThreadsMax);
   worker.memory_bytes = fields.bytes_or("memory", 0);
   worker.hop_type = dtype_or(fields, "hop", stream, {stream, DType::q8_0});
   if (const YamlNode* transport = fields.find("transport")) {
@@ -154,10 +160,10 @@ PlanText read_root(const YamlNode& root, const std::string& file) {
   plan.stream = dtype_or(fields, "stream", plan.stream, {DType::bf16, DType::f32});
   plan.kv = dtype_or(fields, "kv", plan.kv, {DType::f16, DType::bf16, DType::f32});
   plan.precision = fields.precision_or("precision", plan.precision);
-  plan.ctx_size = fields.integer_or("context", 0);
-  plan.sessions = fields.integer_or("sessions", plan.sessions);
-  plan.chunk = fields.integer_or("chunk", plan.chunk);
-  plan.slots = fields.integer_or("slots", plan.slots);
+  plan.ctx_size = fields.integer_within("context", 0, 1, kContextMax);
+  plan.sessions = fields.integer_within("sessions", plan.sessions, 1, kSessionsMax);
+  plan.chunk = fields.integer_within("chunk", plan.chunk, 1, kContextMax);
+  plan.slots = fields.integer_within("slots", plan.slots, 1, kSlotsMax);
 
   const YamlFields head(fields.need("head", "say which worker owns the head"), "the head", file);
   head.check_keys(kHeadKeys);
@@ -168,7 +174,7 @@ PlanText read_root(const YamlNode& root, const std::string& file) {
   const YamlNode& stages = *fields.find_list("stages", "begin each stage with \"- \"");
   for (const YamlNode& node : stages.items) {
     const std::string name = "stage " + std::to_string(plan.stage_count());
-    const YamlFields stage(node, name, file);
+    const YamlFields stage(node, "stage " + std::to_string(plan.stage_count() + 1), file);
     stage.check_keys(kStageKeys);
     place(name, stage.line());
     plan.stages.push_back(read_worker(stage, name, plan.stream));
@@ -196,8 +202,9 @@ void emit_worker(YAML::Emitter& out, const WorkerPlan& worker, DType stream, boo
   if (worker.hop_type != stream) field("hop", people_name(worker.hop_type));
   if (worker.by_nccl) field("transport", "nccl");
   if (stage && !worker.may_be_head) field("role", kNoHead);
+  // Other readers of YAML take 17:30 without quotes for a number of base 60.
   if (stage)
-    field("layers", std::to_string(worker.layers.begin) + ":" + std::to_string(worker.layers.end));
+    out << YAML::Key << "layers" << YAML::Value << YAML::DoubleQuoted << range_text(worker.layers);
   out << YAML::EndMap;
 }
 

@@ -20,12 +20,12 @@
 //   stages:
 //     - name: old-laptop
 //       endpoint: tcp://10.0.0.4:7000
-//       layers: 0:10                  # half-open
+//       layers: "0:10"                # half-open; quotes are for other readers of YAML
 //     - name: beside-me
 //       start: here                   # the coordinator starts this worker itself, on its machine
 //       endpoint: tcp://10.0.0.2:7001
 //       role: no-head                 # never the head, which sees the text, when that is lost
-//       layers: 10:30
+//       layers: "10:30"
 //
 // A worker on another machine has the key of its machine, which locks the links with it.
 //

@@ -7,12 +7,25 @@
 #include "topology/base/fault.h"
 #include "topology/base/key.h"
 #include "topology/base/suggest.h"
+#include "topology/base/utf8.h"
+#include "topology/plan/plan.h"
 
 namespace potluck {
 namespace {
 
 std::string quoted(const std::string& text) {
   return "\"" + text + "\"";
+}
+
+// The text with "?" for each letter that no name can have.
+std::string visible(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const std::string_view letter = text.substr(0, utf8_length(text));
+    out += is_plain_name(letter) ? letter : "?";
+    text.remove_prefix(letter.size());
+  }
+  return out;
 }
 
 }  // namespace
@@ -61,9 +74,23 @@ const YamlNode& YamlFields::need(const std::string& key, const std::string& fix)
 
 const YamlNode* YamlFields::find_list(const std::string& key, const std::string& fix) const {
   const YamlNode* node = find(key);
-  if (node && (node->kind != YamlNode::Kind::sequence || node->items.empty()))
+  if (node && node->kind != YamlNode::Kind::sequence)
     refuse(quoted(key) + " is not a list", fix, node->line);
+  if (node && node->items.empty()) refuse(quoted(key) + " is an empty list", fix, node->line);
   return node;
+}
+
+void YamlFields::check_name(const std::string& name, size_t bytes_max) const {
+  const int at = line_of("name");
+  if (name.size() > bytes_max)
+    refuse("a \"name\" of " + std::to_string(name.size()) + " bytes",
+           "give at most " + std::to_string(bytes_max), at);
+  if (!is_plain_name(name))
+    refuse("\"name\" is " + quoted(visible(name)) + ", with a letter that cannot be seen",
+           "write it without", at);
+  if (name == kCoordinatorName)
+    refuse("\"name\" is " + quoted(name) + ", as the coordinator calls itself in logs",
+           "give it another name", at);
 }
 
 const std::string& YamlFields::word(const std::string& key, const YamlNode& node) const {
@@ -86,28 +113,24 @@ std::vector<std::string> YamlFields::words(const std::string& key) const {
   std::vector<std::string> all;
   if (!node) return all;
   if (node->kind != YamlNode::Kind::sequence) return {word(key, *node)};
+  if (node->items.empty())
+    refuse(quoted(key) + " is an empty list", "put one word in, or delete it", node->line);
   for (const YamlNode& item : node->items) all.push_back(word(key, item));
   return all;
 }
 
-int YamlFields::integer(const std::string& text, const std::string& key, int line) const {
+int YamlFields::integer_within(const std::string& key, int fallback, int least, int most) const {
+  const YamlNode* node = find(key);
+  if (!node) return fallback;
+  const std::string& text = word(key, *node);
   int value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size())
-    refuse(quoted(key) + " is " + quoted(text), "it must be a whole number", line);
-  return value;
-}
-
-int YamlFields::integer_or(const std::string& key, int fallback) const {
-  const YamlNode* node = find(key);
-  return node ? integer(word(key, *node), key, node->line) : fallback;
-}
-
-int YamlFields::integer_within(const std::string& key, int fallback, int least, int most) const {
-  const int value = integer_or(key, fallback);
-  if (find(key) && (value < least || value > most))
-    refuse(quoted(key) + " is " + std::to_string(value),
-           "it must be " + std::to_string(least) + " to " + std::to_string(most), line_of(key));
+  if (error == std::errc::invalid_argument || end != text.data() + text.size())
+    refuse(quoted(key) + " is " + quoted(text), "it must be a whole number", node->line);
+  const bool too_long = error == std::errc::result_out_of_range;
+  if (too_long || value < least || value > most)
+    refuse(quoted(key) + " is " + (too_long ? quoted(text) : std::to_string(value)),
+           "it must be " + std::to_string(least) + " to " + std::to_string(most), node->line);
   return value;
 }
 
@@ -177,6 +200,20 @@ double YamlFields::quantity_or(const std::string& key, double fallback,
 int YamlFields::line_of(std::string_view key) const {
   const YamlNode* node = find(key);
   return node ? node->line : map_.line;
+}
+
+std::optional<std::pair<int, int>> range_in(const std::string& text, char separator) {
+  const char* end = text.data() + text.size();
+  int first = 0, second = 0;
+  const auto read_digits = [end](const char* at, int& value) {
+    const bool digit = at != end && *at >= '0' && *at <= '9';
+    const auto [after, error] = std::from_chars(at, end, value);
+    return digit && error == std::errc() ? after : nullptr;
+  };
+  const char* middle = read_digits(text.data(), first);
+  if (!middle || middle == end || *middle != separator) return std::nullopt;
+  if (read_digits(middle + 1, second) != end) return std::nullopt;
+  return std::pair(first, second);
 }
 
 }  // namespace potluck

@@ -3,9 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "topology/base/dtype.h"
@@ -28,11 +30,11 @@ class YamlFields final {
   const YamlNode& need(const std::string& key, const std::string& fix) const;
   const YamlNode* find_list(const std::string& key, const std::string& fix) const;  // not empty
 
+  // Refuses what can be the name of nothing (is_plain_name), and the coordinator's own.
+  void check_name(const std::string& name, size_t bytes_max) const;
   const std::string& word(const std::string& key, const YamlNode& node) const;
   std::string word_or(const std::string& key, const std::string& fallback) const;
   std::vector<std::string> words(const std::string& key) const;  // of one word, or of a list
-  int integer(const std::string& text, const std::string& key, int line) const;
-  int integer_or(const std::string& key, int fallback) const;
   int integer_within(const std::string& key, int fallback, int least, int most) const;
   bool flag_or(const std::string& key, bool fallback) const;  // true or false
   // One of the choices; what is not gets the nearest.
@@ -55,5 +57,9 @@ class YamlFields final {
   std::string what_;
   const std::string& file_;
 };
+
+// "3:6" as 3 and 6: two whole numbers of digits, with the separator between; nothing for any other
+// text.
+std::optional<std::pair<int, int>> range_in(const std::string& text, char separator);
 
 }  // namespace potluck

@@ -86,7 +86,9 @@ class TreeBuilder final : public YAML::EventHandler {
            open_.back()->keys.size() == open_.back()->items.size();
   }
   YamlNode& add(YamlNode::Kind kind, const YAML::Mark& mark) {
-    if (expects_key()) refuse("a key is a list or a map", "it must be one word", mark);
+    if (expects_key())
+      refuse("a key is a list or a map",
+             "it must be one word; see that brackets and quotes are closed", mark);
     YamlNode* node = &root_;
     if (!open_.empty()) node = &open_.back()->items.emplace_back();
     node->kind = kind;

@@ -155,7 +155,7 @@ class DoctorOfAClusterTest(unittest.TestCase):
         lab = Lab(self, "desk", "nas", "old", "lap")
         (lab.folder / "nas.sh").write_text("echo Permission denied >&2\nexit 255\n")
         (lab.folder / "old.sh").write_text("exec sh -c 'no-such-potluck \"$@\"'\n")
-        lab.write(lap={"key": "0" * 64})
+        lab.write(lap={"key": "1" * 64})
         report = json.loads(lab.doctor("--json", code=1))
         self.assert_found(report, "problem", "nas", "does not reach nas: Permission denied", "works without a question")
         self.assert_found(report, "problem", "old", "old has no potluck", "install the same version of potluck there")

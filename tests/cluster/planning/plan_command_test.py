@@ -239,6 +239,13 @@ hosts:
         done = plan("--cluster", self.two, model="")
         self.assertEqual(done.returncode, 2)
         self.assertIn('nothing says which model to plan for; write "model: hf:OWNER/REPO" into the file', done.stderr)
+        for name in ("hf:a", "5", "/nonexistent/x.gguf", "synthetic:nope"):
+            with self.subTest(model=name):
+                done = plan("--cluster", self.written("model.yaml", TWO + f"model: {name}\n"), model="")
+                self.assertEqual(done.returncode, 2)
+                line = len(TWO.splitlines()) + 1
+                self.assertRegex(done.stderr, rf'model\.yaml:{line}: "model": ')
+                self.assertNotIn("(-m)", done.stderr)
         done = plan("--cluster", self.two, "--what-if", "add 3090@desk", "--emit", self.folder / "x")
         self.assertEqual(done.returncode, 2)
         self.assertFalse((self.folder / "x").exists())

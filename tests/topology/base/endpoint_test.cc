@@ -22,7 +22,7 @@ TEST(Endpoint, AnythingElseIsNone) {
        {"tcp://:7000", "tcp://[]:7000", "tcp://[fe80::4%]:7000", "tcp://[fe80::4%a b]:7000",
         "tcp://[%eth0]:7000", "tcp://[fe80::4%eth0%eth1]:7000", "tcp://[spare]:7000",
         "tcp://fe80::4%eth0:7000", "tcp://**:7000", "tcp://*x:7000", "tcp://a:0", "tcp://a:*",
-        "tcp://[fd00::4:7000", "udp://a:1"})
+        "tcp://a:07000", "tcp://[fd00::4:7000", "udp://a:1"})
     EXPECT_FALSE(parse_endpoint(text)) << text;
 }
 
@@ -49,6 +49,17 @@ TEST(Endpoint, NobodyCanDialAllAddressesOfAMachine) {
   for (const char* host : {"0.0.0.1", "10.0.0.0", "0.example.org", "[::1]", "[fe80::%eth0]"})
     EXPECT_FALSE(any(host)) << host;
   EXPECT_FALSE(is_any_address(*parse_endpoint("ipc://*")));
+}
+
+TEST(Endpoint, AHostIsAMachinesNameOrAddress) {
+  for (const char* host : {"10.0.0.4", "127.0.0.1", "223.255.255.255", "nas", "nas.lan", "nas.lan.",
+                           "127.example.org", "0x.org", "1and1.com", "2024.lan.x9", "[fd00::4]",
+                           "[fe80::4%eth0]", "localhost", "xn--bcher-kva.example"})
+    EXPECT_TRUE(is_machine(host)) << host;
+  for (const char* host : {"300.1.1.1", "10.0.0", "10.1", "1.2.3.4.5", "010.0.0.1", "a..b", ".inf",
+                           "-a", "a-.b", "a_b", "255.255.255.255", "224.0.0.1", "239.1.2.3",
+                           "0x0a000002", "167772162", "nas.7", "", ".", "*"})
+    EXPECT_FALSE(is_machine(host)) << host;
 }
 
 TEST(Endpoint, AZoneIsLeftOutAndNothingElse) {

@@ -38,6 +38,14 @@ TEST(Utf8, AnAnswerCannotDriveTheTerminal) {
   EXPECT_EQ(harmless("naïve 世界 😀 \uFFFD"), "naïve 世界 😀 \uFFFD");
 }
 
+TEST(Utf8, ANameIsAllToBeSeen) {
+  for (const char* name : {"nas", "beside: me", "K\u00FCche", "Ku\u0308che", "\u4E16\u754C"})
+    EXPECT_TRUE(is_plain_name(name)) << name;
+  for (const char* name : {"", "a\x1b[2J", "a\nb", "a\u009Bb", "a\u200Bb", "a\u200Db", "\uFEFFa",
+                           "a\u202Eb", "a\u2066b", "a\u2028b", "a\u00ADb", "a\u2060", "a\xff"})
+    EXPECT_FALSE(is_plain_name(name)) << name;
+}
+
 TEST(Utf8, ALineForPeopleDrivesNoTerminal) {
   EXPECT_EQ(one_line("a\x1b[2J\n\x7f\u0080\u009B\u009F\u2028\u2029\xff b"), "a?[2J???????? b");
   EXPECT_EQ(one_line("\u061C\u200E\u200F\u202A\u202E\u2066\u2069"), "???????");

@@ -115,6 +115,12 @@ const std::vector<Bad> kClusters = {
      "true\" for this machine"},
     {"shape", "links:\n  - {", "links:\n  {",
      "cluster.yaml:24: \"links\" is not a list; begin each link with \"- \""},
+    {"shape", "links:\n  - {from: desk, to: nas, latency: 0.3ms, bandwidth: 940mbit, hop: int8}",
+     "links: []", "cluster.yaml:23: \"links\" is an empty list; begin each link with \"- \""},
+    {"shape", "role: layers", "role: []",
+     "cluster.yaml:12: \"role\" is an empty list; put one word in, or delete it"},
+    {"shape", "[10.0.0.4]", "[]",
+     "cluster.yaml:16: \"addresses\" is an empty list; put one word in, or delete it"},
     {"shape", "name: desk\n    here", "name: [desk]\n    here",
      "cluster.yaml:6: \"name\" is a list; it must be one word"},
     {"shape", "options: {context: 4096, objective: latency}", "options: fast",
@@ -123,6 +129,11 @@ const std::vector<Bad> kClusters = {
      "cluster.yaml:3: \"context\" is \"4k\"; it must be a whole number"},
     {"number", "context: 4096", "context: 0",
      "cluster.yaml:3: \"context\" is 0; it must be 1 to 1048576"},
+    {"number", "role: layers", "threads: 99999999999999999999",
+     "cluster.yaml:12: \"threads\" is \"99999999999999999999\"; it must be 0 to 1024"},
+    {"number", "context: 4096", "canvases: 4, sessions: 2",
+     "cluster.yaml:3: \"sessions\" is 2, and \"canvases\" is 4: each in flight needs a session; "
+     "write sessions: 4, or delete it"},
     {"number", "temperature: 80", "temperature: 800",
      "cluster.yaml:22: \"temperature\" is 800; it must be 30 to 120"},
     {"measure", "latency: 0.3ms, bandwidth: 940mbit", "latency: 0.3, bandwidth: 940mbit",
@@ -157,6 +168,17 @@ const std::vector<Bad> kClusters = {
     {"name", "name: cores", "name: -cores",
      "cluster.yaml:12: \"name\" is \"-cores\"; use letters, digits, \"-\", \"_\" and \".\", a "
      "letter or digit first"},
+    {"name", "name: cores", "name: \"co\u009bres\"",
+     "cluster.yaml:12: \"name\" is \"co?res\", with a letter that cannot be seen; write it "
+     "without"},
+    {"name", "name: cores", "name: co\u200bres",
+     "cluster.yaml:12: \"name\" is \"co?res\", with a letter that cannot be seen; write it "
+     "without"},
+    {"name", "  - name: nas", "  - name: \u202enas",
+     "cluster.yaml:13: \"name\" is \"?nas\", with a letter that cannot be seen; write it without"},
+    {"name", "  - name: nas", "  - name: coordinator",
+     "cluster.yaml:13: \"name\" is \"coordinator\", as the coordinator calls itself in logs; give "
+     "it another name"},
     {"reference", "head: desk\n", "head: dsk\n",
      "cluster.yaml:2: \"head\" is \"dsk\", which is no device; did you mean \"desk\"?"},
     {"reference", "head: desk\n", "coordinator: nsa\n",
@@ -187,10 +209,25 @@ const std::vector<Bad> kClusters = {
      "cluster.yaml:17: \"key\" is "
      "\"00E1777777777777777777777777777777777777777777777777777777777777\"; it must be the 64 "
      "digits that \"potluck key\" shows on the worker's machine"},
+    {"key", "00e1777777777777777777777777777777777777777777777777777777777777",
+     "0000000000000000000000000000000000000000000000000000000000000000",
+     "cluster.yaml:17: \"key\" is "
+     "\"0000000000000000000000000000000000000000000000000000000000000000\"; it must be the 64 "
+     "digits that \"potluck key\" shows on the worker's machine"},
     {"ports", "7000-7010", "7000",
      "cluster.yaml:9: \"desk\" has 1 port for 3 workers; give it more: ports: 7000-7002"},
     {"ports", "7000-7010", "7010-7000",
      "cluster.yaml:9: \"ports\" is \"7010-7000\"; it must be a range within 1-65535, like "
+     "7000-7010"},
+    {"ports", "7000-7010", "-7010",
+     "cluster.yaml:9: \"ports\" is \"-7010\"; it must be a range within 1-65535, like 7000-7010"},
+    {"ports", "7000-7010", "7000-",
+     "cluster.yaml:9: \"ports\" is \"7000-\"; it must be a range within 1-65535, like 7000-7010"},
+    {"ports", "7000-7010", "7000 - 7010",
+     "cluster.yaml:9: \"ports\" is \"7000 - 7010\"; it must be a range within 1-65535, like "
+     "7000-7010"},
+    {"ports", "7000-7010", "7000-7010-7020",
+     "cluster.yaml:9: \"ports\" is \"7000-7010-7020\"; it must be a range within 1-65535, like "
      "7000-7010"},
     {"ports", "7000-7010", "70000-70010",
      "cluster.yaml:9: \"ports\" is \"70000-70010\"; it must be a range within 1-65535, like "
@@ -207,6 +244,19 @@ const std::vector<Bad> kClusters = {
     {"address", "[10.0.0.4]", "[0.0.0.0]",
      "cluster.yaml:16: \"addresses\" of \"nas\" has \"0.0.0.0\", where nobody can be called; give "
      "the address at which the others reach it"},
+    {"address", "[10.0.0.4]", "[300.1.1.1]",
+     "cluster.yaml:16: \"addresses\" of \"nas\" has \"300.1.1.1\", which is no name and no address "
+     "of a machine; write it like nas.lan, 10.0.0.3 or [fd00::3]"},
+    {"address", "[10.0.0.4]", "[224.0.0.1]",
+     "cluster.yaml:16: \"addresses\" of \"nas\" has \"224.0.0.1\", which is no name and no address "
+     "of a machine; write it like nas.lan, 10.0.0.3 or [fd00::3]"},
+    {"trust", "head: desk\n", "coordinator: nas\n",
+     "cluster.yaml:15: \"nas\" is \"trusted: false\", and it is the coordinator; the coordinator "
+     "reads every prompt and answer: trust it, or name another host: \"coordinator: HOST\""},
+    {"trust", "role: head}\n      - {name: cores, device: cpu, role: layers}\n",
+     "role: layers}\n    trusted: false\n",
+     "cluster.yaml:12: \"desk\" is \"trusted: false\", and it is the coordinator; the coordinator "
+     "reads every prompt and answer: trust it, or name another host: \"coordinator: HOST\""},
     {"trust", "    here: true\n", "    here: true\n    trusted: false\n",
      "cluster.yaml:12: \"role\" of \"desk\" is head, and its host is \"trusted: false\"; a head "
      "sees the text: give it \"role: layers\", or trust its host"},
@@ -220,6 +270,8 @@ const std::vector<Bad> kClusters = {
      "or name another device"},
     {"trust", "role: head}", "role: layers}",
      "cluster.yaml:6: no device may be the head; give a device of a trusted host \"role: head\""},
+    {"device", "memory: 11GiB", "card: -3090",
+     "cluster.yaml:11: \"card\" is \"-3090\"; did you mean \"3090\"?"},
     {"device", "device: cuda:0", "device: gpu0",
      "cluster.yaml:11: \"device\" is \"gpu0\"; it can be cpu, cuda:N or hip:N"},
     {"device", "device: cpu, role", "device: cuda, role",
@@ -227,6 +279,9 @@ const std::vector<Bad> kClusters = {
     {"hours", "22:00-08:00", "22-8",
      "cluster.yaml:22: \"hours\" is \"22-8\"; write from when to when potluck may compute, in "
      "quotes: \"22:00-08:00\""},
+    {"hours", "22:00-08:00", "22:00-22:00",
+     "cluster.yaml:22: \"hours\" is \"22:00-22:00\", which ends as it begins; give two times, or "
+     "delete it where potluck may always compute"},
     {"hours", "22:00-08:00", "22:00-24:30",
      "cluster.yaml:22: \"hours\" is \"22:00-24:30\"; write from when to when potluck may compute, "
      "in quotes: \"22:00-08:00\""},
@@ -242,6 +297,14 @@ const std::vector<Bad> kClusters = {
     {"measured", "20ms, full_layer: 24ms}\n  links", "20ms}\n  links",
      "cluster.yaml:27: a measured device has the time of one kind of layer alone; let \"potluck "
      "doctor --write\" write it again"},
+    {"measured", "  links:\n    - {from: nas",
+     "    - {name: cores, device: cpu, memory: 8GiB}\n  links:\n    - {from: nas",
+     "cluster.yaml:28: a measured device appears twice, first in line 27: \"cores\", \"cpu\"; "
+     "delete "
+     "one, or let \"potluck doctor --write\" write it again"},
+    {"measured", "{from: nas, to: desk, latency: 0.3ms", "{from: nas, to: nas, latency: 0.3ms",
+     "cluster.yaml:29: a measured link goes from \"nas\" to itself; delete it: links are between "
+     "hosts"},
     {"measured", "bandwidth: 930mbit", "mtu: 1500",
      "cluster.yaml:29: unknown key \"mtu\"; there are from, to, latency, bandwidth"},
 };
@@ -256,9 +319,33 @@ const std::vector<Bad> kPlans = {
      "plan.yaml:6: \"old-laptop\" has no \"endpoint\"; give where it listens "
      "(tcp://10.0.0.4:7000), or \"start: here\" to start it on this machine"},
     {"missing", "    layers: 2:6\n", "",
-     "plan.yaml:9: stage 1 has no \"layers\"; give its half-open range, like \"layers: 0:10\""},
+     "plan.yaml:9: stage 2 has no \"layers\"; give its half-open range, like \"layers: 0:10\""},
+    {"missing", "  - name: old-laptop\n    endpoint: tcp://10.0.0.4:7000\n    layers: 0:2\n",
+     "  - old-laptop\n",
+     "plan.yaml:6: stage 1 has no keys; write keys with values, like \"name: old-laptop\""},
     {"number", "context: 64", "context: 64.5",
      "plan.yaml:3: \"context\" is \"64.5\"; it must be a whole number"},
+    {"number", "context: 64", "context: 0",
+     "plan.yaml:3: \"context\" is 0; it must be 1 to 1048576"},
+    {"number", "context: 64", "chunk: 2147483648",
+     "plan.yaml:3: \"chunk\" is \"2147483648\"; it must be 1 to 1048576"},
+    {"number", "context: 64", "sessions: 99999999999999999999",
+     "plan.yaml:3: \"sessions\" is \"99999999999999999999\"; it must be 1 to 1024"},
+    {"name", "name: beside", "name: \"be\u009bside\"",
+     "plan.yaml:9: \"name\" is \"be?side\", with a letter that cannot be seen; write it without"},
+    {"name", "name: big,", "name: coordinator,",
+     "plan.yaml:4: \"name\" is \"coordinator\", as the coordinator calls itself in logs; give it "
+     "another name"},
+    {"key", "    layers: 0:2\n",
+     "    layers: 0:2\n    key: 0000000000000000000000000000000000000000000000000000000000000000\n",
+     "plan.yaml:9: \"key\" is "
+     "\"0000000000000000000000000000000000000000000000000000000000000000\"; "
+     "it must be the 64 digits that \"potluck key\" shows on the worker's machine"},
+    {"key", "    start: here\n",
+     "    start: here\n"
+     "    key: 00e1777777777777777777777777777777777777777777777777777777777777\n",
+     "plan.yaml:11: \"beside\" has \"start: here\" and a \"key\"; delete one: a worker of this "
+     "machine has this machine's key"},
     {"size", "memory: 6GiB", "memory: 6G",
      "plan.yaml:4: \"memory\": \"6G\" is not a size; write bytes or a unit: 6GiB, 500MB"},
     {"choice", "stream: bf16", "stream: int8",
@@ -272,15 +359,41 @@ const std::vector<Bad> kPlans = {
      "plan.yaml:11: \"beside\" listens on tcp://127.0.0.1:7001, which \"old-laptop\" "
      "(tcp://10.0.0.4:7000) cannot dial from another machine; give it endpoint: "
      "tcp://ADDRESS-OF-ITS-MACHINE:PORT"},
+    {"address", "tcp://10.0.0.4:7000", "tcp://300.1.1.1:7000",
+     "plan.yaml:7: \"endpoint\" of \"old-laptop\" is tcp://300.1.1.1:7000, whose host is no name "
+     "and "
+     "no address of a machine; write it like tcp://nas.lan:7000, tcp://10.0.0.4:7000 or "
+     "tcp://[fd00::4]:7000"},
+    {"address", "tcp://10.0.0.4:7000", "tcp://10.0.0.4:07000",
+     "plan.yaml:7: \"endpoint\" is \"tcp://10.0.0.4:07000\"; it must be tcp://HOST:PORT or "
+     "ipc:///PATH"},
+    {"layers", "layers: 0:2", "layers: \":\"",
+     "plan.yaml:8: \"layers\" is \":\"; it must be a half-open range like 0:10"},
+    {"layers", "layers: 0:2", "layers: 0:2:6",
+     "plan.yaml:8: \"layers\" is \"0:2:6\"; it must be a half-open range like 0:10"},
+    {"layers", "layers: 2:6", "layers: 6:2",
+     "plan.yaml:9: stage \"beside\" has layers 6:2, which is no range; a range goes up, from its "
+     "first layer to the one after its last: 0:10"},
+    {"layers", "layers: 2:6", "layers: 2:2",
+     "plan.yaml:9: stage \"beside\" has layers 2:2, which is no range; a range goes up, from its "
+     "first layer to the one after its last: 0:10"},
+    {"layers", "layers: 2:6", "layers: 6:8",
+     "plan.yaml:9: stage \"beside\" has layers 6:8, and the model has layers 0:6; leave the stage "
+     "out, or give it layers of those"},
     {"layers", "layers: 0:2", "layers: 0-2",
      "plan.yaml:8: \"layers\" is \"0-2\"; it must be a half-open range like 0:10"},
     {"layers", "layers: 2:6", "layers: 3:6",
      "plan.yaml:9: stage \"beside\" has layers 3:6, so nobody runs 2:3; let it begin at 2"},
     {"layers", "layers: 2:6", "layers: 2:7",
-     "plan.yaml:9: stage \"beside\" has layers 2:7; the model has layers 0:6"},
+     "plan.yaml:9: stage \"beside\" has layers 2:7, and the model has layers 0:6; let it end at "
+     "6"},
     {"twice", "name: beside", "name: old-laptop",
-     "plan.yaml:9: the worker name \"old-laptop\" is empty or appears twice; give each worker a "
-     "name of its own"},
+     "plan.yaml:9: the worker name \"old-laptop\" appears twice, first in line 6; give each worker "
+     "a name of its own"},
+    {"twice", "tcp://10.0.0.2:7001", "tcp://10.0.0.4:7000",
+     "plan.yaml:9: worker \"beside\" has endpoint tcp://10.0.0.4:7000, which \"old-laptop\" (line "
+     "6) "
+     "has too; give each worker an endpoint of its own"},
     {"device", "device: cuda:0", "device: cuda",
      "plan.yaml:9: worker \"beside\" has device \"cuda\"; it can be cpu, cuda:N or hip:N"},
     {"transport", "    layers: 0:2", "    transport: nccl\n    layers: 0:2",

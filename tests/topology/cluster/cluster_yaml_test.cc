@@ -13,7 +13,7 @@ const std::string kKey = "00e1" + std::string(60, '7');
 const std::string kWhole = R"(version: 1
 model: hf:unsloth/diffusiongemma-26B-A4B-it-GGUF:Q4_K_M
 head: desk-cuda0
-options: {context: 4096, sessions: 2, canvases: 3, objective: throughput, precision: exact}
+options: {context: 4096, sessions: 4, canvases: 3, objective: throughput, precision: exact}
 network: {latency: 0.2ms, bandwidth: 1gbit}
 hosts:
   - name: desk          # a comment
@@ -48,7 +48,7 @@ TEST(ClusterYaml, EveryFieldOfAClusterArrives) {
   EXPECT_EQ(cluster.model, "hf:unsloth/diffusiongemma-26B-A4B-it-GGUF:Q4_K_M");
   EXPECT_EQ(cluster.head, "desk-cuda0");
   EXPECT_EQ(cluster.options.context, 4096);
-  EXPECT_EQ(cluster.options.sessions, 2);
+  EXPECT_EQ(cluster.options.sessions, 4);
   EXPECT_EQ(cluster.options.canvases, 3);
   EXPECT_EQ(cluster.options.objective, "throughput");
   EXPECT_EQ(cluster.options.precision, Precision::exact);

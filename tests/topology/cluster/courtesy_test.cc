@@ -52,6 +52,8 @@ TEST_F(Courtesies, WhatIsWrongIsNamed) {
         {"hours=22:00", "hours=22:00 is no span of a day"},
         {"hours=24:00-08:00", "no span"},
         {"hours=22:00-08:60", "no span"},
+        {"hours=-1:00-08:00", "no span"},
+        {"hours=22:00-22:00", "hours=22:00-22:00 ends as it begins; give two times"},
         {"hours=22.00-08.00", "no span"},
         {"temperature=hot", "no number of degrees"},
         {"temperature=", "no number of degrees"},

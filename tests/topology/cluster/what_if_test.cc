@@ -43,6 +43,8 @@ TEST(WhatIf, ACardIsAddedWhereItIsSaid) {
   EXPECT_EQ(card->device, "cuda:0");
   EXPECT_EQ(card->card, "3090");
   EXPECT_FALSE(card->may_be_head);  // its host is not trusted
+  EXPECT_TRUE(find_device(changed("add 3090 @desk"), "desk-3090"));
+  EXPECT_TRUE(find_device(changed("add 2x RTX 3090@desk"), "desk-3090-2"));
   const ClusterSpec two = changed("add 2x4090@desk");
   ASSERT_TRUE(find_device(two, "desk-4090") && find_device(two, "desk-4090-2"));
   EXPECT_EQ(find_device(two, "desk-4090-2")->device, "cuda:2");  // cuda:0 was there
@@ -72,6 +74,15 @@ TEST(WhatIf, AnythingElseIsRefusedWithAWayOut) {
             "what if \"add 3090@dsk\": there is no host \"dsk\"; did you mean \"desk\"?");
   EXPECT_EQ(refusal("add 3090"),
             "what if \"add 3090\": it names no host; write CARD@HOST: add 3090@desk");
+  EXPECT_NE(refusal("add 30 90@desk").find("\"30 90\" is no known card"), std::string::npos);
+  EXPECT_EQ(refusal("add 3090@desk extra words"),
+            "what if \"add 3090@desk extra words\": \"extra words\" is left over; write CARD@HOST: "
+            "add 3090@desk");
+  EXPECT_EQ(refusal("remove old-nas desk"),
+            "what if \"remove old-nas desk\": \"desk\" is left over; write: remove nas");
+  EXPECT_EQ(refusal("link desk-old-nas 1gbit 1ms now"),
+            "what if \"link desk-old-nas 1gbit 1ms now\": \"now\" is left over; write: link "
+            "desk-nas 2.5gbit 0.3ms");
   EXPECT_EQ(refusal("add 99x3090@desk"),
             "what if \"add 99x3090@desk\": it adds 99 cards; write 1 to 16");
   EXPECT_EQ(refusal("remove desk"),
@@ -111,7 +122,11 @@ TEST(KnownCards, NamesAreReadAsPeopleWriteThem) {
     EXPECT_EQ(find_card(name)->name, "3090");
   }
   EXPECT_EQ(find_card("rx7900xtx")->name, "7900 XTX");
-  EXPECT_FALSE(find_card("3090 Ti"));
+  for (const char* name : {"8-core cpu", "RTX-3090", "4060Ti"})
+    EXPECT_TRUE(find_card(name)) << name;
+  for (const char* name :
+       {"3090 Ti", "-3090", "3090-", "30 90", "3-090", "RTX  3090", "3090!", "3.090", "309\u00B0"})
+    EXPECT_FALSE(find_card(name)) << name;
   EXPECT_FALSE(find_card(""));
 }
 

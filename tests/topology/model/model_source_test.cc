@@ -143,6 +143,17 @@ TEST(ModelSource, WhatCannotBeFoundSaysWhatToDo) {
   EXPECT_NE(text_of("/no/such/file.gguf").find("/no/such/file.gguf"), std::string::npos);
   EXPECT_NE(text_of("synthetic:big").find("\"big\""), std::string::npos);
   EXPECT_NE(text_of("synthetic:nano?depth=3").find("\"depth\""), std::string::npos);
+  EXPECT_EQ(text_of("synthetic:nano?layers=6&layers=7"),
+            "synthetic layers appears twice; give it once");
+  EXPECT_EQ(text_of("synthetic:nano?type=bf16&type=bf16"),
+            "synthetic type appears twice; give it once");
+  for (const char* layers : {"-1", "0", "", "six", "9999999999"})
+    EXPECT_EQ(text_of("synthetic:nano?layers=" + std::string(layers)),
+              "synthetic layers=\"" + std::string(layers) +
+                  "\" is no whole number from 1 to 999999999; give one, like layers=5");
+  EXPECT_EQ(text_of("synthetic:nano?full_every=0"), "opened");
+  EXPECT_EQ(text_of("synthetic:nano?layer=6"),
+            "synthetic key \"layer\" is unknown; did you mean \"layers\"?");
   EXPECT_NE(text_of("synthetic:nano?experts_used=99").find("top_k_experts"), std::string::npos);
 }
 

@@ -94,7 +94,10 @@ TEST_F(PlanTest, GapsOverlapsAndStrangersAreNamed) {
   EXPECT_NE(refusal(past).find("0:6"), std::string::npos);
   Plan twins = plan_;
   twins.stages[1].name = twins.stages[0].name;
-  EXPECT_NE(refusal(twins).find("appears twice"), std::string::npos);
+  EXPECT_NE(refusal(twins).find("\"stage 0\" appears twice; give each"), std::string::npos);
+  Plan unnamed = plan_;
+  unnamed.stages[1].name.clear();
+  EXPECT_NE(refusal(unnamed).find("a worker has an empty name"), std::string::npos);
   Plan context = plan_;
   context.ctx_size = 1 << 30;
   EXPECT_NE(refusal(context).find("context is 1073741824"), std::string::npos);
@@ -211,8 +214,9 @@ TEST_F(PlanTest, NoWorkerStandsInTheRingTwice) {
     plan.stages[i].endpoint = "tcp://10.0.0.2:700" + std::to_string(i);
   EXPECT_EQ(refusal(plan), "");
   plan.stages[2].endpoint = plan.stages[0].endpoint;
-  EXPECT_NE(refusal(plan).find("\"stage 2\" has endpoint tcp://10.0.0.2:7000, which another has"),
-            std::string::npos);
+  EXPECT_NE(
+      refusal(plan).find("\"stage 2\" has endpoint tcp://10.0.0.2:7000, which \"stage 0\" has too"),
+      std::string::npos);
   plan.stages[2].endpoint = plan.head.endpoint;
   EXPECT_NE(refusal(plan).find("\"stage 2\" has endpoint tcp://10.0.0.1:7000"), std::string::npos);
 }

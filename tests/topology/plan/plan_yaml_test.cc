@@ -132,9 +132,8 @@ TEST(PlanYaml, WhatIsWrittenIsReadBack) {
   }
   const std::string written = plan_yaml(parse_plan(kWhole, "plan.yaml"));
   for (const char* part :
-       {"hop: int8", "memory: 6GiB", "memory: 500MB", "\"beside: me\"", "layers: 10:30",
-        "start: here", "device: cuda:1", "threads: 4", "transport: nccl",
-        "role: no-head"})
+       {"hop: int8", "memory: 6GiB", "memory: 500MB", "\"beside: me\"", "layers: \"10:30\"",
+        "start: here", "device: cuda:1", "threads: 4", "transport: nccl", "role: no-head"})
     EXPECT_NE(written.find(part), std::string::npos) << part << " in\n" << written;
   Plan odd = parse_plan(kLeast, "plan.yaml");
   odd.stages[0].name = "null";
@@ -173,8 +172,9 @@ TEST(PlanYaml, EachSlipIsOneLineWithPlaceAndFix) {
        "plan.yaml:24: \"role\" is \"spare\"; it can only be no-head"},
       {"device: cuda:1", "role: no-head", "plan.yaml:11: unknown key \"role\""},
       {"layers: 0:10", "layers: 10", "plan.yaml:18: \"layers\" is \"10\"; it must be a half-open"},
-      {"layers: 0:10", "layers: 0:x", "plan.yaml:18: \"layers\" is \"x\"; it must be a whole"},
-      {"    layers: 0:10\n", "", "plan.yaml:16: stage 0 has no \"layers\"; give its half-open"},
+      {"layers: 0:10", "layers: 0:x",
+       "plan.yaml:18: \"layers\" is \"0:x\"; it must be a half-open"},
+      {"    layers: 0:10\n", "", "plan.yaml:16: stage 1 has no \"layers\"; give its half-open"},
       {"endpoint: tcp://10.0.0.4:7000\n", "device: cpu\n",
        "plan.yaml:16: \"old-laptop\" has no \"endpoint\"; give where it listens"},
       {"tcp://10.0.0.4:7000", "10.0.0.4:7000", "plan.yaml:17: \"endpoint\" is \"10.0.0.4:7000\""},
@@ -193,7 +193,11 @@ TEST(PlanYaml, EachSlipIsOneLineWithPlaceAndFix) {
       {"name: big-desktop", "name: \xFF", "plan.yaml:9: this is not valid UTF-8"},
       {"kv: bf16", "---\nkv: bf16", "plan.yaml:3: a second document begins here"},
       {"kv: bf16", "? [a, b]\n: bf16",
-       "plan.yaml:3: a key is a list or a map; it must be one word"},
+       "plan.yaml:3: a key is a list or a map; it must be one word; see that brackets and quotes "
+       "are "
+       "closed"},
+      {"name: big-desktop", "name: [{a: b", "see that brackets and quotes are closed"},
+      {"name: big-desktop", "name: [{a: \"b}]", "see that brackets and quotes are closed"},
   };
   EXPECT_EQ(refusal(kWhole), "");
   for (const Wrong& wrong : kWrong) {
