@@ -128,7 +128,7 @@ class Recovery final {
   bool leaves_for_good(const std::string& worker) const;
 
   const Replan replan_;
-  std::vector<WorkerPlan> home_;  // the owner's plan: its head, then its stages
+  std::vector<WorkerPlan> home_;                // the owner's plan: its head, then its stages
   std::map<std::string, std::string> invited_;  // where they said last that they listen, by name
   std::map<std::string, Facts> facts_;
   std::map<std::string, Missing> missing_;

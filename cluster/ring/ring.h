@@ -29,8 +29,8 @@ namespace potluck {
 struct RingSetup {
   HostSetup hosts;
   double step_timeout_seconds = 0;
-  bool recovery = true;          // a ring that loses workers lives on
-  bool guests_fetch = false;     // workers that come later may lack the model
+  bool recovery = true;       // a ring that loses workers lives on
+  bool guests_fetch = false;  // workers that come later may lack the model
   // By the devices of this file, where its workers are processes (ClusterRepair); none: by what is
   // left of its plan (RingRepair).
   std::shared_ptr<const ClusterSpec> cluster;

@@ -30,7 +30,7 @@ inline constexpr PeerId stage_peer(int stage) {
   return 2 + stage;
 }
 inline constexpr int kMaxStages = 256;
-inline constexpr int kThreadsMax = 1024;      // of a worker
+inline constexpr int kThreadsMax = 1024;  // of a worker
 inline constexpr int kContextMax = 1 << 20, kSessionsMax = 1024, kSlotsMax = 256;
 // In logs, so that no worker has it.
 inline constexpr char kCoordinatorName[] = "coordinator";
@@ -66,8 +66,8 @@ struct Plan {
   int slots = 4;              // unanswered messages of one request at most
 
   int stage_count() const { return stages.size(); }
-  bool has_worker(PeerId peer) const;                // the head or one of the stages
-  const WorkerPlan& worker(PeerId peer) const;       // head or a stage; CHECKs
+  bool has_worker(PeerId peer) const;           // the head or one of the stages
+  const WorkerPlan& worker(PeerId peer) const;  // head or a stage; CHECKs
   WorkerPlan& worker(PeerId peer);
   const WorkerPlan& next_of(PeerId peer) const;      // that its rows go to
   const WorkerPlan& previous_of(PeerId peer) const;  // that its rows come from
