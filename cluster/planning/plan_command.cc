@@ -47,7 +47,7 @@ std::string model_of(const Flags& flags, const ClusterSpec& cluster) {
               cluster.file);
 }
 
-// What is wrong with a model that the file names is said of its line there; no flag named it.
+// A model that the file names and that cannot be opened is refused at its line; no flag named it.
 std::unique_ptr<ModelSource> open_named(const Flags& flags, const ClusterSpec& cluster,
                                         const ModelPlaces& places) {
   const std::string model = model_of(flags, cluster);

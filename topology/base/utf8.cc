@@ -93,6 +93,7 @@ bool is_plain_name(std::string_view text) {
     const std::string_view letter = text.substr(0, utf8_length(text));
     const char32_t code = code_point(letter);
     if (!utf8_valid(letter) || drives_terminal(code) || is_unseen(code)) return false;
+    if (is_blank(code) && code != ' ') return false;
     text.remove_prefix(letter.size());
   }
   return true;

@@ -19,7 +19,8 @@ std::string_view trimmed(std::string_view text);
 // characters (U+0000 to U+001F, U+007F to U+009F), U+2028, U+2029 and the marks of direction.
 bool drives_terminal(char32_t code);
 // Whether the text can be the name of a host, a device or a worker: UTF-8 that is not empty, drives
-// no terminal and has nothing that nobody sees, so that names that look alike are alike.
+// no terminal and has nothing that nobody sees and no blank but " ", so that names that look alike
+// are alike.
 bool is_plain_name(std::string_view text);
 // The text of an answer or a log for a terminal: of what drives one newlines and tabs stay, marks
 // of direction go, and the rest and bytes that are no UTF-8 become "·".

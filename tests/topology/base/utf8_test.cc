@@ -41,8 +41,9 @@ TEST(Utf8, AnAnswerCannotDriveTheTerminal) {
 TEST(Utf8, ANameIsAllToBeSeen) {
   for (const char* name : {"nas", "beside: me", "K\u00FCche", "Ku\u0308che", "\u4E16\u754C"})
     EXPECT_TRUE(is_plain_name(name)) << name;
-  for (const char* name : {"", "a\x1b[2J", "a\nb", "a\u009Bb", "a\u200Bb", "a\u200Db", "\uFEFFa",
-                           "a\u202Eb", "a\u2066b", "a\u2028b", "a\u00ADb", "a\u2060", "a\xff"})
+  for (const char* name :
+       {"", "a\x1b[2J", "a\nb", "a\u009Bb", "a\u200Bb", "a\u200Db", "\uFEFFa", "a\u202Eb",
+        "a\u2066b", "a\u2028b", "a\u00ADb", "a\u00A0b", "a\u2060", "a\xff"})
     EXPECT_FALSE(is_plain_name(name)) << name;
 }
 

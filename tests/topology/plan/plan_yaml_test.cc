@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdio>
+#include <span>
 #include <string>
 
 #include "topology/base/byte_size.h"
@@ -67,6 +68,16 @@ std::string replaced(std::string text, const std::string& from, const std::strin
 struct Wrong {
   const char *from, *to, *line;
 };
+
+void expect_refusals(std::span<const Wrong> all) {
+  EXPECT_EQ(refusal(kWhole), "");
+  for (const Wrong& wrong : all) {
+    const std::string line = refusal(replaced(kWhole, wrong.from, wrong.to));
+    EXPECT_NE(line.find(wrong.line), std::string::npos)
+        << wrong.to << "\n  got      " << line << "\n  expected " << wrong.line;
+    EXPECT_EQ(line.find('\n'), std::string::npos) << line;
+  }
+}
 
 TEST(PlanYaml, EveryFieldArrives) {
   const Plan plan = parse_plan(kWhole, "plan.yaml");
@@ -183,6 +194,12 @@ TEST(PlanYaml, EachSlipIsOneLineWithPlaceAndFix) {
       {"version: 1", "version: 2", "plan.yaml:1: \"version\" is \"2\"; this potluck reads version"},
       {"version: 1\n", "", "plan.yaml:1: the plan has no \"version\"; begin the file with"},
       {"head:\n", "haed:\n", "plan.yaml:8: unknown key \"haed\"; did you mean \"head\"?"},
+  };
+  expect_refusals(kWrong);
+}
+
+TEST(PlanYaml, WhatIsNoYamlIsOneLineWithPlaceAndFix) {
+  constexpr Wrong kWrong[] = {
       {"  name: big-desktop", "\tname: big-desktop",
        "plan.yaml:9: this line begins with a tab; indent with spaces"},
       {"  name: big-desktop", "   name: big-desktop", "plan.yaml:10: this is not YAML: "},
@@ -199,13 +216,7 @@ TEST(PlanYaml, EachSlipIsOneLineWithPlaceAndFix) {
       {"name: big-desktop", "name: [{a: b", "see that brackets and quotes are closed"},
       {"name: big-desktop", "name: [{a: \"b}]", "see that brackets and quotes are closed"},
   };
-  EXPECT_EQ(refusal(kWhole), "");
-  for (const Wrong& wrong : kWrong) {
-    const std::string line = refusal(replaced(kWhole, wrong.from, wrong.to));
-    EXPECT_NE(line.find(wrong.line), std::string::npos)
-        << wrong.to << "\n  got      " << line << "\n  expected " << wrong.line;
-    EXPECT_EQ(line.find('\n'), std::string::npos) << line;
-  }
+  expect_refusals(kWrong);
 }
 
 TEST(PlanYaml, FilesThatAreNoPlansAreRefused) {
