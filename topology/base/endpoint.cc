@@ -40,14 +40,14 @@ int parse_port(const std::string& text) {
   return whole && port >= 1 && port <= kPortMax ? port : 0;
 }
 
-// As RFC 1123 has it, of any length; a dot may end it.
+// As RFC 1123 has it, of any length, and with the "_" that container networks know; a dot may end it.
 bool is_host_name(std::string host) {
   if (!host.empty() && host.back() == '.') host.pop_back();
   std::string label;
   for (size_t at = 0; at <= host.size(); at += label.size() + 1) {
     label = host.substr(at, host.find('.', at) - at);
-    const bool word = is_made_of(label, kHostLetters) && label.find('_') == std::string::npos;
-    if (!word || label.front() == '-' || label.back() == '-') return false;
+    if (!is_made_of(label, kHostLetters) || label.front() == '-' || label.back() == '-')
+      return false;
   }
   return label.find_first_not_of("0123456789") != std::string::npos;
 }

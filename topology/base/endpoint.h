@@ -24,7 +24,7 @@ bool is_loopback(const Endpoint& endpoint);
 bool is_any_address(const Endpoint& endpoint);
 
 // Whether a tcp host is one machine's: an IPv4 address of four numbers that is neither multicast
-// nor broadcast, an IPv6 address, or a name of labels of letters, digits and hyphens, the last of
+// nor broadcast, an IPv6 address, or a name of labels of letters, digits, "-" and "_", the last of
 // which is no number. What only the C library takes for an address ("10.1", "0x0a000002") is none.
 bool is_machine(const std::string& host);
 

@@ -16,15 +16,18 @@ namespace {
 constexpr int kCelsiusLeast = 30, kCelsiusMost = 120;
 constexpr std::array<std::string_view, 3> kWords = {"busy", "hours", "temperature"};
 
-// "22:00" as 1320; none for another text.
+constexpr int kDayMinutes = 24 * 60;
+
+// "22:00" as 1320, up to "24:00"; none for another text.
 std::optional<int> minute_of(std::string_view text) {
   if (text.size() != 5 || text[2] != ':' || text[0] == '-' || text[3] == '-') return std::nullopt;
   int hour = 0, minute = 0;
   const auto first = std::from_chars(text.data(), text.data() + 2, hour);
   const auto second = std::from_chars(text.data() + 3, text.data() + 5, minute);
   if (first.ptr != text.data() + 2 || second.ptr != text.data() + 5) return std::nullopt;
-  if (hour < 0 || hour > 23 || minute < 0 || minute > 59) return std::nullopt;
-  return 60 * hour + minute;
+  const int time = 60 * hour + minute;
+  if (hour < 0 || minute < 0 || minute > 59 || time > kDayMinutes) return std::nullopt;
+  return time;
 }
 
 struct Span {
@@ -34,7 +37,7 @@ struct Span {
 std::optional<Span> span_of(std::string_view hours) {
   if (hours.size() != 11 || hours[5] != '-') return std::nullopt;
   const auto from = minute_of(hours.substr(0, 5)), to = minute_of(hours.substr(6));
-  if (!from || !to) return std::nullopt;
+  if (!from || !to || *from == kDayMinutes) return std::nullopt;
   return Span{*from, *to};
 }
 

@@ -191,12 +191,12 @@ class Losses(Lan):
         self.potluck("down")
 
     def test_a_device_yields_as_the_file_says_wherever_its_worker_is(self):
-        yields = "        yield: {hours: \"00:00-00:00\", temperature: 99}\n"
+        yields = "        yield: {hours: \"00:00-24:00\", temperature: 99}\n"
         self.cluster = self.write_cluster(more=yields)
         self.up()
         for name in ("desk", "nas"):
             found = [w for w in map(self.words_of, self.pids(name)) if "worker" in w[:2]]
-            self.assertEqual([w[w.index("--yield") + 1] for w in found], ["hours=00:00-00:00,temperature=99"], name)
+            self.assertEqual([w[w.index("--yield") + 1] for w in found], ["hours=00:00-24:00,temperature=99"], name)
         self.ask()
         self.potluck("down")
         self.assert_nothing_left()

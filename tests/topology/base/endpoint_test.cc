@@ -54,11 +54,11 @@ TEST(Endpoint, NobodyCanDialAllAddressesOfAMachine) {
 TEST(Endpoint, AHostIsAMachinesNameOrAddress) {
   for (const char* host : {"10.0.0.4", "127.0.0.1", "223.255.255.255", "nas", "nas.lan", "nas.lan.",
                            "127.example.org", "0x.org", "1and1.com", "2024.lan.x9", "[fd00::4]",
-                           "[fe80::4%eth0]", "localhost", "xn--bcher-kva.example"})
+                           "[fe80::4%eth0]", "localhost", "a_b", "xn--bcher-kva.example"})
     EXPECT_TRUE(is_machine(host)) << host;
   for (const char* host : {"300.1.1.1", "10.0.0", "10.1", "1.2.3.4.5", "010.0.0.1", "a..b", ".inf",
-                           "-a", "a-.b", "a_b", "255.255.255.255", "224.0.0.1", "239.1.2.3",
-                           "0x0a000002", "167772162", "nas.7", "", ".", "*"})
+                           "-a", "a-.b", "255.255.255.255", "224.0.0.1", "239.1.2.3", "0x0a000002",
+                           "167772162", "nas.7", "", ".", "*"})
     EXPECT_FALSE(is_machine(host)) << host;
 }
 

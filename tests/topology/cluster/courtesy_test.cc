@@ -42,6 +42,9 @@ TEST_F(Courtesies, AreReadAsTheFlagHasThem) {
   EXPECT_EQ(courtesy_text({}), "");
   EXPECT_FALSE(parse_courtesy("temperature=80").when_busy);
   EXPECT_FALSE(yields({}));
+  EXPECT_TRUE(is_within_hours(parse_courtesy("hours=22:00-24:00").hours, 24 * 60 - 1));
+  EXPECT_FALSE(is_within_hours("22:00-24:00", 0));
+  EXPECT_TRUE(is_within_hours("00:00-24:00", 0));
 }
 
 TEST_F(Courtesies, WhatIsWrongIsNamed) {
@@ -52,6 +55,7 @@ TEST_F(Courtesies, WhatIsWrongIsNamed) {
         {"hours=22:00", "hours=22:00 is no span of a day"},
         {"hours=24:00-08:00", "no span"},
         {"hours=22:00-08:60", "no span"},
+        {"hours=22:00-24:01", "no span"},
         {"hours=-1:00-08:00", "no span"},
         {"hours=22:00-22:00", "hours=22:00-22:00 ends as it begins; give two times"},
         {"hours=22.00-08.00", "no span"},
