@@ -40,6 +40,7 @@ constexpr double kLookSeconds = 3;  // for clusters in the network, where there 
 constexpr double kLeaveSeconds = 150;
 constexpr size_t kKeyShown = 16;  // digits of a key by which people tell two clusters
 constexpr int kPortMax = 65535 - 64;
+constexpr size_t kNameMax = 64;  // bytes; a device's name comes behind it
 
 struct Flags {
   std::string token, token_file, model, name, device = kAutoDevice, memory, yield;
@@ -150,6 +151,9 @@ class JoinCommand {
 
   // A flag that is wrong is told of before anybody is asked.
   void check_flags() const {
+    if (!is_plain_name(name_) || name_.size() > kNameMax)
+      throw Fault(FaultKind::input, "--name \"" + one_line(name_) + "\" is no name for a machine",
+                  Fix{fmt::format("give one of at most {} letters that can be seen", kNameMax)});
     if (!flags_.memory.empty()) parse_bytes(flags_.memory);
     if (flags_.device != kAutoDevice) rooms();
   }

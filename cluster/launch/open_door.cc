@@ -25,7 +25,7 @@ Candidate candidate_of(const GuestWorker& worker, const std::string& key) {
 // Names that workers of this machine have in a plan, made or not.
 bool is_usual_name(const std::string& worker) {
   constexpr std::string_view kStage = "stage ";
-  return worker == "head" ||
+  return worker == "head" || worker == kCoordinatorName ||
          (worker.rfind(kStage, 0) == 0 && worker.size() > kStage.size() &&
           worker.find_first_not_of("0123456789", kStage.size()) == std::string::npos);
 }

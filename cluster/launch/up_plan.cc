@@ -49,8 +49,9 @@ UpPlan up_plan(const UpFlags& flags, const CommandLine& line, const Say& say) {
   if (plan.model.empty())
     throw Fault(FaultKind::input, flags.cluster + " names no model",
                 Fix{"add model:", Setting::model});
+  plan.source = flags.model.empty() ? open_model_of(cluster, line.places)
+                                    : open_model(plan.model, line.places);
   cluster.model = plan.model;
-  plan.source = open_model(plan.model, line.places);
   plan.hosts = host_setup(flags.ring, 2);  // processes, which a crash here cannot hold up
   if (flags.cluster.empty()) {
     plan_here(flags, plan, say);

@@ -13,6 +13,7 @@
 #include "cluster/cli/json_line.h"
 #include "cluster/planning/front_report.h"
 #include "cluster/planning/plan_report.h"
+#include "cluster/ring/cluster_ring.h"
 #include "cluster/ring/remote_shell.h"
 #include "topology/base/fault.h"
 #include "topology/base/utf8.h"
@@ -45,20 +46,6 @@ std::string model_of(const Flags& flags, const ClusterSpec& cluster) {
   throw Fault(FaultKind::input, "nothing says which model to plan for",
               Fix{"write \"model: hf:OWNER/REPO\" into the file, or name one", Setting::model},
               cluster.file);
-}
-
-// A model that the file names and that cannot be opened is refused at its line; no flag named it.
-std::unique_ptr<ModelSource> open_named(const Flags& flags, const ClusterSpec& cluster,
-                                        const ModelPlaces& places) {
-  const std::string model = model_of(flags, cluster);
-  if (!flags.model.empty()) return open_model(model, places);
-  try {
-    return open_model(model, places);
-  } catch (const Fault& fault) {
-    const std::string within = fault.where().empty() ? "" : fault.where() + ": ";
-    throw Fault(fault.kind(), "\"model\": " + within + fault.text(), Fix{fault.fix().text},
-                fmt::format("{}:{}", cluster.file, cluster.model_line));
-  }
 }
 
 Fault nothing_fits(const PlanProblem& problem, const ClusterSpec& cluster) {
@@ -191,7 +178,9 @@ void check_flags(const Flags& flags) {
 int run(const Flags& flags, const ModelPlaces& places) {
   check_flags(flags);
   const ClusterSpec cluster = read_cluster(flags.cluster);
-  const auto source = open_named(flags, cluster, places);
+  const std::string model = model_of(flags, cluster);
+  const auto source =
+      flags.model.empty() ? open_model_of(cluster, places) : open_model(model, places);
   if (flags.objective == "pareto") {
     print_front(flags, cluster, *source);
     return 0;

@@ -78,6 +78,16 @@ void plan_anew(const ClusterSpec& cluster, const ModelSource& source, ClusterRin
 
 }  // namespace
 
+std::unique_ptr<ModelSource> open_model_of(const ClusterSpec& cluster, const ModelPlaces& places) {
+  try {
+    return open_model(cluster.model, places);
+  } catch (const Fault& fault) {
+    const std::string within = fault.where().empty() ? "" : fault.where() + ": ";
+    throw Fault(fault.kind(), "\"model\": " + within + fault.text(), Fix{fault.fix().text},
+                cluster.file + ":" + std::to_string(cluster.model_line));
+  }
+}
+
 ClusterRing cluster_ring(const ClusterSpec& given, const ModelSource& source,
                          const std::string& plan_file) {
   check_coordinator(given);

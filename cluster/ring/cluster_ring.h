@@ -10,10 +10,14 @@
 
 #include "cluster/ring/worker_host.h"
 #include "topology/cluster/cluster_spec.h"
+#include "topology/model/locator.h"
 #include "topology/model/model_source.h"
 #include "topology/plan/plan.h"
 
 namespace potluck {
+
+// Opens the model that the file names; what is wrong with it is said of its line.
+std::unique_ptr<ModelSource> open_model_of(const ClusterSpec& cluster, const ModelPlaces& places);
 
 struct ClusterRing {
   std::shared_ptr<const ClusterSpec> cluster;

@@ -25,9 +25,9 @@ struct ClusterState {
   pid_t pid = 0;
   std::string model, file;  // as they were given; a cluster without a file has none
   std::string endpoint;     // where clients of other machines call; empty: nowhere
-  bool joins = false;       // other machines may join
   std::string failure;      // of one that has failed: why
   int64_t since = 0;        // seconds since 1970
+  bool joins = false;       // other machines may join
 };
 
 class RunningCluster final {

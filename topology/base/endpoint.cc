@@ -40,7 +40,7 @@ int parse_port(const std::string& text) {
   return whole && port >= 1 && port <= kPortMax ? port : 0;
 }
 
-// As RFC 1123 has it, of any length, and with the "_" that container networks know; a dot may end it.
+// As RFC 1123 has it, of any length, and with the "_" of container networks; a dot may end it.
 bool is_host_name(std::string host) {
   if (!host.empty() && host.back() == '.') host.pop_back();
   std::string label;
