@@ -9,6 +9,7 @@
 
 #include "cluster/cli/commands.h"
 #include "cluster/ring/reach_cluster.h"
+#include "coordinator/control/running_cluster.h"
 #include "coordinator/membership/guest_verbs.h"
 #include "topology/base/fault.h"
 #include "topology/base/utf8.h"
@@ -28,9 +29,27 @@ bool says_yes() {
   return answer == "y" || answer == "Y" || answer == "yes";
 }
 
+// A coordinator that is being started, or waits for machines, takes calls as soon as it can.
+ControlClient called(const std::string& cluster, const CommandLine& line) {
+  const ReachFlags reach{cluster, "", ""};
+  if (!RunningCluster(line.state, cluster).is_up()) return reach_cluster(reach, line);
+  return {address_of(reach, line), keys_of(line)};
+}
+
+ControlMessage waiting_machines(ControlClient& client, const std::string& cluster,
+                                const CommandLine& line) {
+  try {
+    return client.ask(kWaitingVerb, nlohmann::json::object(), kAskSeconds);
+  } catch (const Fault& fault) {
+    const auto why = why_not_up({cluster, "", ""}, line);
+    if (fault.kind() == FaultKind::lost && why) throw Fault(FaultKind::input, *why);
+    throw;
+  }
+}
+
 int run(const std::string& cluster, const CommandLine& line) {
-  ControlClient client = reach_cluster({cluster, "", ""}, line);
-  const auto reply = client.ask(kWaitingVerb, nlohmann::json::object(), kAskSeconds);
+  ControlClient client = called(cluster, line);
+  const ControlMessage reply = waiting_machines(client, cluster, line);
   const auto& waiting = JsonFields(reply.body, kWhere).at("waiting");
   if (waiting.empty()) {
     std::fputs("no machine waits to be let in\n", stderr);

@@ -37,9 +37,8 @@ void keep_door_closed(ControlServer& server) {
     throw Fault(FaultKind::refused, "this cluster lets no machine join",
                 Fix{"start it without --no-join, or with --join"});
   };
-  for (const char* verb : {kAskToJoinVerb, kOfferVerb, kClusterVerb})
-    server.on(verb, ControlCallers::anyone, refuse);
-  server.on(kWaitingVerb, ControlCallers::known, refuse);
+  for (const char* verb : {kAskToJoinVerb, kOfferVerb, kClusterVerb, kWaitingVerb})
+    server.on(verb, ControlCallers::known, refuse);
 }
 
 OpenDoor::OpenDoor(ControlServer& server, const DoorSetup& setup)

@@ -26,7 +26,8 @@ struct DoorSetup {
   std::function<void(const std::string& line)> say;
 };
 
-// Machines that ask to join are told that none may, and so are people who would let them in.
+// People who would let machines in are told that none may join, and so are machines whose keys are
+// known. The lock keeps out any other.
 void keep_door_closed(ControlServer& server);
 
 class OpenDoor final {

@@ -239,7 +239,7 @@ class Joining(unittest.TestCase):
         up.waits_for("end it:")
         self.assertIn("lets no machine join", self.once(desk, "token", "create", code=USAGE)[1])
         token = self.once(desk, "token", "create", "--address", f"10.77.0.1:{PORT}")[0].strip()
-        self.assertIn("this cluster lets no machine join; start it without --no-join", self.join(laptop, token).ends(3))
+        self.assertIn("and that it lets this one in", self.join(laptop, token).ends(3))
 
     def ask(self, machine, *words):
         return json.loads(self.once(machine, "run", "-p", "hello", "--raw", "--json", "-n", "256", "--steps", "4", "-s", "7",
