@@ -104,11 +104,7 @@ class Served {
 
   // The memory of this machine is looked at once more when its workers start.
   void serve() {
-    flags_.join ? void(door_.emplace(server_, door_setup())) : keep_door_closed(server_);
-    if (flags_.join && has_files(planned_.model)) {
-      given_.emplace(shared_model(planned_.model, line_.places));
-      door_->give(server_, *given_);
-    }
+    flags_.join ? open_door() : keep_door_closed(server_);
     if (!planned_.waits) try {
         return serve_ring(planned_.ring.plan, {});
       } catch (const Fault& fault) {
@@ -116,6 +112,13 @@ class Served {
         voice_.say(fault_line(fault));
       }
     wait_and_serve();
+  }
+
+  void open_door() {
+    door_.emplace(server_, door_setup());
+    if (!has_files(planned_.model)) return;
+    given_.emplace(shared_model(planned_.model, line_.places));
+    door_->give(server_, *given_);
   }
 
   // Waits for machines with whose help the model fits, as often as they go away again.
