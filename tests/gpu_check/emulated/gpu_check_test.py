@@ -26,7 +26,7 @@ def said(*words, **settings):
 
 class SoundCards(unittest.TestCase):
     def test_all_parts_are_right_on_a_card_of_32_lanes(self):
-        done, found = said("--device", "emulated:cuda", "--quick")
+        done, found = said("--device", "emulated:cuda", "--quick", "--seconds", str(PATIENCE))
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertTrue(found["passed"] and found["finished"])
         self.assertEqual([row["name"] for row in found["rows"] if row["part"] == "time"], list(PARTS))
