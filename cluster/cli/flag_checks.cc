@@ -80,25 +80,17 @@ void one_of(CLI::Option* option, const std::vector<std::string>& words) {
   option->type_name(fmt::format("{}", fmt::join(words, "|")))->check(CLI::Validator(check, ""));
 }
 
-CLI::Option* not_empty(CLI::Option* option) {
-  const auto check = [](std::string& value) {
-    return value.empty() ? std::string("it is empty") : "";
-  };
+CLI::Option* not_empty(CLI::Option* option, const std::string& otherwise) {
+  const auto check = [otherwise](std::string& value) { return value.empty() ? otherwise : ""; };
   return option->check(CLI::Validator(check, ""));
 }
 
 void file_name(CLI::Option* option) {
-  const auto check = [](std::string& value) {
-    return value.empty() ? std::string("the name of the file is empty") : "";
-  };
-  option->type_name("FILE")->check(CLI::Validator(check, ""));
+  not_empty(option->type_name("FILE"), "the name of the file is empty");
 }
 
 void model_name(CLI::Option* option) {
-  const auto check = [](std::string& value) {
-    return value.empty() ? std::string("there is no model without a name") : "";
-  };
-  option->type_name("MODEL")->check(CLI::Validator(check, ""));
+  not_empty(option->type_name("MODEL"), "there is no model without a name");
 }
 
 void add_seed_flag(CLI::App* command, std::optional<uint64_t>& seed, const std::string& help) {

@@ -29,7 +29,7 @@ void real_number(CLI::Option* option, const char* type, double least, double mos
 // Allows one of some words.
 void one_of(CLI::Option* option, const std::vector<std::string>& words);
 // Allows anything but nothing at all, which is mostly a variable that is not set.
-CLI::Option* not_empty(CLI::Option* option);
+CLI::Option* not_empty(CLI::Option* option, const std::string& otherwise = "it is empty");
 // Allow any name that is not empty.
 void file_name(CLI::Option* option);
 void model_name(CLI::Option* option);

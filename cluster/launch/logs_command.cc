@@ -13,12 +13,13 @@
 #include "topology/base/fault.h"
 #include "topology/base/utf8.h"
 #include "topology/model/json_text.h"
+#include "topology/plan/plan.h"
 #include "transport/control/control_client.h"
 
 namespace potluck {
 namespace {
 
-constexpr char kCoordinator[] = "coordinator", kHere[] = "here";  // this one as status has it
+constexpr char kHere[] = "here";  // this one as status has it
 constexpr double kPatienceSeconds = 10;
 
 struct Flags {
@@ -64,9 +65,9 @@ int print_workers(const Flags& flags, const CommandLine& line) {
 
 int logs(const Flags& flags, const CommandLine& line) {
   const bool all = flags.of.empty();
-  if (flags.reach.connect.empty() && (all || flags.of == kCoordinator))
-    print(kCoordinator, coordinator_log(flags, line));
-  if (flags.of == kCoordinator) return 0;
+  if (flags.reach.connect.empty() && (all || flags.of == kCoordinatorName))
+    print(kCoordinatorName, coordinator_log(flags, line));
+  if (flags.of == kCoordinatorName) return 0;
   if (const auto why = why_not_up(flags.reach, line)) {
     if (all) return 0;  // what is left of it has been shown
     throw Fault(FaultKind::input, *why);

@@ -30,6 +30,7 @@
 #include "cluster/ring/cluster_ring.h"
 #include "cluster/ring/key_file.h"
 #include "cluster/ring/model_share.h"
+#include "cluster/ring/reach_cluster.h"
 #include "topology/base/endpoint.h"
 #include "topology/base/fault.h"
 #include "topology/base/wall_clock.h"
@@ -242,12 +243,12 @@ class Served {
     return setup;
   }
 
-  // The flags of `run` on other machines, if they may call.
+  // The flags of `run` on other machines, a space before each, if they may call.
   std::string elsewhere() const {
     const std::string host = flags_.listen.empty() ? "" : address_for_guests(flags_.listen);
     if (host.empty()) return {};
-    return fmt::format("--connect {}:{} --key {}", host, parse_endpoint(state_.endpoint)->port,
-                       keys().public_key);
+    const int port = parse_endpoint(state_.endpoint)->port;
+    return reach_words({kClusterName, fmt::format("{}:{}", host, port), keys().public_key});
   }
 
   void announce(const std::string& text) {

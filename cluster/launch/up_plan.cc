@@ -4,7 +4,6 @@
 #include "cluster/launch/control_port.h"
 #include "topology/base/fault.h"
 #include "topology/cluster/cluster_yaml.h"
-#include "topology/model/locator.h"
 
 namespace potluck {
 namespace {
@@ -49,8 +48,7 @@ UpPlan up_plan(const UpFlags& flags, const CommandLine& line, const Say& say) {
   if (plan.model.empty())
     throw Fault(FaultKind::input, flags.cluster + " names no model",
                 Fix{"add model:", Setting::model});
-  plan.source = flags.model.empty() ? open_model_of(cluster, line.places)
-                                    : open_model(plan.model, line.places);
+  plan.source = open_model_of(cluster, flags.model, line.places);
   cluster.model = plan.model;
   plan.hosts = host_setup(flags.ring, 2);  // processes, which a crash here cannot hold up
   if (flags.cluster.empty()) {

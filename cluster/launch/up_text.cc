@@ -53,7 +53,7 @@ std::string up_text(const UpFlags& flags, const UpPlan& up, const Plan& plan,
       "ask it:    potluck run{} -p \"Why is the sky blue?\"",
       up.model, plan.stage_count() + 1, plan.ctx_size, name_flag(flags));
   text += other_commands(flags);
-  if (!elsewhere.empty()) text += "\nelsewhere: potluck run " + elsewhere + " -p …";
+  if (!elsewhere.empty()) text += "\nelsewhere: potluck run" + elsewhere + " -p …";
   return text;
 }
 

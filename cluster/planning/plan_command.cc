@@ -178,9 +178,8 @@ void check_flags(const Flags& flags) {
 int run(const Flags& flags, const ModelPlaces& places) {
   check_flags(flags);
   const ClusterSpec cluster = read_cluster(flags.cluster);
-  const std::string model = model_of(flags, cluster);
-  const auto source =
-      flags.model.empty() ? open_model_of(cluster, places) : open_model(model, places);
+  model_of(flags, cluster);  // one is named
+  const auto source = open_model_of(cluster, flags.model, places);
   if (flags.objective == "pareto") {
     print_front(flags, cluster, *source);
     return 0;

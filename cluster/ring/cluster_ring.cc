@@ -78,7 +78,9 @@ void plan_anew(const ClusterSpec& cluster, const ModelSource& source, ClusterRin
 
 }  // namespace
 
-std::unique_ptr<ModelSource> open_model_of(const ClusterSpec& cluster, const ModelPlaces& places) {
+std::unique_ptr<ModelSource> open_model_of(const ClusterSpec& cluster, const std::string& flag,
+                                           const ModelPlaces& places) {
+  if (!flag.empty()) return open_model(flag, places);
   try {
     return open_model(cluster.model, places);
   } catch (const Fault& fault) {

@@ -16,8 +16,10 @@
 
 namespace potluck {
 
-// Opens the model that the file names; what is wrong with it is said of its line.
-std::unique_ptr<ModelSource> open_model_of(const ClusterSpec& cluster, const ModelPlaces& places);
+// Opens the model that a flag has named or, where that is empty, the one that the file names; what
+// is wrong with the file's is said of its line.
+std::unique_ptr<ModelSource> open_model_of(const ClusterSpec& cluster, const std::string& flag,
+                                           const ModelPlaces& places);
 
 struct ClusterRing {
   std::shared_ptr<const ClusterSpec> cluster;

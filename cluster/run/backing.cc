@@ -49,8 +49,7 @@ void Backing::open(const RunFlags& flags, const CommandLine& line) {
   if (model_.empty())
     throw Fault(FaultKind::input, flags.cluster + " names no model",
                 Fix{"give one", Setting::model});
-  source_ =
-      flags.model.empty() ? open_model_of(cluster, line.places) : open_model(model_, line.places);
+  source_ = open_model_of(cluster, flags.model, line.places);
   if (flags.cluster.empty())
     ring_.plan = plan_of(*source_, flags.ring, say);
   else
