@@ -8,6 +8,7 @@
 #include <fstream>
 #include <iostream>
 #include <iterator>
+#include <set>
 #include <sstream>
 
 #include "cluster/cli/commands.h"
@@ -117,6 +118,9 @@ class JoinCommand {
     check_flags();
     const RunningJoin only(line_.state);
     choose_cluster(setup);
+    if (setup.cluster.key == keys_.public_key)
+      throw Fault(FaultKind::input, "this machine coordinates that cluster, and computes in it",
+                  Fix{"join from another machine"});
     setup.entry.cluster_key = setup.cluster.key;
     setup.remember = [this](const JoinedCluster& cluster) {
       file_.change([&](const auto&) { return text_of(cluster); });
@@ -128,12 +132,21 @@ class JoinCommand {
     };
     setup.say = say;
     catch_interrupts();
-    const FindClusters find = [](Duration patience) { return find_clusters(patience, say); };
-    Joiner(WayIn(keys_, find), std::move(setup)).stay();
+    Joiner(WayIn(keys_, search_of_network()), std::move(setup)).stay();
     return 0;
   }
 
  private:
+  // A coordinator that is away is looked for again and again; why the network cannot be searched is
+  // said once.
+  static FindClusters search_of_network() {
+    return [told = std::set<std::string>()](Duration patience) mutable {
+      return find_clusters(patience, [&](const std::string& line) {
+        if (told.insert(line).second) say(line);
+      });
+    };
+  }
+
   void choose_cluster(JoinerSetup& setup) const {
     if (const std::string words = token_words(flags_); !words.empty()) {
       const JoinToken token = parse_token(words);

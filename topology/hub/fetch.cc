@@ -36,10 +36,10 @@ void Tries::failed(const ReadEnd& end) {
         Fix{"what has arrived is kept: see that the network works, and give the same command "
             "again later"});
   const Duration own = kFirstWait * (1 << (failed_ - 1));
-  if (end.wait > own)
-    watch_.note(what_ + ": " + end.broken + "; trying again in " + number_text(seconds(end.wait)) +
-                " s");
-  wait(std::max(own, end.wait), watch_);
+  const Duration pause = std::max(own, end.wait);
+  watch_.note(what_ + ": " + end.broken + "; trying again in " + number_text(seconds(pause)) +
+              " s");
+  wait(pause, watch_);
 }
 
 void check_not_stopped(const FetchWatch& watch) {

@@ -135,7 +135,7 @@ void Links::hung_up(ConnectionId connection) {
 
 void Links::ended(Time now, ConnectionId connection) {
   if (const auto stranger = callers_.extract(connection))
-    actions_.log("potluck: a connection to " + identity_.hello.name + " ended without a " +
+    actions_.log("potluck: a connection from " + stranger->caller.address + " ended without a " +
                  (stranger->meeting ? "proof" : "hello in potluck's protocol"));
   Link* link = find(connection);
   if (!link) return;

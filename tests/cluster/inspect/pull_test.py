@@ -201,6 +201,7 @@ class Lies(Pulls):
         for part in parts:
             self.assertIn(part, line)
         self.assertEqual(list(self.home.rglob("*.gguf")), [])
+        return said
 
     @staticmethod
     def body(status, headers, data):
@@ -262,7 +263,8 @@ class Lies(Pulls):
 
     def test_a_hub_that_is_not_there(self):
         self.env["HF_ENDPOINT"] = "http://127.0.0.1:1"
-        self.refused(3, "Couldn't connect to server, 6 times in a row")
+        said = self.refused(3, "Couldn't connect to server, 6 times in a row")
+        self.assertEqual(said.count("Couldn't connect to server; trying again in "), 5, said)
 
     def test_settings_that_are_none(self):
         self.env["HF_ENDPOINT"] = "huggingface.co"

@@ -241,6 +241,11 @@ class Joining(unittest.TestCase):
         token = self.once(desk, "token", "create", "--address", f"10.77.0.1:{PORT}")[0].strip()
         self.assertIn("and that it lets this one in", self.join(laptop, token).ends(3))
 
+    def test_a_machine_does_not_join_its_own_cluster(self):
+        desk, _ = self.lan(avahi=False)
+        self.host(desk)
+        self.assertIn("this machine coordinates that cluster", self.join(desk, self.token(desk)).ends(USAGE))
+
     def ask(self, machine, *words):
         return json.loads(self.once(machine, "run", "-p", "hello", "--raw", "--json", "-n", "256", "--steps", "4", "-s", "7",
                                     *words)[0])  # fmt: skip

@@ -164,9 +164,10 @@ TEST_F(LinksTest, AStrangerWhoCannotBeReadIsTurnedAwayOnce) {
 TEST_F(LinksTest, AStrangerWhoLeavesWithoutAHelloIsALineInTheLog) {
   links_.called(now_, kCall, {"there", ""});
   links_.ended(now_, kCall);
-  EXPECT_THAT(said(),
-              ElementsAre("log: potluck: a connection to me ended without a hello in potluck's "
-                          "protocol"));
+  EXPECT_THAT(
+      said(),
+      ElementsAre("log: potluck: a connection from there ended without a hello in potluck's "
+                  "protocol"));
 }
 
 TEST_F(LinksTest, OfTwoDialsTheOneOfTheLowerIdStandsAtTheHigher) {
