@@ -85,6 +85,14 @@ void Coordinator::run() {
     server_.serve(now());
     if (setup_.every_turn) setup_.every_turn(now());
   }
+  say_goodbye();
+}
+
+void Coordinator::say_goodbye() {
+  for (const auto& [id, running] : running_)
+    running.call->fail(Fault(FaultKind::lost,
+                             "the cluster was taken down before this answer was complete",
+                             Fix{"potluck up starts it again"}));
 }
 
 // A session that its client kept may have been closed since, for others: then a new one takes its
@@ -122,6 +130,9 @@ RequestEvents Coordinator::events_for(uint64_t session) {
   events.canvas_done = [this](const CanvasReport& report) {
     running_.at(report.request).call->event(event_json(report), ids_bytes(report.ids));
   };
+  events.stalled = [this](const StallReport& report) {
+    setup_.log("an answer " + stall_text(report.stall));
+  };
   events.finished = [this](uint64_t request, const RequestResult& result) {
     finished(request, result);
   };
@@ -153,7 +164,7 @@ void Coordinator::finished(uint64_t request, const RequestResult& result) {
     sessions_[result.session] = {done.call->client(), request, false};
   else if (done.keeps)
     ring_.close_session(result.session);
-  done.call->reply(result_json(result), ids_bytes(result.ids));
+  done.call->reply(result_json(result, ring_.plan()), ids_bytes(result.ids));
 }
 
 void Coordinator::failed(uint64_t request, const Fault& fault) {
