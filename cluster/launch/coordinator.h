@@ -78,6 +78,7 @@ class Coordinator final {
   std::map<uint64_t, Running> running_;
   std::map<uint64_t, Held> sessions_;
   uint64_t answered_ = 0;
+  std::string last_ring_;       // that the last step went round
   std::vector<Hop> last_hops_;  // of the last step
   std::vector<Link> last_links_;
   double last_step_ms_ = 0;

@@ -62,6 +62,7 @@ class Up(unittest.TestCase):
         out, err = self.up()
         self.assertIn("potluck run -p", out)
         self.assertIn("loaded in", err)  # a line for each worker
+        self.assertIn("no step yet in this ring\n", self.potluck("status")[0])
         out, err = self.potluck(*ASK)
         self.assertIn('asking the cluster "cluster"', err)
         got, expected = json.loads(out), answer("-n", "64", "--steps", "4", "--stages", "2")
@@ -76,7 +77,11 @@ class Up(unittest.TestCase):
         self.assertEqual([link["bytes"] > 2 * 32 * 128 for link in status["links"]], [False, True, True, True])  # a canvas
         self.assertEqual(sum(link["bytes"] for link in status["links"]), status["step"]["wire_bytes"])
         self.assertTrue(all(link["mb_per_s"] == link["bytes"] / 1e3 / status["step"]["ms"] for link in status["links"]))
-        self.assertIn("layers", self.potluck("status")[0])
+        text = self.potluck("status")[0]
+        self.assertIn("layers", text)
+        self.assertRegex(text, r"(?m)^  link +a step +carried MB/s$")
+        self.assertRegex(text, r"(?m)^last step [\d.]+ ms: ")
+        self.assertEqual({w["host"] for w in status["workers"]}, {""})
         self.assertIn("stage 1", self.potluck("logs")[0])
         self.assertIn("is down", self.potluck("down")[0])
         self.assert_nothing_left()
