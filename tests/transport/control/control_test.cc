@@ -253,7 +253,7 @@ class Garbler final : private PipeEvents {
 TEST_F(ControlTest, GarbageEndsItsOwnConnectionAlone) {
   serve();
   ControlClient client = local();
-  const std::string begin = R"({"control":1,"software":"x","kind":"call","call":1,"verb":"echo",)";
+  const std::string begin = R"({"control":2,"software":"x","kind":"call","call":1,"verb":"echo",)";
   const struct {
     std::string text, answered;
     size_t payload = 0;
@@ -264,8 +264,8 @@ TEST_F(ControlTest, GarbageEndsItsOwnConnectionAlone) {
       {std::string(100'000, '['), "a control message"},
       {begin + R"("body":[]})", "its body is no object"},
       {begin + R"("body":{})", "a control message"},
-      {R"({"control":1,"software":"x","kind":"dance","call":1,"body":{}})", "its kind is"},
-      {R"({"control":1,"software":"x","kind":"cancel","call":-1e99,"body":{}})", "call"},
+      {R"({"control":2,"software":"x","kind":"dance","call":1,"body":{}})", "its kind is"},
+      {R"({"control":2,"software":"x","kind":"cancel","call":-1e99,"body":{}})", "call"},
       {R"({"control":9,"software":"potluck 9","kind":"ping","call":0,"body":{}})",
        "potluck 9 speaks version 9 of the control channel"},
       {begin + R"("body":{"x":")" + std::string(kControlTextMax, 'x') + "\"}}", "of JSON, at most"},
