@@ -1,10 +1,21 @@
-// Checks a request before anything is sent for it.
+// Checks a request before anything is sent for it, and says what one has waited for.
 #include "coordinator/request.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <string>
 
 namespace potluck {
+
+std::string stall_text(const Stall& stall) {
+  char parts[256];
+  std::snprintf(parts, sizeof(parts),
+                "stalled for %.2f s: detect %.2f + re-plan %.2f + load %.2f + encode %.2f + lost "
+                "steps %.2f",
+                stall.total(), stall.detect_seconds, stall.replan_seconds, stall.load_seconds,
+                stall.encode_seconds, stall.lost_seconds);
+  return std::string(parts) + " (" + stall.why + ")";
+}
 
 void check_prompt_fits(size_t prompt, int canvas, int ctx_size) {
   const size_t need = prompt + canvas;

@@ -45,6 +45,9 @@ struct Stall {
   }
 };
 
+// "stalled for 1.20 s: detect 0.10 + re-plan … (lost worker nas …)"
+std::string stall_text(const Stall& stall);
+
 struct RequestResult {
   std::vector<int32_t> ids;     // trimmed to max_tokens and to the end id (which is kept)
   std::vector<int> steps;       // of each canvas

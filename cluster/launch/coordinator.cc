@@ -5,7 +5,9 @@
 #include <nlohmann/json.hpp>
 
 #include "cluster/cli/interrupt.h"
+#include "cluster/ring/ring_plan.h"
 #include "coordinator/control/ring_messages.h"
+#include "topology/base/endpoint.h"
 #include "topology/base/fault.h"
 #include "topology/model/json_text.h"
 #include "transport/state_machine.h"
@@ -29,6 +31,13 @@ double worker_ms(const std::vector<Hop>& hops, PeerId worker) {
   for (const Hop& hop : hops)
     if (hop.peer == worker) us += hop.compute_us;
   return us / 1e3;
+}
+
+// Where a worker is, if nobody knows a name for that machine: the host that is dialed; empty: here.
+std::string host_of(const WorkerPlan& worker) {
+  const auto endpoint = parse_endpoint(worker.endpoint);
+  const bool is_here = worker.local || !endpoint || is_loopback(*endpoint);
+  return is_here ? "" : endpoint->host;
 }
 
 // As much of the end of each as fits one answer, from the beginning of a line. The channel replaces
@@ -85,6 +94,14 @@ void Coordinator::run() {
     server_.serve(now());
     if (setup_.every_turn) setup_.every_turn(now());
   }
+  say_goodbye();
+}
+
+void Coordinator::say_goodbye() {
+  for (const auto& [id, running] : running_)
+    running.call->fail(Fault(FaultKind::lost,
+                             "the cluster was taken down before this answer was complete",
+                             Fix{"potluck up starts it again"}));
 }
 
 // A session that its client kept may have been closed since, for others: then a new one takes its
@@ -122,6 +139,9 @@ RequestEvents Coordinator::events_for(uint64_t session) {
   events.canvas_done = [this](const CanvasReport& report) {
     running_.at(report.request).call->event(event_json(report), ids_bytes(report.ids));
   };
+  events.stalled = [this](const StallReport& report) {
+    setup_.log("an answer " + stall_text(report.stall));
+  };
   events.finished = [this](uint64_t request, const RequestResult& result) {
     finished(request, result);
   };
@@ -134,6 +154,7 @@ RequestEvents Coordinator::events_for(uint64_t session) {
 
 // Names are the plan's as it is now: peers of another plan are others.
 void Coordinator::note_step(const StepReport& report) {
+  last_ring_ = ring_text(ring_.plan());
   last_hops_ = report.hops;
   last_step_ms_ = report.step_ms;
   last_links_.clear();
@@ -145,6 +166,11 @@ void Coordinator::note_step(const StepReport& report) {
   }
 }
 
+// A step that went round another ring tells nothing of this one.
+bool Coordinator::has_stepped() const {
+  return last_step_ms_ > 0 && last_ring_ == ring_text(ring_.plan());
+}
+
 void Coordinator::finished(uint64_t request, const RequestResult& result) {
   const Running done = std::move(running_.extract(request).mapped());
   ++answered_;
@@ -153,7 +179,7 @@ void Coordinator::finished(uint64_t request, const RequestResult& result) {
     sessions_[result.session] = {done.call->client(), request, false};
   else if (done.keeps)
     ring_.close_session(result.session);
-  done.call->reply(result_json(result), ids_bytes(result.ids));
+  done.call->reply(result_json(result, ring_.plan()), ids_bytes(result.ids));
 }
 
 void Coordinator::failed(uint64_t request, const Fault& fault) {
@@ -230,11 +256,11 @@ Json Coordinator::status() const {
 Json Coordinator::worker_status(PeerId worker, const std::string& host) const {
   const WorkerPlan& plan = ring_.plan().worker(worker);
   Json json = {{"name", plan.name},
-               {"host", host},
+               {"host", host.empty() ? host_of(plan) : host},
                {"device", plan.device},
                {"endpoint", plan.endpoint},
                {"layers", {plan.layers.begin, plan.layers.end}},
-               {"step_ms", worker_ms(last_hops_, worker)}};
+               {"step_ms", has_stepped() ? worker_ms(last_hops_, worker) : 0.0}};
   if (const auto ready = ring_.loaded().find(worker); ready != ring_.loaded().end()) {
     json["weight_bytes"] = ready->second.weight_bytes;
     json["kv_bytes"] = ready->second.kv_bytes;
@@ -248,6 +274,7 @@ Json Coordinator::worker_status(PeerId worker, const std::string& host) const {
 
 Json Coordinator::link_status() const {
   Json links = Json::array();
+  if (!has_stepped()) return links;
   for (const Link& link : last_links_)
     links.push_back({{"from", link.from},
                      {"to", link.to},
@@ -260,12 +287,13 @@ Json Coordinator::link_status() const {
 Json Coordinator::step_status() const {
   double at_work_ms = 0;
   uint64_t bytes = 0;
-  for (const Hop& hop : last_hops_) {
+  const double ms = has_stepped() ? last_step_ms_ : 0;
+  for (const Hop& hop : has_stepped() ? last_hops_ : std::vector<Hop>()) {
     at_work_ms += (hop.compute_us + hop.queue_us) / 1e3;
     bytes += hop.payload_bytes + hop.header_bytes;
   }
-  const double wire_ms = std::max(0.0, last_step_ms_ - at_work_ms);
-  Json json = {{"ms", last_step_ms_}, {"wire_ms", wire_ms}, {"wire_bytes", bytes}};
+  const double wire_ms = std::max(0.0, ms - at_work_ms);
+  Json json = {{"ms", ms}, {"wire_ms", wire_ms}, {"wire_bytes", bytes}};
   if (const auto predicted = ring_.step_ms()) json["predicted_ms"] = *predicted;
   return json;
 }

@@ -22,6 +22,7 @@ struct CoordinatorSetup {
   // The machines of workers that are not this one's, by worker; may be none.
   std::function<std::map<std::string, std::string>()> places;
   std::function<void(Time now)> every_turn;  // of the loop; may be none
+  std::function<void(const std::string& line)> log = [](const std::string&) {};
 };
 
 class Coordinator final {
@@ -31,7 +32,8 @@ class Coordinator final {
               CoordinatorSetup setup);
   ~Coordinator();
 
-  // Serves until an interrupt. Throws the ring's Fault when it has failed.
+  // Serves until an interrupt; whoever waits for an answer then is told so. Throws the ring's Fault
+  // when it has failed.
   void run();
 
  private:
@@ -56,6 +58,8 @@ class Coordinator final {
   void finished(uint64_t request, const RequestResult& result);
   void failed(uint64_t request, const Fault& fault);
   void note_step(const StepReport& report);
+  bool has_stepped() const;
+  void say_goodbye();
   void make_room();
   void close(ControlCall& call);
   void client_gone(ConnectionId client);
@@ -74,6 +78,7 @@ class Coordinator final {
   std::map<uint64_t, Running> running_;
   std::map<uint64_t, Held> sessions_;
   uint64_t answered_ = 0;
+  std::string last_ring_;       // that the last step went round
   std::vector<Hop> last_hops_;  // of the last step
   std::vector<Link> last_links_;
   double last_step_ms_ = 0;

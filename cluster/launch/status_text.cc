@@ -47,26 +47,28 @@ std::string worker_row(const JsonFields& worker) {
 }
 
 std::string step_line(const JsonFields& step) {
-  if (step.number("ms") <= 0) return "no step yet\n";
-  std::string line = fmt::format("last step {:.1f} ms: {:.1f} computed, {:.1f} on the wire ({})",
-                                 step.number("ms"), step.number("ms") - step.number("wire_ms"),
-                                 step.number("wire_ms"),
-                                 bytes_text(static_cast<uint64_t>(step.number("wire_bytes"))));
+  std::string line = "no step yet in this ring";
+  if (step.number("ms") > 0)
+    line = fmt::format("last step {:.1f} ms: {:.1f} computed, {:.1f} on the wire ({})",
+                       step.number("ms"), step.number("ms") - step.number("wire_ms"),
+                       step.number("wire_ms"),
+                       bytes_text(static_cast<uint64_t>(step.number("wire_bytes"))));
   if (step.has("predicted_ms"))
     line += fmt::format("; predicted {:.1f} ms", step.number("predicted_ms"));
   return line + "\n";
 }
 
 std::string link_row(const JsonFields& link) {
-  return fmt::format("  {:<42} {:>10} {:>10.2f}\n",
+  return fmt::format("  {:<42} {:>10} {:>12.2f}\n",
                      harmless(link.text("from")) + " → " + harmless(link.text("to")),
                      bytes_text(static_cast<uint64_t>(link.number("bytes"))),
                      link.number("mb_per_s"));
 }
 
+// The rate is that over the whole time of a step: the link itself may be much faster.
 std::string links_text(const nlohmann::json& links) {
   if (links.empty()) return "";
-  std::string text = fmt::format("  {:<40} {:>10} {:>10}\n", "link", "a step", "MB/s");
+  std::string text = fmt::format("  {:<40} {:>10} {:>12}\n", "link", "a step", "carried MB/s");
   for (const nlohmann::json& link : links) text += link_row({link, kWhere});
   return text;
 }

@@ -70,14 +70,6 @@ std::string links_line(const RequestResult& r, const Plan& plan) {
 
 }  // namespace
 
-std::string stall_line(const Stall& stall) {
-  return fmt::format(
-      "stalled for {:.2f} s: detect {:.2f} + re-plan {:.2f} + load {:.2f} + encode {:.2f} + lost "
-      "steps {:.2f} ({})",
-      stall.total(), stall.detect_seconds, stall.replan_seconds, stall.load_seconds,
-      stall.encode_seconds, stall.lost_seconds, stall.why);
-}
-
 std::vector<std::string> report_lines(const RequestResult& r, const Plan& plan, int canvas,
                                       int wanted) {
   const Figures f = figures_of(r, canvas);
@@ -90,7 +82,7 @@ std::vector<std::string> report_lines(const RequestResult& r, const Plan& plan, 
           fmt::join(r.steps, ", "), f.step_ms, canvas, f.steady_tokens_per_s, f.steps_a_canvas,
           f.step_ms),
       links_line(r, plan)};
-  for (const Stall& stall : r.stalls) lines.push_back(stall_line(stall));
+  for (const Stall& stall : r.stalls) lines.push_back(stall_text(stall));
   if (const std::string cut = cut_line(r, wanted); !cut.empty()) lines.push_back(cut);
   return lines;
 }
@@ -98,7 +90,7 @@ std::vector<std::string> report_lines(const RequestResult& r, const Plan& plan, 
 std::vector<std::string> chat_report_lines(const RequestResult& r, int wanted) {
   std::vector<std::string> lines = {fmt::format(
       "{}, steps K = {}", happened_line(r, figures_of(r, 0)), fmt::join(r.steps, ", "))};
-  for (const Stall& stall : r.stalls) lines.push_back(stall_line(stall));
+  for (const Stall& stall : r.stalls) lines.push_back(stall_text(stall));
   if (const std::string cut = cut_line(r, wanted); !cut.empty()) lines.push_back(cut);
   return lines;
 }

@@ -99,7 +99,7 @@ void AnswerView::step(const StepReport& report) {
   if (display_.show == Show::canvas)
     view_.draw(report, thoughts_.held() + answers_.held(), left);
   else if (display_.estimate && step_ms_.size() == 1)
-    spdlog::info("first step {:.0f} ms; {}", report.step_ms, left);
+    spdlog::info("first step {:.0f} ms; {} if all steps run", report.step_ms, left);
 }
 
 void AnswerView::canvas_done(std::span<const int32_t> ids) {
@@ -125,14 +125,14 @@ void AnswerView::show(const AnswerText& text) {
   if (!display_.json) answers_.put(text.answer);
 }
 
-// Counts all steps of all canvases, and between two canvases an encode, which takes about a step's
-// time.
+// Counts all steps of all canvases as if each took what the usual one so far has, and between two
+// canvases an encode, which takes about a step's time.
 std::string AnswerView::time_left(const StepReport& report) const {
   const int steps = report.max_steps - report.step - 1;
   const int canvases = display_.endless ? 0 : canvases_ - report.canvas - 1;
   const double ms =
       median(step_ms_) * (steps + static_cast<double>(canvases) * (report.max_steps + 1));
-  return fmt::format("at most {:.{}f} s {}", ms / 1e3, ms < 1e4 ? 1 : 0,
+  return fmt::format("about {:.{}f} s {}", ms / 1e3, ms < 1e4 ? 1 : 0,
                      display_.endless ? "for this canvas" : "left");
 }
 

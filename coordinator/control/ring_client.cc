@@ -30,6 +30,18 @@ Vocabulary RingClient::vocabulary() {
   return vocabulary_of(bytes);
 }
 
+// A coordinator that ended and a link that broke look alike from here.
+std::optional<ControlMessage> RingClient::next(Time deadline) {
+  try {
+    return client_.wait(deadline);
+  } catch (const Fault& fault) {
+    if (fault.kind() != FaultKind::lost) throw;
+    throw Fault(FaultKind::lost,
+                "the cluster's coordinator has ended, or the link to it broke: " + fault.text(),
+                Fix{"potluck status says whether the cluster is up, potluck up starts it again"});
+  }
+}
+
 RequestResult RingClient::ask(Request request, RequestEvents events) {
   throw_failure();
   const uint64_t call = client_.call(kAskVerb, request_json(request), ids_bytes(request.prompt));
@@ -38,19 +50,19 @@ RequestResult RingClient::ask(Request request, RequestEvents events) {
       client_.cancel(call);
       throw Fault(FaultKind::canceled, "canceled");
     }
-    const auto message = client_.wait(now() + from_seconds(kGlanceSeconds));
+    const auto message = next(now() + from_seconds(kGlanceSeconds));
     if (!message || message->call != call) continue;
     if (message->kind == ControlMessage::Kind::event)
       tell_event(message->body, message->bytes, events);
     if (message->kind == ControlMessage::Kind::fault) throw fault_of(message->body);
     if (message->kind == ControlMessage::Kind::reply)
-      return result_of(message->body, message->bytes);
+      return result_of(message->body, message->bytes, served_.plan);
   }
 }
 
 bool RingClient::turn(Time deadline) {
   try {
-    client_.wait(deadline);
+    next(deadline);
   } catch (const Fault& fault) {
     failure_ = fault;
   }

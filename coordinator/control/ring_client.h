@@ -25,12 +25,15 @@ class RingClient final : public Answerer {
   bool turn(Time deadline) override;
   void throw_failure() override;
   void close_session(uint64_t session) override;
+  // The ring as the last answer found it.
   const Plan& plan() const override { return served_.plan; }
 
  private:
+  std::optional<ControlMessage> next(Time deadline);
+
   ControlClient client_;
   const std::function<bool()> interrupted_;
-  const ServedModel served_;
+  ServedModel served_;
   std::optional<Fault> failure_;
 };
 

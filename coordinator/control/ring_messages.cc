@@ -92,6 +92,58 @@ std::vector<Hop> hops_of(const JsonFields& fields, const std::string& key) {
   return hops;
 }
 
+Json json_of(const std::vector<Stall>& stalls) {
+  Json list = Json::array();
+  for (const Stall& stall : stalls)
+    list.push_back({{"why", stall.why},
+                    {"detect", stall.detect_seconds},
+                    {"replan", stall.replan_seconds},
+                    {"load", stall.load_seconds},
+                    {"encode", stall.encode_seconds},
+                    {"lost", stall.lost_seconds}});
+  return list;
+}
+
+std::vector<Stall> stalls_of(const JsonFields& fields, const std::string& key) {
+  const Json& list = fields.at(key);
+  if (!list.is_array()) fields.refuse("its " + key + " are no list");
+  std::vector<Stall> stalls;
+  for (const Json& each : list) {
+    const JsonFields stall(each, kWhere);
+    stalls.push_back({stall.text("why"), stall.number("detect"), stall.number("replan"),
+                      stall.number("load"), stall.number("encode"), stall.number("lost")});
+  }
+  return stalls;
+}
+
+Json workers_json(const Plan& plan) {
+  Json stages = Json::array();
+  for (const WorkerPlan& stage : plan.stages)
+    stages.push_back({{"name", stage.name}, {"layers", {stage.layers.begin, stage.layers.end}}});
+  return {{"head", plan.head.name}, {"stages", stages}};
+}
+
+void take_workers(const JsonFields& fields, Plan& plan) {
+  plan.head.name = fields.text("head");
+  plan.stages.clear();
+  for (const Json& each : fields.at("stages")) {
+    const JsonFields stage(each, kWhere);
+    const std::vector<int> layers = stage.integers("layers");
+    if (layers.size() != 2) stage.refuse("its layers are no range");
+    WorkerPlan worker;
+    worker.name = stage.text("name");
+    worker.layers = {layers[0], layers[1]};
+    plan.stages.push_back(std::move(worker));
+  }
+}
+
+// Whoever says where they went by the plan finds each of them there.
+void check_hops(const JsonFields& fields, const std::vector<Hop>& hops, const Plan& plan) {
+  for (const Hop& hop : hops)
+    if (hop.peer != kCoordinatorPeer && !plan.has_worker(hop.peer))
+      fields.refuse("its hops lead to worker " + std::to_string(hop.peer) + ", which is not there");
+}
+
 DType dtype_of(const JsonFields& fields, const std::string& key) {
   const std::string name = fields.text(key);
   const auto type = dtype_from_name(name);
@@ -192,7 +244,7 @@ Request request_of(const Json& json, const std::string& prompt) {
   return request;
 }
 
-Json result_json(const RequestResult& result) {
+Json result_json(const RequestResult& result, const Plan& ring) {
   return {{"steps", result.steps},
           {"step_ms", result.step_ms},
           {"encode_seconds", result.encode_seconds},
@@ -201,10 +253,12 @@ Json result_json(const RequestResult& result) {
           {"reused", result.reused},
           {"kv_length", result.kv_length},
           {"hops", json_of(result.last_hops)},
-          {"stopped_by_end_id", result.stopped_by_end_id}};
+          {"stopped_by_end_id", result.stopped_by_end_id},
+          {"stalls", json_of(result.stalls)},
+          {"ring", workers_json(ring)}};
 }
 
-RequestResult result_of(const Json& json, const std::string& ids) {
+RequestResult result_of(const Json& json, const std::string& ids, Plan& ring) {
   const JsonFields fields(json, kWhere);
   RequestResult result;
   result.ids = ids_of(ids);
@@ -217,6 +271,9 @@ RequestResult result_of(const Json& json, const std::string& ids) {
   result.kv_length = fields.integer("kv_length");
   result.last_hops = hops_of(fields, "hops");
   result.stopped_by_end_id = is_true(fields, "stopped_by_end_id");
+  result.stalls = stalls_of(fields, "stalls");
+  take_workers(fields.object("ring"), ring);
+  check_hops(fields, result.last_hops, ring);
   return result;
 }
 
@@ -258,15 +315,11 @@ void tell_event(const Json& json, const std::string& bytes, const RequestEvents&
 }
 
 Json served_json(const ServedModel& served) {
-  Json stages = Json::array();
-  for (const WorkerPlan& stage : served.plan.stages)
-    stages.push_back({{"name", stage.name}, {"layers", {stage.layers.begin, stage.layers.end}}});
   return {{"model", served.model},
           {"canvas", served.spec.canvas},
           {"vocab", served.spec.vocab},
           {"generation", json_of(served.spec.generation)},
-          {"head", served.plan.head.name},
-          {"stages", stages},
+          {"ring", workers_json(served.plan)},
           {"stream", dtype_name(served.plan.stream)},
           {"kv", dtype_name(served.plan.kv)},
           {"context", served.plan.ctx_size},
@@ -281,16 +334,7 @@ ServedModel served_of(const Json& json) {
   served.spec.canvas = fields.integer("canvas");
   served.spec.vocab = fields.integer("vocab");
   served.spec.generation = generation_of(fields.object("generation"));
-  served.plan.head.name = fields.text("head");
-  for (const Json& each : fields.at("stages")) {
-    const JsonFields stage(each, kWhere);
-    const std::vector<int> layers = stage.integers("layers");
-    if (layers.size() != 2) stage.refuse("its layers are no range");
-    WorkerPlan worker;
-    worker.name = stage.text("name");
-    worker.layers = {layers[0], layers[1]};
-    served.plan.stages.push_back(std::move(worker));
-  }
+  take_workers(fields.object("ring"), served.plan);
   served.plan.stream = dtype_of(fields, "stream");
   served.plan.kv = dtype_of(fields, "kv");
   served.plan.ctx_size = fields.integer("context");

@@ -36,8 +36,10 @@ std::vector<int32_t> ids_of(const std::string& bytes);  // throws Fault{input}
 // The functions that read throw Fault{input} for what is not as the others write it.
 nlohmann::json request_json(const Request& request);  // its prompt goes behind
 Request request_of(const nlohmann::json& json, const std::string& prompt);
-nlohmann::json result_json(const RequestResult& result);  // its ids go behind
-RequestResult result_of(const nlohmann::json& json, const std::string& ids);
+// Its ids go behind, and the ring that it ends on goes with it: that may be another one by then.
+nlohmann::json result_json(const RequestResult& result, const Plan& ring);
+// The ring goes into `ring`, whose other fields stay as they are.
+RequestResult result_of(const nlohmann::json& json, const std::string& ids, Plan& ring);
 
 // Reports of progress: an "event" is the name of a field of RequestEvents.
 nlohmann::json event_json(const EncodeReport& report);

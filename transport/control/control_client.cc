@@ -1,6 +1,7 @@
 // Numbers calls, and sorts what comes back.
 #include "transport/control/control_client.h"
 
+#include <cmath>
 #include <utility>
 
 #include "transport/zmq/zmq.h"
@@ -58,7 +59,10 @@ ControlMessage ControlClient::ask(const std::string& verb, nlohmann::json body, 
     if (message->kind == ControlMessage::Kind::fault) throw fault_of(message->body);
     return *std::move(message);
   }
-  throw Fault(FaultKind::lost, "no answer from " + endpoint_ + " to \"" + verb + "\" in time");
+  throw Fault(
+      FaultKind::lost,
+      "no answer from " + endpoint_ + " within " + std::to_string(std::lround(seconds)) + " s",
+      Fix{"it may be busy; try again"});
 }
 
 }  // namespace potluck

@@ -17,7 +17,7 @@
 
 namespace potluck {
 
-inline constexpr int kControlVersion = 1;
+inline constexpr int kControlVersion = 2;
 inline constexpr size_t kControlTextMax = 1 << 20;   // of a message's JSON
 inline constexpr size_t kControlBytesMax = 8 << 20;  // of what is behind it
 

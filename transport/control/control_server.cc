@@ -7,11 +7,6 @@
 #include "transport/zmq/zmq.h"
 
 namespace potluck {
-namespace {
-
-constexpr size_t kVerbShown = 64;  // bytes
-
-}  // namespace
 
 // ControlCall
 
@@ -21,7 +16,8 @@ ControlCall::ControlCall(std::shared_ptr<ControlLine> line, ConnectionId from, s
 
 ControlCall::~ControlCall() {
   if (!answered_ && !canceled_)
-    fail(Fault(FaultKind::world, "\"" + message_.verb + "\" ended without an answer"));
+    fail(Fault(FaultKind::world, "whoever was asked ended before there was an answer",
+               Fix{"see that it runs, and ask again"}));
 }
 
 // An answer that is over a limit fails this call alone: the other calls are not its business.
@@ -32,9 +28,7 @@ void ControlCall::say(ControlMessage::Kind kind, nlohmann::json body, std::strin
     line_->send(from_, {kind, message_.call, "", std::move(body), std::move(bytes)});
   } catch (const Fault& fault) {
     answered_ = true;
-    const Fault too_large(FaultKind::world, "the answer to \"" +
-                                                message_.verb.substr(0, kVerbShown) +
-                                                "\" is too large: " + fault.text());
+    const Fault too_large(FaultKind::world, "the answer is too large: " + fault.text());
     line_->send(from_, {ControlMessage::Kind::fault, message_.call, "", fault_json(too_large), {}});
   }
 }
@@ -138,10 +132,10 @@ void ControlServer::call(ConnectionId from, Client& client, ControlMessage messa
   try {
     if (verb == verbs_.end())
       throw Fault(FaultKind::refused,
-                  "\"" + name + "\" is nothing that " + kSoftware + " here could do",
+                  std::string(kSoftware) + " there does not know what was asked of it",
                   Fix{"install the same version of potluck on both machines"});
     if (verb->second.callers == ControlCallers::known && !is_known(client.key))
-      throw Fault(FaultKind::refused, "the key " + client.key + " may not ask for \"" + name + "\"",
+      throw Fault(FaultKind::refused, "the key " + client.key + " may not ask for this",
                   Fix{"on that machine, let it in first"});
     if (client.calls.size() >= kControlCallsMax || client.calls.count(number))
       throw Fault(FaultKind::refused, "too much is asked at once; wait for an answer");

@@ -4,8 +4,8 @@ import unittest
 
 import namespaces
 from hosts_test import MODEL, NAMES, SPARE, Lan
-from rings import SLOW, answer, wait_until
-from up_test import ASK, Up
+from rings import SLOW, Running, answer, wait_until
+from up_test import ASK, LONG, Up
 
 FEW = ("-n", "64", "--steps", "4")
 
@@ -22,13 +22,39 @@ class DrainsHere(Up):
         self.assertEqual([w["name"] for w in self.status()["workers"]], ["head", "stage 0"])
         self.assertEqual(self.status()["drained"], ["stage 1"])
         self.assertIn("drained: stage 1", self.potluck("status")[0])
+        self.assert_nothing_ran_yet()
         self.assertEqual(json.loads(self.potluck(*ASK)[0])["ids"], before)
+        self.assertEqual(self.links(), [("coordinator", "head"), ("head", "stage 0"), ("stage 0", "head")])
         self.potluck("drain", "stage 1")  # once more is no error
         self.assertIn("may take part again", self.potluck("drain", "stage 1", "--end")[0])
         self.assertEqual(self.status()["drained"], [])
         self.assertEqual(json.loads(self.potluck(*ASK)[0])["ids"], before)
         self.potluck("down")
         self.assert_nothing_left()
+
+    def links(self):
+        return [(link["from"], link["to"]) for link in self.status()["links"]]
+
+    def assert_nothing_ran_yet(self):
+        """What went round the ring before this one is not told of this one."""
+        status, text = self.status(), self.potluck("status")[0]
+        self.assertEqual(status["links"], [])
+        self.assertEqual(status["step"]["ms"], 0)
+        self.assertEqual({w["step_ms"] for w in status["workers"]}, {0})
+        self.assertIn("no step yet in this ring", text)
+        self.assertNotIn("→", text)
+
+    def test_an_answer_that_ends_on_another_ring_names_the_workers_of_that_one(self):
+        self.up()
+        with Running(*LONG, env=self.env) as client:
+            client.wait_for_steps()
+            self.potluck("drain", "stage 1")
+            self.assertEqual(client.wait(), 0, client.stderr())
+            found = json.loads(client.stdout())
+        self.assertEqual([s["name"] for s in found["plan"]["stages"]], ["stage 0"])
+        self.assertEqual([(link["from"], link["to"]) for link in found["links_a_step"]],
+                         [("coordinator", "head"), ("head", "stage 0"), ("stage 0", "head"), ("head", "coordinator")])
+        self.potluck("down")
 
     def test_a_name_that_is_nobodys_is_refused_with_the_names_there_are(self):
         self.up()

@@ -222,8 +222,14 @@ class Losses(Lan):
             self.addCleanup(worker.kill)
             self.assertIn("listening on", worker.stdout.readline())
         out, _ = self.potluck(*ASK, "-m", MODEL, "--plan", plan)
-        self.assertEqual(json.loads(out)["ids"], answer("-n", "64", "--steps", "4", "--stages", "2", "-c", "512", model=MODEL)["ids"])
-
+        expected = answer("-n", "64", "--steps", "4", "--stages", "2", "-c", "512", model=MODEL)["ids"]
+        self.assertEqual(json.loads(out)["ids"], expected)
+        self.potluck("up", "-m", MODEL, "--plan", plan)
+        places = {w["name"]: w["host"] for w in json.loads(self.potluck("status", "--json")[0])["workers"]}
+        self.assertEqual(places, {"desk": "", **{name: f"10.78.0.{2 + i}" for i, name in enumerate(NAMES[1:])}})
+        self.assertRegex(self.potluck("status")[0], "(?m)^  nas .* 10.78.0.2$")
+        self.assertEqual(json.loads(self.potluck(*ASK)[0])["ids"], expected)
+        self.potluck("down")
 
 
 class Moves(Lan):

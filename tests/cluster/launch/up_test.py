@@ -11,6 +11,7 @@ import unittest
 
 from rings import PATIENCE, POTLUCK, SLOW, Running, answer, wait_until
 
+LONG = ("run", "-p", "hello there", "--raw", "--json", "-s", "7", "-n", "64", "--steps", "255", "--show", "text")
 ASK = ("run", "-p", "hello there", "--raw", "--json", "-s", "7", "-n", "64", "--steps", "4")
 
 
@@ -50,6 +51,10 @@ class Up(unittest.TestCase):
         self.assertEqual([p.name for p in (self.folder / "state/potluck").iterdir()], [])
         self.assertEqual(list((self.folder / "tmp").iterdir()), [])
 
+    def pid_of(self, worker):
+        return next(p for p in mine(self.folder.name)
+                    if worker.encode() in pathlib.Path(f"/proc/{p}/cmdline").read_bytes())  # fmt: skip
+
     def status(self):
         return json.loads(self.potluck("status", "--json")[0])
 
@@ -57,6 +62,7 @@ class Up(unittest.TestCase):
         out, err = self.up()
         self.assertIn("potluck run -p", out)
         self.assertIn("loaded in", err)  # a line for each worker
+        self.assertIn("no step yet in this ring\n", self.potluck("status")[0])
         out, err = self.potluck(*ASK)
         self.assertIn('asking the cluster "cluster"', err)
         got, expected = json.loads(out), answer("-n", "64", "--steps", "4", "--stages", "2")
@@ -71,7 +77,11 @@ class Up(unittest.TestCase):
         self.assertEqual([link["bytes"] > 2 * 32 * 128 for link in status["links"]], [False, True, True, True])  # a canvas
         self.assertEqual(sum(link["bytes"] for link in status["links"]), status["step"]["wire_bytes"])
         self.assertTrue(all(link["mb_per_s"] == link["bytes"] / 1e3 / status["step"]["ms"] for link in status["links"]))
-        self.assertIn("layers", self.potluck("status")[0])
+        text = self.potluck("status")[0]
+        self.assertIn("layers", text)
+        self.assertRegex(text, r"(?m)^  link +a step +carried MB/s$")
+        self.assertRegex(text, r"(?m)^last step [\d.]+ ms: ")
+        self.assertEqual({w["host"] for w in status["workers"]}, {""})
         self.assertIn("stage 1", self.potluck("logs")[0])
         self.assertIn("is down", self.potluck("down")[0])
         self.assert_nothing_left()
@@ -154,11 +164,47 @@ class Up(unittest.TestCase):
     def test_a_worker_that_is_killed_leaves_a_ring_that_gives_the_same_answer(self):
         self.up()
         before = json.loads(self.potluck(*ASK)[0])["ids"]
-        pid = next(p for p in mine(self.folder.name)
-                   if b"stage 1" in pathlib.Path(f"/proc/{p}/cmdline").read_bytes())  # fmt: skip
-        os.kill(pid, signal.SIGKILL)
+        os.kill(self.pid_of("stage 1"), signal.SIGKILL)
         self.assertEqual(json.loads(self.potluck(*ASK)[0])["ids"], before)
         self.assertGreaterEqual(len(self.status()["workers"]), 2)  # started again, or its layers are a neighbour's
+        self.potluck("down")
+        self.assert_nothing_left()
+
+    def test_a_worker_that_is_killed_in_an_answer_stalls_it_and_everybody_is_told(self):
+        self.up()
+        before = json.loads(self.potluck(*LONG)[0])
+        self.assertEqual(before["stalls"], [])
+        with Running(*LONG, env=self.env) as client:
+            client.wait_for_steps()
+            os.kill(self.pid_of("stage 1"), signal.SIGKILL)
+            self.assertEqual(client.wait(), 0, client.stderr())
+            found, said = json.loads(client.stdout()), client.stderr()
+        self.assertEqual(found["ids"], before["ids"])
+        self.assertGreaterEqual(len(found["stalls"]), 1, said)
+        log = self.potluck("logs", "coordinator")[0]
+        for stall in found["stalls"]:
+            self.assertIn("stage 1", stall["why"])
+            self.assertAlmostEqual(sum(v for k, v in stall.items() if k not in ("why", "seconds")), stall["seconds"], places=3)
+            self.assertIn(f"stalled for {stall['seconds']:.2f} s: detect", said)
+            self.assertIn(f"an answer stalled for {stall['seconds']:.2f} s: detect", log)
+        self.assertRegex(said, r"first step \d+ ms; about [\d.]+ s left if all steps run")
+        self.potluck("down")
+
+    def test_an_answer_that_its_cluster_does_not_finish_says_so(self):
+        self.up()
+        with Running(*LONG, env=self.env) as client:
+            client.wait_for_steps()
+            self.potluck("down")
+            self.assertEqual(client.wait(), 3, client.stderr())
+            self.assertEqual(client.stderr().splitlines()[-1], "potluck: the cluster was taken down before this answer was "
+                             "complete; potluck up starts it again")  # fmt: skip
+        self.up()
+        with Running(*LONG, env=self.env) as client:
+            client.wait_for_steps()
+            os.kill(json.loads((self.folder / "state/potluck/cluster/state.json").read_text())["pid"], signal.SIGKILL)
+            self.assertEqual(client.wait(), 3, client.stderr())
+            self.assertRegex(client.stderr().splitlines()[-1], "^potluck: the cluster's coordinator has ended, or the link to it "
+                             "broke: .*; potluck status says whether the cluster is up, potluck up starts it again$")  # fmt: skip
         self.potluck("down")
         self.assert_nothing_left()
 

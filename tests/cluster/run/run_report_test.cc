@@ -69,6 +69,19 @@ TEST(RunReport, ACutAnswerSaysWhy) {
             "the answer is cut off after 300 tokens: the context is full; raise -c");
 }
 
+TEST(RunReport, WhatAnAnswerWaitedForIsALineOfARunAndOfAChatAndIsInJson) {
+  RequestResult stalled = some_result();
+  stalled.stalls = {{"lost worker nas", 0.1, 0.2, 0.3, 0.4, 0.25}};
+  const std::string line =
+      "stalled for 1.25 s: detect 0.10 + re-plan 0.20 + load 0.30 + encode 0.40 + lost steps 0.25 "
+      "(lost worker nas)";
+  EXPECT_EQ(report_lines(stalled, two_stages(), 256, 512).back(), line);
+  EXPECT_EQ(chat_report_lines(stalled, 512).back(), line);
+  const nlohmann::json json = report_json(stalled, two_stages(), 256);
+  ASSERT_EQ(json["stalls"].size(), 1u);
+  EXPECT_EQ(json["stalls"][0]["seconds"], 1.25);
+}
+
 TEST(RunReport, JsonCountsEveryLinkOfAStep) {
   const nlohmann::json json = report_json(some_result(), two_stages(), 256);
   ASSERT_EQ(json["links_a_step"].size(), 5u);

@@ -97,9 +97,9 @@ TEST(CanvasView, TheStatusLineSaysWhatFits) {
   Step step({}, {});
   EXPECT_EQ(status_line(step.report, 0, "", 80), "step 3/48, entropy 0.4123, 12 ms/step");
   step.report.canvas = 1;
-  EXPECT_EQ(status_line(step.report, 7, "at most 4 s left", 80),
-            "step 3/48, entropy 0.4123, 12 ms/step, canvas 2, 7 more rows, at most 4 s left");
-  EXPECT_EQ(status_line(step.report, 7, "at most 4 s left", 50),
+  EXPECT_EQ(status_line(step.report, 7, "about 4 s left", 80),
+            "step 3/48, entropy 0.4123, 12 ms/step, canvas 2, 7 more rows, about 4 s left");
+  EXPECT_EQ(status_line(step.report, 7, "about 4 s left", 50),
             "step 3/48, entropy 0.4123, 12 ms/step, canvas 2");
 }
 

@@ -52,7 +52,11 @@ TEST(RingMessages, AResultArrivesAsItWas) {
   result.session = 5;
   result.last_hops = {{1, 2, 3, uint64_t{1} << 40, 5}};
   result.stopped_by_end_id = true;
-  const RequestResult read = result_of(sent(result_json(result)), ids_bytes(result.ids));
+  result.stalls = {{"lost worker nas", 1, 0.5, 2, 0.25, 0.125}, {"lost worker den"}};
+  const Plan ring = plan_local(open_model("synthetic:nano?layers=2", {})->spec(), {2});
+  Plan learnt;
+  const RequestResult read =
+      result_of(sent(result_json(result, ring)), ids_bytes(result.ids), learnt);
   EXPECT_EQ(read.ids, result.ids);
   EXPECT_EQ(read.steps, result.steps);
   EXPECT_EQ(read.step_ms, result.step_ms);
@@ -60,6 +64,24 @@ TEST(RingMessages, AResultArrivesAsItWas) {
   ASSERT_EQ(read.last_hops.size(), 1u);
   EXPECT_EQ(read.last_hops[0].payload_bytes, uint64_t{1} << 40);
   EXPECT_TRUE(read.stopped_by_end_id);
+  ASSERT_EQ(read.stalls.size(), 2u);
+  EXPECT_EQ(stall_text(read.stalls[0]), stall_text(result.stalls[0]));
+  EXPECT_EQ(read.stalls[1].why, "lost worker den");
+  EXPECT_EQ(learnt.head.name, ring.head.name);
+  ASSERT_EQ(learnt.stages.size(), 1u);
+  EXPECT_EQ(learnt.stages[0].layers, (LayerRange{0, 2}));
+}
+
+TEST(RingMessages, AResultWhoseHopsLeadToNobodyIsRefused) {
+  const Plan ring = plan_local(open_model("synthetic:nano?layers=2", {})->spec(), {2});
+  RequestResult result;
+  Plan learnt;
+  for (const PeerId peer : {kCoordinatorPeer, kHeadPeer, stage_peer(0)}) {
+    result.last_hops = {{peer, 0, 0, 1, 1}};
+    EXPECT_EQ(result_of(sent(result_json(result, ring)), "", learnt).last_hops.size(), 1u);
+  }
+  result.last_hops = {{stage_peer(1), 0, 0, 1, 1}};
+  EXPECT_THROW(result_of(sent(result_json(result, ring)), "", learnt), Fault);
 }
 
 TEST(RingMessages, ProgressIsToldAsTheRingToldIt) {
