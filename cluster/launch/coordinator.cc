@@ -208,7 +208,7 @@ Json Coordinator::status() const {
   Json beside = Json::array();
   for (const auto& [worker, host] : hosts)
     if (!host.empty() && !ring_.plan().peer_named(worker))
-      beside.push_back({{"name", worker}, {"host", host}});
+      beside.push_back({{"name", worker}, {"host", host}, {"why", ring_.why_not(worker)}});
   const auto begun = std::count_if(running_.begin(), running_.end(),
                                    [](const auto& each) { return each.second.begun; });
   return {{"name", setup_.name},

@@ -88,7 +88,9 @@ void Joiner::report(const Json& reply) {
   std::string parts;
   for (const auto& [worker, part] : reply.at("parts").items()) {
     const std::string said = part.is_string() ? part.get<std::string>() : "";
-    parts += one_line(worker) + ": " + (said.empty() ? "waits" : one_line(said)) + "; ";
+    const std::string why = why_in(reply, worker);
+    const std::string waits = why.empty() ? "waits" : "waits (" + why + ")";
+    parts += one_line(worker) + ": " + (said.empty() ? waits : one_line(said)) + "; ";
   }
   if (parts != parts_) setup_.say(parts.substr(0, parts.size() - 2));
   parts_ = parts;

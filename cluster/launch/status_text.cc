@@ -76,7 +76,9 @@ std::string beside_text(const nlohmann::json& beside) {
   std::string names;
   for (const nlohmann::json& each : beside) {
     const JsonFields worker(each, kWhere);
-    add_to_list(names, harmless(worker.text("name") + " on " + worker.text("host")));
+    const std::string why = worker.text("why");
+    add_to_list(names, harmless(worker.text("name") + " on " + worker.text("host") +
+                                (why.empty() ? "" : " (" + why + ")")));
   }
   return names.empty() ? "" : "not in the ring: " + names + "\n";
 }

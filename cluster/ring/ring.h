@@ -78,6 +78,9 @@ class Ring final : public Answerer {
   // Dials a worker that the plan does not have, and takes it in if another plan with it is better.
   void invite(const Candidate& guest) { pipeline_->invite(guest); }
 
+  // Why a worker has no part, or, of one that was to leave, why it still has; empty: it is unknown.
+  std::string why_not(const std::string& worker) const { return pipeline_->why_not(worker); }
+
   // Predicted for a step of the ring as it is; none: nothing is known of its workers' speeds.
   std::optional<double> step_ms() const;
 

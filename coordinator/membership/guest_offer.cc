@@ -91,6 +91,13 @@ GuestOffer guest_offer_of(const Json& body, const std::string& key, const std::s
   return offer;
 }
 
+std::string why_in(const Json& reply, const std::string& worker) {
+  const auto all = reply.find("why");
+  if (all == reply.end() || !all->is_object()) return "";
+  const auto why = all->find(worker);
+  return why != all->end() && why->is_string() ? one_line(why->get<std::string>()) : "";
+}
+
 WorkerPlan worker_plan_of(const GuestWorker& worker, const std::string& key) {
   WorkerPlan plan;
   plan.name = worker.device.name;

@@ -24,7 +24,8 @@ class DrainsHere(Up):
         self.assertIn("drained: stage 1", self.potluck("status")[0])
         self.assertEqual(json.loads(self.potluck(*ASK)[0])["ids"], before)
         self.potluck("drain", "stage 1")  # once more is no error
-        self.assertIn("may take part again", self.potluck("drain", "stage 1", "--end")[0])
+        self.assertIn("may take part again, where that pays: a move must save 25 % of a step's time",
+                      self.potluck("drain", "stage 1", "--end")[0])  # fmt: skip
         self.assertEqual(self.status()["drained"], [])
         self.assertEqual(json.loads(self.potluck(*ASK)[0])["ids"], before)
         self.potluck("down")
@@ -68,6 +69,7 @@ class DrainsHosts(Lan):
         self.assertIn('"nas" is drained', out)
         self.assertEqual(self.workers(), {*NAMES, SPARE} - {"nas"})
         self.assertEqual(self.status()["drained"], ["nas"])
+        self.assertIn({"name": "nas", "host": "nas", "why": "drained"}, self.status()["beside"])
         self.ask()
         _, err = self.potluck("drain", "shed", code=1)  # there is no room left for its layers
         self.assertIn("nothing has changed: shed", err)

@@ -175,6 +175,25 @@ class Joining(unittest.TestCase):
         self.assertNotIn("laptop", [stage["name"] for stage in after["plan"]["stages"]])
         self.assertEqual(after["ids"], before["ids"])
 
+    def test_a_machine_that_would_be_of_no_use_hears_why_and_so_do_status_and_the_log(self):
+        desk, laptop = self.lan(avahi=False)
+        up = Process(self, desk, "env", f"POTLUCK_TIMED={SLOW_DEVICE}", TIMED, "up", "--foreground", "--join", "-m",
+                     TIMED_MODEL, "--stages", "1", "-t", "1", "-c", "512")  # fmt: skip
+        up.waits_for("join it:")
+        run = Process(self, laptop, "env", f"POTLUCK_TIMED={SLOW_DEVICE}", TIMED, "join", "--name", "laptop", "-t", "1",
+                      self.token(desk))  # fmt: skip
+        early = r"the ring's speed is not known before its first step"
+        run.waits_for(rf"laptop: waits \({early}\)")
+        up.waits_for(rf"laptop has no part in the ring: {early}")
+        self.ask(desk)
+        slow = r"(?:a layer takes|the layers of a step would take) [\d.]+ ms [^()\n]+; a move must save 25 %"
+        run.waits_for(rf"laptop: waits \({slow}\)")
+        up.waits_for(rf"laptop has no part in the ring: {slow}")
+        self.assertRegex(self.status(desk)["beside"][0]["why"], f"^{slow}$")
+        self.assertRegex(self.once(desk, "status")[0], rf"not in the ring: laptop on laptop \({slow}\)")
+        time.sleep(5)  # it says its offer again
+        self.assertEqual(len(re.findall(early, up.text())), 1)
+
     def up_within(self, machine, limit, *words):
         """potluck up in the background, it and all that it starts with no more memory than this."""
         group = pathlib.Path("/sys/fs/cgroup/memory" if V1.exists() else "/sys/fs/cgroup") / machine.namespace
@@ -502,8 +521,9 @@ class Joining(unittest.TestCase):
         run.waits_for(r"stage 1-2: waits", 2)  # the first time was when it came
         self.assertIsNone(run.process.poll())
         self.assertNotIn("stage 1-2", [w["name"] for w in self.status(desk)["workers"]])
-        self.assertIn({"name": "stage 1-2", "host": "stage 1-2"}, self.status(desk)["beside"])
-        self.assertIn("not in the ring: stage 1-2 on stage 1-2", self.once(desk, "status")[0])
+        run.waits_for(r"stage 1-2: waits \(drained\)")
+        self.assertIn({"name": "stage 1-2", "host": "stage 1-2", "why": "drained"}, self.status(desk)["beside"])
+        self.assertIn("not in the ring: stage 1-2 on stage 1-2 (drained)", self.once(desk, "status")[0])
         self.once(desk, "drain", "stage 1-2", "--end")
         run.waits_for(r"stage 1-2: layers \d+:\d+", 2)
 
