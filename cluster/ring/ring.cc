@@ -103,6 +103,7 @@ PipelineEvents Ring::pipeline_events() {
   events.ring_changed = [this](const Plan& plan) {
     plan_ = plan;
     changing_ = true;
+    why_kept_.clear();
     setup_.log("the ring goes on as " + ring_text(plan));
   };
   events.ring_stays = [this](const std::string& why) { keep_all(why); };
@@ -197,8 +198,9 @@ void Ring::tell_drained() {
   }
 }
 
+// One that wants to leave asks again and again.
 void Ring::keep_all(const std::string& why) {
-  setup_.log(why);
+  if (why != std::exchange(why_kept_, why)) setup_.log(why);
   for (const Draining& each : std::exchange(draining_, {})) {
     if (cluster_repair_) cluster_repair_->take_back(each.workers);
     pipeline_->take_back(each.workers);

@@ -115,6 +115,7 @@ class Ring final : public Answerer {
   std::unique_ptr<Pipeline> pipeline_;
   bool loaded_ = false, running_ = true;
   bool changing_ = false;  // another plan is being loaded
+  std::string why_kept_;   // those that were to leave this plan, as it was logged
   std::vector<Draining> draining_;
   Time logs_trimmed_{};
   std::map<PeerId, Ready> ready_;

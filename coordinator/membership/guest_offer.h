@@ -32,6 +32,8 @@ GuestOffer guest_offer_of(const nlohmann::json& body, const std::string& key,
 
 // Why a worker has no part, or is not let go, in the coordinator's reply; empty: it does not say.
 std::string why_in(const nlohmann::json& reply, const std::string& worker);
+// Says that of all workers which have parts still.
+std::string why_kept(const nlohmann::json& reply);
 
 // A worker that a guest offers, for a plan.
 WorkerPlan worker_plan_of(const GuestWorker& worker, const std::string& key);

@@ -229,8 +229,26 @@ class Joining(unittest.TestCase):
             wait_until(lambda: self.status(desk)["workers"], "the ring")
             self.assertEqual([worker["name"] for worker in self.status(desk)["workers"]][::2], ["head", "laptop"])
             self.assertEqual(self.ask(desk)["ids"], self.ask(laptop, "-m", LARGE, "-c", "512")["ids"])
+            self.assert_is_needed(desk, laptop, run)
             run.end()
             wait_until(lambda: self.status(desk).get("phase") == "waiting", "the coordinator to wait again")
+
+    def assert_is_needed(self, desk, laptop, run):
+        """It cannot leave, and hears at once what it waits for and why."""
+        known = "laptop cannot leave: the model does not fit what is left"
+
+        def logged():
+            return len(re.findall(known, self.once(desk, "logs", "coordinator")[0]))
+
+        before = logged()
+        leave = Process(self, laptop, POTLUCK, "leave")
+        leave.waits_for(r"process \d+ leaves as soon as the ring can do without this machine, in 120 s at most; Ctrl-C")
+        leave.waits_for(known)
+        run.waits_for(known)
+        time.sleep(1)  # it asks again and again
+        self.assertEqual(logged(), before + 1)
+        run.end()
+        leave.ends(0)
 
     def test_tokens_and_mdns_carry_the_port_that_was_free(self):
         desk, laptop = self.lan()
@@ -526,6 +544,22 @@ class Joining(unittest.TestCase):
         self.assertIn("not in the ring: stage 1-2 on stage 1-2 (drained)", self.once(desk, "status")[0])
         self.once(desk, "drain", "stage 1-2", "--end")
         run.waits_for(r"stage 1-2: layers \d+:\d+", 2)
+
+    def test_one_that_is_kept_hears_why_and_leaves_when_it_may(self):
+        desk, laptop = self.lan(avahi=False)
+        host = self.host(desk)
+        run = self.join(laptop, self.token(desk))
+        self.came(host, laptop, "10.77.0.2")
+        host.say("part laptop layers 3:6")
+        run.waits_for("laptop: layers 3:6")
+        host.say("why laptop laptop cannot leave: nothing else fits")
+        leave = Process(self, laptop, POTLUCK, "leave")
+        leave.waits_for("^laptop cannot leave: nothing else fits$")
+        run.waits_for("laptop cannot leave: nothing else fits")
+        host.say("part laptop")
+        run.ends(0)
+        leave.ends(0)
+        self.assertEqual(run.text().count("cannot leave"), 1)
 
     def test_it_joins_once_and_leaves_once(self):
         desk, laptop = self.lan(avahi=False)
