@@ -43,7 +43,7 @@ std::string worker_row(const JsonFields& worker) {
                              : "-";
   return fmt::format("  {:<20} {:<8} {:>7} {:>8}  {:<24} {}\n", harmless(worker.text("name")),
                      harmless(worker.text("device")), layers_text(worker), ms, memory_text(worker),
-                     host.empty() ? "here" : harmless(host));
+                     host.empty() ? kHere : harmless(host));
 }
 
 std::string step_line(const JsonFields& step) {

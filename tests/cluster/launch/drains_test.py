@@ -70,6 +70,7 @@ class DrainsHosts(Lan):
         self.assertEqual(self.workers(), {*NAMES, SPARE} - {"nas"})
         self.assertEqual(self.status()["drained"], ["nas"])
         self.assertIn({"name": "nas", "host": "nas", "why": "drained"}, self.status()["beside"])
+        self.assertIn("coordinator connected", self.potluck("logs", "nas")[0])
         self.ask()
         _, err = self.potluck("drain", "shed", code=1)  # there is no room left for its layers
         self.assertIn("nothing has changed: shed", err)

@@ -542,6 +542,8 @@ class Joining(unittest.TestCase):
         run.waits_for(r"stage 1-2: waits \(drained\)")
         self.assertIn({"name": "stage 1-2", "host": "stage 1-2", "why": "drained"}, self.status(desk)["beside"])
         self.assertIn("not in the ring: stage 1-2 on stage 1-2 (drained)", self.once(desk, "status")[0])
+        self.assertIn('"stage 1-2" was not started from here, so its log is on its own machine; look there',
+                      self.once(desk, "logs", "stage 1-2", code=USAGE)[1])  # fmt: skip
         self.once(desk, "drain", "stage 1-2", "--end")
         run.waits_for(r"stage 1-2: layers \d+:\d+", 2)
 
