@@ -53,7 +53,8 @@ Coordinator::Coordinator(std::shared_ptr<const ModelSource> source, Ring& ring,
       ring_(ring),
       server_(server),
       setup_(std::move(setup)),
-      drained_(ring_, [this] { return places(); }),
+      drained_(
+          ring_, [this] { return places(); }, setup_.own_hosts),
       started_(now()) {
   const auto known = ControlCallers::known;
   server_.on(kAskVerb, known, [this](const Call& call) { ask(call); });

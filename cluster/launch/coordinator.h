@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,7 @@ struct CoordinatorSetup {
   // The machines of workers that are not this one's, by worker; may be none.
   std::function<std::map<std::string, std::string>()> places;
   std::function<void(Time now)> every_turn;  // of the loop; may be none
+  std::set<std::string> own_hosts = {};      // this machine's names
 };
 
 class Coordinator final {

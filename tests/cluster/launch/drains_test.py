@@ -1,5 +1,6 @@
 """Machines that a ring is to do without for a while: the same ids without them, and with them again."""
 import json
+import socket
 import unittest
 
 import namespaces
@@ -35,6 +36,10 @@ class DrainsHere(Up):
         self.up()
         _, err = self.potluck("drain", "nas", code=2)
         self.assertIn('the cluster has no machine "nas"; it has head, stage 0, stage 1', err)
+        for name in ("here", socket.gethostname()):
+            _, err = self.potluck("drain", name, code=2)
+            self.assertIn(f'"{name}" is the coordinator\'s own machine, which stays; potluck down ends the cluster; '
+                          "what can be drained: head, stage 0, stage 1", err)  # fmt: skip
         self.assertIn('"stage 0" was not drained', self.potluck("drain", "stage 0", "--end", code=1)[1])
         self.potluck("down")
         self.assertIn("no cluster", self.potluck("drain", "nas", code=2)[1])
