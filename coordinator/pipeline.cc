@@ -65,6 +65,7 @@ struct Pipeline::State {
   void check_sender(const Event& event, PeerId worker) const;
   void wrong(Time now, PeerId link, const Fault& fault, Outbox& out);
   void forget_left(Outbox& out);
+  void tell_news();
   void reply(Time now, const Message& message);
   void worker_fault(Time now, const Event& event, Outbox& out);
   void leave(Time now, const Event& event, Outbox& out);
@@ -276,7 +277,7 @@ void Pipeline::State::leave(Time now, const Event& event, Outbox& out) {
   if (const std::optional<PeerId> worker = ring.worker_on(event.peer))
     return recovery.leave(plan.worker(*worker).name, true);
   ring.drop(event.peer, out);
-  recovery.down(now, event.peer);
+  recovery.declined(now, event.peer);
 }
 
 void Pipeline::State::check_deadlines(Time now, Outbox& out) {
@@ -349,6 +350,7 @@ void Pipeline::State::advance(Time now, Outbox& out) {
   if (phase != Phase::running) return;
   recovery.dial_missing(now, ring, out);
   recovery.consider(now, plan, ring, out);
+  tell_news();
   requests.advance(now, recovery.wants_rest(), out);
   if (recovery.wants_rest() && requests.rests()) change(now);
 }
@@ -358,6 +360,11 @@ void Pipeline::State::forget_left(Outbox& out) {
     if (plan.peer_named(name)) recovery.leave(name, false);
     recovery.forget(name, ring, out);
   }
+}
+
+void Pipeline::State::tell_news() {
+  for (const auto& [worker, why] : recovery.take_news())
+    if (events.left_out && !plan.peer_named(worker)) events.left_out(worker, why);
 }
 
 double Pipeline::State::step_limit() const {
@@ -415,6 +422,10 @@ void Pipeline::invite(const Candidate& guest) {
 
 void Pipeline::shut_down() {
   state_->stop_asked = true;
+}
+
+std::string Pipeline::why_not(const std::string& worker) const {
+  return state_->recovery.why_not(state_->plan, worker);
 }
 
 bool Pipeline::idle_work() {

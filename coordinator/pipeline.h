@@ -31,6 +31,8 @@ struct PipelineEvents {  // called from start(), handle() and tick(), on their t
   std::function<void(const Fault&)> ring_disturbed;
   std::function<void(const Plan&)> ring_changed;           // this one is being loaded now
   std::function<void(const std::string& why)> ring_stays;  // a worker was to leave, and cannot
+  // One that the plan lacks is there, or is called; each reason is told once.
+  std::function<void(const std::string& worker, const std::string& why)> left_out;
 };
 
 struct PipelineOptions {
@@ -74,6 +76,8 @@ class Pipeline final : public StateMachine {
   // Takes in a worker that the plan does not have, if the next plan has a place for it.
   void invite(const Candidate& guest);
   void shut_down();  // tells the workers and finishes
+  // Why a worker has no part, or, of one that was to leave, why it still has; empty: it is unknown.
+  std::string why_not(const std::string& worker) const;
 
   Outbox handle(Time now, Event event) override;
   Outbox tick(Time now) override;

@@ -19,11 +19,22 @@ std::vector<WorkerPlan> workers_of(const Plan& plan) {
   return workers;
 }
 
+// Free memory and times are never quite the same again, which is no other reason.
+bool are_same_but_for_numbers(std::string a, std::string b) {
+  const auto is_of_number = [](char letter) {
+    return (letter >= '0' && letter <= '9') || letter == '.';
+  };
+  std::erase_if(a, is_of_number);
+  std::erase_if(b, is_of_number);
+  return a == b;
+}
+
 }  // namespace
 
 void Recovery::begins_with(const Plan& plan) {
   home_ = workers_of(plan);
   missing_.clear();
+  why_not_.clear();
   leaving_.clear();
   better_.reset();
   fault_.reset();
@@ -151,10 +162,11 @@ Plan Recovery::next_plan(Time now, const Plan& plan) {
 
 // Where nobody else is left, those that were lost before may be there again.
 Plan Recovery::plan_without(const Plan& plan, const std::set<std::string>& without) {
+  WhyNot unused;
   const auto ask = [&](Of of) {
     asked_ = candidates(plan, without, of);
     const std::optional<Plan> next =
-        replan_({plan, {without.begin(), without.end()}, asked_, losses_});
+        replan_({plan, {without.begin(), without.end()}, asked_, losses_}, unused);
     CHECK(next.has_value());
     return *next;
   };
@@ -190,9 +202,15 @@ void Recovery::begins(Time now, const Plan& plan) {
   better_.reset();
   std::set<std::string> names;
   for (const WorkerPlan& worker : workers_of(plan)) names.insert(worker.name);
-  for (const std::string& name : names) missing_.erase(name);
-  for (const Candidate& each : std::exchange(asked_, {}))
-    if (!names.contains(each.worker.name)) miss(now, each.worker, kMissingSeconds).is_spare = true;
+  for (const std::string& name : names) {
+    missing_.erase(name);
+    why_not_.erase(name);
+  }
+  for (const Candidate& each : std::exchange(asked_, {})) {
+    if (names.contains(each.worker.name)) continue;
+    miss(now, each.worker, kMissingSeconds).is_spare = true;
+    note(each.worker.name, "the ring's plan has no layers for it");
+  }
   std::erase_if(leaving_, [&](const auto& each) { return !names.contains(each.first); });
   for (auto& [name, missing] : missing_) {
     missing.link.reset();
@@ -255,14 +273,39 @@ void Recovery::up(PeerId link) {
     if (missing.link == link) missing.is_back = true;
 }
 
-void Recovery::down(Time now, PeerId link) {
+void Recovery::let_down(Time now, PeerId link, const std::string& why) {
   for (auto& [name, missing] : missing_) {
     if (missing.link != link) continue;
     if (missing.is_back) drop_plan_with(name);
     missing.link.reset();
     missing.is_back = false;
     missing.dial_at = now + from_seconds(missing.again_seconds);
+    if (!why.empty()) note(name, why);
   }
+}
+
+void Recovery::down(Time now, PeerId link) {
+  let_down(now, link, "it does not answer");
+}
+
+void Recovery::declined(Time now, PeerId link) {
+  let_down(now, link, "its owner needs it");
+}
+
+void Recovery::note(const std::string& worker, const std::string& why) {
+  std::string& known = why_not_[worker];
+  if (!are_same_but_for_numbers(known, why)) news_[worker] = why;
+  known = why;
+}
+
+std::string Recovery::why_not(const Plan& plan, const std::string& worker) const {
+  const auto known = why_not_.find(worker);
+  const std::string why = known == why_not_.end() ? "" : known->second;
+  if (plan.peer_named(worker)) return why;
+  if (aside_.contains(worker)) return "drained";
+  if (better_ && better_->peer_named(worker)) return "it is taken in after the next canvas";
+  if (why.empty() && missing_.contains(worker)) return "it is being called";
+  return why;
 }
 
 // A plan that waits for its moment, with a worker that has gone meanwhile: the ring stays as it is.
@@ -278,7 +321,10 @@ void Recovery::forget(const std::string& worker, RingStart& ring, Outbox& out) {
     if (found->second.link) ring.drop(*found->second.link, out);
     missing_.erase(found);
   }
-  if (const auto leaves = leaving_.find(worker); leaves != leaving_.end()) leaves->second = false;
+  if (const auto leaves = leaving_.find(worker); leaves != leaving_.end())
+    leaves->second = false;
+  else
+    why_not_.erase(worker);
   std::erase_if(asked_, [&](const Candidate& each) { return each.worker.name == worker; });
 }
 
@@ -293,7 +339,10 @@ void Recovery::invite(const Candidate& guest) {
   Missing& missing = missing_[name];
   const bool is_met = missing.link && missing.worker.endpoint == guest.worker.endpoint &&
                       missing.worker.key == guest.worker.key;
-  if (!is_met) missing = {};  // a link that is up would not say so again
+  if (!is_met) {
+    missing = {};  // a link that is up would not say so again
+    why_not_.erase(name);
+  }
   missing.worker = guest.worker;
   missing.again_seconds = kMissingSeconds;
 }
@@ -334,12 +383,15 @@ void Recovery::consider(Time now, const Plan& plan, RingStart& ring, Outbox& out
     return each.second.is_back && !aside_.contains(each.first);
   });
   if (!is_on() || !some || better_ || !leaving_.empty()) return;
+  WhyNot why_not;
+  asked_ = candidates(plan, {}, Of::those_there);
   try {
-    asked_ = candidates(plan, {}, Of::those_there);
-    better_ = replan_({plan, {}, asked_, 0});
-  } catch (const Fault&) {
-    better_.reset();  // the ring goes on as it is
+    better_ = replan_({plan, {}, asked_, 0}, why_not);
+  } catch (const Fault& none) {  // the ring goes on as it is
+    for (const Candidate& each : asked_) why_not[each.worker.name] = none.text();
   }
+  for (const auto& [name, why] : why_not)
+    if (!better_ && missing_.contains(name)) note(name, why);
   if (!better_) let_go(now, plan, ring, out);
 }
 
@@ -355,7 +407,7 @@ void Recovery::let_go(Time now, const Plan& plan, RingStart& ring, Outbox& out) 
     ring.drop(*missing.link, out);
     missing.again_seconds = kDoubtedSeconds;
     missing.was_early = early;
-    down(now, *missing.link);
+    let_down(now, *missing.link, "");
   }
 }
 
@@ -376,8 +428,10 @@ std::optional<Plan> Recovery::change(Time now, const Plan& plan, std::string& wh
     return std::nullopt;
   }
   asked_ = candidates(plan, without, Of::those_there);
+  WhyNot unused;
   try {
-    std::optional<Plan> next = replan_({plan, {without.begin(), without.end()}, asked_, 0});
+    std::optional<Plan> next = replan_({plan, {without.begin(), without.end()}, asked_, 0}, unused);
+    for (const std::string& name : without) why_not_.erase(name);
     for (const WorkerPlan& worker : workers_of(plan))
       if (without.contains(worker.name) && leaving.at(worker.name))
         miss(now, worker, kMissingSeconds);
@@ -385,6 +439,11 @@ std::optional<Plan> Recovery::change(Time now, const Plan& plan, std::string& wh
     return next;
   } catch (const Fault& none) {
     why_not = names + " cannot leave: " + none.text();
+    for (const std::string& name : without) {
+      std::string& known = why_not_[name];
+      if (!are_same_but_for_numbers(known, why_not)) known = why_not;
+      why_not = known;
+    }
     return std::nullopt;
   }
 }

@@ -12,6 +12,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "coordinator/request.h"
@@ -42,8 +43,9 @@ struct RingChange {
 
 // Gives a plan of the candidates, or of whatever else there is. Its epoch is of no account, and it
 // has as many sessions as the ring had. None, where somebody is back and nobody is lost: the ring
-// does better as it is. It may take its time, and throws a Fault that says why there is no plan.
-using Replan = std::function<std::optional<Plan>(const RingChange&)>;
+// does better as it is, and it says why, of each that is back. It may take its time, and throws a
+// Fault that says why there is no plan.
+using Replan = std::function<std::optional<Plan>(const RingChange&, WhyNot&)>;
 
 class Recovery final {
  public:
@@ -78,6 +80,7 @@ class Recovery final {
   void dial_missing(Time now, RingStart& ring, Outbox& out);
   void up(PeerId link);
   void down(Time now, PeerId link);
+  void declined(Time now, PeerId link);  // it was asked back, and its owner needs it
 
   // A worker that was never in the ring, or listens elsewhere now: it is dialed, and taken in as
   // one that comes back is.
@@ -97,6 +100,12 @@ class Recovery final {
   bool wants_rest() const { return !leaving_.empty() || better_; }
   // The plan of the change; none: it was decided otherwise, as `why_not` says.
   std::optional<Plan> change(Time now, const Plan& plan, std::string& why_not);
+
+  // Why a worker has no part in the plan, or, of one that was to leave it, why it is still there;
+  // empty: nothing is known.
+  std::string why_not(const Plan& plan, const std::string& worker) const;
+  // The same of those whose reason is new since the last call, and who have no part.
+  WhyNot take_news() { return std::exchange(news_, {}); }
 
  private:
   struct Facts {
@@ -124,6 +133,8 @@ class Recovery final {
   size_t home_place(const std::string& name) const;
   void learn(const Plan& plan, const Header& answer);
   void let_go(Time now, const Plan& plan, RingStart& ring, Outbox& out);
+  void let_down(Time now, PeerId link, const std::string& why);
+  void note(const std::string& worker, const std::string& why);
   void drop_plan_with(const std::string& worker);
   bool leaves_for_good(const std::string& worker) const;
 
@@ -134,6 +145,7 @@ class Recovery final {
   std::map<std::string, Missing> missing_;
   std::map<std::string, bool> leaving_;  // whether each may return
   std::set<std::string> aside_;          // no plan may have them
+  WhyNot why_not_, news_;
   std::optional<Plan> better_;
 
   bool open_ = false;

@@ -62,7 +62,8 @@ Coordinator::Coordinator(std::shared_ptr<const ModelSource> source, Ring& ring,
       ring_(ring),
       server_(server),
       setup_(std::move(setup)),
-      drained_(ring_, [this] { return places(); }),
+      drained_(
+          ring_, [this] { return places(); }, setup_.own_hosts),
       started_(now()) {
   const auto known = ControlCallers::known;
   server_.on(kAskVerb, known, [this](const Call& call) { ask(call); });
@@ -234,7 +235,7 @@ Json Coordinator::status() const {
   Json beside = Json::array();
   for (const auto& [worker, host] : hosts)
     if (!host.empty() && !ring_.plan().peer_named(worker))
-      beside.push_back({{"name", worker}, {"host", host}});
+      beside.push_back({{"name", worker}, {"host", host}, {"why", ring_.why_not(worker)}});
   const auto begun = std::count_if(running_.begin(), running_.end(),
                                    [](const auto& each) { return each.second.begun; });
   return {{"name", setup_.name},

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,7 @@ struct CoordinatorSetup {
   std::function<std::map<std::string, std::string>()> places;
   std::function<void(Time now)> every_turn;  // of the loop; may be none
   std::function<void(const std::string& line)> log = [](const std::string&) {};
+  std::set<std::string> own_hosts = {};  // this machine's names
 };
 
 class Coordinator final {

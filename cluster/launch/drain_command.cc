@@ -10,6 +10,7 @@
 #include "coordinator/control/ring_messages.h"
 #include "topology/base/utf8.h"
 #include "topology/model/json_text.h"
+#include "topology/plan/remaining_plan.h"
 #include "transport/control/control_client.h"
 
 namespace potluck {
@@ -38,8 +39,10 @@ int drain(const Flags& flags, const CommandLine& line) {
     return kNotDone;
   }
   if (flags.end)
-    std::printf("\"%s\" may take part again, from the next moment at which that pays\n",
-                host.c_str());
+    std::printf(
+        "\"%s\" may take part again, where that pays: %s of a step's time, or let a spare go; "
+        "potluck status%s says why it has no part\n",
+        host.c_str(), must_save_text().c_str(), reach_words(flags.reach).c_str());
   else
     std::printf("\"%s\" is drained; take it back: potluck drain %s --end%s\n", host.c_str(),
                 shell_word(host).c_str(), reach_words(flags.reach).c_str());

@@ -36,6 +36,11 @@ const DrainedHosts::Workers& DrainedHosts::workers_of(const std::map<std::string
   if (found != known.end()) return found->second;
   std::vector<std::string> names;
   for (const auto& [each, workers] : known) names.push_back(each);
+  if (own_hosts_.contains(name))
+    throw Fault(FaultKind::input,
+                "\"" + one_line(name) + "\" is the coordinator's own machine, which stays",
+                Fix{fmt::format("potluck down ends the cluster; what can be drained: {}",
+                                fmt::join(names, ", "))});
   throw Fault(FaultKind::input, "the cluster has no machine \"" + one_line(name) + "\"",
               Fix{fmt::format("it has {}", fmt::join(names, ", "))});
 }

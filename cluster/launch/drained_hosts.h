@@ -16,8 +16,10 @@ namespace potluck {
 class DrainedHosts final {
  public:
   // ring: outlives this. places: the machines of workers that are not this one's, by worker.
-  DrainedHosts(Ring& ring, std::function<std::map<std::string, std::string>()> places)
-      : ring_(ring), places_(std::move(places)) {}
+  // own_hosts: this machine's.
+  DrainedHosts(Ring& ring, std::function<std::map<std::string, std::string>()> places,
+               std::set<std::string> own_hosts)
+      : ring_(ring), places_(std::move(places)), own_hosts_(std::move(own_hosts)) {}
 
   // Answers kDrainVerb, at once or when the ring has changed. Throws Fault{input} for a name that
   // is no machine's, and no worker's of this one.
@@ -36,6 +38,7 @@ class DrainedHosts final {
 
   Ring& ring_;
   const std::function<std::map<std::string, std::string>()> places_;
+  const std::set<std::string> own_hosts_;
   std::map<std::string, Workers> asked_;  // by name: those that leave, or have left
   std::set<std::string> gone_;            // names of those that have left
 };

@@ -23,6 +23,7 @@
 #include "cluster/ring/device_speed.h"
 #include "cluster/ring/key_file.h"
 #include "coordinator/membership/admission.h"
+#include "coordinator/membership/guest_verbs.h"
 #include "coordinator/membership/running_join.h"
 #include "topology/base/byte_size.h"
 #include "topology/base/fault.h"
@@ -38,7 +39,9 @@ namespace potluck {
 namespace {
 
 constexpr double kLookSeconds = 3;  // for clusters in the network, where there is no token
-constexpr double kLeaveSeconds = 150;
+constexpr double kLeaveSeconds = kLeaveSecondsMax + 30;
+constexpr double kReasonSeconds = 2;  // one that leaves without hindrance has gone by then
+constexpr double kReasonPatience = 5;
 constexpr size_t kKeyShown = 16;  // digits of a key by which people tell two clusters
 constexpr int kPortMax = 65535 - 64;
 constexpr size_t kNameMax = 64;  // bytes; a device's name comes behind it
@@ -239,6 +242,37 @@ class JoinCommand {
   OwnWorkersSetup setup_;
 };
 
+// The coordinator's reason; empty: it has none, or does not answer. To ask once more for what is
+// asked for already changes nothing.
+std::string why_still_needed(const CommandLine& line) try {
+  const PrivateFile file = joined_cluster_file(line.state);
+  const auto text = file.read();
+  if (!text) return "";
+  const WayIn way(KeyFile(line.config).read_or_make(),
+                  [](Duration) { return std::vector<FoundCluster>(); });
+  std::string why_not;
+  const auto door = way.knock(joined_cluster_of(*text, file.path()), why_not);
+  if (!door) return "";
+  return why_kept(door->client->ask(kLeaveVerb, nlohmann::json::object(), kReasonPatience).body);
+} catch (const Fault&) {
+  return "";
+}
+
+int leave(const CommandLine& line) {
+  bool told = false, asked = false;
+  leave_running_join(line.state, kLeaveSeconds, [&](pid_t process, double waited) {
+    if (!std::exchange(told, true))
+      std::fprintf(stderr,
+                   "process %d leaves as soon as the ring can do without this machine, in %.0f s "
+                   "at most; Ctrl-C there, or potluck leave once more, ends it at once\n",
+                   static_cast<int>(process), kLeaveSecondsMax);
+    if (waited < kReasonSeconds || std::exchange(asked, true)) return;
+    if (const std::string why = why_still_needed(line); !why.empty())
+      std::fprintf(stderr, "%s\n", why.c_str());
+  });
+  return 0;
+}
+
 }  // namespace
 
 void add_join(CommandLine& line) {
@@ -283,12 +317,7 @@ void add_join(CommandLine& line) {
 void add_leave(CommandLine& line) {
   CLI::App* sub = line.app.add_subcommand(
       "leave", "end potluck join on this machine, once its cluster can do without it");
-  sub->callback([&line] {
-    line.chosen = [&line] {
-      leave_running_join(line.state, kLeaveSeconds);
-      return 0;
-    };
-  });
+  sub->callback([&line] { line.chosen = [&line] { return leave(line); }; });
 }
 
 }  // namespace potluck

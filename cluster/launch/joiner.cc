@@ -1,6 +1,8 @@
 // Goes in once with what the person gave, and again and again with the machine's key alone.
 #include "cluster/launch/joiner.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -18,7 +20,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr double kAskSeconds = 10, kLeaveSeconds = 120;
+constexpr double kAskSeconds = 10;
 constexpr double kLeavePause = 0.3, kLeavePauseMax = 5, kLeavePauseGrows = 1.5;
 constexpr std::chrono::milliseconds kTurn(20);
 constexpr char kWhere[] = "the coordinator's answer";
@@ -88,7 +90,9 @@ void Joiner::report(const Json& reply) {
   std::string parts;
   for (const auto& [worker, part] : reply.at("parts").items()) {
     const std::string said = part.is_string() ? part.get<std::string>() : "";
-    parts += one_line(worker) + ": " + (said.empty() ? "waits" : one_line(said)) + "; ";
+    const std::string why = why_in(reply, worker);
+    const std::string waits = why.empty() ? "waits" : "waits (" + why + ")";
+    parts += one_line(worker) + ": " + (said.empty() ? waits : one_line(said)) + "; ";
   }
   if (parts != parts_) setup_.say(parts.substr(0, parts.size() - 2));
   parts_ = parts;
@@ -102,13 +106,19 @@ void Joiner::offer() {
 // The ring does without this machine from the next commit on; until then its workers go on.
 void Joiner::leave() {
   clear_interrupt();
-  setup_.say("leaving, as soon as the ring can do without this machine; Ctrl-C leaves at once");
-  const Time deadline = now() + from_seconds(kLeaveSeconds);
+  setup_.say(
+      fmt::format("leaving, as soon as the ring can do without this machine, in {:.0f} s at most; "
+                  "Ctrl-C leaves at once",
+                  kLeaveSecondsMax));
+  const Time deadline = now() + from_seconds(kLeaveSecondsMax);
   double pause = kLeavePause;
+  std::string told;
   for (bool gone = false; !gone && !interrupt_signal() && now() < deadline;) {
     const Json reply = ask(kLeaveVerb, Json::object());
     gone = true;
     for (const auto& [worker, part] : reply.at("parts").items()) gone = gone && part == "";
+    const std::string why = why_kept(reply);
+    if (!why.empty() && why != std::exchange(told, why)) setup_.say(why);
     if (!gone) wait(std::exchange(pause, std::min(kLeavePauseGrows * pause, kLeavePauseMax)));
   }
 }

@@ -25,6 +25,9 @@ struct JoinerSetup {
   std::function<void(const std::string& line)> say;
 };
 
+// A machine that leaves waits for so long until the ring can do without it.
+inline constexpr double kLeaveSecondsMax = 120;
+
 class Joiner final {
  public:
   Joiner(WayIn way, JoinerSetup setup) : way_(std::move(way)), setup_(std::move(setup)) {}

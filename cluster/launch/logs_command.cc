@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "cluster/cli/commands.h"
+#include "cluster/launch/status_text.h"
 #include "cluster/ring/reach_cluster.h"
 #include "coordinator/control/ring_messages.h"
 #include "coordinator/control/running_cluster.h"
@@ -19,7 +20,6 @@
 namespace potluck {
 namespace {
 
-constexpr char kHere[] = "here";  // this one as status has it
 constexpr double kPatienceSeconds = 10;
 
 struct Flags {
@@ -42,23 +42,31 @@ void print(const std::string& name, const std::string& text) {
   for (std::string each; std::getline(lines, each);) std::puts(harmless(each).c_str());
 }
 
+struct Shown {
+  int logs = 0;
+  int elsewhere = 0;  // workers whose logs are not here
+};
+
 // The workers of that name or on that host; all of them if none is named.
-int print_workers(const Flags& flags, const CommandLine& line) {
+Shown print_workers(const Flags& flags, const CommandLine& line) {
   ControlClient client = reach_cluster(flags.reach, line);
   const auto ask = [&client](const char* verb) {
     return client.ask(verb, nlohmann::json::object(), kPatienceSeconds).body;
   };
   const nlohmann::json status = ask(kStatusVerb), logs = ask(kLogsVerb);
   const JsonFields texts = JsonFields(logs, "the logs of a ring").object("logs");
-  int shown = 0;
-  for (const nlohmann::json& each : JsonFields(status, "the status of a ring").at("workers")) {
-    const JsonFields worker(each, "the status of a ring");
-    const std::string name = worker.text("name"), host = worker.text("host");
-    const bool wanted =
-        flags.of.empty() || flags.of == name || flags.of == (host.empty() ? kHere : host);
-    if (!wanted || !texts.has(name)) continue;
-    print(name, texts.text(name));
-    ++shown;
+  Shown shown;
+  for (const char* list : {"workers", "beside", "guests"}) {
+    if (!status.contains(list)) continue;
+    for (const nlohmann::json& each : status.at(list)) {
+      const JsonFields worker(each, "the status of a ring");
+      const std::string name = worker.text("name"), host = worker.text("host");
+      const bool wanted =
+          flags.of.empty() || flags.of == name || flags.of == (host.empty() ? kHere : host);
+      if (!wanted) continue;
+      ++(texts.has(name) ? shown.logs : shown.elsewhere);
+      if (texts.has(name)) print(name, texts.text(name));
+    }
   }
   return shown;
 }
@@ -72,11 +80,15 @@ int logs(const Flags& flags, const CommandLine& line) {
     if (all) return 0;  // what is left of it has been shown
     throw Fault(FaultKind::input, *why);
   }
-  if (print_workers(flags, line) == 0 && !all)
+  const Shown shown = print_workers(flags, line);
+  if (all || shown.logs > 0) return 0;
+  if (shown.elsewhere > 0)
     throw Fault(FaultKind::input,
-                "\"" + flags.of + "\" is no worker that was started here, and no host of one",
-                Fix{"potluck status shows them"});
-  return 0;
+                "\"" + flags.of + "\" was not started from here, so its log is on its own machine",
+                Fix{"look there at what potluck join or potluck worker prints"});
+  throw Fault(FaultKind::input,
+              "\"" + flags.of + "\" is no worker that was started here, and no host of one",
+              Fix{"potluck status shows them"});
 }
 
 }  // namespace

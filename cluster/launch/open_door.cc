@@ -60,6 +60,9 @@ GuestHooks OpenDoor::hooks() {
     if (ring_) ring_->forget(worker);
   };
   hooks.part_of = [this](const std::string& worker) { return part_of(worker); };
+  hooks.why_not = [this](const std::string& worker) {
+    return ring_ ? ring_->why_not(worker) : "the cluster has no ring yet";
+  };
   return hooks;
 }
 

@@ -43,7 +43,7 @@ std::string worker_row(const JsonFields& worker) {
                              : "-";
   return fmt::format("  {:<20} {:<8} {:>7} {:>8}  {:<24} {}\n", harmless(worker.text("name")),
                      harmless(worker.text("device")), layers_text(worker), ms, memory_text(worker),
-                     host.empty() ? "here" : harmless(host));
+                     host.empty() ? kHere : harmless(host));
 }
 
 std::string step_line(const JsonFields& step) {
@@ -78,7 +78,9 @@ std::string beside_text(const nlohmann::json& beside) {
   std::string names;
   for (const nlohmann::json& each : beside) {
     const JsonFields worker(each, kWhere);
-    add_to_list(names, harmless(worker.text("name") + " on " + worker.text("host")));
+    const std::string why = worker.text("why");
+    add_to_list(names, harmless(worker.text("name") + " on " + worker.text("host") +
+                                (why.empty() ? "" : " (" + why + ")")));
   }
   return names.empty() ? "" : "not in the ring: " + names + "\n";
 }

@@ -6,6 +6,8 @@
 
 namespace potluck {
 
+inline constexpr char kHere[] = "here";  // the coordinator's machine
+
 // status: a reply to kStatusVerb (ring_messages.h). Several lines, each with its end.
 // reach: the flags that lead other commands to that ring (reach_words).
 std::string status_text(const nlohmann::json& status, const std::string& reach);

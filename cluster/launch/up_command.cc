@@ -16,12 +16,14 @@
 
 #include "cluster/cli/commands.h"
 #include "cluster/cli/fault_line.h"
+#include "cluster/cli/host_name.h"
 #include "cluster/cli/interrupt.h"
 #include "cluster/cli/log.h"
 #include "cluster/launch/control_port.h"
 #include "cluster/launch/coordinator.h"
 #include "cluster/launch/detach.h"
 #include "cluster/launch/open_door.h"
+#include "cluster/launch/status_text.h"
 #include "cluster/launch/up_flags.h"
 #include "cluster/launch/up_plan.h"
 #include "cluster/launch/up_text.h"
@@ -201,11 +203,20 @@ class Served {
   }
 
   CoordinatorSetup coordinator_setup() {
-    CoordinatorSetup setup{running_.name(), planned_.model, {}, {}};
+    CoordinatorSetup setup{running_.name(), planned_.model, {}, {}, own_hosts()};
     setup.places = [this] { return places(); };
     setup.log = [this](const std::string& text) { voice_.say(text); };
     if (door_) setup.every_turn = [this](Time now) { door_->tick(now); };
     return setup;
+  }
+
+  // As status, the network and the cluster file call this machine.
+  std::set<std::string> own_hosts() const {
+    std::set<std::string> names = {kHere, host_name()};
+    if (planned_.ring.cluster)
+      for (const HostSpec& host : planned_.ring.cluster->hosts)
+        if (coordinates(*planned_.ring.cluster, host)) names.insert(host.name);
+    return names;
   }
 
   // Names are those of the cluster file, and those that guests said.

@@ -70,15 +70,11 @@ Plan ClusterRepair::begin(Plan plan, bool may_be_another) {
   }
 }
 
-std::optional<Plan> ClusterRepair::plan_after(const RingChange& change) {
-  if (!replanner_ || has_others(change)) return repair_.plan_after(change);
+std::optional<Plan> ClusterRepair::plan_after(const RingChange& change, WhyNot& why_not) {
+  if (!replanner_ || has_others(change)) return repair_.plan_after(change, why_not);
   note(change);
   Plan plan = change.plan;
-  if (change.losses == 0 && change.lost.empty()) {
-    std::optional<Plan> better = replanner_->better(plan);
-    while (better && !brought_up(*better)) better = replanner_->better(plan);
-    return better;
-  }
+  if (change.losses == 0 && change.lost.empty()) return better(change, why_not);
   if (started_again(change, plan)) return plan;
   if (change.lost.empty()) limit_memory(change);
   try {
@@ -87,6 +83,15 @@ std::optional<Plan> ClusterRepair::plan_after(const RingChange& change) {
     if (none.kind() == FaultKind::canceled) throw;
     return last_resort({plan, change.lost, change.candidates, change.losses}, none);
   }
+}
+
+std::optional<Plan> ClusterRepair::better(const RingChange& change, WhyNot& why_not) {
+  std::string why;
+  std::optional<Plan> better = replanner_->better(change.plan, why);
+  while (better && !brought_up(*better)) better = replanner_->better(change.plan, why);
+  for (const Candidate& each : change.candidates)
+    if (!better && !change.plan.peer_named(each.worker.name)) why_not[each.worker.name] = why;
+  return better;
 }
 
 // Devices of the plan are gone for the planner once their workers have left.

@@ -43,7 +43,7 @@ class ClusterRepair final {
   Plan begin(Plan plan, bool may_be_another);
 
   // As a Replan (coordinator/recovery.h).
-  std::optional<Plan> plan_after(const RingChange& change);
+  std::optional<Plan> plan_after(const RingChange& change, WhyNot& why_not);
 
   // Their devices take no part until take_back(), also those that the plan does not have.
   void set_aside(const std::set<std::string>& workers, const Plan& running);
@@ -68,6 +68,7 @@ class ClusterRepair final {
   void learn_figures(const Plan& plan);
   void note(const RingChange& change);
   bool has_others(const RingChange& change) const;
+  std::optional<Plan> better(const RingChange& change, WhyNot& why_not);
   void do_without(const WorkerPlan& worker, bool try_again);
   bool is_alive(const WorkerPlan& worker);
   std::vector<WorkerPlan> alive();

@@ -103,9 +103,13 @@ PipelineEvents Ring::pipeline_events() {
   events.ring_changed = [this](const Plan& plan) {
     plan_ = plan;
     changing_ = true;
+    why_kept_.clear();
     setup_.log("the ring goes on as " + ring_text(plan));
   };
   events.ring_stays = [this](const std::string& why) { keep_all(why); };
+  events.left_out = [this](const std::string& worker, const std::string& why) {
+    setup_.log(fmt::format("{} has no part in the ring: {}", worker, why));
+  };
   return events;
 }
 
@@ -113,8 +117,12 @@ PipelineEvents Ring::pipeline_events() {
 Replan Ring::replan() {
   if (!setup_.recovery || setup_.hosts.job) return {};
   if (cluster_repair_)
-    return [this](const RingChange& change) { return cluster_repair_->plan_after(change); };
-  return [this](const RingChange& change) { return repair_.plan_after(change); };
+    return [this](const RingChange& change, WhyNot& why_not) {
+      return cluster_repair_->plan_after(change, why_not);
+    };
+  return [this](const RingChange& change, WhyNot& why_not) {
+    return repair_.plan_after(change, why_not);
+  };
 }
 
 // Each report goes to whoever has asked the request.
@@ -190,8 +198,9 @@ void Ring::tell_drained() {
   }
 }
 
+// One that wants to leave asks again and again.
 void Ring::keep_all(const std::string& why) {
-  setup_.log(why);
+  if (why != std::exchange(why_kept_, why)) setup_.log(why);
   for (const Draining& each : std::exchange(draining_, {})) {
     if (cluster_repair_) cluster_repair_->take_back(each.workers);
     pipeline_->take_back(each.workers);

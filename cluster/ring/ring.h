@@ -78,6 +78,9 @@ class Ring final : public Answerer {
   // Dials a worker that the plan does not have, and takes it in if another plan with it is better.
   void invite(const Candidate& guest) { pipeline_->invite(guest); }
 
+  // Why a worker has no part, or, of one that was to leave, why it still has; empty: it is unknown.
+  std::string why_not(const std::string& worker) const { return pipeline_->why_not(worker); }
+
   // Predicted for a step of the ring as it is; none: nothing is known of its workers' speeds.
   std::optional<double> step_ms() const;
 
@@ -112,6 +115,7 @@ class Ring final : public Answerer {
   std::unique_ptr<Pipeline> pipeline_;
   bool loaded_ = false, running_ = true;
   bool changing_ = false;  // another plan is being loaded
+  std::string why_kept_;   // those that were to leave this plan, as it was logged
   std::vector<Draining> draining_;
   Time logs_trimmed_{};
   std::map<PeerId, Ready> ready_;

@@ -30,9 +30,9 @@ void each_lost(const RingChange& change, Plan& plan, const Body& body) {
 
 }  // namespace
 
-std::optional<Plan> RingRepair::plan_after(const RingChange& change) {
+std::optional<Plan> RingRepair::plan_after(const RingChange& change, WhyNot& why_not) {
   if (change.losses == 0 && change.lost.empty()) {
-    const std::optional<Plan> faster = faster_plan(*source_, change.plan, usable(change));
+    const std::optional<Plan> faster = faster_plan(*source_, change.plan, usable(change), why_not);
     if (!faster) return std::nullopt;
     return with_idle_started(*faster, change.plan);
   }

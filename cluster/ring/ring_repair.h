@@ -25,7 +25,7 @@ class RingRepair final {
       : source_(std::move(source)), hosts_(hosts), log_(std::move(log)) {}
 
   // As a Replan (coordinator/recovery.h).
-  std::optional<Plan> plan_after(const RingChange& change);
+  std::optional<Plan> plan_after(const RingChange& change, WhyNot& why_not);
   // The CPU of this machine takes the parts of those that are lost. Throws `why`, where it had one
   // of them or has no room.
   Plan with_this_cpu(const RingChange& change, const Fault& why);

@@ -91,6 +91,23 @@ GuestOffer guest_offer_of(const Json& body, const std::string& key, const std::s
   return offer;
 }
 
+std::string why_in(const Json& reply, const std::string& worker) {
+  const auto all = reply.find("why");
+  if (all == reply.end() || !all->is_object()) return "";
+  const auto why = all->find(worker);
+  return why != all->end() && why->is_string() ? one_line(why->get<std::string>()) : "";
+}
+
+// Workers that are to leave together have one reason.
+std::string why_kept(const Json& reply) {
+  std::string kept;
+  for (const auto& [worker, part] : reply.at("parts").items()) {
+    const std::string why = part == "" ? "" : why_in(reply, worker);
+    if (kept.find(why) == std::string::npos) kept += (kept.empty() ? "" : "; ") + why;
+  }
+  return kept;
+}
+
 WorkerPlan worker_plan_of(const GuestWorker& worker, const std::string& key) {
   WorkerPlan plan;
   plan.name = worker.device.name;

@@ -30,7 +30,12 @@ nlohmann::json json_of(const GuestOffer& offer);
 GuestOffer guest_offer_of(const nlohmann::json& body, const std::string& key,
                           const std::string& where);
 
-// The same for a plan.
+// Why a worker has no part, or is not let go, in the coordinator's reply; empty: it does not say.
+std::string why_in(const nlohmann::json& reply, const std::string& worker);
+// Says that of all workers which have parts still.
+std::string why_kept(const nlohmann::json& reply);
+
+// A worker that a guest offers, for a plan.
 WorkerPlan worker_plan_of(const GuestWorker& worker, const std::string& key);
 
 }  // namespace potluck

@@ -5,8 +5,10 @@ namespace potluck {
 
 inline constexpr char kHelloVerb[] = "join.hello";      // {} → {"potluck": true}
 inline constexpr char kClusterVerb[] = "join.cluster";  // {} → {"model"}, for who is let in
-inline constexpr char kOfferVerb[] = "join.offer";  // guest_offer.h → {"parts": {worker: part}}
-inline constexpr char kLeaveVerb[] = "join.leave";  // {} → the parts that are not given up yet
+// guest_offer.h → {"parts": {worker: part}, "why": {worker: why it has none}}
+inline constexpr char kOfferVerb[] = "join.offer";
+// {} → the same, of parts that are not given up yet; "why" says what keeps them
+inline constexpr char kLeaveVerb[] = "join.leave";
 inline constexpr char kWaitingVerb[] = "admit.waiting";  // {} → {"waiting": [{key, name, words}]}
 inline constexpr char kAnswerVerb[] = "admit.answer";    // {"key", "yes"} → {}
 

@@ -97,10 +97,12 @@ std::string Guests::free_name(const std::string& name, const std::string& key) {
 }
 
 Json Guests::parts(const GuestOffer& offer) const {
-  Json parts = Json::object();
-  for (const GuestWorker& worker : offer.workers)
+  Json parts = Json::object(), why = Json::object();
+  for (const GuestWorker& worker : offer.workers) {
     parts[worker.device.name] = hooks_.part_of(worker.device.name);
-  return {{"parts", parts}};
+    why[worker.device.name] = hooks_.why_not(worker.device.name);
+  }
+  return {{"parts", parts}, {"why", why}};
 }
 
 Json Guests::offer(const ControlCall& call) {
@@ -122,7 +124,7 @@ void Guests::let_go(const GuestOffer& offer) {
 
 Json Guests::leave(const ControlCall& call) {
   const auto known = guests_.find(call.key());
-  if (known == guests_.end()) return {{"parts", Json::object()}};
+  if (known == guests_.end()) return {{"parts", Json::object()}, {"why", Json::object()}};
   let_go(known->second.offer);
   Json left = parts(known->second.offer);
   const bool done = std::all_of(left["parts"].begin(), left["parts"].end(),

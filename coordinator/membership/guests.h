@@ -24,6 +24,8 @@ struct GuestHooks {
   std::function<void(const std::string& worker)> forget;
   // Which part of the ring a worker is, in words ("layers 3:9"); empty: none.
   std::function<std::string(const std::string& worker)> part_of;
+  // Why it has none, or, where it was to leave, why it still has one; empty: it is not known.
+  std::function<std::string(const std::string& worker)> why_not;
 };
 
 class Guests final {

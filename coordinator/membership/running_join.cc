@@ -39,14 +39,16 @@ RunningJoin::~RunningJoin() {
   lock_.remove();
 }
 
-void leave_running_join(const std::string& state_folder, double seconds) {
+void leave_running_join(const std::string& state_folder, double seconds,
+                        const std::function<void(pid_t process, double waited)>& waits) {
   const LockFile lock(path_in(state_folder));
-  const Time deadline = now() + from_seconds(seconds);
+  const Time begun = now(), deadline = begun + from_seconds(seconds);
   pid_t asked = 0;
   for (; lock.is_held(); std::this_thread::sleep_for(kPause)) {
     const pid_t process = lock.owner();
     if (asked != 0 && process != 0 && process != asked) return;  // another has joined since
     if (asked == 0 && lock.signal_owner(SIGINT)) asked = process;
+    if (asked != 0) waits(asked, potluck::seconds(now() - begun));
     if (now() >= deadline)
       throw Fault(FaultKind::world,
                   "process " + std::to_string(process) + " has not left the cluster in time",

@@ -2,6 +2,9 @@
 // does to leave.
 #pragma once
 
+#include <sys/types.h>
+
+#include <functional>
 #include <string>
 
 #include "topology/base/lock_file.h"
@@ -20,8 +23,10 @@ class RunningJoin final {
   LockFile lock_;
 };
 
-// Asks the process that has joined to leave and waits until it has ended. Throws Fault{input} if
-// there is none, and Fault{world} if it has not ended after so many seconds.
-void leave_running_join(const std::string& state_folder, double seconds);
+// Asks the process that has joined to leave and waits until it has ended; `waits` is called again
+// and again, with how long that has taken. Throws Fault{input} if there is none, and Fault{world}
+// if it has not ended after so many seconds.
+void leave_running_join(const std::string& state_folder, double seconds,
+                        const std::function<void(pid_t process, double waited)>& waits);
 
 }  // namespace potluck

@@ -14,7 +14,7 @@ TEST_F(RecoveryTest, WhoeverJoinedMayNotBecomeTheHeadLater) {
 }
 
 TEST_F(RecoveryTest, AWorkerOfTheFirstPlanThatMayNotBeTheHeadIsKnown) {
-  Recovery recovery([&](const RingChange& change) {
+  Recovery recovery([&](const RingChange& change, WhyNot&) {
     candidates_ = change.candidates;
     return change.plan;
   });
@@ -38,6 +38,44 @@ TEST_F(RecoveryTest, AGuestThatOffersItselfAgainIsStillThere) {
   pipeline_->invite(guest());
   tick();
   EXPECT_EQ(changes_.size(), 1u);
+}
+
+TEST_F(RecoveryTest, WhyAGuestHasNoPartIsToldOnceAndKnownFromThenOn) {
+  using Told = std::vector<std::string>;
+  start_away();
+  const PeerId link = invite_guest();
+  EXPECT_EQ(pipeline_->why_not("laptop"), "it is being called");
+  down(link, "connection refused");
+  EXPECT_EQ(pipeline_->why_not("laptop"), "it does not answer");
+  pass_ms(5500);
+  up(connects_.back().first);
+  tick();
+  EXPECT_EQ(pipeline_->why_not("laptop"), "it is too slow");
+  down(connects_.back().first, "closed");
+  pass_ms(61'000);  // it is called again, and nothing has changed
+  up(connects_.back().first);
+  tick();
+  EXPECT_EQ(changes_.size(), 2u);
+  EXPECT_EQ(left_out_, (Told{"laptop: it does not answer", "laptop: it is too slow"}));
+  pipeline_->set_aside({"laptop"});
+  EXPECT_EQ(pipeline_->why_not("laptop"), "drained");
+  pipeline_->take_back({"laptop"});
+  EXPECT_EQ(pipeline_->why_not("laptop"), "it is too slow");
+  EXPECT_EQ(pipeline_->why_not("nobody"), "");
+}
+
+TEST_F(RecoveryTest, WhyAWorkerThatWasToLeaveStaysIsKnownUntilItHasLeft) {
+  start_away();
+  no_plan_.emplace(FaultKind::memory, "nothing fits");
+  pipeline_->forget("stage 1");
+  tick();
+  EXPECT_EQ(stays_, "stage 1 cannot leave: nothing fits");
+  EXPECT_EQ(pipeline_->why_not("stage 1"), stays_);
+  no_plan_.reset();
+  pipeline_->forget("stage 1");
+  pass_ms(100);
+  become_loaded({1, 2}, 2);
+  EXPECT_EQ(pipeline_->why_not("stage 1"), "");
 }
 
 TEST_F(RecoveryTest, AGuestThatIsForgottenIsDialedNoMore) {

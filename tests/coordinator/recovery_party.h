@@ -11,12 +11,18 @@ class RecoveryTest : public PipelineTest {
   RecoveryTest() {
     PipelineEvents events = this->events();
     events.ring_stays = [this](const std::string& why) { stays_ = why; };
+    events.left_out = [this](const std::string& worker, const std::string& why) {
+      left_out_.push_back(worker + ": " + why);
+    };
     PipelineOptions options = this->options();
-    options.replan = [this](const RingChange& change) -> std::optional<Plan> {
+    options.replan = [this](const RingChange& change, WhyNot& why_not) -> std::optional<Plan> {
       changes_.push_back(change.lost);
       candidates_ = change.candidates;
       if (no_plan_) throw *no_plan_;
-      if (change.lost.empty()) return better_;
+      if (change.lost.empty()) {
+        if (!better_) why_not[guest().worker.name] = why_no_guest_;
+        return better_;
+      }
       return away(plan(1, 1));
     };
     pipeline_.emplace(source_->spec(), model_, events, options);
@@ -117,7 +123,8 @@ class RecoveryTest : public PipelineTest {
   std::optional<Plan> better_;
   std::vector<Candidate> candidates_;  // of the last change
   std::optional<Fault> no_plan_;
-  std::string stays_;
+  std::string stays_, why_no_guest_ = "it is too slow";
+  std::vector<std::string> left_out_;
 };
 
 }  // namespace potluck

@@ -91,7 +91,7 @@ TEST_F(RecoveryTest, ASuspectWhoseLinkStandsIsGivenOneMoreChance) {
 
 TEST_F(RecoveryTest, AWorkerWithoutRoomThatNeverHeldAPartIsKnownToHaveNone) {
   std::vector<Candidate> asked;
-  Recovery recovery([&](const RingChange& change) {
+  Recovery recovery([&](const RingChange& change, WhyNot&) {
     asked = change.candidates;
     return change.plan;
   });
@@ -172,7 +172,7 @@ TEST_F(RecoveryTest, AWorkerOfTheFirstPlanThatIsNotReachedIsDoneWithoutWhereItsO
   for (const bool may : {false, true}) {
     changes_.clear();
     PipelineOptions options = this->options();
-    options.replan = [this](const RingChange& change) {
+    options.replan = [this](const RingChange& change, WhyNot&) {
       changes_.push_back(change.lost);
       return away(plan(1, 1));
     };

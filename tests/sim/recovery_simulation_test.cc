@@ -36,7 +36,7 @@ class RecoverySimulation : public testing::Test {
  protected:
   // Takes back whoever answers again.
   Replan replan() {
-    return [this](const RingChange& change) -> std::optional<Plan> {
+    return [this](const RingChange& change, WhyNot&) -> std::optional<Plan> {
       ++plans_;
       if (change.losses == 0 && change.lost.empty()) ++returns_;
       return remaining_plan(*source_, change.plan, change.candidates);
@@ -188,7 +188,7 @@ class ClusterSimulation : public RecoverySimulation {
 
   Replan by_planner() {
     replanner_.emplace(cluster_, *source_, first_);
-    return [this](const RingChange& change) -> std::optional<Plan> {
+    return [this](const RingChange& change, WhyNot&) -> std::optional<Plan> {
       for (const Candidate& each : change.candidates) replanner_->there(each.worker.name);
       for (const std::string& lost : change.lost) replanner_->gone(lost);
       const bool is_whole = change.losses == 0 && change.lost.empty();

@@ -2,6 +2,7 @@
 #include "topology/plan/remaining_plan.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <limits>
 #include <string>
 #include <utility>
@@ -182,7 +183,45 @@ double ms_of(const Plan& plan, const std::vector<Candidate>& candidates) {
   return ms;
 }
 
+std::string ms_text(double ms) {
+  char text[32];
+  std::snprintf(text, sizeof(text), ms < 1000 ? "%.3g ms" : "%.0f ms", ms);
+  return text;
+}
+
+// Explains why a candidate is left out where the ring does not move to the best plan.
+std::string why_no_part(const ModelSource& source, const Plan& running, const Candidate& candidate,
+                        const std::vector<Candidate>& candidates, const Choice& best) {
+  const auto is_unknown = [&](const Candidate& each) {
+    return each.layer_ms == 0 &&
+           running.peer_named(each.worker.name).value_or(kHeadPeer) > kHeadPeer;
+  };
+  const std::vector<int> parts = largest_parts(source, running, candidate);
+  bool fits_one = false;
+  for (size_t begin = 0; begin < parts.size() - 1; ++begin)
+    fits_one = fits_one || parts[begin] > static_cast<int>(begin);
+  if (!fits_one) return "no layer fits in its " + bytes_text(most_bytes(candidate));
+  if (best.ms == kImpossible) return "no plan with it fits";
+  if (std::any_of(candidates.begin(), candidates.end(), is_unknown))
+    return "the ring's speed is not known before its first step";
+  if (candidate.layer_ms == 0) return "its speed is not known yet";
+  const double before = ms_of(running, candidates);
+  if (best.plan.peer_named(candidate.worker.name))
+    return no_gain_text("the layers of a step", before, ms_of(best.plan, candidates));
+  return "a layer takes " + ms_text(candidate.layer_ms) + " there, " +
+         ms_text(before / source.spec().layer_count()) + " in the ring; " + must_save_text();
+}
+
 }  // namespace
+
+std::string must_save_text() {
+  return "a move must save " + std::to_string(static_cast<int>(100 * (1 - kMovePays))) + " %";
+}
+
+std::string no_gain_text(const std::string& what, double ms_before, double ms) {
+  return what + " would take " + ms_text(ms) + " with it, " + ms_text(ms_before) + " without; " +
+         must_save_text();
+}
 
 Plan remaining_plan(const ModelSource& source, const Plan& running,
                     const std::vector<Candidate>& candidates) {
@@ -202,11 +241,14 @@ Plan remaining_plan(const ModelSource& source, const Plan& running,
 }
 
 std::optional<Plan> faster_plan(const ModelSource& source, const Plan& running,
-                                const std::vector<Candidate>& candidates) {
+                                const std::vector<Candidate>& candidates, WhyNot& why_not) {
   const Choice best = best_choice(source, running, candidates);
-  if (best.ms == kImpossible) return std::nullopt;
-  if (!move_pays(ms_of(running, candidates), ms_of(best.plan, candidates))) return std::nullopt;
-  return best.plan;
+  if (best.ms < kImpossible && move_pays(ms_of(running, candidates), ms_of(best.plan, candidates)))
+    return best.plan;
+  for (const Candidate& each : candidates)
+    if (!running.peer_named(each.worker.name))
+      why_not[each.worker.name] = why_no_part(source, running, each, candidates, best);
+  return std::nullopt;
 }
 
 }  // namespace potluck

@@ -4,8 +4,9 @@
 #include <algorithm>
 
 #include "topology/base/fault.h"
+#include "topology/base/text.h"
 #include "topology/cluster/plan_endpoints.h"
-#include "topology/planner/replan.h"
+#include "topology/plan/remaining_plan.h"
 
 namespace potluck {
 namespace {
@@ -109,42 +110,55 @@ std::optional<double> ClusterReplanner::step_ms(const Plan& plan) const {
   return potluck::step_ms(problem_, *placement);
 }
 
+// Explains why a ring stays as it is.
+std::string ClusterReplanner::why_not(const NextPlacement& next) const {
+  if (!next.fits) return "no plan with it fits";
+  if (next.ms >= next.ms_before) return "no plan with it is faster";
+  if (!move_pays(next.ms_before, next.ms))
+    return no_gain_text(objective_.throughput ? "each of many steps at once" : "a step",
+                        next.ms_before, next.ms);
+  return "it would take longer to move than is saved in " +
+         count_text(static_cast<size_t>(kStepsAhead), "step");
+}
+
 // A ring with workers of no device, or with one that has less memory than was thought, is left for
 // any other.
-std::optional<Plan> ClusterReplanner::next_without(const Plan& running,
-                                                   const std::vector<int>& devices, bool& possible,
-                                                   bool only_better) const {
+ClusterReplanner::Next ClusterReplanner::next_without(const Plan& running,
+                                                      const std::vector<int>& devices,
+                                                      bool only_better) const {
   const std::optional<Placement> placement = placement_of(running);
   std::optional<Placement> found;
+  Next answer;
   if (placement && (only_better || fits(problem_, *placement))) {
     const MovingRates rates{.encode_chunks = running.ctx_size / running.chunk};
     const NextPlacement next =
         replan(problem_, *placement, {devices, rates, kStepsAhead, planner_options(), objective_});
-    possible = next.fits;
+    answer.possible = next.fits;
+    answer.why_not = why_not(next);
     found = next.placement;
   } else {
     found = objective_.best(problem_.without(devices), planner_options()).placement;
-    possible = found.has_value();
+    answer.possible = found.has_value();
   }
-  if (!found || found == placement) return std::nullopt;
-  return in_frame_of(running, plan_of(problem_, *found));
+  if (found && found != placement) answer.plan = in_frame_of(running, plan_of(problem_, *found));
+  return answer;
 }
 
-std::optional<Plan> ClusterReplanner::next(const Plan& running, bool only_better) const {
-  bool possible = false;
-  std::optional<Plan> plan =
-      next_without(running, taking_no_part(!lacks_one()), possible, only_better);
-  if (!possible && !lacks_one())
-    plan = next_without(running, taking_no_part(false), possible, only_better);
-  return plan;
+ClusterReplanner::Next ClusterReplanner::next(const Plan& running, bool only_better) const {
+  Next found = next_without(running, taking_no_part(!lacks_one()), only_better);
+  if (!found.possible && !lacks_one())
+    found = next_without(running, taking_no_part(false), only_better);
+  return found;
 }
 
 std::optional<Plan> ClusterReplanner::remaining(const Plan& running) const {
-  return next(running, false);
+  return next(running, false).plan;
 }
 
-std::optional<Plan> ClusterReplanner::better(const Plan& running) const {
-  return next(running, true);
+std::optional<Plan> ClusterReplanner::better(const Plan& running, std::string& why_not) const {
+  Next found = next(running, true);
+  why_not = found.why_not;
+  return std::move(found.plan);
 }
 
 }  // namespace potluck

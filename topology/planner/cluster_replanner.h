@@ -13,6 +13,7 @@
 #include "topology/plan/plan.h"
 #include "topology/planner/objective.h"
 #include "topology/planner/placement.h"
+#include "topology/planner/replan.h"
 
 namespace potluck {
 
@@ -36,9 +37,9 @@ class ClusterReplanner final {
   // The best plan of the devices that are not away, without endpoints and keys; none: nothing fits.
   // Spares take part while another device is away, and where nothing fits without them.
   std::optional<Plan> remaining(const Plan& running) const;
-  // The same, of a ring that lacks nobody; none: it does better as it is. One that has a spare
-  // which is of no need any more gives it back.
-  std::optional<Plan> better(const Plan& running) const;
+  // The same, of a ring that lacks nobody; none: it does better as it is, for the reason in
+  // `why_not`. One that has a spare which is of no need any more gives it back.
+  std::optional<Plan> better(const Plan& running, std::string& why_not) const;
 
   // Predicted for a step; none: a worker of the plan is of no device of the cluster.
   std::optional<double> step_ms(const Plan& plan) const;
@@ -48,9 +49,14 @@ class ClusterReplanner final {
   bool lacks_one() const;
   std::vector<int> taking_no_part(bool spares_too) const;
   std::optional<Placement> placement_of(const Plan& plan) const;
-  std::optional<Plan> next(const Plan& running, bool only_better) const;
-  std::optional<Plan> next_without(const Plan& running, const std::vector<int>& devices,
-                                   bool& possible, bool only_better) const;
+  struct Next {
+    std::optional<Plan> plan;
+    bool possible = false;  // a plan fits
+    std::string why_not;    // none is better
+  };
+  Next next(const Plan& running, bool only_better) const;
+  Next next_without(const Plan& running, const std::vector<int>& devices, bool only_better) const;
+  std::string why_not(const NextPlacement& next) const;
 
   ClusterSpec cluster_;
   Objective objective_;

@@ -1,5 +1,6 @@
 """Machines that a ring is to do without for a while: the same ids without them, and with them again."""
 import json
+import socket
 import unittest
 
 import namespaces
@@ -26,7 +27,8 @@ class DrainsHere(Up):
         self.assertEqual(json.loads(self.potluck(*ASK)[0])["ids"], before)
         self.assertEqual(self.links(), [("coordinator", "head"), ("head", "stage 0"), ("stage 0", "head")])
         self.potluck("drain", "stage 1")  # once more is no error
-        self.assertIn("may take part again", self.potluck("drain", "stage 1", "--end")[0])
+        self.assertIn("may take part again, where that pays: a move must save 25 % of a step's time",
+                      self.potluck("drain", "stage 1", "--end")[0])  # fmt: skip
         self.assertEqual(self.status()["drained"], [])
         self.assertEqual(json.loads(self.potluck(*ASK)[0])["ids"], before)
         self.potluck("down")
@@ -60,6 +62,10 @@ class DrainsHere(Up):
         self.up()
         _, err = self.potluck("drain", "nas", code=2)
         self.assertIn('the cluster has no machine "nas"; it has head, stage 0, stage 1', err)
+        for name in ("here", socket.gethostname()):
+            _, err = self.potluck("drain", name, code=2)
+            self.assertIn(f'"{name}" is the coordinator\'s own machine, which stays; potluck down ends the cluster; '
+                          "what can be drained: head, stage 0, stage 1", err)  # fmt: skip
         self.assertIn('"stage 0" was not drained', self.potluck("drain", "stage 0", "--end", code=1)[1])
         self.potluck("down")
         self.assertIn("no cluster", self.potluck("drain", "nas", code=2)[1])
@@ -94,6 +100,8 @@ class DrainsHosts(Lan):
         self.assertIn('"nas" is drained', out)
         self.assertEqual(self.workers(), {*NAMES, SPARE} - {"nas"})
         self.assertEqual(self.status()["drained"], ["nas"])
+        self.assertIn({"name": "nas", "host": "nas", "why": "drained"}, self.status()["beside"])
+        self.assertIn("coordinator connected", self.potluck("logs", "nas")[0])
         self.ask()
         _, err = self.potluck("drain", "shed", code=1)  # there is no room left for its layers
         self.assertIn("nothing has changed: shed", err)

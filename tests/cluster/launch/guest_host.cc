@@ -2,6 +2,7 @@
 // they offer, and takes orders on stdin.
 //   guest_host STATE_FOLDER CONFIG_FOLDER PORT NAME
 //     part WORKER WORDS…   WORKER is that part of the ring from now on; without words: none
+//     why WORKER WORDS…    that is why it has none, or is kept
 #include <atomic>
 #include <cstdio>
 #include <iostream>
@@ -31,7 +32,7 @@ void say(const std::string& line) {
 // Orders come on a thread of their own, which never ends before the process.
 struct Orders {
   std::mutex mutex;
-  std::map<std::string, std::string> parts;
+  std::map<std::string, std::string> parts, whys;
   std::atomic<bool> over = false;
 
   void read() {
@@ -41,13 +42,17 @@ struct Orders {
       words >> verb >> worker;
       std::getline(words >> std::ws, part);
       const std::lock_guard lock(mutex);
-      parts[worker] = part;
+      (verb == "why" ? whys : parts)[worker] = part;
     }
     over = true;
   }
   std::string part_of(const std::string& worker) {
     const std::lock_guard lock(mutex);
     return parts[worker];
+  }
+  std::string why_not(const std::string& worker) {
+    const std::lock_guard lock(mutex);
+    return whys[worker];
   }
 };
 
@@ -63,7 +68,8 @@ int host(const std::string& state, const std::string& config, const std::string&
                      say("came " + worker.device.name + " " + worker.endpoint + " " + offer.key);
                  },
                  [](const std::string& worker) { say("forget " + worker); },
-                 [](const std::string& worker) { return orders.part_of(worker); }});
+                 [](const std::string& worker) { return orders.part_of(worker); },
+                 [](const std::string& worker) { return orders.why_not(worker); }});
   RunningCluster running(state, kClusterName);
   running.claim();
   server.listen("ipc://" + running.socket());

@@ -175,6 +175,25 @@ class Joining(unittest.TestCase):
         self.assertNotIn("laptop", [stage["name"] for stage in after["plan"]["stages"]])
         self.assertEqual(after["ids"], before["ids"])
 
+    def test_a_machine_that_would_be_of_no_use_hears_why_and_so_do_status_and_the_log(self):
+        desk, laptop = self.lan(avahi=False)
+        up = Process(self, desk, "env", f"POTLUCK_TIMED={SLOW_DEVICE}", TIMED, "up", "--foreground", "--join", "-m",
+                     TIMED_MODEL, "--stages", "1", "-t", "1", "-c", "512")  # fmt: skip
+        up.waits_for("join it:")
+        run = Process(self, laptop, "env", f"POTLUCK_TIMED={SLOW_DEVICE}", TIMED, "join", "--name", "laptop", "-t", "1",
+                      self.token(desk))  # fmt: skip
+        early = r"the ring's speed is not known before its first step"
+        run.waits_for(rf"laptop: waits \({early}\)")
+        up.waits_for(rf"laptop has no part in the ring: {early}")
+        self.ask(desk)
+        slow = r"(?:a layer takes|the layers of a step would take) [\d.]+ ms [^()\n]+; a move must save 25 %"
+        run.waits_for(rf"laptop: waits \({slow}\)")
+        up.waits_for(rf"laptop has no part in the ring: {slow}")
+        self.assertRegex(self.status(desk)["beside"][0]["why"], f"^{slow}$")
+        self.assertRegex(self.once(desk, "status")[0], rf"not in the ring: laptop on laptop \({slow}\)")
+        time.sleep(5)  # it says its offer again
+        self.assertEqual(len(re.findall(early, up.text())), 1)
+
     def up_within(self, machine, limit, *words):
         """potluck up in the background, it and all that it starts with no more memory than this."""
         group = pathlib.Path("/sys/fs/cgroup/memory" if V1.exists() else "/sys/fs/cgroup") / machine.namespace
@@ -210,8 +229,26 @@ class Joining(unittest.TestCase):
             wait_until(lambda: self.status(desk)["workers"], "the ring")
             self.assertEqual([worker["name"] for worker in self.status(desk)["workers"]][::2], ["head", "laptop"])
             self.assertEqual(self.ask(desk)["ids"], self.ask(laptop, "-m", LARGE, "-c", "512")["ids"])
+            self.assert_is_needed(desk, laptop, run)
             run.end()
             wait_until(lambda: self.status(desk).get("phase") == "waiting", "the coordinator to wait again")
+
+    def assert_is_needed(self, desk, laptop, run):
+        """It cannot leave, and hears at once what it waits for and why."""
+        known = "laptop cannot leave: the model does not fit what is left"
+
+        def logged():
+            return len(re.findall(known, self.once(desk, "logs", "coordinator")[0]))
+
+        before = logged()
+        leave = Process(self, laptop, POTLUCK, "leave")
+        leave.waits_for(r"process \d+ leaves as soon as the ring can do without this machine, in 120 s at most; Ctrl-C")
+        leave.waits_for(known)
+        run.waits_for(known)
+        time.sleep(1)  # it asks again and again
+        self.assertEqual(logged(), before + 1)
+        run.end()
+        leave.ends(0)
 
     def test_tokens_and_mdns_carry_the_port_that_was_free(self):
         desk, laptop = self.lan()
@@ -507,10 +544,29 @@ class Joining(unittest.TestCase):
         run.waits_for(r"stage 1-2: waits", 2)  # the first time was when it came
         self.assertIsNone(run.process.poll())
         self.assertNotIn("stage 1-2", [w["name"] for w in self.status(desk)["workers"]])
-        self.assertIn({"name": "stage 1-2", "host": "stage 1-2"}, self.status(desk)["beside"])
-        self.assertIn("not in the ring: stage 1-2 on stage 1-2", self.once(desk, "status")[0])
+        run.waits_for(r"stage 1-2: waits \(drained\)")
+        self.assertIn({"name": "stage 1-2", "host": "stage 1-2", "why": "drained"}, self.status(desk)["beside"])
+        self.assertIn("not in the ring: stage 1-2 on stage 1-2 (drained)", self.once(desk, "status")[0])
+        self.assertIn('"stage 1-2" was not started from here, so its log is on its own machine; look there',
+                      self.once(desk, "logs", "stage 1-2", code=USAGE)[1])  # fmt: skip
         self.once(desk, "drain", "stage 1-2", "--end")
         run.waits_for(r"stage 1-2: layers \d+:\d+", 2)
+
+    def test_one_that_is_kept_hears_why_and_leaves_when_it_may(self):
+        desk, laptop = self.lan(avahi=False)
+        host = self.host(desk)
+        run = self.join(laptop, self.token(desk))
+        self.came(host, laptop, "10.77.0.2")
+        host.say("part laptop layers 3:6")
+        run.waits_for("laptop: layers 3:6")
+        host.say("why laptop laptop cannot leave: nothing else fits")
+        leave = Process(self, laptop, POTLUCK, "leave")
+        leave.waits_for("^laptop cannot leave: nothing else fits$")
+        run.waits_for("laptop cannot leave: nothing else fits")
+        host.say("part laptop")
+        run.ends(0)
+        leave.ends(0)
+        self.assertEqual(run.text().count("cannot leave"), 1)
 
     def test_it_joins_once_and_leaves_once(self):
         desk, laptop = self.lan(avahi=False)

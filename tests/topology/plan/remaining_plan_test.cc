@@ -116,12 +116,37 @@ TEST_F(RemainingPlan, OneWorkerIsNoRing) {
 
 TEST_F(RemainingPlan, AWorkerIsTakenBackOnlyWhereItPays) {
   const Plan small = remaining_plan(*source_, plan_, without(2));
-  EXPECT_FALSE(faster_plan(*source_, small, all_));
+  WhyNot why_not;
+  EXPECT_FALSE(faster_plan(*source_, small, all_, why_not));
   all_[1].layer_ms = all_[3].layer_ms = 4;
   all_[2].layer_ms = 1;
-  const std::optional<Plan> faster = faster_plan(*source_, small, all_);
+  why_not.clear();
+  const std::optional<Plan> faster = faster_plan(*source_, small, all_, why_not);
+  EXPECT_TRUE(why_not.empty());
   ASSERT_TRUE(faster);
   EXPECT_EQ(text(*faster), "head | stage 1 0:6");
+}
+
+TEST_F(RemainingPlan, ItIsSaidWhyAWorkerIsNotTakenBack) {
+  const Plan small = remaining_plan(*source_, plan_, without(2));
+  const auto why = [&] {
+    WhyNot why_not;
+    EXPECT_FALSE(faster_plan(*source_, small, all_, why_not));
+    EXPECT_EQ(why_not.size(), 1u);
+    return why_not["stage 1"];
+  };
+  EXPECT_EQ(why(), "the ring's speed is not known before its first step");
+  all_[1].layer_ms = all_[3].layer_ms = 4;
+  EXPECT_EQ(why(), "its speed is not known yet");
+  all_[2].layer_ms = 3.5;
+  EXPECT_EQ(why(),
+            "the layers of a step would take 23 ms with it, 24 ms without; a move must "
+            "save 25 %");
+  all_[2].layer_ms = 6;
+  EXPECT_EQ(why(), "a layer takes 6 ms there, 4 ms in the ring; a move must save 25 %");
+  all_[2].layer_ms = 1;
+  all_[2].bytes_free = 1000;
+  EXPECT_EQ(why(), "no layer fits in its 1.00 KB");
 }
 
 }  // namespace

@@ -74,10 +74,15 @@ class ClusterReplannerTest : public testing::Test {
     return names;
   }
 
+  std::optional<Plan> better(const ClusterReplanner& replanner, const Plan& running) {
+    return replanner.better(running, why_not_);
+  }
+
   using Names = std::vector<std::string>;
   std::unique_ptr<ModelSource> source_ = open_model("synthetic:nano?layers=10");
   ClusterSpec cluster_;
   Plan plan_;
+  std::string why_not_;  // there is nothing better
 };
 
 TEST_F(ClusterReplannerTest, ASpareTakesThePartOfALostWorkerAndGivesItBack) {
@@ -87,10 +92,22 @@ TEST_F(ClusterReplannerTest, ASpareTakesThePartOfALostWorkerAndGivesItBack) {
   const std::optional<Plan> next = replanner.remaining(plan_);
   EXPECT_EQ(names(next), (Names{"attic", "den", "desk", "nas"}));
   validate(*next, source_->spec());
-  EXPECT_FALSE(replanner.better(*next));
+  EXPECT_FALSE(better(replanner, *next));
   replanner.there("shed");
-  EXPECT_EQ(names(replanner.better(*next)), (Names{"den", "desk", "nas", "shed"}));
-  EXPECT_FALSE(replanner.better(plan_));
+  EXPECT_EQ(names(better(replanner, *next)), (Names{"den", "desk", "nas", "shed"}));
+  EXPECT_FALSE(better(replanner, plan_));
+}
+
+TEST_F(ClusterReplannerTest, ItIsSaidWhyADeviceThatIsBackHasNoPart) {
+  device("attic").spare = false;
+  device("attic").speed->sliding_layer_ms = device("attic").speed->full_layer_ms = 1.9;
+  ClusterReplanner replanner = this->replanner();
+  EXPECT_FALSE(better(replanner, plan_));
+  EXPECT_THAT(why_not_, testing::MatchesRegex("a step would take [0-9.]+ ms with it, [0-9.]+ ms "
+                                              "without; a move must save 25 %"));
+  device("attic").speed->sliding_layer_ms = device("attic").speed->full_layer_ms = 90;
+  EXPECT_FALSE(better(this->replanner(), plan_));
+  EXPECT_EQ(why_not_, "no plan with it is faster");
 }
 
 TEST_F(ClusterReplannerTest, WhereTooLittleIsLeftThereIsNoPlan) {
@@ -131,7 +148,7 @@ TEST_F(ClusterReplannerTest, AWorkerOfNoDeviceGivesWayToOnesOfTheCluster) {
   Plan running = plan_;
   running.stages[1].name += " here";
   EXPECT_FALSE(replanner.knows(running.stages[1].name));
-  EXPECT_EQ(names(replanner.better(running)), names(plan_));
+  EXPECT_EQ(names(better(replanner, running)), names(plan_));
 }
 
 TEST_F(ClusterReplannerTest, SparesWithoutFiguresAreLeftOutAndNamed) {
