@@ -192,8 +192,9 @@ class ClusterSimulation : public RecoverySimulation {
       for (const Candidate& each : change.candidates) replanner_->there(each.worker.name);
       for (const std::string& lost : change.lost) replanner_->gone(lost);
       const bool is_whole = change.losses == 0 && change.lost.empty();
+      std::string why_not;
       std::optional<Plan> next =
-          is_whole ? replanner_->better(change.plan) : replanner_->remaining(change.plan);
+          is_whole ? replanner_->better(change.plan, why_not) : replanner_->remaining(change.plan);
       if (!next && !is_whole) throw Fault(FaultKind::memory, "too few are left");
       if (!next) return next;
       if (is_whole) spares_ = 0;
