@@ -203,7 +203,8 @@ class Served {
   }
 
   CoordinatorSetup coordinator_setup() {
-    CoordinatorSetup setup{running_.name(), planned_.model, {}, {}, own_hosts()};
+    CoordinatorSetup setup{running_.name(), planned_.model, {}, {}};
+    setup.own_hosts = own_hosts();
     setup.places = [this] { return places(); };
     setup.log = [this](const std::string& text) { voice_.say(text); };
     if (door_) setup.every_turn = [this](Time now) { door_->tick(now); };
