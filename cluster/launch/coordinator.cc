@@ -153,23 +153,14 @@ RequestEvents Coordinator::events_for(uint64_t session) {
   return events;
 }
 
-// Names are the plan's as it is now: peers of another plan are others.
 void Coordinator::note_step(const StepReport& report) {
-  last_ring_ = ring_text(ring_.plan());
-  last_hops_ = report.hops;
-  last_step_ms_ = report.step_ms;
-  last_links_.clear();
-  PeerId from = kCoordinatorPeer;
-  for (const Hop& hop : report.hops) {
-    last_links_.push_back({ring_.plan().name_of(from), ring_.plan().name_of(hop.peer),
-                           hop.payload_bytes + hop.header_bytes});
-    from = hop.peer;
-  }
+  last_ = {ring_text(ring_.plan()), report.hops, report.step_ms};
 }
 
 // A step that went round another ring tells nothing of this one.
-bool Coordinator::has_stepped() const {
-  return last_step_ms_ > 0 && last_ring_ == ring_text(ring_.plan());
+const Coordinator::Step& Coordinator::last_step() const {
+  static const Step none;
+  return last_.ms > 0 && last_.ring == ring_text(ring_.plan()) ? last_ : none;
 }
 
 void Coordinator::finished(uint64_t request, const RequestResult& result) {
@@ -261,7 +252,7 @@ Json Coordinator::worker_status(PeerId worker, const std::string& host) const {
                {"device", plan.device},
                {"endpoint", plan.endpoint},
                {"layers", {plan.layers.begin, plan.layers.end}},
-               {"step_ms", has_stepped() ? worker_ms(last_hops_, worker) : 0.0}};
+               {"step_ms", worker_ms(last_step().hops, worker)}};
   if (const auto ready = ring_.loaded().find(worker); ready != ring_.loaded().end()) {
     json["weight_bytes"] = ready->second.weight_bytes;
     json["kv_bytes"] = ready->second.kv_bytes;
@@ -275,12 +266,16 @@ Json Coordinator::worker_status(PeerId worker, const std::string& host) const {
 
 Json Coordinator::link_status() const {
   Json links = Json::array();
-  if (!has_stepped()) return links;
-  for (const Link& link : last_links_)
-    links.push_back({{"from", link.from},
-                     {"to", link.to},
-                     {"bytes", link.bytes},
-                     {"mb_per_s", static_cast<double>(link.bytes) / 1e3 / last_step_ms_}});
+  PeerId from = kCoordinatorPeer;
+  const Step& step = last_step();
+  for (const Hop& hop : step.hops) {
+    const uint64_t bytes = hop.payload_bytes + hop.header_bytes;
+    links.push_back({{"from", ring_.plan().name_of(from)},
+                     {"to", ring_.plan().name_of(hop.peer)},
+                     {"bytes", bytes},
+                     {"mb_per_s", static_cast<double>(bytes) / 1e3 / step.ms}});
+    from = hop.peer;
+  }
   return links;
 }
 
@@ -288,13 +283,13 @@ Json Coordinator::link_status() const {
 Json Coordinator::step_status() const {
   double at_work_ms = 0;
   uint64_t bytes = 0;
-  const double ms = has_stepped() ? last_step_ms_ : 0;
-  for (const Hop& hop : has_stepped() ? last_hops_ : std::vector<Hop>()) {
+  const Step& step = last_step();
+  for (const Hop& hop : step.hops) {
     at_work_ms += (hop.compute_us + hop.queue_us) / 1e3;
     bytes += hop.payload_bytes + hop.header_bytes;
   }
-  const double wire_ms = std::max(0.0, ms - at_work_ms);
-  Json json = {{"ms", ms}, {"wire_ms", wire_ms}, {"wire_bytes", bytes}};
+  const double wire_ms = std::max(0.0, step.ms - at_work_ms);
+  Json json = {{"ms", step.ms}, {"wire_ms", wire_ms}, {"wire_bytes", bytes}};
   if (const auto predicted = ring_.step_ms()) json["predicted_ms"] = *predicted;
   return json;
 }

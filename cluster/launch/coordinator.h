@@ -50,9 +50,10 @@ class Coordinator final {
     bool busy = false;
   };
 
-  struct Link {  // what went over it in the last step
-    std::string from, to;
-    uint64_t bytes = 0;
+  struct Step {
+    std::string ring;  // that it went round
+    std::vector<Hop> hops;
+    double ms = 0;
   };
 
   void ask(std::shared_ptr<ControlCall> call);
@@ -60,7 +61,7 @@ class Coordinator final {
   void finished(uint64_t request, const RequestResult& result);
   void failed(uint64_t request, const Fault& fault);
   void note_step(const StepReport& report);
-  bool has_stepped() const;
+  const Step& last_step() const;
   void say_goodbye();
   void make_room();
   void close(ControlCall& call);
@@ -80,10 +81,7 @@ class Coordinator final {
   std::map<uint64_t, Running> running_;
   std::map<uint64_t, Held> sessions_;
   uint64_t answered_ = 0;
-  std::string last_ring_;       // that the last step went round
-  std::vector<Hop> last_hops_;  // of the last step
-  std::vector<Link> last_links_;
-  double last_step_ms_ = 0;
+  Step last_;
   Time started_;
 };
 

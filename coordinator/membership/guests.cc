@@ -124,7 +124,7 @@ void Guests::let_go(const GuestOffer& offer) {
 
 Json Guests::leave(const ControlCall& call) {
   const auto known = guests_.find(call.key());
-  if (known == guests_.end()) return {{"parts", Json::object()}, {"why", Json::object()}};
+  if (known == guests_.end()) return parts({});
   let_go(known->second.offer);
   Json left = parts(known->second.offer);
   const bool done = std::all_of(left["parts"].begin(), left["parts"].end(),

@@ -1,9 +1,9 @@
 // Numbers calls, and sorts what comes back.
 #include "transport/control/control_client.h"
 
-#include <cmath>
 #include <utility>
 
+#include "topology/base/text.h"
 #include "transport/zmq/zmq.h"
 
 namespace potluck {
@@ -59,10 +59,9 @@ ControlMessage ControlClient::ask(const std::string& verb, nlohmann::json body, 
     if (message->kind == ControlMessage::Kind::fault) throw fault_of(message->body);
     return *std::move(message);
   }
-  throw Fault(
-      FaultKind::lost,
-      "no answer from " + endpoint_ + " within " + std::to_string(std::lround(seconds)) + " s",
-      Fix{"it may be busy; try again"});
+  throw Fault(FaultKind::lost,
+              "no answer from " + endpoint_ + " within " + number_text(seconds) + " s",
+              Fix{"it may be busy; try again"});
 }
 
 }  // namespace potluck

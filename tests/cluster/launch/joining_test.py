@@ -134,6 +134,16 @@ class Joining(unittest.TestCase):
         found = host.waits_for(rf"^came {laptop.name} tcp://{address}:(\d+) {self.key(laptop)}$", count)
         return int(found[-1])
 
+    def with_a_part(self, layers):
+        """The two machines, the coordinator, and the laptop's join, which has these layers."""
+        desk, laptop = self.lan(avahi=False)
+        host = self.host(desk)
+        run = self.join(laptop, self.token(desk))
+        self.came(host, laptop, "10.77.0.2")
+        host.say(f"part laptop layers {layers}")
+        run.waits_for(f"laptop: layers {layers}")
+        return desk, laptop, host, run
+
     def test_by_token_over_a_router(self):
         desk, router, laptop = (Machine(self, name) for name in ("desk", "router", "laptop"))
         for machine, link, at_router, net in ((desk, "lan0", "lan1", 1), (laptop, "lan0", "lan2", 2)):
@@ -491,12 +501,7 @@ class Joining(unittest.TestCase):
         self.assertEqual(self.came(self.host(desk), laptop, "10.77.0.2"), port)
 
     def test_one_that_is_shut_out_never_comes_back(self):
-        desk, laptop = self.lan(avahi=False)
-        host = self.host(desk)
-        run = self.join(laptop, self.token(desk))
-        self.came(host, laptop, "10.77.0.2")
-        host.say("part laptop layers 0:3")
-        run.waits_for("laptop: layers 0:3")
+        desk, laptop, host, run = self.with_a_part("0:3")
         self.once(desk, "token", "revoke", "laptop")
         self.assertIn("shut it out", run.ends(REFUSED))
         host.waits_for("^forget laptop$")
@@ -504,12 +509,7 @@ class Joining(unittest.TestCase):
             self.assertIn("shut this machine out", self.join(laptop, *words).ends(REFUSED))
 
     def test_it_leaves_when_the_ring_can_do_without_it(self):
-        desk, laptop = self.lan(avahi=False)
-        host = self.host(desk)
-        run = self.join(laptop, self.token(desk))
-        self.came(host, laptop, "10.77.0.2")
-        host.say("part laptop layers 0:3")
-        run.waits_for("laptop: layers 0:3")
+        _, laptop, host, run = self.with_a_part("0:3")
         leave = Process(self, laptop, POTLUCK, "leave")
         host.waits_for("^forget laptop$")
         self.assertIsNone(run.process.poll())
@@ -553,12 +553,7 @@ class Joining(unittest.TestCase):
         run.waits_for(r"stage 1-2: layers \d+:\d+", 2)
 
     def test_one_that_is_kept_hears_why_and_leaves_when_it_may(self):
-        desk, laptop = self.lan(avahi=False)
-        host = self.host(desk)
-        run = self.join(laptop, self.token(desk))
-        self.came(host, laptop, "10.77.0.2")
-        host.say("part laptop layers 3:6")
-        run.waits_for("laptop: layers 3:6")
+        _, laptop, host, run = self.with_a_part("3:6")
         host.say("why laptop laptop cannot leave: nothing else fits")
         leave = Process(self, laptop, POTLUCK, "leave")
         leave.waits_for("^laptop cannot leave: nothing else fits$")
