@@ -76,17 +76,12 @@ class Served {
     state_.since = unix_seconds();
   }
 
-  int run() {
-    try {
-      running_.write(state_);
-      serve();
-    } catch (const Fault& fault) {
-      if (!announced_ || fault.kind() == FaultKind::canceled) running_.remove();
-      throw;
-    }
-    running_.remove();
-    return 0;
+  void run() {
+    running_.write(state_);
+    serve();
   }
+
+  bool is_announced() const { return announced_; }
 
  private:
   // A ring that clients and guests are led to as long as it lives.
@@ -298,18 +293,28 @@ class Served {
   ClusterState state_;
 };
 
-// progress: of one in the background. What is claimed is removed where nothing comes of it.
+// progress: of one in the background. What is claimed is removed where nothing comes of it, and
+// only once nothing here listens there: from then on it may be another's.
 int serve(const UpFlags& flags, const CommandLine& line, RunningCluster& running,
           Progress* progress) {
   UpVoice voice(progress);
-  std::optional<UpPlan> planned;
-  try {
-    planned = up_plan(flags, line, [&voice](const std::string& text) { voice.say(text); });
-  } catch (const std::exception&) {
+  std::optional<Served> served;
+  const auto give_back = [&] {
+    served.reset();
     running.remove();
+  };
+  try {
+    UpPlan planned = up_plan(flags, line, [&voice](const std::string& text) { voice.say(text); });
+    served.emplace(flags, line, std::move(planned), running, voice);
+    served->run();
+  } catch (const std::exception& error) {
+    const auto* fault = dynamic_cast<const Fault*>(&error);
+    const bool is_canceled = fault && fault->kind() == FaultKind::canceled;
+    if (!served || !served->is_announced() || is_canceled) give_back();
     throw;
   }
-  return Served(flags, line, *std::move(planned), running, voice).run();
+  give_back();
+  return 0;
 }
 
 int up(const UpFlags& wanted, const CommandLine& line) {
