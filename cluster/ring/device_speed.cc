@@ -3,8 +3,10 @@
 #include "cluster/ring/device_speed.h"
 
 #include <algorithm>
+#include <chrono>
 #include <functional>
 #include <random>
+#include <thread>
 
 #include "backends/make_backend.h"
 #include "cluster/cli/statistics.h"
@@ -21,22 +23,29 @@ namespace potluck {
 namespace {
 
 constexpr uint64_t kSession = 1;
-constexpr double kRunsSeconds = 1.0;  // after which no other run begins
+constexpr auto kRunsTime = std::chrono::seconds(1);  // after which no other run begins
 constexpr int kRunsLeast = 2;
-constexpr int kRunsMost = 20;
+constexpr int kRunsMost = 10;
 
-// The median, for a ring meets the machine as it mostly is: what else computes there takes its
-// share of steps, too. Something ran before the first that has touched all weights.
-double median_ms(const std::function<void()>& prepare, const std::function<void()>& run) {
-  std::vector<double> runs;
-  const Time end = now() + from_seconds(kRunsSeconds);
-  for (int i = 0; i < kRunsMost && (i < kRunsLeast || now() < end); ++i) {
-    prepare();
-    const Time begin = now();
-    run();
-    runs.push_back(milliseconds(now() - begin));
+// In a ring a device rests while the others compute, after which it is slower: others have used its
+// caches, and its clock is low. So it rests for as long as half of the released model's layers
+// take, but no longer than it takes to forget.
+constexpr int kRestPasses = 15;
+constexpr Duration kRestMost = std::chrono::milliseconds(200);
+
+Duration time_of(const std::function<void()>& run) {
+  const Time begin = now();
+  run();
+  return now() - begin;
+}
+
+// Runs several times, each after a rest. warm: how long such a run has just taken.
+void repeat(Duration warm, const std::function<void()>& run) {
+  Duration total{};
+  for (int i = 0; i < kRunsMost && (i < kRunsLeast || total < kRunsTime); ++i) {
+    std::this_thread::sleep_for(std::min(kRestPasses * warm, kRestMost));
+    total += time_of(run);
   }
-  return median(runs);
 }
 
 // The plan of a ring whose one stage has this layer alone.
@@ -85,6 +94,8 @@ std::vector<uint16_t> made_up_rows(int64_t values) {
   return rows;
 }
 
+// Medians, for a ring meets the machine as it mostly is: what else computes there takes its share
+// of steps, too.
 struct LayerTimes {
   double layer_ms = 0, message_ms = 0;
 };
@@ -118,18 +129,19 @@ class LayerRun final {
     s.slot = stage_.kv().slot(kSession);
     s.position = stage_.kv().length(kSession);
     s.rows = spec_.canvas;
-    LayerTimes times;
-    times.layer_ms = median_ms([&] { receive(s.rows); },
-                               [&] {
-                                 stage_.forward(std::span(&s, 1));
-                                 backend_.wait();
-                               });
-    times.message_ms = median_ms([] {},
-                                 [&] {
-                                   receive(s.rows);
-                                   send(s.rows);
-                                 });
-    return times;
+    const auto compute = [&] {
+      stage_.forward(std::span(&s, 1));
+      backend_.wait();
+    };
+    std::vector<double> layers, messages;
+    receive(s.rows);
+    repeat(time_of(compute), [&] {
+      const Duration received = time_of([&] { receive(s.rows); });
+      layers.push_back(milliseconds(time_of(compute)));
+      const Duration sent = time_of([&] { send(s.rows); });
+      messages.push_back(milliseconds(received + sent));
+    });
+    return {median(layers), median(messages)};
   }
 
  private:
@@ -161,13 +173,15 @@ double head_ms(const ModelSource& source, const Plan& plan, Backend& backend) {
   s.rows = spec.canvas;
   s.inverse_temperature = 1 / spec.generation.t_max;
   const std::vector<int32_t> ids = initial_canvas({}, spec.canvas, spec.vocab);
-  head.embed(std::span(&s, 1), ids, {});
-  head.answer(std::span(&s, 1), std::span(&before, 1));
-  return median_ms([] {},
-                   [&] {
-                     head.embed(std::span(&s, 1), ids, std::span(&before, 1));
-                     head.answer(std::span(&s, 1), std::span(&after, 1));
-                   });
+  const auto step = [&](std::span<const Tensor> soft, const Tensor& soft_out) {
+    head.embed(std::span(&s, 1), ids, soft);
+    head.answer(std::span(&s, 1), std::span(&soft_out, 1));
+  };
+  std::vector<double> runs;
+  repeat(time_of([&] { step({}, before); }), [&] {
+    runs.push_back(milliseconds(time_of([&] { step(std::span(&before, 1), after); })));
+  });
+  return median(runs);
 }
 
 bool fits(const MemoryNeed& need, const DeviceRoom& room, const std::string& what,

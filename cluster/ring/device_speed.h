@@ -1,5 +1,5 @@
 // Measures how fast a device computes layers and head of a model, by running them as a worker does:
-// with its shapes and stored types, behind a prompt, the median of several runs once it is warm.
+// with its shapes and stored types, behind a prompt, the median of several runs after a rest each.
 #pragma once
 
 #include <string>
