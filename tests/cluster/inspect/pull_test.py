@@ -55,12 +55,13 @@ class Pulls(unittest.TestCase):
 
     @staticmethod
     def idle(pid):
-        """Whether a process waits for its socket, and has nothing to read from it."""
-        state = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        """Whether all threads of a process wait, twice in a row, and there is nothing to read from its sockets."""
+        states = {stat.read_text().rsplit(")", 1)[1].split()[0]
+                  for _ in range(2) for stat in pathlib.Path(f"/proc/{pid}/task").glob("*/stat")}
         waiting = [line.split() for line in pathlib.Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
         inodes = {os.readlink(link) for link in pathlib.Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()}
         unread = [line[4] for line in waiting if f"socket:[{line[9]}]" in inodes]
-        return state == "S" and bool(unread) and all(each.endswith(":00000000") for each in unread)
+        return states == {"S"} and bool(unread) and all(each.endswith(":00000000") for each in unread)
 
     def stage_bytes(self, *layers, head=False):
         """Of the header and the tensors of these layers."""
