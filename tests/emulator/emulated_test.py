@@ -7,10 +7,10 @@ import subprocess
 import tempfile
 import unittest
 
-POTLUCK = os.environ["POTLUCK"]  # with emulated cards
-SLOWNESS = int(os.environ["POTLUCK_SLOWNESS"])
+from rings import HAS_TSAN, POTLUCK, SLOWNESS
+
 PATIENCE = 500 * SLOWNESS  # seconds after which a test calls it a hang
-HAS_TSAN = SLOWNESS >= 10  # which takes some 250 times as long here, half an hour for a puzzle
+PUZZLES = 3 if SLOWNESS == 1 else 1
 GOLDEN = pathlib.Path(__file__).resolve().parents[1] / "golden"
 NANO = GOLDEN / "nano/model-bf16.gguf"
 KQUANT = GOLDEN / "kquant/model-Q4_K_M.gguf"
@@ -59,6 +59,7 @@ class Traces(unittest.TestCase):
                     self.assertLessEqual(found["ids"]["differ"], 0.01 * found["ids"]["chosen"])
 
     def test_fast_products_lose_near_what_bf16_loses(self):
+        # TSan takes some 250 times as long here, half an hour for a puzzle.
         cards = CARDS if HAS_TSAN else (*CARDS, "emulated:rdna", "emulated:pascal")
         traces = ((NANO, "nano/trace.json"), (KQUANT, "kquant/trace-Q4_K_M.json"), (DEMO, "demo/trace-0.json"))
         for card in cards:
@@ -196,8 +197,8 @@ class Demo(unittest.TestCase):
         self.assertRegex(done.stdout, r"stage 0 .* emulated:hip(.|\n)* stage 1 .* emulated:cuda(.|\n)* stage 2 .* thread")
 
     def test_the_bench_counts_what_a_card_solves(self):
-        length = ("--puzzles", 1, "--steps", 1) if HAS_TSAN else ("--puzzles", 3 if SLOWNESS == 1 else 1)
-        play = ("bench", "demo", *length, "--precision", "exact")
+        steps = ("--steps", 1) if HAS_TSAN else ()
+        play = ("bench", "demo", "--puzzles", PUZZLES, *steps, "--precision", "exact")
         done = run(*play, "--device", "emulated:hip")
         self.assertEqual(done.stdout, run(*play).stdout, done.stderr)
 

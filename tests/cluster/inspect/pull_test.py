@@ -56,8 +56,11 @@ class Pulls(unittest.TestCase):
     @staticmethod
     def idle(pid):
         """Whether all threads of a process wait, twice in a row, and there is nothing to read from its sockets."""
-        states = {stat.read_text().rsplit(")", 1)[1].split()[0]
-                  for _ in range(2) for stat in pathlib.Path(f"/proc/{pid}/task").glob("*/stat")}
+        try:
+            states = {stat.read_text().rsplit(")", 1)[1].split()[0]
+                      for _ in range(2) for stat in pathlib.Path(f"/proc/{pid}/task").glob("*/stat")}
+        except (FileNotFoundError, ProcessLookupError):  # of a thread that ended meanwhile
+            return False
         waiting = [line.split() for line in pathlib.Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
         inodes = {os.readlink(link) for link in pathlib.Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()}
         unread = [line[4] for line in waiting if f"socket:[{line[9]}]" in inodes]
