@@ -55,16 +55,18 @@ class Pulls(unittest.TestCase):
 
     @staticmethod
     def idle(pid):
-        """Whether all threads of a process wait, twice in a row, and there is nothing to read from its sockets."""
+        """Whether all threads of a process wait, twice in a row, and nothing is on its way to them."""
         try:
             states = {stat.read_text().rsplit(")", 1)[1].split()[0]
                       for _ in range(2) for stat in pathlib.Path(f"/proc/{pid}/task").glob("*/stat")}
         except (FileNotFoundError, ProcessLookupError):  # of a thread that ended meanwhile
             return False
-        waiting = [line.split() for line in pathlib.Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
         inodes = {os.readlink(link) for link in pathlib.Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()}
-        unread = [line[4] for line in waiting if f"socket:[{line[9]}]" in inodes]
-        return states == {"S"} and bool(unread) and all(each.endswith(":00000000") for each in unread)
+        sockets = [line.split() for line in pathlib.Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
+        ours = {line[1]: line[4] for line in sockets if f"socket:[{line[9]}]" in inodes}
+        unread = [queues.split(":")[1] for queues in ours.values()]
+        unsent = [line[4].split(":")[0] for line in sockets if line[2] in ours]  # by whoever sends to us
+        return states == {"S"} and bool(ours) and set(unread + unsent) == {"00000000"}
 
     def stage_bytes(self, *layers, head=False):
         """Of the header and the tensors of these layers."""
