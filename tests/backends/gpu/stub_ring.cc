@@ -8,11 +8,11 @@
 namespace potluck {
 namespace {
 
-constexpr char kModel[] =
+constexpr char kStubModel[] =
     "synthetic:nano?layers=2&hidden=32&vocab=320&canvas=8&experts=4&window=8&seed=5";
 
 std::shared_ptr<const ModelSource> model() {
-  static const std::shared_ptr<const ModelSource> source = open_model(kModel);
+  static const std::shared_ptr<const ModelSource> source = open_model(kStubModel);
   return source;
 }
 

@@ -9,7 +9,7 @@ namespace {
 // An agent as rsh is one: it joins the words behind the host, and has a shell read them.
 constexpr char kAgent[] = "sh -c 'HOST=$0; export HOST; exec sh -c \"$*\"'";
 
-Time soon() {
+Time in_20_seconds() {
   return now() + from_seconds(20);
 }
 
@@ -17,7 +17,7 @@ std::string failure_of(const std::string& command, const std::string& host,
                        const std::vector<std::string>& words) {
   const RemoteShell shell(command);
   const auto child = shell.start(host, words);
-  EXPECT_TRUE(child->wait_until(soon()));
+  EXPECT_TRUE(child->wait_until(in_20_seconds()));
   return shell.failure(host, words, *child).what();
 }
 
@@ -26,12 +26,12 @@ TEST(RemoteShell, WordsArriveAsTheyWereGivenWhateverTheyHold) {
   std::vector<std::string> all = {"printf", "<%s>"};
   all.insert(all.end(), words.begin(), words.end());
   const auto child = RemoteShell(kAgent).start("nas", all);
-  EXPECT_EQ(child->rest(soon(), 1000), "<a b><$HOME><it's><><x;y><*><plain-1.5/z>");
+  EXPECT_EQ(child->rest(in_20_seconds(), 1000), "<a b><$HOME><it's><><x;y><*><plain-1.5/z>");
 }
 
 TEST(RemoteShell, TheHostIsTheFirstWordOfTheCommand) {
   const auto child = RemoteShell(kAgent).start("me@nas", {"printenv", "HOST"});
-  EXPECT_EQ(child->rest(soon(), 1000), "me@nas\n");
+  EXPECT_EQ(child->rest(in_20_seconds(), 1000), "me@nas\n");
 }
 
 TEST(RemoteShell, AHostThatWouldBeAFlagIsRefused) {

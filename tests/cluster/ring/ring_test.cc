@@ -9,7 +9,7 @@
 namespace potluck {
 namespace {
 
-constexpr char kModel[] = "synthetic:nano?layers=4&hidden=64&vocab=512&canvas=16&seed=3";
+constexpr char kSmallModel[] = "synthetic:nano?layers=4&hidden=64&vocab=512&canvas=16&seed=3";
 
 Request request_of(int32_t first) {
   Request request;
@@ -48,7 +48,7 @@ class RingTest : public testing::Test {
     while (!done()) ASSERT_TRUE(ring.turn(now() + from_seconds(1)));
   }
 
-  const std::shared_ptr<const ModelSource> source_ = open_model(kModel, {});
+  const std::shared_ptr<const ModelSource> source_ = open_model(kSmallModel, {});
   Plan plan_;
   RingSetup setup_;
 };

@@ -18,7 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int64_t kNow = 1'000'000, kDay = 24 * 3600;
-const std::string kSecret(kTokenSecretBytes, 's'), kOther(kTokenSecretBytes, 't');
+const std::string kTokenSecret(kTokenSecretBytes, 's'), kOther(kTokenSecretBytes, 't');
 
 Guest guest(char letter, const std::string& name = "laptop") {
   return {std::string(64, letter), name, kNow, false};
@@ -35,9 +35,11 @@ std::string refusal(const std::function<void()>& act) {
 
 class GuestBooks : public testing::Test {
  protected:
-  GuestBooks() { add_token(book_, {token_hash(kSecret), kNow, kNow + kDay, 2, {}, false}, kNow); }
+  GuestBooks() {
+    add_token(book_, {token_hash(kTokenSecret), kNow, kNow + kDay, 2, {}, false}, kNow);
+  }
 
-  std::string ask(char letter, int64_t now = kNow, const std::string& secret = kSecret) {
+  std::string ask(char letter, int64_t now = kNow, const std::string& secret = kTokenSecret) {
     return refusal([&] { admit_by_token(book_, secret, guest(letter), now); });
   }
 
@@ -76,7 +78,7 @@ TEST_F(GuestBooks, AnotherSecretIsNobodys) {
 
 TEST_F(GuestBooks, ARevokedTokenAdmitsNobodyAndShutsNobodyOut) {
   ask('a');
-  EXPECT_TRUE(revoke(book_, token_id(token_hash(kSecret))).empty());
+  EXPECT_TRUE(revoke(book_, token_id(token_hash(kTokenSecret))).empty());
   EXPECT_NE(ask('b').find("was revoked"), std::string::npos);
   EXPECT_NE(ask('a').find("was revoked"), std::string::npos);
   EXPECT_TRUE(is_admitted(book_, guest('a').key));
@@ -120,7 +122,7 @@ TEST_F(GuestBooks, ComeBackFromTheirText) {
   EXPECT_FALSE(is_admitted(back, guest('b').key));
   EXPECT_NE(refusal([&] { check_not_revoked(back, guest('b').key); }), "let in");
   EXPECT_EQ(back.tokens.at(0).hosts, book_.tokens.at(0).hosts);
-  EXPECT_EQ(text_of(book_).find(kSecret), std::string::npos);
+  EXPECT_EQ(text_of(book_).find(kTokenSecret), std::string::npos);
 }
 
 TEST_F(GuestBooks, DamagedTextsAreRefused) {

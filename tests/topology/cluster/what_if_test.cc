@@ -27,7 +27,7 @@ ClusterSpec changed(const std::string& words) {
   return cluster;
 }
 
-std::string refusal(const std::string& words) {
+std::string why_not(const std::string& words) {
   try {
     changed(words);
     return "";
@@ -70,34 +70,34 @@ TEST(WhatIf, HostsAndDevicesAreRemoved) {
 }
 
 TEST(WhatIf, AnythingElseIsRefusedWithAWayOut) {
-  EXPECT_EQ(refusal("add 3090@dsk"),
+  EXPECT_EQ(why_not("add 3090@dsk"),
             "what if \"add 3090@dsk\": there is no host \"dsk\"; did you mean \"desk\"?");
-  EXPECT_EQ(refusal("add 3090"),
+  EXPECT_EQ(why_not("add 3090"),
             "what if \"add 3090\": it names no host; write CARD@HOST: add 3090@desk");
-  EXPECT_NE(refusal("add 30 90@desk").find("\"30 90\" is no known card"), std::string::npos);
-  EXPECT_EQ(refusal("add 3090@desk extra words"),
+  EXPECT_NE(why_not("add 30 90@desk").find("\"30 90\" is no known card"), std::string::npos);
+  EXPECT_EQ(why_not("add 3090@desk extra words"),
             "what if \"add 3090@desk extra words\": \"extra words\" is left over; write CARD@HOST: "
             "add 3090@desk");
-  EXPECT_EQ(refusal("remove old-nas desk"),
+  EXPECT_EQ(why_not("remove old-nas desk"),
             "what if \"remove old-nas desk\": \"desk\" is left over; write: remove nas");
-  EXPECT_EQ(refusal("link desk-old-nas 1gbit 1ms now"),
+  EXPECT_EQ(why_not("link desk-old-nas 1gbit 1ms now"),
             "what if \"link desk-old-nas 1gbit 1ms now\": \"now\" is left over; write: link "
             "desk-nas 2.5gbit 0.3ms");
-  EXPECT_EQ(refusal("add 99x3090@desk"),
+  EXPECT_EQ(why_not("add 99x3090@desk"),
             "what if \"add 99x3090@desk\": it adds 99 cards; write 1 to 16");
-  EXPECT_EQ(refusal("remove desk"),
+  EXPECT_EQ(why_not("remove desk"),
             "what if \"remove desk\": \"desk\" is the host that coordinates; remove its "
             "devices one by one");
-  EXPECT_EQ(refusal("link desk-nas 1gbit"),
+  EXPECT_EQ(why_not("link desk-nas 1gbit"),
             "what if \"link desk-nas 1gbit\": \"desk-nas\" does not name two hosts; write "
             "HOST-HOST; there are desk, old-nas");
-  EXPECT_EQ(refusal("link desk-desk 1gbit"),
+  EXPECT_EQ(why_not("link desk-desk 1gbit"),
             "what if \"link desk-desk 1gbit\": a link goes from \"desk\" to itself; name two "
             "hosts; there are desk, old-nas");
-  EXPECT_EQ(refusal("link desk-old-nas 1"),
+  EXPECT_EQ(why_not("link desk-old-nas 1"),
             "what if \"link desk-old-nas 1\": \"1\" is not a rate; write a number and a unit: "
             "940mbit or 2.5gbit");
-  EXPECT_EQ(refusal(""),
+  EXPECT_EQ(why_not(""),
             "what if \"\": potluck knows no such change; write \"add 3090@desk\", \"link "
             "desk-nas 2.5gbit\" or \"remove nas\"");
 }

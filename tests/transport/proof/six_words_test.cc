@@ -13,7 +13,7 @@
 namespace potluck {
 namespace {
 
-WordMeeting sample() {
+WordMeeting sample_meeting() {
   return {std::string(64, 'a'), std::string(64, 'b'), random_bytes(kWordNonceBytes),
           random_bytes(kWordNonceBytes)};
 }
@@ -24,7 +24,7 @@ std::set<std::string> words_in(const std::string& text) {
 }
 
 TEST(SixWords, AreTheSameForTheSameMeetingAndNoOther) {
-  const WordMeeting meeting = sample();
+  const WordMeeting meeting = sample_meeting();
   EXPECT_EQ(six_words(meeting), six_words(meeting));
   for (std::string WordMeeting::*part :
        {&WordMeeting::coordinator_key, &WordMeeting::joiner_key, &WordMeeting::coordinator_nonce,
@@ -37,14 +37,14 @@ TEST(SixWords, AreTheSameForTheSameMeetingAndNoOther) {
 }
 
 TEST(SixWords, TheKeysCannotChangePlaces) {
-  WordMeeting other = sample();
+  WordMeeting other = sample_meeting();
   const std::string words = six_words(other);
   std::swap(other.coordinator_key, other.joiner_key);
   EXPECT_NE(six_words(other), words);
 }
 
 TEST(SixWords, ACommitmentBindsTheCoordinatorBeforeItKnowsTheJoinersNumber) {
-  const WordMeeting meeting = sample();
+  const WordMeeting meeting = sample_meeting();
   WordMeeting later = meeting;
   later.joiner_nonce = random_bytes(kWordNonceBytes);
   EXPECT_EQ(word_commitment(later), word_commitment(meeting));
@@ -58,7 +58,7 @@ TEST(SixWords, ACommitmentBindsTheCoordinatorBeforeItKnowsTheJoinersNumber) {
 TEST(SixWords, AllOfTheListComesUpAndNoWordTwice) {
   std::set<std::string> seen;
   for (int i = 0; i < 1000; ++i) {
-    const std::string words = six_words(sample());
+    const std::string words = six_words(sample_meeting());
     EXPECT_EQ(std::count(words.begin(), words.end(), ' '), kWords - 1);
     seen.merge(words_in(words));
   }
