@@ -26,7 +26,7 @@ constexpr char kNoSelfConditioning[] = "no-self-conditioning";
 constexpr char kShuffledWeights[] = "shuffled-weights";
 constexpr size_t kColumns = 80;
 
-struct Flags {
+struct BenchDemoFlags {
   int grid = 6;
   int puzzles = 1000;
   int steps = 0;
@@ -42,11 +42,11 @@ struct Tally {
 // The model, or what a control makes of it, in a ring of threads of this process.
 struct Contender {
   Contender(std::string control_name, const std::shared_ptr<const ModelSource>& model,
-            const Flags& flags, int steps_max)
+            const BenchDemoFlags& flags, int steps_max)
       : control(std::move(control_name)), game(model, plan_of(*model, flags)) {
     game.steps = steps_max;
   }
-  static Plan plan_of(const ModelSource& model, const Flags& flags) {
+  static Plan plan_of(const ModelSource& model, const BenchDemoFlags& flags) {
     Plan plan = demo_plan(model, flags.devices);
     plan.precision = flags.precision == "fast" ? Precision::fast : Precision::exact;
     return plan;
@@ -116,7 +116,7 @@ void print(const Contender& contender, const std::array<Band, 3>& bands) {
   print_steps(contender.steps);
 }
 
-int run(Flags flags, const ModelPlaces& places) {
+int run_bench_demo(BenchDemoFlags flags, const ModelPlaces& places) {
   flags.devices = demo_devices(flags.devices);
   const DemoKind& kind = demo_kind(flags.grid);
   const uint64_t seed = seed_or_random(flags.seed);
@@ -142,7 +142,7 @@ int run(Flags flags, const ModelPlaces& places) {
 }  // namespace
 
 void add_bench_demo(CLI::App* bench, CommandLine& line) {
-  const auto flags = std::make_shared<Flags>();
+  const auto flags = std::make_shared<BenchDemoFlags>();
   CLI::App* sub =
       bench->add_subcommand("demo", "measure how many fresh puzzles the demo model solves");
   add_grid_flag(sub, flags->grid);
@@ -162,7 +162,7 @@ void add_bench_demo(CLI::App* bench, CommandLine& line) {
       {"fast", "exact"});
   add_seed_flag(sub, flags->seed, "seed of puzzles and noise; -1: a random one (default: 1)");
   sub->callback([&line, flags] {
-    line.chosen = [flags, places = line.places] { return run(*flags, places); };
+    line.chosen = [flags, places = line.places] { return run_bench_demo(*flags, places); };
   });
 }
 

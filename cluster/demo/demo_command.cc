@@ -28,7 +28,7 @@ namespace {
 constexpr char kTcp[] = "tcp://";
 constexpr char kCpu[] = "cpu";
 
-struct Flags {
+struct DemoFlags {
   int grid = 6;
   int puzzles = 20;
   std::optional<uint64_t> seed;  // none: a random one
@@ -95,7 +95,7 @@ SudokuPuzzle random_puzzle(int size, std::mt19937_64& random) {
   return fresh_puzzle(size, random_between(band.least, band.most, random), random);
 }
 
-int play_all(Game& game, const Flags& flags, uint64_t seed, const Display& display) {
+int play_all(Game& game, const DemoFlags& flags, uint64_t seed, const Display& display) {
   std::mt19937_64 random(seed);
   CanvasView view(game.tokenizer, display.color, display.stderr_terminal);
   const SudokuPuzzle puzzle = random_puzzle(flags.grid, random);
@@ -142,7 +142,7 @@ FarWorker far_worker(const std::string& worker) {
   return far;
 }
 
-RingSetup ring_setup(const Flags& flags, const CommandLine& line) {
+RingSetup ring_setup(const DemoFlags& flags, const CommandLine& line) {
   RingSetup setup;
   setup.hosts.hosting = Hosting::processes;
   setup.hosts.transport = "zmq";
@@ -153,7 +153,7 @@ RingSetup ring_setup(const Flags& flags, const CommandLine& line) {
   return setup;
 }
 
-int run(const Flags& flags, const CommandLine& line) {
+int run_demo(const DemoFlags& flags, const CommandLine& line) {
   const FarWorker far = far_worker(flags.worker);
   const uint64_t seed = seed_or_random(flags.seed);
   catch_interrupts();
@@ -176,7 +176,7 @@ int run(const Flags& flags, const CommandLine& line) {
 }  // namespace
 
 void add_demo(CommandLine& line) {
-  const auto flags = std::make_shared<Flags>();
+  const auto flags = std::make_shared<DemoFlags>();
   CLI::App* sub =
       line.app.add_subcommand("demo", "let a ring of unlike workers solve fresh puzzles");
   add_grid_flag(sub, flags->grid);
@@ -193,7 +193,8 @@ void add_demo(CommandLine& line) {
       ->type_name("HOST:PORT=KEY");
   sub->add_flag("--insecure-plaintext", flags->insecure_plaintext,
                 "with --worker HOST:PORT: do not lock the links with it, as it does not");
-  sub->callback([&line, flags] { line.chosen = [&line, flags] { return run(*flags, line); }; });
+  sub->callback(
+      [&line, flags] { line.chosen = [&line, flags] { return run_demo(*flags, line); }; });
 }
 
 }  // namespace potluck

@@ -10,7 +10,7 @@
 namespace potluck {
 namespace {
 
-int run(bool json) {
+int run_devices(bool json) {
   const Devices devices = find_devices();
   if (json) {
     std::puts(json_line(devices_json(devices)).c_str());
@@ -27,7 +27,7 @@ void add_devices(CommandLine& line) {
   CLI::App* sub = line.app.add_subcommand(
       "devices", "say what this machine can compute on, and why a card cannot be used");
   sub->add_flag("--json", *json, "print one JSON object");
-  sub->callback([&line, json] { line.chosen = [json] { return run(*json); }; });
+  sub->callback([&line, json] { line.chosen = [json] { return run_devices(*json); }; });
 }
 
 }  // namespace potluck

@@ -17,7 +17,7 @@
 namespace potluck {
 namespace {
 
-struct Flags {
+struct InspectFlags {
   std::string model;
   RingFlags ring;
   bool tensors = false;
@@ -150,7 +150,7 @@ void print_tensors(const ModelSource& source) {
                 tensor.shape_text().c_str(), bytes_text(tensor.bytes).c_str());
 }
 
-int run(const Flags& flags, const ModelPlaces& places) {
+int run_inspect(const InspectFlags& flags, const ModelPlaces& places) {
   check_ring_flags(flags.ring);
   const auto source = open_model(flags.model, places);
   const Plan plan = plan_of(*source, flags.ring, [](const std::string& line) {
@@ -171,7 +171,7 @@ int run(const Flags& flags, const ModelPlaces& places) {
 }  // namespace
 
 void add_inspect(CommandLine& line) {
-  const auto flags = std::make_shared<Flags>();
+  const auto flags = std::make_shared<InspectFlags>();
   CLI::App* sub = line.app.add_subcommand(
       "inspect", "say what a model file holds, and what each worker would need");
   model_name(sub->add_option("-m,--model", flags->model, "the model (see run --help)")->required());
@@ -179,7 +179,7 @@ void add_inspect(CommandLine& line) {
   sub->add_flag("--tensors", flags->tensors, "list each tensor with its type, shape and bytes");
   sub->add_flag("--json", flags->json, "print one JSON object");
   sub->callback([&line, flags] {
-    line.chosen = [flags, places = line.places] { return run(*flags, places); };
+    line.chosen = [flags, places = line.places] { return run_inspect(*flags, places); };
   });
 }
 

@@ -11,11 +11,11 @@
 namespace potluck {
 namespace {
 
-struct Flags {
+struct KeyFlags {
   bool renew = false, force = false, json = false;
 };
 
-int run(const Flags& flags, const std::string& folder) {
+int run_key(const KeyFlags& flags, const std::string& folder) {
   if (flags.force && !flags.renew)
     throw Fault(FaultKind::input, "--force goes with --new alone; leave it out");
   const KeyFile file(folder);
@@ -37,14 +37,14 @@ int run(const Flags& flags, const std::string& folder) {
 }  // namespace
 
 void add_key(CommandLine& line) {
-  const auto flags = std::make_shared<Flags>();
+  const auto flags = std::make_shared<KeyFlags>();
   CLI::App* sub = line.app.add_subcommand(
       "key", "show this machine's public key, for others' plans and workers, or make it");
   sub->add_flag("--new", flags->renew, "make a new one, where there is none yet");
   sub->add_flag("--force", flags->force, "with --new: replace the one that there is");
   sub->add_flag("--json", flags->json, "print one JSON object");
   sub->callback([&line, flags] {
-    line.chosen = [flags, folder = line.config] { return run(*flags, folder); };
+    line.chosen = [flags, folder = line.config] { return run_key(*flags, folder); };
   });
 }
 

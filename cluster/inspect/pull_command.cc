@@ -24,7 +24,7 @@
 namespace potluck {
 namespace {
 
-struct Flags {
+struct PullFlags {
   std::string model;
   std::string layers;  // empty: none were asked for
   bool head = false;
@@ -48,7 +48,7 @@ LayerRange read_layers(const std::string& text) {
   return layers;
 }
 
-StageWish wish_of(const Flags& flags) {
+StageWish wish_of(const PullFlags& flags) {
   return {flags.layers.empty() ? LayerRange{} : read_layers(flags.layers), flags.head};
 }
 
@@ -72,7 +72,7 @@ void pull_whole(ModelFiles& from, const CachePlace& place, PullProgress& progres
   std::puts(found.path.c_str());
 }
 
-void pull_from_hub(const Flags& flags, const ModelPlaces& places, const HubAccess& access,
+void pull_from_hub(const PullFlags& flags, const ModelPlaces& places, const HubAccess& access,
                    PullProgress& progress) {
   const HfName name = parse_hf_name(flags.model.substr(3));
   const HubPlace hub = hub_place(access.endpoint, access.token);
@@ -90,7 +90,7 @@ void pull_from_hub(const Flags& flags, const ModelPlaces& places, const HubAcces
   pull_stage(from, folder, wish_of(flags), progress);
 }
 
-void check_flags(const Flags& flags) {
+void check_flags(const PullFlags& flags) {
   const bool hub = flags.model.starts_with("hf:");
   if (!flags.to.empty() && !flags.partial())
     throw Fault(FaultKind::input, "--to takes a partial copy",
@@ -107,7 +107,7 @@ void check_flags(const Flags& flags) {
   wish_of(flags);  // a bad range is refused before anybody is asked
 }
 
-PeerFiles reach_peer(const Flags& flags, const KeyFile& keys) {
+PeerFiles reach_peer(const PullFlags& flags, const KeyFile& keys) {
   try {
     return PeerFiles({flags.model, flags.key}, [keys] { return keys.read_or_make(); });
   } catch (const Fault& fault) {
@@ -119,7 +119,7 @@ PeerFiles reach_peer(const Flags& flags, const KeyFile& keys) {
   }
 }
 
-void pull_from_peer(const Flags& flags, const CommandLine& line, PullProgress& progress) {
+void pull_from_peer(const PullFlags& flags, const CommandLine& line, PullProgress& progress) {
   const KeyFile keys(line.config);
   const bool locked = flags.model.starts_with("tcp://");
   if (locked && !is_key(flags.key))
@@ -133,7 +133,7 @@ void pull_from_peer(const Flags& flags, const CommandLine& line, PullProgress& p
   pull_stage(from, flags.to, wish, progress);
 }
 
-int run(const Flags& flags, const CommandLine& line) {
+int run_pull(const PullFlags& flags, const CommandLine& line) {
   check_flags(flags);
   catch_interrupts();
   PullProgress progress(isatty(STDERR_FILENO));
@@ -151,7 +151,7 @@ int run(const Flags& flags, const CommandLine& line) {
 }  // namespace
 
 void add_pull(CommandLine& line) {
-  const auto flags = std::make_shared<Flags>();
+  const auto flags = std::make_shared<PullFlags>();
   CLI::App* sub = line.app.add_subcommand(
       "pull", "fetch a model from the Hugging Face hub, or only the layers that run here");
   sub->add_option(
@@ -173,7 +173,8 @@ void add_pull(CommandLine& line) {
   to->type_name("FOLDER");
   sub->add_option("--key", flags->key, "with tcp://: the key that potluck share shows there")
       ->type_name("KEY");
-  sub->callback([&line, flags] { line.chosen = [flags, &line] { return run(*flags, line); }; });
+  sub->callback(
+      [&line, flags] { line.chosen = [flags, &line] { return run_pull(*flags, line); }; });
 }
 
 }  // namespace potluck

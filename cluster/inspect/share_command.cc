@@ -18,7 +18,7 @@
 namespace potluck {
 namespace {
 
-struct Flags {
+struct ShareFlags {
   std::string model, listen = "tcp://127.0.0.1:7010";
   std::vector<std::string> allow;
   LogOptions log;
@@ -26,7 +26,7 @@ struct Flags {
 
 constexpr Duration kLook = std::chrono::milliseconds(200);  // how often an interrupt is looked for
 
-std::set<std::string> allowed_keys(const Flags& flags) {
+std::set<std::string> allowed_keys(const ShareFlags& flags) {
   for (const std::string& key : flags.allow)
     if (!is_key(key))
       throw Fault(FaultKind::input, "--allow " + key + " is no key",
@@ -35,7 +35,7 @@ std::set<std::string> allowed_keys(const Flags& flags) {
   return {flags.allow.begin(), flags.allow.end()};
 }
 
-int run(const Flags& flags, const CommandLine& line) {
+int run_share(const ShareFlags& flags, const CommandLine& line) {
   const std::set<std::string> allowed = allowed_keys(flags);
   if (!has_files(flags.model))
     throw Fault(FaultKind::input, "every machine that has potluck has " + flags.model,
@@ -61,7 +61,7 @@ int run(const Flags& flags, const CommandLine& line) {
 }  // namespace
 
 void add_share(CommandLine& line) {
-  const auto flags = std::make_shared<Flags>();
+  const auto flags = std::make_shared<ShareFlags>();
   CLI::App* sub = line.app.add_subcommand(
       "share", "give other machines a model that is here: potluck pull fetches layers from it");
   sub->add_option("-m,--model", flags->model,
@@ -79,7 +79,8 @@ void add_share(CommandLine& line) {
       ->type_name("KEY")
       ->allow_extra_args(false);
   add_log_flags(sub, flags->log);
-  sub->callback([&line, flags] { line.chosen = [flags, &line] { return run(*flags, line); }; });
+  sub->callback(
+      [&line, flags] { line.chosen = [flags, &line] { return run_share(*flags, line); }; });
 }
 
 }  // namespace potluck

@@ -37,7 +37,7 @@ std::vector<int32_t> read_ids(const std::string& input, int vocab) {
   return ids;
 }
 
-int run(const std::string& model, bool decode, const ModelPlaces& places) {
+int run_tokenize(const std::string& model, bool decode, const ModelPlaces& places) {
   const Tokenizer tokenizer(open_model(model, places)->vocabulary());
   for (const std::string& note : tokenizer.notes())
     std::fprintf(stderr, "%s\n", one_line(note).c_str());
@@ -65,7 +65,9 @@ void add_tokenize(CommandLine& line) {
       ->type_name("MODEL");
   sub->add_flag("--decode", *decode, "turn {\"ids\":[…]} on stdin back into text");
   sub->callback([&line, model, decode] {
-    line.chosen = [model, decode, places = line.places] { return run(*model, *decode, places); };
+    line.chosen = [model, decode, places = line.places] {
+      return run_tokenize(*model, *decode, places);
+    };
   });
 }
 

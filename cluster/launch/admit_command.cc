@@ -47,7 +47,7 @@ ControlMessage waiting_machines(ControlClient& client, const std::string& cluste
   }
 }
 
-int run(const std::string& cluster, const CommandLine& line) {
+int run_admit(const std::string& cluster, const CommandLine& line) {
   ControlClient client = called(cluster, line);
   const ControlMessage reply = waiting_machines(client, cluster, line);
   const auto& waiting = JsonFields(reply.body, kWhere).at("waiting");
@@ -74,7 +74,7 @@ void add_admit(CommandLine& line) {
   const auto name = std::make_shared<std::string>(kClusterName);
   sub->add_option("--name", *name, "the name of the cluster, if there are several")
       ->capture_default_str();
-  sub->callback([&line, name] { line.chosen = [&line, name] { return run(*name, line); }; });
+  sub->callback([&line, name] { line.chosen = [&line, name] { return run_admit(*name, line); }; });
 }
 
 }  // namespace potluck

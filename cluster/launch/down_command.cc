@@ -16,7 +16,7 @@ namespace potluck {
 namespace {
 
 constexpr double kGoodbyeSeconds = 15;  // workers of other hosts have 4 of them
-constexpr std::chrono::milliseconds kGlance(20);
+constexpr std::chrono::milliseconds kExitGlance(20);
 
 // Another one may be started in its place at once.
 bool is_over_by(const RunningCluster& running, pid_t process, Time deadline) {
@@ -24,7 +24,7 @@ bool is_over_by(const RunningCluster& running, pid_t process, Time deadline) {
     const pid_t owner = running.owner();
     return running.is_up() && (owner == 0 || owner == process);
   };
-  while (lives() && now() < deadline) std::this_thread::sleep_for(kGlance);
+  while (lives() && now() < deadline) std::this_thread::sleep_for(kExitGlance);
   return !lives();
 }
 

@@ -18,19 +18,19 @@ namespace {
 
 constexpr int kNotDone = 1;  // the exit code
 // A slow ring commits its canvas first, and then another ring is loaded.
-constexpr double kPatienceSeconds = 3600;
+constexpr double kDrainSeconds = 3600;
 constexpr char kWhere[] = "the coordinator's answer";
 
-struct Flags {
+struct DrainFlags {
   ReachFlags reach;
   std::string host;
   bool end = false;
 };
 
-int drain(const Flags& flags, const CommandLine& line) {
+int drain(const DrainFlags& flags, const CommandLine& line) {
   ControlClient client = reach_cluster(flags.reach, line);
   const nlohmann::json reply =
-      client.ask(kDrainVerb, {{"host", flags.host}, {"end", flags.end}}, kPatienceSeconds).body;
+      client.ask(kDrainVerb, {{"host", flags.host}, {"end", flags.end}}, kDrainSeconds).body;
   const JsonFields fields(reply, kWhere);
   const std::string host = one_line(flags.host), ring = one_line(fields.text("ring"));
   if (fields.at("done") != true) {
@@ -53,7 +53,7 @@ int drain(const Flags& flags, const CommandLine& line) {
 }  // namespace
 
 void add_drain(CommandLine& line) {
-  const auto flags = std::make_shared<Flags>();
+  const auto flags = std::make_shared<DrainFlags>();
   CLI::App* sub = line.app.add_subcommand(
       "drain", "have a cluster do without a machine from its next canvas on, or take it back");
   sub->add_option("HOST", flags->host,

@@ -46,7 +46,7 @@ constexpr size_t kKeyShown = 16;  // digits of a key by which people tell two cl
 constexpr int kPortMax = 65535 - 64;
 constexpr size_t kNameMax = 64;  // bytes; a device's name comes behind it
 
-struct Flags {
+struct JoinFlags {
   std::string token, token_file, model, name, device = kAutoDevice, memory, yield;
   int threads = 0, port = 0;
   LogOptions log;
@@ -61,7 +61,7 @@ std::string read_all(std::istream& in) {
 }
 
 // The token's words; empty: none was given.
-std::string token_words(const Flags& flags) {
+std::string token_words(const JoinFlags& flags) {
   if (flags.token_file.empty()) return flags.token;
   if (!flags.token.empty())
     throw Fault(FaultKind::input, "a token and --token-file are both given; leave one out");
@@ -108,7 +108,7 @@ bool asks_person(const std::string& words) {
 
 class JoinCommand {
  public:
-  JoinCommand(const Flags& flags, const CommandLine& line)
+  JoinCommand(const JoinFlags& flags, const CommandLine& line)
       : flags_(flags),
         line_(line),
         name_(flags.name.empty() ? host_name() : flags.name),
@@ -234,7 +234,7 @@ class JoinCommand {
     return std::make_unique<OwnWorkers>(setup_, address);
   }
 
-  const Flags flags_;
+  const JoinFlags flags_;
   const CommandLine& line_;
   const std::string name_;
   const LockKeys keys_;
@@ -276,7 +276,7 @@ int leave(const CommandLine& line) {
 }  // namespace
 
 void add_join(CommandLine& line) {
-  const auto flags = std::make_shared<Flags>();
+  const auto flags = std::make_shared<JoinFlags>();
   CLI::App* sub = line.app.add_subcommand(
       "join", "give this machine to a cluster that runs on another one, until Ctrl-C");
   not_empty(sub->add_option(

@@ -20,14 +20,14 @@
 namespace potluck {
 namespace {
 
-constexpr double kPatienceSeconds = 10;
+constexpr double kLogsSeconds = 10;
 
-struct Flags {
+struct LogsFlags {
   ReachFlags reach;
   std::string of;  // a worker, a host, or the coordinator
 };
 
-std::string coordinator_log(const Flags& flags, const CommandLine& line) {
+std::string coordinator_log(const LogsFlags& flags, const CommandLine& line) {
   std::ifstream file(RunningCluster(line.state, flags.reach.name).log());
   if (!file)
     throw Fault(FaultKind::input, why_not_up(flags.reach, line).value_or("there is no log yet"));
@@ -48,10 +48,10 @@ struct Shown {
 };
 
 // The workers of that name or on that host; all of them if none is named.
-Shown print_workers(const Flags& flags, const CommandLine& line) {
+Shown print_workers(const LogsFlags& flags, const CommandLine& line) {
   ControlClient client = reach_cluster(flags.reach, line);
   const auto ask = [&client](const char* verb) {
-    return client.ask(verb, nlohmann::json::object(), kPatienceSeconds).body;
+    return client.ask(verb, nlohmann::json::object(), kLogsSeconds).body;
   };
   const nlohmann::json status = ask(kStatusVerb), logs = ask(kLogsVerb);
   const JsonFields texts = JsonFields(logs, "the logs of a ring").object("logs");
@@ -71,7 +71,7 @@ Shown print_workers(const Flags& flags, const CommandLine& line) {
   return shown;
 }
 
-int logs(const Flags& flags, const CommandLine& line) {
+int logs(const LogsFlags& flags, const CommandLine& line) {
   const bool all = flags.of.empty();
   if (flags.reach.connect.empty() && (all || flags.of == kCoordinatorName))
     print(kCoordinatorName, coordinator_log(flags, line));
@@ -94,7 +94,7 @@ int logs(const Flags& flags, const CommandLine& line) {
 }  // namespace
 
 void add_logs(CommandLine& line) {
-  const auto flags = std::make_shared<Flags>();
+  const auto flags = std::make_shared<LogsFlags>();
   CLI::App* sub = line.app.add_subcommand(
       "logs", "show the logs of the coordinator and the workers that potluck up has started");
   sub->add_option("of", flags->of, "a worker, a host, or \"coordinator\" (default: all)")

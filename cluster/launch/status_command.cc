@@ -18,15 +18,15 @@ namespace potluck {
 namespace {
 
 constexpr int kNotUp = 1;  // the exit code
-constexpr double kPatienceSeconds = 10;
+constexpr double kStatusSeconds = 10;
 constexpr std::chrono::milliseconds kPause(1000), kGlance(50);
 
-struct Flags {
+struct StatusFlags {
   ReachFlags reach;
   bool json = false, watch = false;
 };
 
-int print(const Flags& flags, const nlohmann::json& status) {
+int print(const StatusFlags& flags, const nlohmann::json& status) {
   const std::string text =
       flags.json ? json_line(status) + "\n" : status_text(status, reach_words(flags.reach));
   std::fputs(text.c_str(), stdout);
@@ -39,7 +39,7 @@ void pause() {
   while (!interrupt_signal() && now() < end) std::this_thread::sleep_for(kGlance);
 }
 
-int status(const Flags& flags, const CommandLine& line) {
+int status(const StatusFlags& flags, const CommandLine& line) {
   if (const auto why = why_not_up(flags.reach, line)) {
     flags.json ? std::puts(json_line({{"up", false}, {"why", *why}}).c_str())
                : std::puts(why->c_str());
@@ -47,7 +47,7 @@ int status(const Flags& flags, const CommandLine& line) {
   }
   ControlClient client = reach_cluster(flags.reach, line);
   const auto ask = [&client] {
-    return client.ask(kStatusVerb, nlohmann::json::object(), kPatienceSeconds).body;
+    return client.ask(kStatusVerb, nlohmann::json::object(), kStatusSeconds).body;
   };
   if (!flags.watch) return print(flags, ask());
   for (catch_interrupts(); !interrupt_signal(); pause()) try {
@@ -63,7 +63,7 @@ int status(const Flags& flags, const CommandLine& line) {
 }  // namespace
 
 void add_status(CommandLine& line) {
-  const auto flags = std::make_shared<Flags>();
+  const auto flags = std::make_shared<StatusFlags>();
   CLI::App* sub =
       line.app.add_subcommand("status", "show the ring that potluck up has started, as it is now");
   add_reach_flags(sub, flags->reach);

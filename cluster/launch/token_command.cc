@@ -28,7 +28,7 @@ namespace {
 
 constexpr int kHostsMax = 1000;
 
-struct Flags {
+struct TokenFlags {
   std::string ttl = "24h", what, name = kClusterName;
   std::vector<std::string> addresses;
   int hosts = 0;
@@ -42,7 +42,7 @@ nlohmann::json json_of(const TokenRecord& token, int64_t now) {
 }
 
 // Where the cluster's coordinator listens, or would by itself if it is not up yet.
-std::vector<std::string> addresses_of_cluster(const Flags& flags, const CommandLine& line) {
+std::vector<std::string> addresses_of_cluster(const TokenFlags& flags, const CommandLine& line) {
   const RunningCluster running(line.state, flags.name);
   const auto state = running.read();
   if (!running.is_up() || !state || state->phase != ClusterState::Phase::up) {
@@ -59,7 +59,7 @@ std::vector<std::string> addresses_of_cluster(const Flags& flags, const CommandL
   return {endpoint->host + ":" + std::to_string(endpoint->port)};
 }
 
-int create(const Flags& flags, const CommandLine& line) {
+int create(const TokenFlags& flags, const CommandLine& line) {
   const int64_t now = unix_seconds();
   JoinToken token;
   token.cluster_key = KeyFile(line.config).read_or_make().public_key;
@@ -103,7 +103,7 @@ void print_tokens(const GuestBook& book, int64_t now) {
                   .c_str());
 }
 
-int list(const Flags& flags, const CommandLine& line) {
+int list(const TokenFlags& flags, const CommandLine& line) {
   const int64_t now = unix_seconds();
   const GuestBook book = read_guest_book(guest_book_file(line.state));
   if (!flags.json) return print_tokens(book, now), 0;
@@ -120,7 +120,7 @@ int list(const Flags& flags, const CommandLine& line) {
 }
 
 // A coordinator that runs sees it at the machine's next word, some seconds later.
-int revoke_one(const Flags& flags, const CommandLine& line) {
+int revoke_one(const TokenFlags& flags, const CommandLine& line) {
   std::vector<std::string> shut_out;
   change_guest_book(guest_book_file(line.state),
                     [&](GuestBook& book) { shut_out = revoke(book, flags.what); });
@@ -133,7 +133,7 @@ int revoke_one(const Flags& flags, const CommandLine& line) {
 }  // namespace
 
 void add_token(CommandLine& line) {
-  const auto flags = std::make_shared<Flags>();
+  const auto flags = std::make_shared<TokenFlags>();
   CLI::App* sub = line.app.add_subcommand(
       "token", "let other machines join this one's cluster, see which may, and take it back");
   sub->require_subcommand(1);

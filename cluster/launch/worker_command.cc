@@ -38,7 +38,7 @@
 namespace potluck {
 namespace {
 
-struct Flags {
+struct WorkerFlags {
   std::string yield;
   std::string model, listen = "tcp://127.0.0.1:7000", name, device = "cpu", isa, memory,
                      transport = "zmq";
@@ -50,7 +50,7 @@ struct Flags {
   LogOptions log;
 };
 
-WorkerOptions worker_options(const Flags& flags) {
+WorkerOptions worker_options(const WorkerFlags& flags) {
   WorkerOptions options;
   options.name = flags.name;
   options.device = flags.device;
@@ -64,7 +64,7 @@ WorkerOptions worker_options(const Flags& flags) {
   return options;
 }
 
-int run_on_rank(Flags flags, const ModelPlaces& places) {
+int run_on_rank(WorkerFlags flags, const ModelPlaces& places) {
   const std::shared_ptr<MpiJob> job = join_mpi_job();
   flags.log.quiet = !flags.log.verbose;
   set_up_log(flags.log);
@@ -75,7 +75,7 @@ int run_on_rank(Flags flags, const ModelPlaces& places) {
   return work_on_rank(job, open_model(flags.model, places), worker_options(flags));
 }
 
-void check_allowed(const Flags& flags) {
+void check_allowed(const WorkerFlags& flags) {
   if (flags.insecure_plaintext && !flags.allow.empty())
     throw Fault(FaultKind::input,
                 "--allow is for locked links and --insecure-plaintext for others; leave one out");
@@ -95,13 +95,14 @@ void check_fetch(const Address& from) {
 }
 
 // Null where nothing of the model is here and all is to be fetched.
-std::shared_ptr<const ModelSource> source_here(const Flags& flags, const ModelPlaces& places) {
+std::shared_ptr<const ModelSource> source_here(const WorkerFlags& flags,
+                                               const ModelPlaces& places) {
   if (!flags.fetch_from.endpoint.empty() && !is_model_here(flags.model, places)) return nullptr;
   return open_model(flags.model, places);
 }
 
 // Whoever has this machine's own key may coordinate it too. Says which keys matter.
-std::vector<std::string> coordinators_of(const Flags& flags, const KeyFile& keys) {
+std::vector<std::string> coordinators_of(const WorkerFlags& flags, const KeyFile& keys) {
   if (flags.listen.rfind("tcp://", 0) != 0) return {};
   if (flags.insecure_plaintext) {
     spdlog::warn(kPlainLinks);
@@ -158,7 +159,7 @@ class OwnersTurn {
 
 // A worker that ends with its starter may follow one whose starter was killed a moment ago, and
 // which still holds the port.
-std::string listen(Transport& transport, const Flags& flags) {
+std::string listen(Transport& transport, const WorkerFlags& flags) {
   constexpr double kPortSeconds = 5;
   constexpr std::chrono::milliseconds kGlance(50);
   const Time deadline = now() + from_seconds(flags.end_with_stdin ? kPortSeconds : 0);
@@ -172,7 +173,7 @@ std::string listen(Transport& transport, const Flags& flags) {
   }
 }
 
-int run(const Flags& flags, const CommandLine& line) {
+int run_worker(const WorkerFlags& flags, const CommandLine& line) {
   check_allowed(flags);
   check_fetch(flags.fetch_from);
   if (flags.transport == "mpi") return run_on_rank(flags, line.places);
@@ -211,7 +212,7 @@ int run(const Flags& flags, const CommandLine& line) {
 }  // namespace
 
 void add_worker(CommandLine& line) {
-  const auto flags = std::make_shared<Flags>();
+  const auto flags = std::make_shared<WorkerFlags>();
   CLI::App* sub = line.app.add_subcommand(
       "worker", "run a part of a model on this machine's device, for a coordinator");
   sub->add_option("-m,--model", flags->model, "this machine's copy of the model (see run --help)")
@@ -258,7 +259,8 @@ void add_worker(CommandLine& line) {
   sub->add_flag("--local", flags->local, "end with the coordinator, as workers do that run starts");
   sub->add_flag("--end-with-stdin", flags->end_with_stdin, kEndWithStdinHelp);
   add_log_flags(sub, flags->log);
-  sub->callback([&line, flags] { line.chosen = [flags, &line] { return run(*flags, line); }; });
+  sub->callback(
+      [&line, flags] { line.chosen = [flags, &line] { return run_worker(*flags, line); }; });
 }
 
 }  // namespace potluck

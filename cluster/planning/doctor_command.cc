@@ -22,7 +22,7 @@ namespace {
 
 constexpr int kFound = 1;  // something that keeps a ring from working
 
-struct Flags {
+struct DoctorFlags {
   std::string model, cluster, ssh;
   int threads = 0;
   bool fresh = false, json = false, write = false, orders = false;
@@ -36,7 +36,7 @@ void print(const std::vector<std::string>& lines) {
   for (const std::string& text : lines) std::puts(text.c_str());
 }
 
-int examine_here(const Flags& flags, const HostPlaces& places) {
+int examine_here(const DoctorFlags& flags, const HostPlaces& places) {
   HostQuestion question;
   question.model = flags.model;
   question.fresh = flags.fresh;
@@ -52,7 +52,7 @@ int examine_here(const Flags& flags, const HostPlaces& places) {
   return has_problem(findings) ? kFound : 0;
 }
 
-int examine_cluster(const Flags& flags, const CommandLine& line) {
+int examine_cluster(const DoctorFlags& flags, const CommandLine& line) {
   ClusterSpec cluster = read_cluster(flags.cluster);
   CheckOptions options;
   options.program = line.program;
@@ -73,7 +73,7 @@ int examine_cluster(const Flags& flags, const CommandLine& line) {
   return has_problem(report.findings) ? kFound : 0;
 }
 
-int run(const Flags& flags, const CommandLine& line) {
+int run_doctor(const DoctorFlags& flags, const CommandLine& line) {
   if (flags.orders) return take_orders(places_of(line));
   return flags.cluster.empty() ? examine_here(flags, places_of(line))
                                : examine_cluster(flags, line);
@@ -82,7 +82,7 @@ int run(const Flags& flags, const CommandLine& line) {
 }  // namespace
 
 void add_doctor(CommandLine& line) {
-  const auto flags = std::make_shared<Flags>();
+  const auto flags = std::make_shared<DoctorFlags>();
   CLI::App* sub = line.app.add_subcommand(
       "doctor", "measure this machine or a cluster, and say what stands in the way of a ring");
   model_name(sub->add_option(
@@ -102,7 +102,8 @@ void add_doctor(CommandLine& line) {
   sub->add_flag("--fresh", flags->fresh, "measure again what is known from before");
   sub->add_flag("--json", flags->json, "print one JSON object");
   sub->add_flag("--orders", flags->orders, "take orders from the doctor of another host, on stdin");
-  sub->callback([&line, flags] { line.chosen = [&line, flags] { return run(*flags, line); }; });
+  sub->callback(
+      [&line, flags] { line.chosen = [&line, flags] { return run_doctor(*flags, line); }; });
 }
 
 }  // namespace potluck

@@ -34,13 +34,13 @@
 namespace potluck {
 namespace {
 
-struct Flags {
+struct PlanFlags {
   std::string model, cluster, objective, emit;
   std::vector<std::string> what_ifs;
   bool json = false;
 };
 
-std::string model_of(const Flags& flags, const ClusterSpec& cluster) {
+std::string model_of(const PlanFlags& flags, const ClusterSpec& cluster) {
   if (!flags.model.empty()) return flags.model;
   if (!cluster.model.empty()) return cluster.model;
   throw Fault(FaultKind::input, "nothing says which model to plan for",
@@ -77,7 +77,7 @@ void compare(PlanReport& report, const ModelSource& source) {
   report.left_out = left_out(plan);
 }
 
-PlanReport report_of(const Flags& flags, const ClusterSpec& given, const ModelSource& source) {
+PlanReport report_of(const PlanFlags& flags, const ClusterSpec& given, const ModelSource& source) {
   PlanReport report;
   const std::string& objective =
       flags.objective.empty() ? given.options.objective : flags.objective;
@@ -99,7 +99,7 @@ PlanReport report_of(const Flags& flags, const ClusterSpec& given, const ModelSo
 }
 
 // Writes what run --plan takes, and says what it lacks.
-void emit(const Flags& flags, const PlanReport& report, const ModelSource& source) {
+void emit(const PlanFlags& flags, const PlanReport& report, const ModelSource& source) {
   if (!flags.what_ifs.empty())
     throw Fault(FaultKind::input, "--emit and --what-if contradict each other",
                 Fix{"a plan for machines that are not there runs nowhere; leave one out"});
@@ -118,7 +118,7 @@ void emit(const Flags& flags, const PlanReport& report, const ModelSource& sourc
                shell_word(model_of(flags, report.cluster)).c_str(), shell_word(flags.emit).c_str());
 }
 
-void print_front(const Flags& flags, const ClusterSpec& given, const ModelSource& source) {
+void print_front(const PlanFlags& flags, const ClusterSpec& given, const ModelSource& source) {
   const ClusterSpec cluster = changed(given, flags.what_ifs, source);
   const PlanProblem problem = make_problem(cluster, source, {});
   const std::vector<ParetoPoint> front = plan_pareto(problem);
@@ -168,14 +168,14 @@ void say_ignored(ClusterSpec cluster, const ModelSource& source) {
   }
 }
 
-void check_flags(const Flags& flags) {
+void check_flags(const PlanFlags& flags) {
   if (flags.objective == "pareto" && !flags.emit.empty())
     throw Fault(FaultKind::input, "--objective pareto lists many plans, and --emit writes one",
                 Fix{"choose --objective latency or throughput, or leave one of the two out"});
   if (!flags.emit.empty()) check_place(flags.emit);
 }
 
-int run(const Flags& flags, const ModelPlaces& places) {
+int run_plan(const PlanFlags& flags, const ModelPlaces& places) {
   check_flags(flags);
   const ClusterSpec cluster = read_cluster(flags.cluster);
   model_of(flags, cluster);  // one is named
@@ -195,7 +195,7 @@ int run(const Flags& flags, const ModelPlaces& places) {
 }  // namespace
 
 void add_plan(CommandLine& line) {
-  const auto flags = std::make_shared<Flags>();
+  const auto flags = std::make_shared<PlanFlags>();
   CLI::App* sub = line.app.add_subcommand(
       "plan", "say how a cluster would run a model, how fast, and whether it is worth it");
   file_name(
@@ -223,7 +223,7 @@ void add_plan(CommandLine& line) {
       ->take_all();
   sub->add_flag("--json", flags->json, "print one JSON object");
   sub->callback([&line, flags] {
-    line.chosen = [flags, places = line.places] { return run(*flags, places); };
+    line.chosen = [flags, places = line.places] { return run_plan(*flags, places); };
   });
 }
 

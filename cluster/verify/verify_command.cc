@@ -17,7 +17,7 @@
 namespace potluck {
 namespace {
 
-struct Flags {
+struct VerifyFlags {
   std::string model, stream, sampler, transport, precision = "exact";
   bool insecure_plaintext = false;
   VerifyOptions verify;
@@ -29,7 +29,7 @@ constexpr double kIdsMax = 0.01;  // the share of ids that may differ, by a tie,
 constexpr double kStepMax = 2.5;  // the loss of a lossy stream's worst step over the reference's
 
 // An exact f32 stream must meet every logit; a lossy one may lose what the reference loses in bf16.
-bool passes(const Flags& flags, const VerifyReport& r) {
+bool passes(const VerifyFlags& flags, const VerifyReport& r) {
   constexpr double kForced = 2e-4, kFree = 2e-3;
   const double limit = flags.tolerance > 0 ? flags.tolerance : flags.verify.free ? kFree : kForced;
   if (r.ids.unexplained > 0) return false;
@@ -38,7 +38,7 @@ bool passes(const Flags& flags, const VerifyReport& r) {
 }
 
 // Prints what rounding costs, be it that of a stream in bf16 or of fast products.
-void print_loss(const Flags& flags, const VerifyReport& r) {
+void print_loss(const VerifyFlags& flags, const VerifyReport& r) {
   std::printf(
       "loss: %.3g of the logits' RMS, %.3f times the reference's own in bf16 (worst step %.3f)",
       r.rms_rel, r.vs_bf16, r.vs_bf16_worst);
@@ -46,7 +46,7 @@ void print_loss(const Flags& flags, const VerifyReport& r) {
   std::printf("\n");
 }
 
-void print_people(const Flags& flags, const VerifyReport& r, bool passed) {
+void print_people(const VerifyFlags& flags, const VerifyReport& r, bool passed) {
   std::printf("%s: %d steps, max |Δlogit| %.3g (op %d, row %d, id %d), entropy %.3g, argmax %.4f\n",
               passed ? "agrees" : "DISAGREES", r.steps, r.max_abs, r.worst_op, r.worst_row,
               r.worst_id, r.entropy_max_abs, r.argmax_agree);
@@ -58,7 +58,7 @@ void print_people(const Flags& flags, const VerifyReport& r, bool passed) {
     std::printf("first layer that differs: %s\n", one_line(r.first_bad_layer).c_str());
 }
 
-int run_sampler(const Flags& flags) {
+int run_sampler(const VerifyFlags& flags) {
   const nlohmann::json report = verify_sampler(flags.sampler);
   std::puts(report.dump(flags.json ? -1 : 2).c_str());
   return report.at("passed").get<bool>() ? 0 : 1;
@@ -66,7 +66,7 @@ int run_sampler(const Flags& flags) {
 
 // The stages are beside the head unless a transport, a plan or devices of their own put them at the
 // other end of links.
-std::optional<HostSetup> hosts_of(const Flags& flags, const CommandLine& line) {
+std::optional<HostSetup> hosts_of(const VerifyFlags& flags, const CommandLine& line) {
   const bool mixes = flags.verify.devices.size() > 1;
   if (flags.transport.empty() && flags.verify.plan.empty() && !mixes) return std::nullopt;
   RingFlags ring;
@@ -81,7 +81,7 @@ std::optional<HostSetup> hosts_of(const Flags& flags, const CommandLine& line) {
   return hosts;
 }
 
-int run_released(const Flags& flags, const ModelPlaces& places) {
+int run_released(const VerifyFlags& flags, const ModelPlaces& places) {
   const auto source = open_model(flags.model, places);
   const nlohmann::json report =
       verify_released(*source, flags.verify.devices.front(), flags.verify.threads);
@@ -89,7 +89,7 @@ int run_released(const Flags& flags, const ModelPlaces& places) {
   return report.at("passed").get<bool>() ? 0 : 1;
 }
 
-int run(Flags flags, const CommandLine& line) {
+int run_verify(VerifyFlags flags, const CommandLine& line) {
   const ModelPlaces& places = line.places;
   if (!flags.sampler.empty()) return run_sampler(flags);
   if (flags.released && !flags.model.empty()) return run_released(flags, places);
@@ -119,7 +119,7 @@ int run(Flags flags, const CommandLine& line) {
   return passed ? 0 : 1;
 }
 
-void add_place_flags(CLI::App* sub, Flags& flags) {
+void add_place_flags(CLI::App* sub, VerifyFlags& flags) {
   one_of(sub->add_option("--transport", flags.transport,
                          "put links between head and stages: zmq (processes) or inproc (threads) "
                          "(default: none)"),
@@ -133,7 +133,7 @@ void add_place_flags(CLI::App* sub, Flags& flags) {
 }  // namespace
 
 void add_verify(CommandLine& line) {
-  const auto flags = std::make_shared<Flags>();
+  const auto flags = std::make_shared<VerifyFlags>();
   CLI::App* sub =
       line.app.add_subcommand("verify", "replay a recorded trace and compare every number");
   sub->add_option("-m,--model", flags->model, "the model (see run --help)")->type_name("MODEL");
@@ -183,7 +183,8 @@ void add_verify(CommandLine& line) {
       "X", 0, 1e9);
   sub->add_flag("--json", flags->json, "print one JSON object");
   add_place_flags(sub, *flags);
-  sub->callback([&line, flags] { line.chosen = [flags, &line] { return run(*flags, line); }; });
+  sub->callback(
+      [&line, flags] { line.chosen = [flags, &line] { return run_verify(*flags, line); }; });
 }
 
 }  // namespace potluck

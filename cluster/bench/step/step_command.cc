@@ -19,7 +19,7 @@ namespace {
 
 constexpr uint64_t kRepetitionsMax = 1000;
 
-struct Flags {
+struct StepFlags {
   std::string model, precision = "fast", output = "md";
   StepBenchOptions bench{.prompts = {32}};
 };
@@ -29,7 +29,7 @@ std::string software() {
   return kSoftware + (commit.empty() ? "" : " (" + commit + ")");
 }
 
-std::string text_of(const StepBench& bench, const Flags& flags) {
+std::string text_of(const StepBench& bench, const StepFlags& flags) {
   const BenchLabel label{utc_date(), software(), flags.model};
   if (flags.output == "csv") return step_bench_csv(bench, flags.bench, label);
   if (flags.output == "md") return step_bench_markdown(bench, flags.bench, label);
@@ -37,7 +37,7 @@ std::string text_of(const StepBench& bench, const Flags& flags) {
   return step_bench_json(bench, flags.bench, label).dump(-1, ' ', false, replace) + "\n";
 }
 
-int run(Flags flags, const ModelPlaces& places) {
+int run_step(StepFlags flags, const ModelPlaces& places) {
   if (flags.precision == "exact" && !flags.bench.isa.empty())
     throw Fault(FaultKind::input, "--precision exact is the same on every isa; leave out --isa");
   if (flags.bench.device != "cpu" && (flags.bench.threads || !flags.bench.isa.empty()))
@@ -54,7 +54,7 @@ int run(Flags flags, const ModelPlaces& places) {
 }  // namespace
 
 void add_bench_step(CLI::App* bench, CommandLine& line) {
-  const auto flags = std::make_shared<Flags>();
+  const auto flags = std::make_shared<StepFlags>();
   CLI::App* sub = bench->add_subcommand(
       "step",
       "time a denoising step by its parts, beside what this machine can do, and loading and "
@@ -100,7 +100,7 @@ void add_bench_step(CLI::App* bench, CommandLine& line) {
                       "Markdown with a table of parts (default), JSON or CSV; a row for each run"),
       {"md", "json", "csv"});
   sub->callback([&line, flags] {
-    line.chosen = [flags, places = line.places] { return run(*flags, places); };
+    line.chosen = [flags, places = line.places] { return run_step(*flags, places); };
   });
 }
 
