@@ -7,6 +7,7 @@ import tempfile
 from rings import POTLUCK
 
 SKIPPED = 77
+TCP = "6"  # its name is for machines that have /etc/protocols
 WHY = "skipped: network namespaces need root, iproute2 and no chroot"
 
 
@@ -45,6 +46,12 @@ class Machine:
 
     def ip(self, *words):
         ip("-n", self.namespace, *words)
+
+    def drops(self, link, port, kind="blackhole"):
+        """What comes by this link for this port is dropped, or turned away (prohibit), as firewalls do."""
+        self.ip("rule", "add", "pref", "10", "lookup", "local")
+        self.ip("rule", "delete", "pref", "0")
+        self.ip("rule", "add", "pref", "1", "iif", link, "ipproto", TCP, "dport", str(port), kind)
 
     def sets(self, setting, value):
         """A kernel setting of the namespace's network: net.ipv4.ip_forward."""

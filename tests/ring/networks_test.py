@@ -173,9 +173,7 @@ class Networks(unittest.TestCase):
 
     def close(self, machine, link, port):
         """What comes by this link for this port is dropped, as a firewall drops it."""
-        machine.ip("rule", "add", "pref", "10", "lookup", "local")
-        machine.ip("rule", "delete", "pref", "0")
-        machine.ip("rule", "add", "pref", "1", "iif", link, "ipproto", "tcp", "dport", str(port), "blackhole")
+        machine.drops(link, port)
 
     def open(self, machine):
         machine.ip("rule", "delete", "pref", "1")

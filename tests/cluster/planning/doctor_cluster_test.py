@@ -70,9 +70,7 @@ class Lab:
         """What comes for this port is dropped (blackhole), or turned away (prohibit), as firewalls do."""
         machine = self[name]
         machine.sets("net.ipv4.ip_forward", 1)  # or the kernel turns away without a word
-        machine.ip("rule", "add", "pref", "10", "lookup", "local")
-        machine.ip("rule", "delete", "pref", "0")
-        machine.ip("rule", "add", "pref", "1", "iif", "lan0", "ipproto", "tcp", "dport", str(port), kind)
+        machine.drops("lan0", port, kind)
 
     def left(self):
         """Processes of its machines."""
