@@ -171,10 +171,6 @@ class Networks(unittest.TestCase):
 
     # Firewalls, as routes for one port.
 
-    def close(self, machine, link, port):
-        """What comes by this link for this port is dropped, as a firewall drops it."""
-        machine.drops(link, port)
-
     def open(self, machine):
         machine.ip("rule", "delete", "pref", "1")
 
@@ -182,7 +178,7 @@ class Networks(unittest.TestCase):
         self.two_subnets()
         self.worker(self.left, "10.0.1.2")
         plan = (HEAD_HERE, HERE, there("left", "10.0.1.2"))
-        self.close(self.here, "left", HEAD_PORT)
+        self.here.drops("left", HEAD_PORT)
         self.assert_says("left could not reach head at tcp://10.0.1.1:7001",
                          "open TCP port 7001 of this machine to the machine of left (10.0.1.2)", plan=plan)  # fmt: skip
         self.assertIn("10.0.1.1 did not answer", (self.left.folder / "log").read_text())
@@ -195,7 +191,7 @@ class Networks(unittest.TestCase):
         self.assert_says("worker left at tcp://10.0.1.2:7000", "10.0.1.2 refused the connection",
                          "TCP port 7000 of its machine is open to this one", plan=plan)  # fmt: skip
         self.worker(self.left, "10.0.1.2")
-        self.close(self.left, "lan0", PORT)
+        self.left.drops("lan0", PORT)
         self.assert_says("10.0.1.2 did not answer", "TCP port 7000", plan=plan)
         self.open(self.left)
         self.left.ip("link", "set", "lan0", "down")
