@@ -59,7 +59,9 @@ class Machine:
         subprocess.run(["ip", "netns", "exec", self.namespace, "sh", "-c", f"echo {value} > {path}"], check=True)
 
     def knows(self, lines):
-        """What its /etc/hosts says from now on."""
+        """What its /etc/hosts says from now on; it is mounted over that of this machine, which has to have one."""
+        if not pathlib.Path("/etc/hosts").exists():
+            self.test.skipTest("this machine has no /etc/hosts to mount another over")
         (self.folder / "hosts").write_text(lines)
 
     def command(self, *words):

@@ -5,10 +5,14 @@
 The exit code is the command's. What the limit counts is the process' own memory and the cached pages of the files that
 it reads. Version 1 and version 2 of cgroups are known; nothing is installed.
 """
+import os
 import pathlib
 import re
 import subprocess
 import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from memory_groups import MemoryGroup  # noqa: E402
 
 UNITS = {"MiB": 1 << 20, "GiB": 1 << 30}
 
@@ -18,36 +22,15 @@ def bytes_of(text):
     return int(float(number) * UNITS[unit])
 
 
-class Group:
-    """A cgroup that goes away with the with-block."""
-
-    def __init__(self, limit):
-        root = pathlib.Path("/sys/fs/cgroup")
-        old = (root / "memory" / "memory.limit_in_bytes").exists()
-        self.path = (root / "memory" if old else root) / f"potluck-within-{limit}"
-        self.limit_file, self.peak_file = ("memory.limit_in_bytes", "memory.max_usage_in_bytes") if old else ("memory.max", "memory.peak")
-        self.limit = limit
-
-    def __enter__(self):
-        self.path.mkdir()
-        (self.path / self.limit_file).write_text(str(self.limit))
-        return self
-
-    def __exit__(self, *_):
-        self.path.rmdir()
-
-    def run(self, command):
-        join = 'echo $$ > "$0" && exec "$@"'
-        return subprocess.run(["sh", "-c", join, str(self.path / "cgroup.procs"), *command]).returncode
-
-    def peak(self):
-        return int((self.path / self.peak_file).read_text())
-
-
 def main():
-    with Group(bytes_of(sys.argv[1])) as group:
-        code = group.run(sys.argv[2:])
-        print(f"exit code {code}; at most {group.peak() / 2**30:.2f} GiB of {group.limit / 2**30:.2f} GiB")
+    limit = bytes_of(sys.argv[1])
+    group = MemoryGroup(f"potluck-within-{os.getpid()}", limit)
+    try:
+        join = 'echo $$ > "$0" && exec "$@"'
+        code = subprocess.run(["sh", "-c", join, str(group.processes), *sys.argv[2:]]).returncode
+        print(f"exit code {code}; at most {group.peak() / 2**30:.2f} GiB of {limit / 2**30:.2f} GiB")
+    finally:
+        group.remove()
     sys.exit(code)
 
 

@@ -9,6 +9,7 @@ import tempfile
 import unittest
 
 import namespaces
+from memory_groups import memory_group
 from rings import HAS_TSAN, IS_SANITIZED, NANO, PATIENCE, POTLUCK, SLOW, Running, answer, plan_text, potluck
 
 RUN = ("run", "-m", SLOW, "-p", "hello there", "--raw", "--json", "-s", "7", "-n", "32", "--steps", "4")
@@ -39,28 +40,6 @@ def limited(limit, number, user=None):
     return limit_itself
 
 
-class MemoryGroup:
-    """A cgroup of version 2 or 1 with a limit; none if this machine lets us make none."""
-
-    def __init__(self, test):
-        self.folder = None
-        for parent, name in (("/sys/fs/cgroup", "memory.max"), ("/sys/fs/cgroup/memory", "memory.limit_in_bytes")):
-            if not pathlib.Path(parent, "cgroup.procs").exists():
-                continue
-            folder = pathlib.Path(parent, f"potluck-test-{os.getpid()}")
-            try:
-                folder.mkdir()
-                test.addCleanup(folder.rmdir)
-                (folder / name).write_text(str(LIMIT))
-            except OSError:
-                continue
-            self.folder = folder
-            return
-
-    def enter(self):
-        (self.folder / "cgroup.procs").write_text(str(os.getpid()))
-
-
 class Machines(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -73,16 +52,18 @@ class Machines(unittest.TestCase):
             self.assertIn(word, line)
 
     def test_a_container_without_room_for_the_model_says_so(self):
-        group = MemoryGroup(self)
-        if not group.folder:
-            self.skipTest("cgroups with a limit of memory cannot be made here")
         if IS_SANITIZED:
             self.skipTest("a sanitizer takes memory that no plan counts")
+        group = memory_group(self, f"potluck-test-{os.getpid()}", LIMIT)
+
+        def enter():
+            group.processes.write_text(str(os.getpid()))
+
         for stages in ("1", "3"):
             line = said([POTLUCK, "run", "-m", LARGE, "-p", "hi", "--raw", "--stages", stages], 3,
-                        preexec_fn=group.enter)  # fmt: skip
+                        preexec_fn=enter)  # fmt: skip
             self.assert_one_line(line, "the workers that start here need", "together (head ", "MB free")
-        said([POTLUCK, *RUN], 0, preexec_fn=group.enter)
+        said([POTLUCK, *RUN], 0, preexec_fn=enter)
 
     def test_a_thread_that_cannot_be_made_is_one_line(self):
         if os.getuid() != 0:

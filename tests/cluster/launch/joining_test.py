@@ -19,6 +19,7 @@ from statistics import median
 
 import mdns_daemons
 import namespaces
+from memory_groups import memory_group
 from namespaces import Machine, cable
 from rings import IS_SANITIZED, PATIENCE, POTLUCK, wait_until
 
@@ -28,7 +29,6 @@ TIMED_MODEL = ("synthetic:released?heads=2&kv_heads=1&full_kv_heads=1&head_dim=3
                "&expert_intermediate=32&experts=4&experts_used=1&vocab=512")  # fmt: skip
 SMALL = "synthetic:nano?layers=6&seed=3"
 LARGE = "synthetic:nano?layers=8&hidden=256&vocab=2048&canvas=32&experts=64&expert_intermediate=512&seed=3"  # 246 MB
-V1 = pathlib.Path("/sys/fs/cgroup/memory/memory.limit_in_bytes")
 SLOW_DEVICE, FAST_DEVICE = "sliding=8,full=8,head=5", "sliding=1,full=1,head=5"
 PORT = 7117
 REFUSED, USAGE = 3, 2
@@ -206,12 +206,10 @@ class Joining(unittest.TestCase):
 
     def up_within(self, machine, limit, *words):
         """potluck up in the background, it and all that it starts with no more memory than this."""
-        group = pathlib.Path("/sys/fs/cgroup/memory" if V1.exists() else "/sys/fs/cgroup") / machine.namespace
-        group.mkdir()
-        self.addCleanup(lambda: wait_until(lambda: not (group / "cgroup.procs").read_text(), "its end") and group.rmdir())
+        group = memory_group(self, machine.namespace, limit)
+        self.addCleanup(wait_until, group.is_empty, "the end of what runs in it")
         self.addCleanup(self.once, machine, "down")
-        (group / ("memory.limit_in_bytes" if V1.exists() else "memory.max")).write_text(limit)
-        join = f'echo $$ > {group}/cgroup.procs && exec nsenter --net=/run/netns/"$0" "$@"'  # which leaves /sys as it is
+        join = f'echo $$ > {group.processes} && exec nsenter --net=/run/netns/"$0" "$@"'  # which leaves /sys as it is
         return Process(self, machine, POTLUCK, "up", "-t", "1", *words, enter=("sh", "-c", join))
 
     def status(self, machine):

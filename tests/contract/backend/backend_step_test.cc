@@ -188,20 +188,20 @@ class Segments : public testing::TestWithParam<std::tuple<BackendKind, const cha
 };
 
 TEST_P(Segments, OfSeveralCanvasesHaveTheBitsOfEachAlone) {
-  const std::vector<std::vector<int>> orders = {{0, 1, 2, 3, 4}, {4, 0}, {3, 1, 2}};
+  const std::vector<int> all = {0, 1, 2, 3, 4}, some = {3, 1, 2}, others = {4, 0};
   const auto source = model(type());
   Ring ring(*source, kind());
   const std::vector<Result> first = alone(ring, kNone);
-  for (const auto& order : orders) compare(first, order, ring.step(order, kNone));
+  compare(first, all, ring.step(all, kNone));
   ring.keep();
   const std::vector<Result> second = alone(ring, kAll);
   EXPECT_FALSE(same_bits(first[0].x, second[0].x)) << "the second step is not conditioned";
-  for (const auto& order : orders) compare(second, order, ring.step(order, kAll));
+  for (const auto& order : {some, others}) compare(second, order, ring.step(order, kAll));
   SCOPED_TRACE("first steps beside later ones");
   const std::set<int> later = {0, 3};
   std::vector<Result> each = first;
   for (const int i : later) each[static_cast<size_t>(i)] = second[static_cast<size_t>(i)];
-  compare(each, orders[0], ring.step(orders[0], later));
+  compare(each, all, ring.step(all, later));
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, Segments,
