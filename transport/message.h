@@ -13,6 +13,7 @@
 #include "topology/base/fault.h"
 #include "topology/base/step_key.h"
 #include "topology/model/fingerprint.h"
+#include "topology/model/model_spec.h"
 #include "topology/plan/plan.h"
 
 namespace potluck {
@@ -202,13 +203,12 @@ Message message_from(const Identity& from, MessageKind kind, PeerId to);
 // payload is not read. A fault's text has none: it is cut on the way.
 void check_limits(const Message& message);
 
-// Named limits; every length on the wire is checked against one before anything is allocated.
+// Named limits; every length on the wire is checked against one before anything is allocated. A
+// model's own are in model_spec.h.
 inline constexpr size_t kHeaderBytesMax = 256 * 1024;  // a Load of 256 stages fits well
 inline constexpr size_t kPayloadBytesMax = 256u * 1024 * 1024;
 inline constexpr size_t kTextBytesMax = 4096;  // of any one string
 inline constexpr int kHopsMax = kMaxStages + 4;
-inline constexpr int kLayersMax = 1024;        // of a model
-inline constexpr int kPositionsMax = 1 << 20;  // tokens of a session, rows of a message
 inline constexpr size_t kSignatureBytesMax = 512;
 
 }  // namespace potluck

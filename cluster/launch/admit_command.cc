@@ -20,7 +20,6 @@ namespace potluck {
 namespace {
 
 constexpr double kAskSeconds = 10;
-constexpr char kWhere[] = "the coordinator's answer";
 
 bool says_yes() {
   std::fputs("Does that machine show the same six words? [y/N] ", stderr);
@@ -50,13 +49,13 @@ ControlMessage waiting_machines(ControlClient& client, const std::string& cluste
 int run_admit(const std::string& cluster, const CommandLine& line) {
   ControlClient client = called(cluster, line);
   const ControlMessage reply = waiting_machines(client, cluster, line);
-  const auto& waiting = JsonFields(reply.body, kWhere).at("waiting");
+  const auto& waiting = JsonFields(reply.body, kCoordinatorAnswer).at("waiting");
   if (waiting.empty()) {
     std::fputs("no machine waits to be let in\n", stderr);
     return 1;
   }
   for (const auto& each : waiting) {
-    const JsonFields fields(each, kWhere);
+    const JsonFields fields(each, kCoordinatorAnswer);
     std::printf("%s  shows  %s\n", one_line(fields.text("name")).c_str(),
                 one_line(fields.text("words")).c_str());
     std::fflush(stdout);

@@ -18,7 +18,7 @@ namespace {
 using Json = nlohmann::json;
 using Call = std::shared_ptr<ControlCall>;
 
-constexpr char kWhere[] = "a call";
+constexpr char kCall[] = "a call";
 constexpr size_t kLogBytesMax = kControlTextMax / 4;  // of all workers; JSON may need twice as much
 
 // JSON would write it by six letters.
@@ -78,7 +78,7 @@ Coordinator::Coordinator(std::shared_ptr<const ModelSource> source, Ring& ring,
     call->reply(served_json({setup_.model, source_->spec(), ring_.plan(), vocabulary_.size()}));
   });
   server_.on(kVocabularyVerb, known, [this](const Call& call) {
-    const int offset = JsonFields(call->body(), kWhere).integer("offset");
+    const int offset = JsonFields(call->body(), kCall).integer("offset");
     check_within("offset", offset, 0, static_cast<int64_t>(vocabulary_.size()));
     call->reply(Json::object(), vocabulary_.substr(static_cast<size_t>(offset), kVocabularyChunk));
   });
@@ -196,7 +196,7 @@ void Coordinator::make_room() {
 }
 
 void Coordinator::close(ControlCall& call) {
-  const std::string text = JsonFields(call.body(), kWhere).text("session");
+  const std::string text = JsonFields(call.body(), kCall).text("session");
   for (auto each = sessions_.begin(); each != sessions_.end(); ++each) {
     if (std::to_string(each->first) != text || each->second.client != call.client()) continue;
     ring_.close_session(each->first);

@@ -19,7 +19,6 @@ namespace {
 constexpr int kNotDone = 1;  // the exit code
 // A slow ring commits its canvas first, and then another ring is loaded.
 constexpr double kDrainSeconds = 3600;
-constexpr char kWhere[] = "the coordinator's answer";
 
 struct DrainFlags {
   ReachFlags reach;
@@ -31,7 +30,7 @@ int drain(const DrainFlags& flags, const CommandLine& line) {
   ControlClient client = reach_cluster(flags.reach, line);
   const nlohmann::json reply =
       client.ask(kDrainVerb, {{"host", flags.host}, {"end", flags.end}}, kDrainSeconds).body;
-  const JsonFields fields(reply, kWhere);
+  const JsonFields fields(reply, kCoordinatorAnswer);
   const std::string host = one_line(flags.host), ring = one_line(fields.text("ring"));
   if (fields.at("done") != true) {
     std::fprintf(stderr, "potluck: nothing has changed: %s; the ring is %s\n",

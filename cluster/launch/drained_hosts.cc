@@ -14,7 +14,7 @@
 namespace potluck {
 namespace {
 
-constexpr char kWhere[] = "what is to be drained";
+constexpr char kDrain[] = "what is to be drained";
 
 }  // namespace
 
@@ -46,7 +46,7 @@ const DrainedHosts::Workers& DrainedHosts::workers_of(const std::map<std::string
 }
 
 void DrainedHosts::take(const std::shared_ptr<ControlCall>& call) {
-  const JsonFields fields(call->body(), kWhere);
+  const JsonFields fields(call->body(), kDrain);
   const std::string name = fields.text("host");
   const std::map<std::string, Workers> known = this->known();
   const Workers& workers = workers_of(known, name);

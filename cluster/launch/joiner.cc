@@ -23,7 +23,6 @@ using Json = nlohmann::json;
 constexpr double kAskSeconds = 10;
 constexpr double kLeavePause = 0.3, kLeavePauseMax = 5, kLeavePauseGrows = 1.5;
 constexpr std::chrono::milliseconds kTurn(20);
-constexpr char kWhere[] = "the coordinator's answer";
 
 }  // namespace
 
@@ -64,7 +63,8 @@ void Joiner::enter(Door door) {
     return;
   address_ = address;
   workers_.reset();
-  workers_ = setup_.start_workers(JsonFields(about, kWhere).text("model"), address, door_endpoint);
+  workers_ = setup_.start_workers(JsonFields(about, kCoordinatorAnswer).text("model"), address,
+                                  door_endpoint);
 }
 
 void Joiner::find_again() {

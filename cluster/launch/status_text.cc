@@ -14,7 +14,7 @@
 namespace potluck {
 namespace {
 
-constexpr char kWhere[] = "the status of a ring";
+constexpr char kStatus[] = "the status of a ring";
 
 std::string time_text(double seconds) {
   if (seconds < 120) return fmt::format("{:.0f} s", seconds);
@@ -69,7 +69,7 @@ std::string link_row(const JsonFields& link) {
 std::string links_text(const nlohmann::json& links) {
   if (links.empty()) return "";
   std::string text = fmt::format("  {:<40} {:>10} {:>12}\n", "link", "a step", "carried MB/s");
-  for (const nlohmann::json& link : links) text += link_row({link, kWhere});
+  for (const nlohmann::json& link : links) text += link_row({link, kStatus});
   return text;
 }
 
@@ -77,7 +77,7 @@ std::string links_text(const nlohmann::json& links) {
 std::string beside_text(const nlohmann::json& beside) {
   std::string names;
   for (const nlohmann::json& each : beside) {
-    const JsonFields worker(each, kWhere);
+    const JsonFields worker(each, kStatus);
     const std::string why = worker.text("why");
     add_to_list(names, harmless(worker.text("name") + " on " + worker.text("host") +
                                 (why.empty() ? "" : " (" + why + ")")));
@@ -93,7 +93,7 @@ std::string waiting_text(const JsonFields& fields, const std::string& reach) {
       loads ? "loading, after it waited for machines to join" : "waiting for machines to join",
       time_text(fields.number("up_seconds")), harmless(fields.text("waiting")));
   for (const nlohmann::json& each : fields.at("guests")) {
-    const JsonFields guest(each, kWhere);
+    const JsonFields guest(each, kStatus);
     text += fmt::format("  {:<20} {:<8} {:<24} {:<20} {}\n", harmless(guest.text("name")),
                         harmless(guest.text("device")),
                         bytes_text(static_cast<uint64_t>(guest.number("free_bytes"))),
@@ -107,7 +107,7 @@ std::string waiting_text(const JsonFields& fields, const std::string& reach) {
 }  // namespace
 
 std::string status_text(const nlohmann::json& status, const std::string& reach) {
-  const JsonFields fields(status, kWhere);
+  const JsonFields fields(status, kStatus);
   if (fields.has("waiting")) return waiting_text(fields, reach);
   const JsonFields requests = fields.object("requests");
   std::string text =
@@ -116,7 +116,7 @@ std::string status_text(const nlohmann::json& status, const std::string& reach) 
                   fields.integer("context"), count_text(fields.integer("sessions"), "session"));
   text += fmt::format("  {:<20} {:<8} {:>7} {:>8}  {:<24} {}\n", "worker", "device", "layers", "ms",
                       "memory", "host");
-  for (const nlohmann::json& worker : fields.at("workers")) text += worker_row({worker, kWhere});
+  for (const nlohmann::json& worker : fields.at("workers")) text += worker_row({worker, kStatus});
   for (const nlohmann::json& host : fields.at("drained")) {
     const std::string name = harmless(host.get<std::string>());
     text += fmt::format("drained: {}; take it back: potluck drain {} --end{}\n", name,

@@ -13,7 +13,7 @@ namespace {
 
 constexpr double kAnswerSeconds = 4, kBrowseSeconds = 2;
 constexpr double kPreferSeconds = 0.25;  // that the place which answered last may be slower
-constexpr std::chrono::milliseconds kTurn(10);
+constexpr std::chrono::milliseconds kLook(10);
 
 // The first place is the one that worked last: to come back elsewhere would start workers anew.
 size_t preferred(const std::vector<Door>& doors, size_t answered) {
@@ -53,7 +53,7 @@ std::optional<Door> WayIn::first_to_answer(const std::string& key,
   const Time deadline = now() + from_seconds(kAnswerSeconds);
   while (!doors.empty() && now() < deadline)
     for (size_t i = 0; i < doors.size(); ++i) try {
-        if (doors[i].client->wait(now() + kTurn)) return std::move(doors[preferred(doors, i)]);
+        if (doors[i].client->wait(now() + kLook)) return std::move(doors[preferred(doors, i)]);
       } catch (const Fault& fault) {
         add_to_list(why_not, fault.what());
         doors.erase(doors.begin() + static_cast<std::ptrdiff_t>(i--));

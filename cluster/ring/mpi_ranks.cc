@@ -13,14 +13,14 @@
 namespace potluck {
 namespace {
 
-constexpr int kOthers = 2;  // ranks that are no stage: the coordinator and the head
+constexpr int kNoStages = 2;  // ranks that are no stage: the coordinator and the head
 constexpr char kStatic[] = "ranks of MPI cannot come back; start the job again";
 
 }  // namespace
 
 int stages_on_ranks(int ranks, int wanted) {
-  const int least = wanted ? wanted + kOthers : kOthers + 1;
-  if (ranks == least || (!wanted && ranks > least)) return ranks - kOthers;
+  const int least = wanted ? wanted + kNoStages : kNoStages + 1;
+  if (ranks == least || (!wanted && ranks > least)) return ranks - kNoStages;
   throw Fault(FaultKind::input,
               fmt::format("a coordinator, a head and {} need {} ranks, and this MPI job has {}",
                           wanted > 1 ? fmt::format("{} stages", wanted) : "a stage", least, ranks),

@@ -9,7 +9,7 @@ namespace {
 constexpr char kPlainLetters[] =
     "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-._/:@%+=,";
 constexpr int kSshFailed = 255, kNotFound = 127, kNotRunnable = 126;  // exit codes
-constexpr int kConnectSeconds = 10;
+constexpr int kSshConnectSeconds = 10;
 
 // A command in ssh's place that is missing here is no program that is missing there.
 const std::string kIsThere =
@@ -36,7 +36,7 @@ std::unique_ptr<ChildProcess> RemoteShell::start(const std::string& host,
     throw Fault(FaultKind::input, "\"" + host + "\" is no host that ssh could reach");
   std::vector<std::string> all = {"ssh", "-T",
                                   "-o",  "BatchMode=yes",
-                                  "-o",  fmt::format("ConnectTimeout={}", kConnectSeconds),
+                                  "-o",  fmt::format("ConnectTimeout={}", kSshConnectSeconds),
                                   "-o",  "ServerAliveInterval=5",
                                   "-o",  "ServerAliveCountMax=3",
                                   "--",  host};

@@ -19,7 +19,7 @@ inline constexpr char kRemoteShellHelp[] =
 class RemoteShell final {
  public:
   // command: as a shell reads it ("ssh -F lab.conf"); empty: ssh, which may ask nothing and has
-  // kConnectSeconds to reach the host.
+  // kSshConnectSeconds to reach the host.
   explicit RemoteShell(std::string command = "") : command_(std::move(command)) {}
 
   // Starts it there. Its stdin stays open until close_stdin(): a command that has end_with_stdin()

@@ -15,7 +15,7 @@
 namespace potluck {
 namespace {
 
-constexpr uint64_t kSession = 1;
+constexpr uint64_t kOnlySession = 1;
 constexpr double kPatienceSeconds = 1800;  // a step of the released model on slow machines
 constexpr double kTurnSeconds = 0.002;     // waits at one of the two transports, then the other
 
@@ -98,7 +98,7 @@ Message RemoteStages::message(MessageKind kind, PeerId to) const {
   m.header.kind = kind;
   m.header.destination = to;
   stamp(m.header, RingId{incarnation_, plan_.epoch});
-  m.header.session = kSession;
+  m.header.session = kOnlySession;
   return m;
 }
 

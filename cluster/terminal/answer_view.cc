@@ -5,14 +5,12 @@
 #include <spdlog/spdlog.h>
 
 #include "cluster/cli/statistics.h"
+#include "cluster/terminal/terminal_text.h"
 #include "coordinator/canvas.h"
 #include "topology/base/utf8.h"
 
 namespace potluck {
 namespace {
-
-constexpr char kDim[] = "\x1b[2m";
-constexpr char kPlain[] = "\x1b[0m";
 
 bool in_place(const Display& display) {
   return display.show == Show::canvas && display.stderr_terminal;

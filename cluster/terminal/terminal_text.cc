@@ -9,8 +9,6 @@
 namespace potluck {
 namespace {
 
-constexpr char kDim[] = "\x1b[2m";
-constexpr char kPlain[] = "\x1b[0m";
 constexpr int kTab = 8;
 
 struct Glyph {

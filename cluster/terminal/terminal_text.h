@@ -8,6 +8,9 @@
 
 namespace potluck {
 
+// Escape codes.
+inline constexpr char kDim[] = "\x1b[2m", kPlain[] = "\x1b[0m";
+
 struct StyledText {
   std::string text;
   bool dim = false;

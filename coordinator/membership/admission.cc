@@ -19,7 +19,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr char kWhere[] = "what wants to join";
+constexpr char kApplicant[] = "what wants to join";
 
 Json admitted() {
   return {{"admitted", true}};
@@ -77,7 +77,7 @@ bool Admission::is_admitted(const std::string& key) const {
 }
 
 Json Admission::ask(const std::string& key, const Json& body, Time now) {
-  const JsonFields fields(body, kWhere);
+  const JsonFields fields(body, kApplicant);
   if (!is_key(key)) throw Fault(FaultKind::refused, "a machine joins over a locked link alone");
   check_software(fields.text("software"));
   const Guest guest{key, name_in(fields), unix_seconds(), false};
@@ -111,7 +111,7 @@ Admission::Visitor& Admission::visitor(const std::string& key) {
 Json Admission::number(const std::string& key, const Json& body, Time now) {
   forget_late(now);
   Visitor& guest = visitor(key);
-  const std::string number = bytes_in(JsonFields(body, kWhere), "number");
+  const std::string number = bytes_in(JsonFields(body, kApplicant), "number");
   if (!guest.words.empty() || number.size() != kWordNonceBytes) {
     visitors_.erase(key);
     throw Fault(FaultKind::refused, "that is no number for six words", Fix{"join again"});

@@ -6,6 +6,7 @@
 #include "topology/base/fault.h"
 #include "topology/base/version.h"
 #include "topology/model/json_text.h"
+#include "transport/control/control_message.h"
 #include "transport/proof/hex.h"
 #include "transport/proof/ring_proof.h"
 #include "transport/proof/six_words.h"
@@ -15,10 +16,8 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr char kWhere[] = "the coordinator's answer";
-
 std::string bytes_in(const Json& answer, const char* name) {
-  const JsonFields fields(answer, kWhere);
+  const JsonFields fields(answer, kCoordinatorAnswer);
   const auto bytes = bytes_of_hex(fields.text(name));
   if (!bytes) fields.refuse("\"" + std::string(name) + "\" holds no hexadecimal digits");
   return *bytes;

@@ -13,7 +13,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr int kVersion = 1;
+constexpr int kBookVersion = 1;
 
 [[noreturn]] void refuse(const std::string& why, const std::string& fix) {
   throw Fault(FaultKind::refused, why, Fix{fix});
@@ -122,7 +122,7 @@ std::string text_of(const GuestBook& book) {
                       {"name", guest.name},
                       {"since", guest.since},
                       {"revoked", guest.revoked}});
-  return Json{{"version", kVersion}, {"tokens", tokens}, {"guests", guests}}.dump(
+  return Json{{"version", kBookVersion}, {"tokens", tokens}, {"guests", guests}}.dump(
              1, ' ', false, Json::error_handler_t::replace) +
          "\n";
 }
@@ -131,7 +131,7 @@ GuestBook guest_book_of(const std::string& text, const std::string& path) {
   GuestBook book;
   try {
     const Json json = Json::parse(text);
-    if (json.at("version") != kVersion)
+    if (json.at("version") != kBookVersion)
       throw Fault(FaultKind::input, path + " was written by another version of potluck",
                   Fix{"use that one, or remove the file, which forgets all tokens and machines"});
     for (const Json& token : json.at("tokens"))

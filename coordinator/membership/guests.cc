@@ -17,7 +17,7 @@ using Json = nlohmann::json;
 constexpr double kLookSeconds = 2;
 constexpr double kAwaySeconds = 5 * kOfferSeconds;        // then a guest that says nothing has gone
 constexpr size_t kNamesMax = 8 * (kGuestWorkersMax + 1);  // of one machine: its devices may change
-constexpr char kWhere[] = "an offer";
+constexpr char kOffer[] = "an offer";
 
 template <typename Answer>
 ControlServer::Handler replying(Answer answer) {
@@ -107,7 +107,7 @@ Json Guests::parts(const GuestOffer& offer) const {
 
 Json Guests::offer(const ControlCall& call) {
   check_admitted(call.key());
-  GuestOffer offer = guest_offer_of(call.body(), call.key(), kWhere);
+  GuestOffer offer = guest_offer_of(call.body(), call.key(), kOffer);
   offer.host = free_name(offer.host, call.key());
   for (GuestWorker& worker : offer.workers)
     worker.device.name = free_name(worker.device.name, call.key());

@@ -12,7 +12,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr int kVersion = 1;
+constexpr int kFileVersion = 1;
 
 [[noreturn]] void refuse(const std::string& path) {
   throw Fault(FaultKind::input, path + " is damaged",
@@ -22,8 +22,8 @@ constexpr int kVersion = 1;
 }  // namespace
 
 std::string text_of(const JoinedCluster& cluster) {
-  return Json{{"version", kVersion}, {"key", cluster.key}, {"addresses", cluster.addresses}}.dump(
-             1, ' ', false, Json::error_handler_t::replace) +
+  return Json{{"version", kFileVersion}, {"key", cluster.key}, {"addresses", cluster.addresses}}
+             .dump(1, ' ', false, Json::error_handler_t::replace) +
          "\n";
 }
 
@@ -31,7 +31,7 @@ JoinedCluster joined_cluster_of(const std::string& text, const std::string& path
   try {
     const Json json = Json::parse(text);
     JoinedCluster cluster{json.at("key"), json.at("addresses")};
-    if (json.at("version") != kVersion || !is_key(cluster.key) ||
+    if (json.at("version") != kFileVersion || !is_key(cluster.key) ||
         cluster.addresses.size() > kJoinedAddressesMax)
       refuse(path);
     return cluster;

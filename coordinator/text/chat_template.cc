@@ -10,7 +10,7 @@ namespace potluck {
 namespace {
 
 constexpr char kModelTurn[] = "<|turn>model\n", kTurnEnd[] = "<turn|>\n";
-constexpr char kThought[] = "<|channel>thought\n", kThoughtEnd[] = "<channel|>";
+constexpr char kThoughtBegin[] = "<|channel>thought\n", kThoughtEnd[] = "<channel|>";
 
 // A piece of the prompt: the frame's own text, whose specials count, or somebody's words.
 struct Piece {
@@ -71,13 +71,13 @@ std::vector<Piece> user_turn(const std::string& text) {
 
 std::vector<Piece> cue(const ChatOptions& options) {
   if (options.reasoning) return {};
-  return {{std::string(kThought) + kThoughtEnd, true}};
+  return {{std::string(kThoughtBegin) + kThoughtEnd, true}};
 }
 
 // Behind a tool's result the model's turn goes on, and with reasoning on so does its thought.
 std::vector<Piece> generation_prompt(bool after_tool, const ChatOptions& options) {
   if (after_tool && !options.reasoning) return {};
-  if (after_tool) return {{kThought, true}};
+  if (after_tool) return {{kThoughtBegin, true}};
   std::vector<Piece> pieces = {{kModelTurn, true}};
   add(pieces, cue(options));
   return pieces;

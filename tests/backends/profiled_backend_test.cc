@@ -18,7 +18,7 @@ namespace {
 
 // Two sliding layers (windows of 24) and a full one: H 64, 4 heads; KV heads 2 of 16 or 1 of 32;
 // MLP 64, experts 8 of 32 (top 2), V 512, C 16.
-constexpr char kTimedModel[] = "synthetic:nano?layers=3&type=f32";
+constexpr char kProfiledModel[] = "synthetic:nano?layers=3&type=f32";
 constexpr int kPrompt = 40;
 
 class Profiled : public testing::Test {
@@ -89,7 +89,7 @@ class Profiled : public testing::Test {
                            [](double sum, const PartWork& part) { return sum + part.seconds; });
   }
 
-  const std::unique_ptr<ModelSource> source_ = open_model(kTimedModel);
+  const std::unique_ptr<ModelSource> source_ = open_model(kProfiledModel);
   CpuBackend cpu_{2};
   ProfiledBackend backend_{cpu_};
   Head head_;

@@ -11,21 +11,21 @@
 namespace potluck {
 namespace {
 
-struct Unit {
+struct ByteUnit {
   const char* name;
   uint64_t bytes;
 };
 
 // Largest first of each kind, as exact_bytes_text tries them.
-constexpr Unit kUnits[] = {{"TiB", uint64_t{1} << 40},
-                           {"GiB", uint64_t{1} << 30},
-                           {"MiB", uint64_t{1} << 20},
-                           {"KiB", uint64_t{1} << 10},
-                           {"TB", 1'000'000'000'000},
-                           {"GB", 1'000'000'000},
-                           {"MB", 1'000'000},
-                           {"KB", 1'000},
-                           {"B", 1}};
+constexpr ByteUnit kUnits[] = {{"TiB", uint64_t{1} << 40},
+                               {"GiB", uint64_t{1} << 30},
+                               {"MiB", uint64_t{1} << 20},
+                               {"KiB", uint64_t{1} << 10},
+                               {"TB", 1'000'000'000'000},
+                               {"GB", 1'000'000'000},
+                               {"MB", 1'000'000},
+                               {"KB", 1'000},
+                               {"B", 1}};
 
 bool same_letters(std::string_view a, std::string_view b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](unsigned char x, unsigned char y) {
@@ -36,7 +36,7 @@ bool same_letters(std::string_view a, std::string_view b) {
 // 0: no such unit.
 uint64_t unit_bytes(std::string_view name) {
   if (name.empty()) return 1;
-  for (const Unit& unit : kUnits)
+  for (const ByteUnit& unit : kUnits)
     if (same_letters(name, unit.name)) return unit.bytes;
   return 0;
 }
@@ -70,7 +70,7 @@ uint64_t parse_bytes(const std::string& text) {
 }
 
 std::string exact_bytes_text(uint64_t bytes) {
-  for (const Unit& unit : kUnits)
+  for (const ByteUnit& unit : kUnits)
     if (bytes >= unit.bytes && bytes % unit.bytes == 0 && unit.bytes > 1)
       return std::to_string(bytes / unit.bytes) + unit.name;
   return std::to_string(bytes);

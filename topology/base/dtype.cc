@@ -11,13 +11,13 @@
 namespace potluck {
 namespace {
 
-struct Row {
+struct TypeRow {
   DType type;
   const char* name;
   BlockShape shape;
 };
 
-constexpr Row kTypes[] = {
+constexpr TypeRow kTypeTable[] = {
     {DType::f32, "f32", {1, 4}},
     {DType::f16, "f16", {1, 2}},
     {DType::bf16, "bf16", {1, 2}},
@@ -51,10 +51,10 @@ constexpr const char* kGgmlNames[] = {
     "i8",      "i16",    "i32",     "i64",   "f64",    "iq1_m", "bf16",  nullptr,
     nullptr,   nullptr,  "tq1_0",   "tq2_0", nullptr,  nullptr, nullptr, "mxfp4"};
 
-const Row& row(DType type) {
-  const auto* found = std::find_if(std::begin(kTypes), std::end(kTypes),
-                                   [&](const Row& r) { return r.type == type; });
-  CHECK(found != std::end(kTypes), static_cast<int>(type));
+const TypeRow& row(DType type) {
+  const auto* found = std::find_if(std::begin(kTypeTable), std::end(kTypeTable),
+                                   [&](const TypeRow& r) { return r.type == type; });
+  CHECK(found != std::end(kTypeTable), static_cast<int>(type));
   return *found;
 }
 
@@ -71,13 +71,13 @@ std::optional<DType> dtype_from_name(std::string_view name) {
   std::string lower(name);
   std::transform(lower.begin(), lower.end(), lower.begin(),
                  [](unsigned char c) { return std::tolower(c); });
-  for (const Row& r : kTypes)
+  for (const TypeRow& r : kTypeTable)
     if (lower == r.name) return r.type;
   return std::nullopt;
 }
 
 std::optional<DType> dtype_from_ggml(uint32_t id) {
-  for (const Row& r : kTypes)
+  for (const TypeRow& r : kTypeTable)
     if (static_cast<uint32_t>(r.type) == id) return r.type;
   return std::nullopt;
 }
@@ -89,7 +89,7 @@ std::string ggml_type_name(uint32_t id) {
 
 std::string supported_dtypes() {
   std::string names;
-  for (const Row& r : kTypes) add_to_list(names, r.name);
+  for (const TypeRow& r : kTypeTable) add_to_list(names, r.name);
   return names;
 }
 

@@ -20,7 +20,7 @@
 namespace potluck {
 namespace {
 
-constexpr size_t kDigitsMax = 20;
+constexpr size_t kPidDigitsMax = 20;
 constexpr double kLookSeconds = 0.25;  // others that look hold it for microseconds
 constexpr std::chrono::milliseconds kPause(5);
 
@@ -82,7 +82,7 @@ bool LockFile::is_held() const {
 pid_t LockFile::owner() const {
   const Descriptor file(open(path_.c_str(), O_RDONLY | O_CLOEXEC));
   if (file.get() < 0 || flock(file.get(), LOCK_SH | LOCK_NB) == 0) return 0;
-  char text[kDigitsMax] = {};
+  char text[kPidDigitsMax] = {};
   const ssize_t bytes = pread(file.get(), text, sizeof(text), 0);
   pid_t process = 0;
   if (bytes > 0) std::from_chars(text, text + bytes, process);

@@ -38,6 +38,10 @@ std::string count_text(size_t count, const std::string& what) {
   return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
 }
 
+std::string in_quotes(std::string_view name) {
+  return "\"" + std::string(name) + "\"";
+}
+
 void add_to_list(std::string& list, std::string_view item) {
   if (!list.empty()) list += ", ";
   list += item;

@@ -113,9 +113,9 @@ std::string harmless(std::string_view text) {
 }
 
 std::string one_line(std::string_view text) {
-  constexpr size_t kBytesMax = 2000;
+  constexpr size_t kLineBytesMax = 2000;
   std::string line;
-  while (!text.empty() && line.size() < kBytesMax) {
+  while (!text.empty() && line.size() < kLineBytesMax) {
     const std::string_view letter = text.substr(0, utf8_length(text));
     const bool shown = utf8_valid(letter) && !drives_terminal(code_point(letter));
     line += shown ? letter : "?";

@@ -9,15 +9,12 @@
 #include "topology/base/endpoint.h"
 #include "topology/base/fault.h"
 #include "topology/base/suggest.h"
+#include "topology/base/text.h"
 
 namespace potluck {
 namespace {
 
 constexpr char kPortOfExample[] = ":7000";
-
-std::string quoted(const std::string& name) {
-  return "\"" + name + "\"";
-}
 
 [[noreturn]] void refuse(const ClusterSpec& cluster, int line, const std::string& why,
                          const std::string& fix) {
@@ -34,14 +31,14 @@ void check_names(const ClusterSpec& cluster) {
     const auto [first, is_new] = hosts.insert({host.name, host.line});
     if (!is_new)
       refuse(cluster, host.line,
-             "host " + quoted(host.name) + " appears twice, first in line " +
+             "host " + in_quotes(host.name) + " appears twice, first in line " +
                  std::to_string(first->second),
              "give each host a name of its own");
     for (const DeviceSpec& device : host.devices) {
       const auto [other, fresh] = devices.insert({device.name, device.line});
       if (!fresh)
         refuse(cluster, device.line,
-               "device " + quoted(device.name) + " appears twice, first in line " +
+               "device " + in_quotes(device.name) + " appears twice, first in line " +
                    std::to_string(other->second),
                "give each device a name of its own");
     }
@@ -55,7 +52,7 @@ void check_devices(const ClusterSpec& cluster) {
       const auto [first, is_new] = seen.insert({device.device, device.line});
       if (!is_new)
         refuse(cluster, device.line,
-               quoted(host.name) + " has " + device.device + " twice, first in line " +
+               in_quotes(host.name) + " has " + device.device + " twice, first in line " +
                    std::to_string(first->second),
                "delete one, or give it its own number");
     }
@@ -69,7 +66,7 @@ const HostSpec* find_here(const ClusterSpec& cluster) {
     if (!host.ssh.empty()) continue;
     if (here)
       refuse(cluster, host.line,
-             quoted(here->name) + in_line(here->line) + " and " + quoted(host.name) +
+             in_quotes(here->name) + in_line(here->line) + " and " + in_quotes(host.name) +
                  " are both \"here: true\"",
              "one host is this machine; give the other \"ssh: USER@HOST\"");
     here = &host;
@@ -82,7 +79,7 @@ void check_coordinator(const ClusterSpec& cluster) {
   const std::string& name = cluster.coordinator;
   if (!name.empty() && !find_host(cluster, name))
     refuse(cluster, cluster.coordinator_line,
-           "\"coordinator\" is " + quoted(name) + ", which is no host",
+           "\"coordinator\" is " + in_quotes(name) + ", which is no host",
            host_suggestion(cluster, name));
   if (name.empty() && !here)
     refuse(cluster, cluster.hosts.front().line, "no host is this machine",
@@ -91,7 +88,7 @@ void check_coordinator(const ClusterSpec& cluster) {
   const HostSpec& coordinator = name.empty() ? *here : *find_host(cluster, name);
   if (!coordinator.trusted)
     refuse(cluster, coordinator.trusted_line,
-           quoted(coordinator.name) + " is \"trusted: false\", and it is the coordinator",
+           in_quotes(coordinator.name) + " is \"trusted: false\", and it is the coordinator",
            "the coordinator reads every prompt and answer: trust it, or name another host: "
            "\"coordinator: HOST\"");
 }
@@ -121,20 +118,21 @@ void check_head(const ClusterSpec& cluster) {
   const DeviceSpec* head = find_device(cluster, cluster.head);
   if (!head)
     refuse(cluster, cluster.head_line,
-           "\"head\" is " + quoted(cluster.head) + ", which is no device",
+           "\"head\" is " + in_quotes(cluster.head) + ", which is no device",
            device_suggestion(cluster, cluster.head));
   if (!host_of(cluster, head).trusted)
     refuse(cluster, cluster.head_line,
-           "\"head\" is " + quoted(head->name) + ", whose host is \"trusted: false\"",
+           "\"head\" is " + in_quotes(head->name) + ", whose host is \"trusted: false\"",
            "a head sees the text: name another device, or trust its host");
   if (!head->may_be_head || head->spare)
     refuse(cluster, cluster.head_line,
-           "\"head\" is " + quoted(head->name) + ", whose role does not allow it",
+           "\"head\" is " + in_quotes(head->name) + ", whose role does not allow it",
            "give it \"role: head\", or name another device");
 }
 
 void check_address(const ClusterSpec& cluster, const HostSpec& host, const std::string& address) {
-  const std::string what = "\"addresses\" of " + quoted(host.name) + " has " + quoted(address);
+  const std::string what =
+      "\"addresses\" of " + in_quotes(host.name) + " has " + in_quotes(address);
   const auto endpoint = parse_endpoint("tcp://" + address + kPortOfExample);
   if (!endpoint)
     refuse(cluster, host.addresses_line, what,
@@ -163,9 +161,9 @@ void check_addresses(const ClusterSpec& cluster) {
       const auto [first, is_new] = owners.insert({address, &host});
       if (is_new || !ports_overlap(*first->second, host)) continue;
       refuse(cluster, host.addresses_line,
-             quoted(host.name) + " has address " + address +
+             in_quotes(host.name) + " has address " + address +
                  (first->second == &host ? " twice"
-                                         : ", which " + quoted(first->second->name) +
+                                         : ", which " + in_quotes(first->second->name) +
                                                in_line(first->second->line) + " has too"),
              "give each host its own");
     }
@@ -177,7 +175,7 @@ void check_hosts(const ClusterSpec& cluster) {
     const auto [first, is_new] = keys.insert({host.key, &host});
     if (!is_new && !host.key.empty())
       refuse(cluster, host.key_line,
-             quoted(host.name) + " has the key of " + quoted(first->second->name) +
+             in_quotes(host.name) + " has the key of " + in_quotes(first->second->name) +
                  in_line(first->second->line),
              "see what \"potluck key\" shows on each of them");
     // A device may have two workers, a stage and the head.
@@ -185,15 +183,16 @@ void check_hosts(const ClusterSpec& cluster) {
     const int workers = host.devices.size() + (host.trusted ? 1 : 0);
     if (host.port_first && ports < workers)
       refuse(cluster, host.ports_line,
-             quoted(host.name) + " has " + std::to_string(ports) + " port" +
+             in_quotes(host.name) + " has " + std::to_string(ports) + " port" +
                  (ports == 1 ? "" : "s") + " for " + std::to_string(workers) + " workers",
              "give it more: ports: " + std::to_string(host.port_first) + "-" +
                  std::to_string(host.port_first + workers - 1));
   }
   if (cluster.options.transport == "inproc" && cluster.hosts.size() > 1)
-    refuse(cluster, cluster.hosts[1].line,
-           "\"transport\" is inproc, and " + quoted(cluster.hosts[1].name) + " is another machine",
-           "only one process has inproc; write transport: zmq");
+    refuse(
+        cluster, cluster.hosts[1].line,
+        "\"transport\" is inproc, and " + in_quotes(cluster.hosts[1].name) + " is another machine",
+        "only one process has inproc; write transport: zmq");
 }
 
 void check_links(const ClusterSpec& cluster) {
@@ -201,15 +200,15 @@ void check_links(const ClusterSpec& cluster) {
   for (const LinkSpec& link : cluster.links) {
     for (const std::string& end : {link.from, link.to})
       if (!find_host(cluster, end))
-        refuse(cluster, link.line, "a link names " + quoted(end) + ", which is no host",
+        refuse(cluster, link.line, "a link names " + in_quotes(end) + ", which is no host",
                host_suggestion(cluster, end));
     if (link.from == link.to)
-      refuse(cluster, link.line, "a link goes from " + quoted(link.from) + " to itself",
+      refuse(cluster, link.line, "a link goes from " + in_quotes(link.from) + " to itself",
              "links are between hosts; delete it");
     const auto [first, is_new] = pairs.insert({{link.from, link.to}, link.line});
     if (!is_new)
       refuse(cluster, link.line,
-             "the link from " + quoted(link.from) + " to " + quoted(link.to) +
+             "the link from " + in_quotes(link.from) + " to " + in_quotes(link.to) +
                  " appears twice, first in line " + std::to_string(first->second),
              "delete one, or write \"both: false\"");
   }

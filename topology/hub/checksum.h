@@ -10,6 +10,7 @@
 namespace potluck {
 
 enum class ChecksumKind : uint8_t { sha256, git_sha1 };
+inline constexpr size_t kSha256Digits = 64, kSha1Digits = 40;  // hex
 
 // A digest of bytes that come one after the other.
 class Checksum final {

@@ -15,7 +15,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kSha256Digits = 64;
 constexpr Duration kLockLook = std::chrono::milliseconds(200);
 
 fs::path repository(const CachePlace& place) {

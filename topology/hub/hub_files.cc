@@ -7,6 +7,7 @@
 
 #include "topology/base/fault.h"
 #include "topology/base/text.h"
+#include "topology/hub/checksum.h"
 #include "topology/hub/local_files.h"
 #include "topology/model/gguf.h"
 #include "topology/model/json_text.h"
@@ -16,7 +17,6 @@ namespace {
 
 constexpr uint64_t kListingBytesMax = 64 << 20;
 constexpr int kPagesMax = 1000;  // of a listing; the hub puts some 1,000 files on each
-constexpr size_t kSha256Digits = 64, kSha1Digits = 40;
 
 bool is_hex(const std::string& text, size_t digits) {
   return text.size() == digits && text.find_first_not_of("0123456789abcdef") == std::string::npos;

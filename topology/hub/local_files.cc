@@ -14,7 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr uint64_t kStepBytes = 1 << 20;  // mapped at a time
+constexpr uint64_t kMappedBytes = 1 << 20;  // mapped at a time
 
 std::vector<std::string> names_in(const std::string& folder) {
   std::vector<std::string> names;
@@ -77,8 +77,8 @@ ReadEnd LocalFiles::read(size_t file, ByteRange range, const ByteSink& sink) {
                 "bytes " + std::to_string(range.begin) + " to " + std::to_string(end) +
                     " are not in this copy",
                 Fix{"copy from one that has the layers"}, mapped.path());
-  for (uint64_t at = range.begin; at < end; at += kStepBytes) {
-    const uint64_t bytes = std::min(kStepBytes, end - at);
+  for (uint64_t at = range.begin; at < end; at += kMappedBytes) {
+    const uint64_t bytes = std::min(kMappedBytes, end - at);
     sink({mapped.map(at, bytes).get(), bytes});
   }
   return {};

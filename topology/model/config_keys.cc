@@ -15,7 +15,7 @@ using nlohmann::json;
 constexpr char kTextType[] = "diffusion_gemma_text";
 
 // Keys that read_config() reads, or that say nothing about the answer.
-constexpr std::string_view kFree[] = {
+constexpr std::string_view kAllowed[] = {
     "_attn_implementation",
     "_name_or_path",
     "architectures",
@@ -58,7 +58,7 @@ constexpr std::string_view kFree[] = {
     "vocab_size",
     "vocab_size_per_layer_input",
 };
-constexpr std::string_view kRootFree[] = {"text_config", "vision_config", "audio_config"};
+constexpr std::string_view kRootAllowed[] = {"text_config", "vision_config", "audio_config"};
 
 // Keys of the text model with one value.
 const std::vector<std::pair<std::string, json>>& fixed() {
@@ -85,8 +85,8 @@ bool of_other_senses(std::string_view key) {
   return false;
 }
 
-bool is_free(std::string_view key) {
-  return std::find(std::begin(kFree), std::end(kFree), key) != std::end(kFree);
+bool is_allowed(std::string_view key) {
+  return std::find(std::begin(kAllowed), std::end(kAllowed), key) != std::end(kAllowed);
 }
 
 [[noreturn]] void refuse(const JsonFields& fields, const std::string& key, const std::string& fix) {
@@ -107,7 +107,7 @@ void check_text(const JsonFields& text) {
                        [&](const auto& pair) { return pair.first == key; });
   };
   for (const std::string& key : text.keys()) {
-    if (is_free(key) || has_value(key) || of_other_senses(key) || is_off(text.at(key))) continue;
+    if (is_allowed(key) || has_value(key) || of_other_senses(key) || is_off(text.at(key))) continue;
     refuse(text, key,
            "potluck does not know what it changes, so it cannot leave it out: take a checkpoint as "
            "it was published");
@@ -158,8 +158,8 @@ std::vector<std::string> check_config_keys(const JsonFields& config, const JsonF
   std::vector<std::string> notes;
   if (!nested) return notes;
   for (const std::string& key : config.keys())
-    if (!is_free(key) && !of_other_senses(key) && !is_off(config.at(key)) &&
-        std::find(std::begin(kRootFree), std::end(kRootFree), key) == std::end(kRootFree))
+    if (!is_allowed(key) && !of_other_senses(key) && !is_off(config.at(key)) &&
+        std::find(std::begin(kRootAllowed), std::end(kRootAllowed), key) == std::end(kRootAllowed))
       notes.push_back("config.json: \"" + key + "\" is " + json_excerpt(config.at(key)) +
                       ", which potluck does not know");
   return notes;

@@ -114,7 +114,6 @@ int GgufMetadata::to_int(double value, const std::string& key) const {
 namespace {
 
 constexpr char kArchitecture[] = "diffusion-gemma";
-constexpr int kLayersMax = 1024;
 
 std::string key(const char* name) {
   return std::string(kArchitecture) + "." + name;

@@ -32,10 +32,10 @@ struct Place {
   std::atomic<uintptr_t> begin{0}, end{0};
   char path[201] = {};
 };
-Place places[64];
+Place mapped_places[64];
 
 Place* note(const void* base, uint64_t bytes, const std::string& path) {
-  for (Place& place : places) {
+  for (Place& place : mapped_places) {
     if (place.taken.exchange(true)) continue;
     path.copy(place.path, sizeof(place.path) - 1);
     place.path[std::min(path.size(), sizeof(place.path) - 1)] = 0;
@@ -56,7 +56,7 @@ void forget(Place* place) {
 
 const char* mapped_path_at(const void* address) {
   const auto at = reinterpret_cast<uintptr_t>(address);
-  for (const Place& place : places)
+  for (const Place& place : mapped_places)
     if (place.begin <= at && at < place.end) return place.path;
   return nullptr;
 }
@@ -122,7 +122,7 @@ namespace {
 std::string read_to_end(int descriptor, const std::string& name, uint64_t limit) {
   std::string text, part(1 << 16, 0);
   for (;;) {
-    const ssize_t n = read(descriptor, part.data(), part.size());
+    const ssize_t n = ::read(descriptor, part.data(), part.size());
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) throw Fault(FaultKind::input, "cannot read " + name + ": " + std::strerror(errno));
     if (n == 0) return text;

@@ -12,11 +12,9 @@ namespace {
 
 // Limits well above any published model; what passes them cannot make a size overflow.
 constexpr int64_t kHiddenMax = 1 << 16;
-constexpr int64_t kLayersMax = 1024;
 constexpr int64_t kExpertsMax = 4096;
 constexpr int64_t kHeadsMax = 64;
 constexpr int64_t kVocabMax = 1 << 24;
-constexpr int64_t kPositionsMax = 1 << 20;  // what RoPE's angles are exact for
 constexpr int64_t kCanvasMax = 1 << 14;
 
 void check_constant(const char* name, float value, float above) {

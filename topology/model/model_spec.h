@@ -18,7 +18,9 @@ struct LayerSpec {
   int64_t kv_width() const { return int64_t{kv_heads} * head_dim; }
 };
 
-inline constexpr int kStepsMax = 255;  // of a canvas: a step's place in the noise counter
+inline constexpr int kLayersMax = 1024;
+inline constexpr int kPositionsMax = 1 << 20;  // of a session: what RoPE's angles are exact for
+inline constexpr int kStepsMax = 255;          // of a canvas: a step's place in the noise counter
 
 // How answers are made; from generation_config.json or the GGUF's diffusion.* keys.
 struct GenerationSpec {

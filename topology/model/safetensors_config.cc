@@ -20,7 +20,6 @@ constexpr int kHidden = 2304, kIntermediate = 9216, kLayers = 30, kHeads = 8, kK
 constexpr int kHeadDim = 256, kGlobalHeadDim = 512, kVocab = 262144, kWindow = 512;
 constexpr int kContext = 131072, kCanvas = 256, kFullEvery = 6;
 
-constexpr int kLayersMost = 1024;
 constexpr int kPublishedRotaryShare = 8;  // head_dim / 8 pairs: partial_rotary_factor 0.25
 
 GenerationSpec read_generation(const std::string& path) {
@@ -57,9 +56,9 @@ std::vector<bool> full_layers(const JsonFields& text) {
   std::vector<bool> full;
   if (!text.has("layer_types")) {
     const int count = text.integer_or("num_hidden_layers", kLayers);
-    if (count < 1 || count > kLayersMost)
+    if (count < 1 || count > kLayersMax)
       text.refuse("\"num_hidden_layers\" is " + std::to_string(count),
-                  "it must be 1 to " + std::to_string(kLayersMost));
+                  "it must be 1 to " + std::to_string(kLayersMax));
     for (int i = 1; i <= count; ++i) full.push_back(i % kFullEvery == 0);
   } else {
     for (const std::string& type : text.texts("layer_types")) {

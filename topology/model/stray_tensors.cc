@@ -7,8 +7,6 @@
 namespace potluck {
 namespace {
 
-constexpr std::string_view kEncoder = "model.encoder.language_model.", kDecoder = "model.decoder.";
-
 constexpr const char* kOtherSenses[] = {"model.encoder.vision_tower.",
                                         "model.encoder.embed_vision.",
                                         "model.encoder.audio_tower.",
@@ -55,8 +53,9 @@ bool of_other_senses(std::string_view name) {
 
 std::string tied_to(std::string_view name) {
   if (name == "lm_head.weight" || name == "output.weight") return "token_embd.weight";
-  if (!name.starts_with(kEncoder)) return "";
-  const std::string decoder = std::string(kDecoder).append(name.substr(kEncoder.size()));
+  if (!name.starts_with(kEncoderPrefix)) return "";
+  const std::string decoder =
+      std::string(kDecoderPrefix).append(name.substr(kEncoderPrefix.size()));
   return gguf_name(decoder).value_or("");
 }
 

@@ -9,9 +9,7 @@
 namespace potluck {
 namespace {
 
-constexpr std::string_view kDecoder = "model.decoder.";
-constexpr std::string_view kEncoder = "model.encoder.language_model.";
-constexpr std::string_view kLayers = "layers.";
+constexpr std::string_view kLayersPrefix = "layers.";
 
 constexpr Owner kHead = Owner::head, kLayer = Owner::layer;
 using enum Side;
@@ -111,7 +109,7 @@ std::vector<int64_t> shape_of(const TensorRow& row, const ModelSpec& spec, const
 }
 
 std::string published_prefix(const TensorRow& row) {
-  return std::string(row.encoder ? kEncoder : kDecoder);
+  return std::string(row.encoder ? kEncoderPrefix : kDecoderPrefix);
 }
 
 }  // namespace
@@ -136,8 +134,8 @@ std::vector<TensorNeed> layer_tensors(const ModelSpec& spec, int index) {
   std::vector<TensorNeed> needs;
   for (const TensorRow& row : kTable) {
     if (row.owner != Owner::layer || (row.presence == Presence::stores_v && !layer.has_v)) continue;
-    const std::string published =
-        published_prefix(row) + std::string(kLayers) + std::to_string(index) + "." + row.published;
+    const std::string published = published_prefix(row) + std::string(kLayersPrefix) +
+                                  std::to_string(index) + "." + row.published;
     needs.push_back({layer_tensor_name(index, row.name), published, shape_of(row, spec, layer),
                      row.presence == Presence::optional, &row});
   }
@@ -162,15 +160,16 @@ std::set<std::string> tensor_names(const ModelSpec& spec) {
 }
 
 std::optional<std::string> gguf_name(std::string_view published) {
-  const bool encoder = published.starts_with(kEncoder);
-  if (!encoder && !published.starts_with(kDecoder)) return std::nullopt;
-  std::string_view rest = published.substr(encoder ? kEncoder.size() : kDecoder.size());
+  const bool encoder = published.starts_with(kEncoderPrefix);
+  if (!encoder && !published.starts_with(kDecoderPrefix)) return std::nullopt;
+  std::string_view rest = published.substr(encoder ? kEncoderPrefix.size() : kDecoderPrefix.size());
   std::string prefix;
-  const bool of_layer = rest.starts_with(kLayers);
+  const bool of_layer = rest.starts_with(kLayersPrefix);
   if (of_layer) {
-    const size_t dot = rest.find('.', kLayers.size());
+    const size_t dot = rest.find('.', kLayersPrefix.size());
     if (dot == std::string_view::npos) return std::nullopt;
-    prefix = "blk." + std::string(rest.substr(kLayers.size(), dot - kLayers.size())) + ".";
+    prefix =
+        "blk." + std::string(rest.substr(kLayersPrefix.size(), dot - kLayersPrefix.size())) + ".";
     rest.remove_prefix(dot + 1);
   }
   for (const TensorRow& row : kTable)

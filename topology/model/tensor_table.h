@@ -52,6 +52,10 @@ struct TensorRow {
   bool encoder = false;  // published with the encoder's tensors, not with the decoder's
 };
 
+// What a checkpoint's names begin with, in front of TensorRow::published.
+inline constexpr std::string_view kDecoderPrefix = "model.decoder.";
+inline constexpr std::string_view kEncoderPrefix = "model.encoder.language_model.";
+
 std::span<const TensorRow> tensor_table();
 // The row of this name; CHECKs that there is one.
 const TensorRow& tensor_row(std::string_view name);

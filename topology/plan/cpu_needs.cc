@@ -15,12 +15,8 @@ constexpr uint64_t packed_bytes(uint64_t columns) {
   return columns * sizeof(float) + 192 + columns / 768 * 128;
 }
 
-constexpr uint64_t floats(uint64_t count) {
-  return count * sizeof(float);
-}
-
 uint64_t exact_panels(uint64_t columns, uint64_t threads) {
-  return floats(kExactPanel * columns) * threads;
+  return float_bytes(kExactPanel * columns) * threads;
 }
 
 // A thread takes several panels of W, up to 640 KB (kernels/cpu/fast/matmul.cc).
@@ -31,16 +27,17 @@ uint64_t fast_product(uint64_t columns, const ScratchShape& s) {
 }
 
 // x packed or gathered, gate and up, the inner values packed, each slot's output.
-uint64_t experts(const ModelSpec& spec, const ScratchShape& s) {
+uint64_t expert_scratch(const ModelSpec& spec, const ScratchShape& s) {
   const uint64_t hidden = spec.hidden;
   const uint64_t inner = spec.expert_intermediate;
   const uint64_t slots = s.rows * spec.experts_used;
-  const uint64_t groups = 2 * floats(slots) + floats(static_cast<uint64_t>(spec.experts) + 1);
+  const uint64_t groups =
+      2 * float_bytes(slots) + float_bytes(static_cast<uint64_t>(spec.experts) + 1);
   const uint64_t widest = std::max(hidden, inner);
   if (s.precision == Precision::exact)
-    return groups + slots * floats(hidden + 2 * inner) + exact_panels(widest, s.threads);
+    return groups + slots * float_bytes(hidden + 2 * inner) + exact_panels(widest, s.threads);
   return groups +
-         slots * (packed_bytes(hidden) + packed_bytes(inner) + floats(hidden + 2 * inner)) +
+         slots * (packed_bytes(hidden) + packed_bytes(inner) + float_bytes(hidden + 2 * inner)) +
          s.threads * kPanel * packed_bytes(widest);
 }
 
@@ -53,12 +50,12 @@ uint64_t attention(const ModelSpec& spec, const LayerSpec& layer, const ScratchS
   if (s.precision == Precision::exact) {
     const uint64_t queries = std::max<uint64_t>(16, heads);
     const uint64_t keys = layer.full ? s.keys : std::min(s.keys, spec.window + s.rows);
-    return s.threads * floats((queries + 32) * dim + queries * (keys + 16));
+    return s.threads * float_bytes((queries + 32) * dim + queries * (keys + 16));
   }
   constexpr uint64_t kTile = 256;
   const uint64_t queries = std::max<uint64_t>(256, heads);
   return s.threads *
-         (queries * (packed_bytes(dim) + packed_bytes(kTile) + floats(kTile + dim + 3)) +
+         (queries * (packed_bytes(dim) + packed_bytes(kTile) + float_bytes(kTile + dim + 3)) +
           kTile * dim * 2 + kPanel * packed_bytes(std::max(dim, kTile)) + 512);
 }
 
@@ -68,11 +65,11 @@ uint64_t attention(const ModelSpec& spec, const LayerSpec& layer, const ScratchS
 // beside a panel of them.
 uint64_t vocabulary(const ModelSpec& spec, const ScratchShape& s) {
   const auto hidden = spec.hidden;
-  const uint64_t exact = floats(256 * (hidden + s.rows) + s.rows);
+  const uint64_t exact = float_bytes(256 * (hidden + s.rows) + s.rows);
   if (s.precision == Precision::exact) return exact;
   constexpr uint64_t kPart = 512, kSlice = 256;
-  const uint64_t row = packed_bytes(hidden) + floats(2 * kPart + 16 + 2) + 2 * packed_bytes(kPart) +
-                       floats(hidden + kPanel) + 2 * kPart / 16;
+  const uint64_t row = packed_bytes(hidden) + float_bytes(2 * kPart + 16 + 2) +
+                       2 * packed_bytes(kPart) + float_bytes(hidden + kPanel) + 2 * kPart / 16;
   const uint64_t work =
       std::max(kPanel * packed_bytes(hidden), kPanel * packed_bytes(kPart) + kPart * kSlice * 2);
   return std::max(exact, s.rows * row + 2 * kPart + s.threads * work + 512);
@@ -119,7 +116,7 @@ uint64_t cpu_matrix_bytes(Precision precision, DType type, int64_t count, int64_
 }
 
 uint64_t cpu_stage_scratch(const ModelSpec& spec, const ScratchShape& s) {
-  uint64_t q = 0, kv = 0, most = experts(spec, s);
+  uint64_t q = 0, kv = 0, most = expert_scratch(spec, s);
   for (const LayerSpec& layer : spec.layers) {
     q = std::max<uint64_t>(q, layer.q_width(spec.heads));
     kv = std::max<uint64_t>(kv, layer.kv_width());
@@ -128,8 +125,8 @@ uint64_t cpu_stage_scratch(const ModelSpec& spec, const ScratchShape& s) {
   const uint64_t hidden = spec.hidden;
   const uint64_t columns = std::max(
       {q, hidden, static_cast<uint64_t>(std::max(spec.intermediate, spec.expert_intermediate))});
-  const uint64_t route = floats(s.rows * (hidden + spec.experts));
-  most = std::max({most, exact_panels(columns, s.threads), floats(s.rows * kv),
+  const uint64_t route = float_bytes(s.rows * (hidden + spec.experts));
+  most = std::max({most, exact_panels(columns, s.threads), float_bytes(s.rows * kv),
                    route + exact_panels(hidden, s.threads)});
   return s.precision == Precision::fast ? std::max(most, fast_product(columns, s)) : most;
 }

@@ -8,10 +8,6 @@
 namespace potluck {
 namespace {
 
-constexpr uint64_t floats(uint64_t count) {
-  return count * sizeof(float);
-}
-
 // The types that have panels.
 bool has_panels(DType type) {
   constexpr DType kTypes[] = {DType::q8_0, DType::q4_0, DType::q5_0, DType::q5_1,
@@ -21,7 +17,7 @@ bool has_panels(DType type) {
 
 // Rows in their wire form, f32 at most.
 uint64_t wire(const ModelSpec& spec, const ScratchShape& s) {
-  return floats(s.rows * spec.hidden);
+  return float_bytes(s.rows * spec.hidden);
 }
 
 }  // namespace
@@ -50,14 +46,14 @@ uint64_t spans(const ModelSpec& spec, const ScratchShape& s) {
     const uint64_t count = cached + s.rows / 512 + 1;
     most = std::max(most, count * spec.heads * (layer.head_dim + 2));
   }
-  return floats(std::min<uint64_t>(256, s.rows) * most);
+  return float_bytes(std::min<uint64_t>(256, s.rows) * most);
 }
 
 // A sine and a cosine for each row and pair of a head, for both kinds of layers.
 uint64_t angles(const ModelSpec& spec, const ScratchShape& s) {
   uint64_t pairs = 0;
   for (const LayerSpec& layer : spec.layers) pairs = std::max<uint64_t>(pairs, layer.head_dim / 2);
-  return floats(2 * 2 * s.rows * pairs);
+  return float_bytes(2 * 2 * s.rows * pairs);
 }
 
 // The slots' grouping, in tiles of at least 24 rows of one expert, their inner values and outputs,
@@ -65,17 +61,18 @@ uint64_t angles(const ModelSpec& spec, const ScratchShape& s) {
 uint64_t gpu_stage_scratch(const ModelSpec& spec, const ScratchShape& s) {
   const uint64_t slots = s.rows * spec.experts_used, experts = spec.experts;
   const uint64_t tiles = slots / 24 + std::min(slots, experts);
-  const uint64_t grouping = floats(2 * slots + experts + 1 + 3 * tiles + 1);
+  const uint64_t grouping = float_bytes(2 * slots + experts + 1 + 3 * tiles + 1);
   const uint64_t inner = spec.expert_intermediate, hidden = spec.hidden;
   uint64_t columns = std::max(spec.hidden, spec.intermediate);
   for (const LayerSpec& layer : spec.layers)
     columns = std::max<uint64_t>(columns, layer.q_width(spec.heads));
   const uint64_t rounded = 2 * (s.rows * (columns + 32) + slots * (inner + 32));
   const uint64_t scales =
-      floats(slots * (1 + 2 * (inner / 32 + 1)) + 2 * s.rows * (hidden / 32 + 1));
+      float_bytes(slots * (1 + 2 * (inner / 32 + 1)) + 2 * s.rows * (hidden / 32 + 1));
   const uint64_t staged = (inner + 1) * (hidden + 32) * 3 * 34 / 32;
-  return wire(spec, s) + angles(spec, s) + grouping + floats(slots * (inner + hidden)) + rounded +
-         scales + slots * inner + staged + (s.precision == Precision::fast ? spans(spec, s) : 0);
+  return wire(spec, s) + angles(spec, s) + grouping + float_bytes(slots * (inner + hidden)) +
+         rounded + scales + slots * inner + staged +
+         (s.precision == Precision::fast ? spans(spec, s) : 0);
 }
 
 // The logits of a chunk of 8,192 ids, which of its 32 tiles weigh anything, and 36 bytes for each
@@ -84,7 +81,8 @@ uint64_t gpu_head_scratch(const ModelSpec& spec, const ScratchShape& s) {
   const uint64_t ids = std::min(8192, spec.vocab);
   const uint64_t columns = std::max(spec.hidden, spec.intermediate);
   const uint64_t rounded = s.rows * (2 * (columns + 32) + sizeof(float));
-  return wire(spec, s) + s.rows * (floats(ids) + 32 + 40 + sizeof(float)) + sizeof(float) + rounded;
+  return wire(spec, s) + s.rows * (float_bytes(ids) + 32 + 40 + sizeof(float)) + sizeof(float) +
+         rounded;
 }
 
 // A link has a communicator for each direction in which it is used.

@@ -7,7 +7,7 @@
 namespace potluck {
 namespace {
 
-constexpr DeviceNeeds kTable[] = {
+constexpr DeviceNeeds kDeviceTable[] = {
     {"cpu", cpu_matrix_bytes, true, cpu_stage_scratch, cpu_head_scratch},
     {"cuda", gpu_matrix_bytes, false, gpu_stage_scratch, gpu_head_scratch},
     {"hip", gpu_matrix_bytes, false, gpu_stage_scratch, gpu_head_scratch},
@@ -18,9 +18,9 @@ constexpr DeviceNeeds kTable[] = {
 
 const DeviceNeeds& device_needs(const std::string& device) {
   const std::string kind = device.substr(0, device.find(':'));
-  for (const DeviceNeeds& row : kTable)
+  for (const DeviceNeeds& row : kDeviceTable)
     if (row.kind == kind) return row;
-  return kTable[0];
+  return kDeviceTable[0];
 }
 
 }  // namespace potluck

@@ -11,6 +11,10 @@
 
 namespace potluck {
 
+constexpr uint64_t float_bytes(uint64_t count) {
+  return count * sizeof(float);
+}
+
 struct ScratchShape {
   Precision precision = Precision::exact;
   uint64_t rows = 0;  // of a pass

@@ -7,15 +7,12 @@
 #include "topology/base/fault.h"
 #include "topology/base/key.h"
 #include "topology/base/suggest.h"
+#include "topology/base/text.h"
 #include "topology/base/utf8.h"
 #include "topology/plan/plan.h"
 
 namespace potluck {
 namespace {
-
-std::string quoted(const std::string& text) {
-  return "\"" + text + "\"";
-}
 
 // The text with "?" for each letter that no name can have.
 std::string visible(std::string_view text) {
@@ -45,18 +42,19 @@ void YamlFields::check_keys(std::span<const std::string_view> known) const {
     const auto& [name, line] = map_.keys[i];
     bool found = false;
     for (std::string_view key : known) found = found || key == name;
-    if (!found) refuse("unknown key " + quoted(name), suggestion(name, known), line);
+    if (!found) refuse("unknown key " + in_quotes(name), suggestion(name, known), line);
     for (size_t j = 0; j < i; ++j)
       if (map_.keys[j].name == name)
-        refuse(quoted(name) + " appears twice, first in line " + std::to_string(map_.keys[j].line),
-               "delete one", line);
+        refuse(
+            in_quotes(name) + " appears twice, first in line " + std::to_string(map_.keys[j].line),
+            "delete one", line);
   }
 }
 
 void YamlFields::check_version(const std::string& version) const {
   const YamlNode& node = need("version", "begin the file with \"version: " + version + "\"");
   if (word("version", node) != version)
-    refuse("\"version\" is " + quoted(node.scalar), "this potluck reads version " + version,
+    refuse("\"version\" is " + in_quotes(node.scalar), "this potluck reads version " + version,
            node.line);
 }
 
@@ -68,15 +66,15 @@ const YamlNode* YamlFields::find(std::string_view key) const {
 
 const YamlNode& YamlFields::need(const std::string& key, const std::string& fix) const {
   const YamlNode* node = find(key);
-  if (!node) refuse(what_ + " has no " + quoted(key), fix, map_.line);
+  if (!node) refuse(what_ + " has no " + in_quotes(key), fix, map_.line);
   return *node;
 }
 
 const YamlNode* YamlFields::find_list(const std::string& key, const std::string& fix) const {
   const YamlNode* node = find(key);
   if (node && node->kind != YamlNode::Kind::sequence)
-    refuse(quoted(key) + " is not a list", fix, node->line);
-  if (node && node->items.empty()) refuse(quoted(key) + " is an empty list", fix, node->line);
+    refuse(in_quotes(key) + " is not a list", fix, node->line);
+  if (node && node->items.empty()) refuse(in_quotes(key) + " is an empty list", fix, node->line);
   return node;
 }
 
@@ -86,16 +84,16 @@ void YamlFields::check_name(const std::string& name, size_t bytes_max) const {
     refuse("a \"name\" of " + std::to_string(name.size()) + " bytes",
            "give at most " + std::to_string(bytes_max), at);
   if (!is_plain_name(name))
-    refuse("\"name\" is " + quoted(visible(name)) + ", with a letter that cannot be seen",
+    refuse("\"name\" is " + in_quotes(visible(name)) + ", with a letter that cannot be seen",
            "write it without", at);
   if (name == kCoordinatorName)
-    refuse("\"name\" is " + quoted(name) + ", as the coordinator calls itself in logs",
+    refuse("\"name\" is " + in_quotes(name) + ", as the coordinator calls itself in logs",
            "give it another name", at);
 }
 
 const std::string& YamlFields::word(const std::string& key, const YamlNode& node) const {
   if (node.kind != YamlNode::Kind::scalar || node.scalar.empty())
-    refuse(quoted(key) + " is " +
+    refuse(in_quotes(key) + " is " +
                (node.kind == YamlNode::Kind::scalar ? "empty"
                 : node.kind == YamlNode::Kind::map  ? "a map"
                                                     : "a list"),
@@ -114,7 +112,7 @@ std::vector<std::string> YamlFields::words(const std::string& key) const {
   if (!node) return all;
   if (node->kind != YamlNode::Kind::sequence) return {word(key, *node)};
   if (node->items.empty())
-    refuse(quoted(key) + " is an empty list", "put one word in, or delete it", node->line);
+    refuse(in_quotes(key) + " is an empty list", "put one word in, or delete it", node->line);
   for (const YamlNode& item : node->items) all.push_back(word(key, item));
   return all;
 }
@@ -126,10 +124,10 @@ int YamlFields::integer_within(const std::string& key, int fallback, int least, 
   int value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error == std::errc::invalid_argument || end != text.data() + text.size())
-    refuse(quoted(key) + " is " + quoted(text), "it must be a whole number", node->line);
+    refuse(in_quotes(key) + " is " + in_quotes(text), "it must be a whole number", node->line);
   const bool too_long = error == std::errc::result_out_of_range;
   if (too_long || value < least || value > most)
-    refuse(quoted(key) + " is " + (too_long ? quoted(text) : std::to_string(value)),
+    refuse(in_quotes(key) + " is " + (too_long ? in_quotes(text) : std::to_string(value)),
            "it must be " + std::to_string(least) + " to " + std::to_string(most), node->line);
   return value;
 }
@@ -139,7 +137,7 @@ bool YamlFields::flag_or(const std::string& key, bool fallback) const {
   if (!node) return fallback;
   const std::string& text = word(key, *node);
   if (text != "true" && text != "false")
-    refuse(quoted(key) + " is " + quoted(text), "it must be true or false", node->line);
+    refuse(in_quotes(key) + " is " + in_quotes(text), "it must be true or false", node->line);
   return text == "true";
 }
 
@@ -150,7 +148,7 @@ std::string YamlFields::choice_or(const std::string& key, std::span<const std::s
   const std::string& text = word(key, *node);
   for (std::string_view choice : choices)
     if (choice == text) return text;
-  refuse(quoted(key) + " is " + quoted(text), suggestion(text, choices), node->line);
+  refuse(in_quotes(key) + " is " + in_quotes(text), suggestion(text, choices), node->line);
 }
 
 Precision YamlFields::precision_or(const std::string& key, Precision fallback) const {
@@ -159,7 +157,7 @@ Precision YamlFields::precision_or(const std::string& key, Precision fallback) c
   const std::string& name = word(key, *node);
   if (name == "exact") return Precision::exact;
   if (name == "fast") return Precision::fast;
-  refuse(quoted(key) + " is " + quoted(name), "it can be exact or fast", node->line);
+  refuse(in_quotes(key) + " is " + in_quotes(name), "it can be exact or fast", node->line);
 }
 
 uint64_t YamlFields::bytes_or(const std::string& key, uint64_t fallback) const {
@@ -169,7 +167,7 @@ uint64_t YamlFields::bytes_or(const std::string& key, uint64_t fallback) const {
     return parse_bytes(word(key, *node));
   } catch (const Fault& fault) {
     if (!fault.where().empty()) throw;
-    refuse(quoted(key) + ": " + fault.text(), fault.fix().text, node->line);
+    refuse(in_quotes(key) + ": " + fault.text(), fault.fix().text, node->line);
   }
 }
 
@@ -178,7 +176,7 @@ std::string YamlFields::machine_key(const std::string& key) const {
   if (!node) return "";
   const std::string& text = word(key, *node);
   if (!is_key(text))
-    refuse(quoted(key) + " is " + quoted(text),
+    refuse(in_quotes(key) + " is " + in_quotes(text),
            "it must be the " + std::to_string(kKeyDigits) +
                " digits that \"potluck key\" shows on the worker's machine",
            node->line);
@@ -193,7 +191,7 @@ double YamlFields::quantity_or(const std::string& key, double fallback,
     return parse(word(key, *node));
   } catch (const Fault& fault) {
     if (!fault.where().empty()) throw;
-    refuse(quoted(key) + ": " + fault.text(), fault.fix().text, node->line);
+    refuse(in_quotes(key) + ": " + fault.text(), fault.fix().text, node->line);
   }
 }
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "topology/base/fault.h"
+#include "topology/base/text.h"
 #include "topology/plan/cost_model.h"
 #include "topology/plan/step_time.h"
 
@@ -16,10 +17,6 @@ namespace {
 
 std::string place(const ClusterSpec& cluster, int line) {
   return line ? cluster.file + ":" + std::to_string(line) : cluster.file;
-}
-
-std::string quoted(const std::string& name) {
-  return "\"" + name + "\"";
 }
 
 void check_context(const ClusterSpec& cluster, const ModelSpec& spec) {
@@ -104,7 +101,7 @@ class ProblemMaker {
       for (const DeviceSpec& device : host.devices) {
         if (!takes_part(host, device, ask_) || (device.speed && device.memory_bytes)) continue;
         if (lacking.empty()) line = device.line;
-        lacking += (lacking.empty() ? "" : ", ") + quoted(device.name) + " has no " +
+        lacking += (lacking.empty() ? "" : ", ") + in_quotes(device.name) + " has no " +
                    (device.speed          ? "memory"
                     : device.memory_bytes ? "speed"
                                           : "speed and no memory") +
@@ -158,8 +155,8 @@ class ProblemMaker {
     for (int from = 0; from < hosts; ++from)
       for (int to = 0; to < hosts; ++to)
         if (from != to && !link(from, to))
-          lacking += (lacking.empty() ? "" : ", ") + quoted(problem_.hosts[from]) + " to " +
-                     quoted(problem_.hosts[to]);
+          lacking += (lacking.empty() ? "" : ", ") + in_quotes(problem_.hosts[from]) + " to " +
+                     in_quotes(problem_.hosts[to]);
     if (!lacking.empty())
       throw Fault(FaultKind::input, "no link is known from " + lacking,
                   Fix{doctor() + " measure it, or write network: {bandwidth: 1gbit}"},
@@ -208,7 +205,7 @@ class ProblemMaker {
     problem_.head = problem_.device_named(cluster_.head);
     if (problem_.head >= 0 && problem_.devices[problem_.head].may_be_head) return;
     throw Fault(
-        FaultKind::input, "the head is to be " + quoted(cluster_.head) + ", which may not be it",
+        FaultKind::input, "the head is to be " + in_quotes(cluster_.head) + ", which may not be it",
         Fix{"name a device that takes part, is no spare, has a speed of the head, and whose "
             "host is trusted"},
         cluster_.file);

@@ -18,8 +18,9 @@
 namespace potluck {
 
 inline constexpr int kControlVersion = 2;
-inline constexpr size_t kControlTextMax = 1 << 20;   // of a message's JSON
-inline constexpr size_t kControlBytesMax = 8 << 20;  // of what is behind it
+inline constexpr char kCoordinatorAnswer[] = "the coordinator's answer";  // a reply, in faults
+inline constexpr size_t kControlTextMax = 1 << 20;                        // of a message's JSON
+inline constexpr size_t kControlBytesMax = 8 << 20;                       // of what is behind it
 
 struct ControlMessage {
   enum class Kind { call, cancel, event, reply, fault, ping };

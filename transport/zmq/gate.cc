@@ -10,7 +10,6 @@ namespace {
 
 constexpr char kZapEndpoint[] = "inproc://zeromq.zap.01";
 constexpr char kZapVersion[] = "1.0";
-constexpr size_t kKeyBytes = 32;
 // Frames of a request: version, id, domain, address, routing id, mechanism, key.
 constexpr size_t kId = 1, kAddress = 3, kMechanism = 5, kKey = 6, kRequestFrames = 7;
 

@@ -13,7 +13,6 @@
 namespace potluck {
 namespace {
 
-constexpr size_t kKeyBytes = 32;
 constexpr size_t kZ85Bytes = 41;  // with a zero at the end
 constexpr char kDigits[] = "0123456789abcdef";
 using Z85 = std::array<char, kZ85Bytes>;

@@ -14,7 +14,7 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 
-constexpr PeerId kHead = kHeadPeer, kGood = stage_peer(0), kRaw = stage_peer(1);
+constexpr PeerId kGood = stage_peer(0), kRaw = stage_peer(1);
 
 std::string header_of(const Message& message) {
   const std::vector<std::byte> header = encode_header(message);
@@ -30,18 +30,18 @@ auto tells_both_protocols() {
 // A head with one honest stage.
 class ZmqHostile : public testing::Test {
  protected:
-  ZmqHostile() : head_(kHead, "head"), good_(kGood, "good stage") {
+  ZmqHostile() : head_(kHeadPeer, "head"), good_(kGood, "good stage") {
     endpoint_ = head_->listen("tcp://127.0.0.1:*");
-    good_->connect(kHead, endpoint_);
+    good_->connect(kHeadPeer, endpoint_);
     head_.expect_up(kGood);
-    good_.expect_up(kHead);
+    good_.expect_up(kHeadPeer);
   }
 
   void expect_good_link_works() {
-    good_->send(number_message(kHead, ++number_));
+    good_->send(number_message(kHeadPeer, ++number_));
     EXPECT_EQ(head_.expect_message(kGood).header.session, number_);
     head_->send(number_message(kGood, number_));
-    EXPECT_EQ(good_.expect_message(kHead).header.session, number_);
+    EXPECT_EQ(good_.expect_message(kHeadPeer).header.session, number_);
   }
 
   // A raw peer with a link that is up, as kRaw.
@@ -87,7 +87,7 @@ TEST_F(ZmqHostile, RawBytesAreDroppedWithOneLine) {
 }
 
 TEST_F(ZmqHostile, WhatIsNoHelloIsTurnedAwayWithOneLineThatSaysWhy) {
-  Message no_body = number_message(kHead, 1);
+  Message no_body = number_message(kHeadPeer, 1);
   no_body.header.kind = MessageKind::load;
   Message unknown_peer = hello_message(kRaw);
   unknown_peer.header.source = 1000;
@@ -101,11 +101,11 @@ TEST_F(ZmqHostile, WhatIsNoHelloIsTurnedAwayWithOneLineThatSaysWhy) {
       {{hello, "payload"}, "7 bytes follow"},
       {{hello, "a", "b"}, "3 frames"},
       {std::vector<std::string>(1000, "x"), "1000 frames"},
-      {{header_of(number_message(kHead, 1))}, "begins with a denoise"},
+      {{header_of(number_message(kHeadPeer, 1))}, "begins with a denoise"},
       {{header_of(goodbye_message("bye"))}, "begins with a goodbye"},
       {{header_of(no_body)}, "load has body"},
       {{header_of(unknown_peer)}, "source is peer 1000"},
-      {{header_of(hello_message(kHead))}, "calls itself"},
+      {{header_of(hello_message(kHeadPeer))}, "calls itself"},
       {{header_of(hello_message(kGood))}, "already"},
   };
   size_t lines = 0;
@@ -143,13 +143,13 @@ TEST_F(ZmqHostile, OtherSocketTypesAreTurnedAway) {
 }
 
 TEST_F(ZmqHostile, ALinkThatBreaksARuleEndsWithTheReason) {
-  Message lie = number_message(kHead, 1);
+  Message lie = number_message(kHeadPeer, 1);
   lie.header.kind = MessageKind::heartbeat;
   lie.heartbeat = Heartbeat{77};
-  Message damaged = number_message(kHead, 1);
+  Message damaged = number_message(kHeadPeer, 1);
   damaged.payload = own_payload(std::vector<std::byte>(1000));
   damaged.header.digest = 0xBAD;
-  Message nowhere = number_message(kHead, 1);
+  Message nowhere = number_message(kHeadPeer, 1);
   nowhere.header.rows = -1;
   const std::vector<std::pair<Message, const char*>> cases = {
       {hello_message(kRaw), "a hello came out of turn"},
@@ -165,7 +165,7 @@ TEST_F(ZmqHostile, ALinkThatBreaksARuleEndsWithTheReason) {
     const std::optional<Message> answer = raw->receive_message();
     ASSERT_TRUE(answer && answer->fault);
     EXPECT_THAT(answer->fault->what, HasSubstr(why));
-    raw->send(number_message(kHead, 2));  // to a closed link
+    raw->send(number_message(kHeadPeer, 2));  // to a closed link
     expect_good_link_works();
   }
 }
@@ -196,7 +196,7 @@ TEST_F(ZmqHostile, AHelloAndAHangUpAtOnceIsUpAndDown) {
 
 TEST_F(ZmqHostile, HalfAFrameThenAHangUpIsADown) {
   auto raw = raw_link();
-  const std::string frame = zmtp_frame(header_of(number_message(kHead, 1)));
+  const std::string frame = zmtp_frame(header_of(number_message(kHeadPeer, 1)));
   raw->write(frame.substr(0, frame.size() / 2));
   raw.reset();
   EXPECT_EQ(head_.expect_down(kRaw), "closed by peer");
@@ -206,7 +206,7 @@ TEST_F(ZmqHostile, HalfAFrameThenAHangUpIsADown) {
 TEST_F(ZmqHostile, AFloodThatNobodyTakesEndsTheLink) {
   const auto raw = raw_link();
   for (int i = 0; i <= kLinkQueueMax; ++i)
-    raw->send(number_message(kHead, static_cast<uint64_t>(i)));
+    raw->send(number_message(kHeadPeer, static_cast<uint64_t>(i)));
   const std::optional<Message> answer = raw->receive_message();
   ASSERT_TRUE(answer && answer->fault);
   EXPECT_THAT(answer->fault->what, HasSubstr("1024 messages"));
@@ -218,7 +218,7 @@ TEST_F(ZmqHostile, AFloodThatNobodyTakesEndsTheLink) {
 TEST_F(ZmqHostile, WhoIsTurnedAwayIsHungUpOn) {
   ZmtpPeer raw(endpoint_);
   ASSERT_TRUE(raw.shake_hands("DEALER"));
-  raw.send(number_message(kHead, 1));
+  raw.send(number_message(kHeadPeer, 1));
   EXPECT_EQ(raw.receive_message()->header.kind, MessageKind::goodbye);
   EXPECT_FALSE(raw.receive());
   expect_good_link_works();
@@ -239,8 +239,8 @@ TEST_F(ZmqHostile, ACrowdThatSaysNothingShutsNobodyOut) {
   std::vector<std::unique_ptr<ZmtpPeer>> crowd;
   for (int i = 0; i < 300; ++i) crowd.push_back(std::make_unique<ZmtpPeer>(endpoint_));
   ZmqParty late(kRaw, "late");
-  late->connect(kHead, endpoint_);
-  late.expect_up(kHead);
+  late->connect(kHeadPeer, endpoint_);
+  late.expect_up(kHeadPeer);
   head_.expect_up(kRaw);
   for (size_t i = 0; i < 300 - 2 * kStrangersMax; ++i)
     while (crowd[i]->receive()) {  // the greeting, and then the end
@@ -261,15 +261,15 @@ TEST_F(ZmqHostile, ADialerOfAnotherVersionIsRefusedByName) {
 
 TEST(ZmqVersions, AListenerOfAnotherVersionIsRefusedByName) {
   for (const Message& answer :
-       {goodbye_message("no", kOtherProtocol), hello_message(kHead, kOtherProtocol)}) {
+       {goodbye_message("no", kOtherProtocol), hello_message(kHeadPeer, kOtherProtocol)}) {
     TcpListener listener;
     ZmqParty stage(kGood, "stage 0");
-    stage->connect(kHead, listener.endpoint());
+    stage->connect(kHeadPeer, listener.endpoint());
     ZmtpPeer raw(listener.accept());
     ASSERT_TRUE(raw.shake_hands("ROUTER"));
     ASSERT_EQ(raw.receive_message()->header.kind, MessageKind::hello);
     raw.send(answer);
-    EXPECT_THAT(stage.expect_down(kHead), tells_both_protocols());
+    EXPECT_THAT(stage.expect_down(kHeadPeer), tells_both_protocols());
     stage.expect_silence();
   }
 }
@@ -277,11 +277,11 @@ TEST(ZmqVersions, AListenerOfAnotherVersionIsRefusedByName) {
 TEST(ZmqVersions, ARefusalReachesTheDialerWithItsReason) {
   TcpListener listener;
   ZmqParty stage(kGood, "stage 0");
-  stage->connect(kHead, listener.endpoint());
+  stage->connect(kHeadPeer, listener.endpoint());
   ZmtpPeer raw(listener.accept());
   ASSERT_TRUE(raw.shake_hands("ROUTER"));
   raw.send(goodbye_message("not today"));
-  EXPECT_EQ(stage.expect_down(kHead), "refused by peer: not today");
+  EXPECT_EQ(stage.expect_down(kHeadPeer), "refused by peer: not today");
 }
 
 }  // namespace

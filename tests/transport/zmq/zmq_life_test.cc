@@ -16,7 +16,7 @@ namespace {
 
 using testing::HasSubstr;
 
-constexpr PeerId kHead = kHeadPeer, kStage = stage_peer(0);
+constexpr PeerId kStage = stage_peer(0);
 
 // A process with a stage that dials a port given later, and then computes for ever. Made before
 // this process has threads.
@@ -29,7 +29,7 @@ class StageProcess final {
     char endpoint[128] = {};
     if (read(pipe_[0], endpoint, sizeof(endpoint) - 1) <= 0) _exit(1);
     ZmqParty stage(kStage, "stage 0");
-    stage->connect(kHead, endpoint);
+    stage->connect(kHeadPeer, endpoint);
     for (;;) pause();
   }
   ~StageProcess() {
@@ -59,7 +59,7 @@ TEST(ZmqLife, AKilledPeerIsDown) {
   for (const bool over_ipc : {false, true}) {
     SCOPED_TRACE(over_ipc);
     const StageProcess process;
-    ZmqParty head(kHead, "head");
+    ZmqParty head(kHeadPeer, "head");
     process.dial(head->listen(over_ipc ? "ipc://" + socket_path("kill") : "tcp://127.0.0.1:0"));
     head.expect_up(kStage);
     process.signal(SIGKILL);
@@ -69,7 +69,7 @@ TEST(ZmqLife, AKilledPeerIsDown) {
 
 TEST(ZmqLife, AStoppedProcessIsSilentAndSaysSoWhenItGoesOn) {
   const StageProcess process;
-  ZmqParty head(kHead, "head");
+  ZmqParty head(kHeadPeer, "head");
   process.dial(head->listen("tcp://127.0.0.1:0"));
   head.expect_up(kStage);
   head.expect_silence(1.5 * kSilenceSeconds);  // computing is not silence
@@ -82,23 +82,23 @@ TEST(ZmqLife, AStoppedProcessIsSilentAndSaysSoWhenItGoesOn) {
 TEST(ZmqLife, APeerWithoutHeartbeatsIsSilentToTheDialerToo) {
   TcpListener listener;
   ZmqParty stage(kStage, "stage 0");
-  stage->connect(kHead, listener.endpoint());
+  stage->connect(kHeadPeer, listener.endpoint());
   ZmtpPeer raw(listener.accept());
   ASSERT_TRUE(raw.shake_hands("ROUTER"));
-  raw.send(hello_message(kHead));
-  stage.expect_up(kHead);
-  EXPECT_EQ(stage.expect_down(kHead), "silent for 2.0 s");
+  raw.send(hello_message(kHeadPeer));
+  stage.expect_up(kHeadPeer);
+  EXPECT_EQ(stage.expect_down(kHeadPeer), "silent for 2.0 s");
   EXPECT_EQ(raw.receive_message()->header.kind, MessageKind::hello);
   EXPECT_EQ(raw.receive_message()->fault->what, "silent for 2.0 s");
 }
 
 TEST(ZmqLife, ALongMessageOnASlowLineIsNotSilence) {
-  ZmqParty head(kHead, "head");
+  ZmqParty head(kHeadPeer, "head");
   ZmtpPeer raw(head->listen("tcp://127.0.0.1:0"));
   ASSERT_TRUE(raw.shake_hands("DEALER"));
   raw.send(hello_message(kStage));
   head.expect_up(kStage);
-  Message message = number_message(kHead, 1);
+  Message message = number_message(kHeadPeer, 1);
   message.payload = own_payload(std::vector<std::byte>(400000));
   message.header.digest = digest_bytes(message.payload.data, message.payload.bytes);
   const std::vector<std::byte> header = encode_header(message);
@@ -117,18 +117,18 @@ TEST(ZmqLife, ALateListenerIsFound) {
   TcpListener port;  // one that is free, in a moment
   const std::string endpoint = port.endpoint();
   ::close(port.release());
-  ZmqParty stage(kStage, "stage 0"), head(kHead, "head");
-  stage->connect(kHead, endpoint);
+  ZmqParty stage(kStage, "stage 0"), head(kHeadPeer, "head");
+  stage->connect(kHeadPeer, endpoint);
   stage.expect_silence(0.4);
   EXPECT_EQ(head->listen(endpoint), endpoint);
-  stage.expect_up(kHead);
+  stage.expect_up(kHeadPeer);
   head.expect_up(kStage);
 }
 
 TEST(ZmqLife, WhoNeverAnswersIsReportedWithWhatWasTried) {
   TcpListener mute;
   ZmqParty stage(kStage, "stage 0");
-  stage->connect(kHead, mute.endpoint());
+  stage->connect(kHeadPeer, mute.endpoint());
   stage->connect(stage_peer(1), "ipc:///nonexistent/potluck.socket");
   std::string reasons;
   for (int i = 0; i < 2; ++i) {
@@ -143,15 +143,15 @@ TEST(ZmqLife, WhoNeverAnswersIsReportedWithWhatWasTried) {
 TEST(ZmqLife, EndpointsThatCannotBeAreDown) {
   ZmqParty stage(kStage, "stage 0");
   for (const char* endpoint : {"http://127.0.0.1:80", "tcp://127.0.0.1:99999", "tcp://no port"}) {
-    stage->connect(kHead, endpoint);
-    EXPECT_THAT(stage.expect_down(kHead), HasSubstr(endpoint));
+    stage->connect(kHeadPeer, endpoint);
+    EXPECT_THAT(stage.expect_down(kHeadPeer), HasSubstr(endpoint));
   }
-  stage->connect(kHead, "tcp://no-such-host.invalid:7000");
-  EXPECT_THAT(stage.expect_down(kHead), HasSubstr("no-such-host.invalid"));
+  stage->connect(kHeadPeer, "tcp://no-such-host.invalid:7000");
+  EXPECT_THAT(stage.expect_down(kHeadPeer), HasSubstr("no-such-host.invalid"));
 }
 
 TEST(ZmqLife, DestructionDoesNotWaitForAPeerThatDoesNotRead) {
-  ZmqParty head(kHead, "head");
+  ZmqParty head(kHeadPeer, "head");
   ZmtpPeer raw(head->listen("tcp://127.0.0.1:0"));
   ASSERT_TRUE(raw.shake_hands("DEALER"));
   raw.send(hello_message(kStage));
@@ -167,13 +167,13 @@ TEST(ZmqLife, DestructionDoesNotWaitForAPeerThatDoesNotRead) {
 TEST(ZmqLife, DestructionWhileDialingEnds) {
   TcpListener mute;
   ZmqParty stage(kStage, "stage 0");
-  stage->connect(kHead, mute.endpoint());
-  stage->send(number_message(kHead, 1));
+  stage->connect(kHeadPeer, mute.endpoint());
+  stage->send(number_message(kHeadPeer, 1));
   stage->connect(stage_peer(1), "tcp://no-such-host.invalid:1");
 }
 
 TEST(ZmqLife, APeerThatRestartsAtOnceIsTakenBack) {
-  ZmqParty head(kHead, "head");
+  ZmqParty head(kHeadPeer, "head");
   const std::string endpoint = head->listen("tcp://127.0.0.1:0");
   for (int round = 0; round < 20; ++round) {
     auto raw = std::make_unique<ZmtpPeer>(endpoint);
