@@ -39,7 +39,7 @@ std::string count_text(size_t count, const std::string& what) {
 }
 
 std::string in_quotes(std::string_view name) {
-  return "\"" + std::string(name) + "\"";
+  return std::string("\"").append(name).append("\"");
 }
 
 void add_to_list(std::string& list, std::string_view item) {

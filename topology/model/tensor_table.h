@@ -52,7 +52,7 @@ struct TensorRow {
   bool encoder = false;  // published with the encoder's tensors, not with the decoder's
 };
 
-// What a checkpoint's names begin with, in front of TensorRow::published.
+// A checkpoint's names begin with one of these; TensorRow::published follows.
 inline constexpr std::string_view kDecoderPrefix = "model.decoder.";
 inline constexpr std::string_view kEncoderPrefix = "model.encoder.language_model.";
 

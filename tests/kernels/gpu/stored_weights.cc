@@ -76,25 +76,6 @@ void put_value(DType type, float value, uint8_t* to) {
 
 }  // namespace
 
-gpu::Stored stored_type(DType type) {
-  constexpr std::pair<DType, gpu::Stored> kPairs[] = {
-      {DType::f32, gpu::Stored::f32},         {DType::f16, gpu::Stored::f16},
-      {DType::bf16, gpu::Stored::bf16},       {DType::q8_0, gpu::Stored::q8_0},
-      {DType::q4_0, gpu::Stored::q4_0},       {DType::q5_0, gpu::Stored::q5_0},
-      {DType::q5_1, gpu::Stored::q5_1},       {DType::iq4_nl, gpu::Stored::iq4_nl},
-      {DType::q4_k, gpu::Stored::q4_k},       {DType::q5_k, gpu::Stored::q5_k},
-      {DType::q6_k, gpu::Stored::q6_k},       {DType::iq2_xxs, gpu::Stored::iq2_xxs},
-      {DType::iq2_xs, gpu::Stored::iq2_xs},   {DType::iq2_s, gpu::Stored::iq2_s},
-      {DType::iq3_xxs, gpu::Stored::iq3_xxs}, {DType::iq3_s, gpu::Stored::iq3_s},
-      {DType::iq1_s, gpu::Stored::iq1_s},     {DType::iq1_m, gpu::Stored::iq1_m},
-      {DType::mxfp4, gpu::Stored::mxfp4},     {DType::q4_1, gpu::Stored::q4_1},
-      {DType::q2_k, gpu::Stored::q2_k},       {DType::q3_k, gpu::Stored::q3_k},
-      {DType::iq4_xs, gpu::Stored::iq4_xs}};
-  for (const auto& [from, to] : kPairs)
-    if (from == type) return to;
-  CHECK(false, dtype_name(type));
-}
-
 std::vector<float> random_values(size_t count, uint32_t seed, float scale) {
   std::mt19937 random(seed);
   std::uniform_real_distribution<float> value(-scale, scale);

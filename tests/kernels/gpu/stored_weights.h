@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "backends/gpu/device_memory.h"  // stored_type()
 #include "kernels/cpu/reference/weight_view.h"
 #include "kernels/gpu/device/stored.h"
 #include "topology/base/dtype.h"
@@ -15,7 +16,6 @@ inline constexpr DType kStoredTypes[] = {
     DType::q5_1,   DType::iq4_nl, DType::q4_k,    DType::q5_k,  DType::q6_k,  DType::iq2_xxs,
     DType::iq2_xs, DType::iq2_s,  DType::iq3_xxs, DType::iq3_s, DType::iq1_s, DType::iq1_m,
     DType::mxfp4,  DType::q4_1,   DType::q2_k,    DType::q3_k,  DType::iq4_xs};
-gpu::Stored stored_type(DType type);
 
 std::vector<float> random_values(size_t count, uint32_t seed, float scale = 1);
 
