@@ -39,8 +39,8 @@ std::vector<Event> apply(Outbox outbox, Transport& transport) {
 bool run_once(StateMachine& machine, Transport& transport, Time deadline) {
   std::optional<Event> event = transport.wait(machine.idle_work() ? now() : deadline);
   Outbox out = event ? machine.handle(now(), std::move(*event)) : machine.tick(now());
-  std::set<PeerId>
-      told;  // a machine that answers a loss with a message to the lost is not asked twice
+  // A machine that answers a loss with a message to the lost is not told of it twice.
+  std::set<PeerId> told;
   std::deque<Event> lost;
   for (;;) {
     const bool finished = out.finished;

@@ -77,7 +77,7 @@ class Transport {
   // The next event, or nothing at the deadline.
   virtual std::optional<Event> wait(Time deadline) = 0;
   // Makes wait() return with `woken`. It is for owners that take orders from other threads, as
-  // WorkerThreads is told to stop, and as a server will be given requests.
+  // WorkerThreads is told to stop, and as a coordinator that stays is called.
   virtual void wake() = 0;
 };
 

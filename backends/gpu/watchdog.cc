@@ -1,4 +1,4 @@
-// A multiprocessor or compute unit does so much at least.
+// Bounds the operations of a launch by what the slowest unit with a display computes in that time.
 #include "backends/gpu/watchdog.h"
 
 #include <limits>

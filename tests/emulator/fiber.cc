@@ -1,5 +1,5 @@
-// x86-64 switches stacks in a few instructions of its own, which no system call slows; other
-// processors use ucontext.
+// Switches from one stack to another. x86-64 does so in a few instructions of its own, which no
+// system call slows; other processors use ucontext.
 #include "tests/emulator/fiber.h"
 
 #include <sys/mman.h>

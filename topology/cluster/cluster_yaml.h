@@ -12,7 +12,7 @@
 //     precision: fast                 # or exact
 //     transport: zmq                  # or inproc, on one host
 //     insecure_plaintext: false       # links without a lock
-//   network: {latency: 0.2ms, bandwidth: 1gbit}   # of every pair that is not in links
+//   network: {latency: 0.2ms, bandwidth: 1gbit, hop: bf16}   # of every pair that is not in links
 //   hosts:
 //     - name: desk
 //       here: true                    # this machine; the others have ssh:
@@ -40,7 +40,7 @@
 //
 // version, hosts and their names must be there. A figure that somebody has stated wins over one
 // that is measured, and that over the network's. "hop: int8" allows a plan to halve what crosses a
-// link, which changes the answer.
+// link, which changes the answer; "hop: bf16" does not.
 #pragma once
 
 #include <cstdint>
