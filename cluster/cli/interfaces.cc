@@ -18,7 +18,7 @@ namespace {
 
 const std::filesystem::path kInterfaces = "/sys/class/net";
 
-std::string text_of(const std::filesystem::path& path) {
+std::string file_text(const std::filesystem::path& path) {
   std::ifstream file(path);
   return {std::istreambuf_iterator<char>(file), {}};
 }
@@ -48,7 +48,7 @@ NetworkInterface described(const std::string& name) {
       std::filesystem::exists(folder / "wireless") || std::filesystem::exists(folder / "phy80211");
   NetworkInterface found;
   found.name = name;
-  found.kind = interface_kind(name, wireless, text_of(folder / "uevent"));
+  found.kind = interface_kind(name, wireless, file_text(folder / "uevent"));
   found.mtu = number_of(folder / "mtu");
   found.mbit_per_s = number_of(folder / "speed");
   return found;

@@ -103,7 +103,7 @@ void print_steps(const std::map<int, int>& puzzles_by_steps) {
   std::printf("\n");
 }
 
-void print(const Contender& contender, const std::array<Band, 3>& bands) {
+void print_bands(const Contender& contender, const std::array<Band, 3>& bands) {
   if (!contender.control.empty()) std::printf("\n--control %s:\n", contender.control.c_str());
   for (size_t i = 0; i < bands.size(); ++i) {
     const auto& [played, solved, steps] = contender.bands[i];
@@ -135,7 +135,7 @@ int run_bench_demo(BenchDemoFlags flags, const ModelPlaces& places) {
     const SudokuPuzzle puzzle = fresh_puzzle(kind.size, givens, random);
     for (Contender& contender : contenders) play_in_band(contender, puzzle, seed + i, band);
   }
-  for (const Contender& contender : contenders) print(contender, kind.bands);
+  for (const Contender& contender : contenders) print_bands(contender, kind.bands);
   return 0;
 }
 

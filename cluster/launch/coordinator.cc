@@ -19,7 +19,8 @@ using Json = nlohmann::json;
 using Call = std::shared_ptr<ControlCall>;
 
 constexpr char kCall[] = "a call";
-constexpr size_t kLogBytesMax = kControlTextMax / 4;  // of all workers; JSON may need twice as much
+constexpr size_t kLogsBytesMax =
+    kControlTextMax / 4;  // of all workers; JSON may need twice as much
 
 // JSON would write it by six letters.
 bool is_control(char letter) {
@@ -43,7 +44,7 @@ std::string host_of(const WorkerPlan& worker) {
 // As much of the end of each as fits one answer, from the beginning of a line. The channel replaces
 // what is no UTF-8.
 std::map<std::string, std::string> ends_of(std::map<std::string, std::string> logs) {
-  const size_t share = kLogBytesMax / std::max<size_t>(logs.size(), 1);
+  const size_t share = kLogsBytesMax / std::max<size_t>(logs.size(), 1);
   for (auto& [name, log] : logs) {
     for (char& letter : log)
       if (is_control(letter)) letter = '.';

@@ -36,7 +36,7 @@ std::string coordinator_log(const LogsFlags& flags, const CommandLine& line) {
   return text.str();
 }
 
-void print(const std::string& name, const std::string& text) {
+void print_log(const std::string& name, const std::string& text) {
   std::printf("== %s\n", harmless(name).c_str());
   std::istringstream lines(text);
   for (std::string each; std::getline(lines, each);) std::puts(harmless(each).c_str());
@@ -65,7 +65,7 @@ Shown print_workers(const LogsFlags& flags, const CommandLine& line) {
           flags.of.empty() || flags.of == name || flags.of == (host.empty() ? kHere : host);
       if (!wanted) continue;
       ++(texts.has(name) ? shown.logs : shown.elsewhere);
-      if (texts.has(name)) print(name, texts.text(name));
+      if (texts.has(name)) print_log(name, texts.text(name));
     }
   }
   return shown;
@@ -74,7 +74,7 @@ Shown print_workers(const LogsFlags& flags, const CommandLine& line) {
 int logs(const LogsFlags& flags, const CommandLine& line) {
   const bool all = flags.of.empty();
   if (flags.reach.connect.empty() && (all || flags.of == kCoordinatorName))
-    print(kCoordinatorName, coordinator_log(flags, line));
+    print_log(kCoordinatorName, coordinator_log(flags, line));
   if (flags.of == kCoordinatorName) return 0;
   if (const auto why = why_not_up(flags.reach, line)) {
     if (all) return 0;  // what is left of it has been shown

@@ -26,7 +26,7 @@ struct StatusFlags {
   bool json = false, watch = false;
 };
 
-int print(const StatusFlags& flags, const nlohmann::json& status) {
+int print_status(const StatusFlags& flags, const nlohmann::json& status) {
   const std::string text =
       flags.json ? json_line(status) + "\n" : status_text(status, reach_words(flags.reach));
   std::fputs(text.c_str(), stdout);
@@ -49,9 +49,9 @@ int status(const StatusFlags& flags, const CommandLine& line) {
   const auto ask = [&client] {
     return client.ask(kStatusVerb, nlohmann::json::object(), kStatusSeconds).body;
   };
-  if (!flags.watch) return print(flags, ask());
+  if (!flags.watch) return print_status(flags, ask());
   for (catch_interrupts(); !interrupt_signal(); pause()) try {
-      print(flags, ask());
+      print_status(flags, ask());
     } catch (const Fault& fault) {
       if (fault.kind() != FaultKind::lost || !why_not_up(flags.reach, line)) throw;
       std::fputs("the cluster is down\n", stderr);
@@ -68,7 +68,8 @@ void add_status(CommandLine& line) {
       line.app.add_subcommand("status", "show the ring that potluck up has started, as it is now");
   add_reach_flags(sub, flags->reach);
   sub->add_flag("--watch", flags->watch, "again every second, until Ctrl-C");
-  sub->add_flag("--json", flags->json, "print one JSON object (with --watch: one each time)");
+  sub->add_flag("--json", flags->json,
+                "print_status one JSON object (with --watch: one each time)");
   sub->callback([&line, flags] { line.chosen = [flags, &line] { return status(*flags, line); }; });
 }
 

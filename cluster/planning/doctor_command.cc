@@ -32,7 +32,7 @@ HostPlaces places_of(const CommandLine& line) {
   return {line.places, line.config, line.cache};
 }
 
-void print(const std::vector<std::string>& lines) {
+void print_lines(const std::vector<std::string>& lines) {
   for (const std::string& text : lines) std::puts(text.c_str());
 }
 
@@ -46,8 +46,8 @@ int examine_here(const DoctorFlags& flags, const HostPlaces& places) {
   if (flags.json) {
     std::puts(json_line(report).c_str());
   } else {
-    print(host_lines(report));
-    print(finding_lines(findings));
+    print_lines(host_lines(report));
+    print_lines(finding_lines(findings));
   }
   return has_problem(findings) ? kFound : 0;
 }
@@ -65,7 +65,7 @@ int examine_cluster(const DoctorFlags& flags, const CommandLine& line) {
   if (flags.json)
     std::puts(json_line(cluster_json(cluster, report)).c_str());
   else
-    print(cluster_lines(cluster, report));
+    print_lines(cluster_lines(cluster, report));
   if (flags.write) {
     take_measured(report, cluster);
     write_measured(flags.cluster, cluster);
@@ -100,7 +100,7 @@ void add_doctor(CommandLine& line) {
       sub->add_option("-t,--threads", flags->threads, "CPU threads (default: one for each core)");
   whole_number(threads->excludes(cluster), "N", 1, kThreadsMax);
   sub->add_flag("--fresh", flags->fresh, "measure again what is known from before");
-  sub->add_flag("--json", flags->json, "print one JSON object");
+  sub->add_flag("--json", flags->json, "print_lines one JSON object");
   sub->add_flag("--orders", flags->orders, "take orders from the doctor of another host, on stdin");
   sub->callback(
       [&line, flags] { line.chosen = [&line, flags] { return run_doctor(*flags, line); }; });

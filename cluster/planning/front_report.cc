@@ -12,7 +12,7 @@ namespace {
 
 constexpr int kUsualSteps = 12;  // of a canvas
 
-std::string ring_text(const PlanProblem& problem, const Placement& placement) {
+std::string placement_text(const PlanProblem& problem, const Placement& placement) {
   std::string text = "head " + problem.devices[placement.head].name;
   for (const PlacedStage& stage : placement.stages)
     text += ", " + problem.devices[stage.device].name + " " + range_text(stage.layers);
@@ -32,8 +32,8 @@ std::string front_text(const PlanProblem& problem, const std::vector<ParetoPoint
                     point.period_ms, canvases_to_fill(point.step_ms, point.period_ms),
                     tokens_per_s(canvas, kUsualSteps, point.step_ms),
                     tokens_per_s(canvas, kUsualSteps, point.period_ms));
-    text += wrapped(figures,
-                    ring_text(problem, point.placement) + (point.proven ? "" : " (best found)"));
+    text += wrapped(
+        figures, placement_text(problem, point.placement) + (point.proven ? "" : " (best found)"));
   }
   return text;
 }
@@ -48,7 +48,7 @@ nlohmann::json front_json(const PlanProblem& problem, const std::vector<ParetoPo
                    {"tokens_per_s", tokens_per_s(canvas, kUsualSteps, point.step_ms)},
                    {"tokens_per_s_all", tokens_per_s(canvas, kUsualSteps, point.period_ms)},
                    {"proven", point.proven},
-                   {"ring", ring_text(problem, point.placement)}});
+                   {"ring", placement_text(problem, point.placement)}});
   return all;
 }
 

@@ -16,22 +16,22 @@ namespace {
 
 using Json = nlohmann::json;
 
-std::string bytes_in(const Json& answer, const char* name) {
+std::string answer_bytes(const Json& answer, const char* name) {
   const JsonFields fields(answer, kCoordinatorAnswer);
   const auto bytes = bytes_of_hex(fields.text(name));
   if (!bytes) fields.refuse("\"" + std::string(name) + "\" holds no hexadecimal digits");
   return *bytes;
 }
 
-bool is_admitted(const Json& answer) {
+bool lets_in(const Json& answer) {
   return answer.is_object() && answer.value("admitted", Json()) == true;
 }
 
 std::string words_of_meeting(const Entry& entry, const Json& answer, const AskCoordinator& ask) {
-  const std::string commitment = bytes_in(answer, "commitment");
+  const std::string commitment = answer_bytes(answer, "commitment");
   WordMeeting meeting{entry.cluster_key, entry.own_key, "", random_bytes(kWordNonceBytes)};
   meeting.coordinator_nonce =
-      bytes_in(ask(kNumberVerb, {{"number", hex_of(meeting.joiner_nonce)}}), "number");
+      answer_bytes(ask(kNumberVerb, {{"number", hex_of(meeting.joiner_nonce)}}), "number");
   if (meeting.coordinator_nonce.size() != kWordNonceBytes || word_commitment(meeting) != commitment)
     throw Fault(FaultKind::refused,
                 "the coordinator changed its number: somebody may be in between",
@@ -46,11 +46,11 @@ void be_let_in(const Entry& entry, const AskCoordinator& ask, const std::functio
   if (entry.secret) question["secret"] = hex_of(*entry.secret);
   if (!entry.knows_cluster) question["words"] = true;
   Json answer = ask(kAskToJoinVerb, question);
-  if (entry.knows_cluster && is_admitted(answer)) return;
+  if (entry.knows_cluster && lets_in(answer)) return;
   if (!entry.same_words(words_of_meeting(entry, answer, ask)))
     throw Fault(FaultKind::canceled, "the words were not the same",
                 Fix{"another machine may say that it is the cluster: use a token"});
-  while (!is_admitted(answer = ask(kWaitVerb, Json::object()))) pause();
+  while (!lets_in(answer = ask(kWaitVerb, Json::object()))) pause();
 }
 
 }  // namespace potluck

@@ -17,7 +17,7 @@ using Json = nlohmann::json;
 constexpr size_t kNameMax = 80;
 constexpr double kMsMax = 1e6;
 
-std::string name_in(const JsonFields& fields, const char* field) {
+std::string name_of_field(const JsonFields& fields, const char* field) {
   const std::string name = fields.text(field);
   if (!is_plain_name(name) || name.size() > kNameMax)
     fields.refuse("\"" + std::string(field) + "\" is no name");
@@ -46,8 +46,8 @@ std::optional<DeviceSpeed> speed_in(const JsonFields& fields) {
 GuestWorker worker_in(const Json& body, const std::string& where) {
   const JsonFields fields(body, where);
   GuestWorker worker;
-  worker.device.name = name_in(fields, "name");
-  worker.device.device = name_in(fields, "device");
+  worker.device.name = name_of_field(fields, "name");
+  worker.device.device = name_of_field(fields, "device");
   worker.endpoint = fields.text("endpoint");
   const auto endpoint = parse_endpoint(worker.endpoint);
   if (!endpoint || endpoint->scheme != "tcp" || is_loopback(*endpoint) || is_any_address(*endpoint))
@@ -83,7 +83,7 @@ Json json_of(const GuestOffer& offer) {
 
 GuestOffer guest_offer_of(const Json& body, const std::string& key, const std::string& where) {
   const JsonFields fields(body, where);
-  GuestOffer offer{name_in(fields, "host"), key, {}};
+  GuestOffer offer{name_of_field(fields, "host"), key, {}};
   const Json& workers = fields.at("workers");
   if (!workers.is_array() || workers.empty() || workers.size() > kGuestWorkersMax)
     fields.refuse("\"workers\" must be a list of 1 to " + std::to_string(kGuestWorkersMax));

@@ -14,7 +14,7 @@ using Json = nlohmann::json;
 
 constexpr int kFileVersion = 1;
 
-[[noreturn]] void refuse(const std::string& path) {
+[[noreturn]] void refuse_file(const std::string& path) {
   throw Fault(FaultKind::input, path + " is damaged",
               Fix{"remove it, and join again with a token: potluck token create makes one"});
 }
@@ -33,10 +33,10 @@ JoinedCluster joined_cluster_of(const std::string& text, const std::string& path
     JoinedCluster cluster{json.at("key"), json.at("addresses")};
     if (json.at("version") != kFileVersion || !is_key(cluster.key) ||
         cluster.addresses.size() > kJoinedAddressesMax)
-      refuse(path);
+      refuse_file(path);
     return cluster;
   } catch (const Json::exception&) {
-    refuse(path);
+    refuse_file(path);
   }
 }
 

@@ -1,4 +1,4 @@
-"""Style as a test: floors, homes of third-party headers, budgets, shapes, words, every source built.
+"""Style as a test: floors, homes of third-party headers, budgets, shapes, names, words, every source built.
 
 Usage: tidy.py ROOT. Prints a line for each finding, with what to do instead; exit code 1 if any.
 """
@@ -8,6 +8,7 @@ import sys
 
 import cpp
 import shape
+import together
 import words
 
 FLOOR = {"topology": 1, "kernels": 2, "transport": 3, "backends": 3, "coordinator": 4, "shard": 4,
@@ -135,6 +136,7 @@ def check_tree(root):
         yield from check_code(root, path, text, sources[path])
     yield from shape.check_homes(sources)
     yield from shape.check_folders(texts)
+    yield from together.check_together(root, texts, sources)
     yield from check_built(root, [path for path in texts if not path.endswith(".h")])
     pages = [page.name for page in root.glob("*.md")]
     for path in [*pages, *files_under(root, PAGES)]:

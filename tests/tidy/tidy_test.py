@@ -88,6 +88,23 @@ one(homes_of(DECLARED, {"shard/sum.cc": "int sum(int a, int b) { return a + b; }
 assert homes_of(DECLARED, {"shard/sum.cc": DEFINED}) == []
 assert homes_of(DECLARED, {"shard/sum/adds.cc": DEFINED}) == []
 
+TOGETHER = "set_target_properties(x PROPERTIES UNITY_BUILD ${POTLUCK_TOGETHER})\nadd_library(x STATIC a.cc b.cc)\n"
+HELPER = "int sum(int a, int b);\n\nnamespace {\n\nint half(int a) {\n  return a / 2;\n}\n\n}  // namespace\n"
+
+
+def together_of(a, b, cmake=TOGETHER):
+    """What is said of two sources that are compiled as one, and a header that has half()."""
+    folder, root = tree_of({"shard/CMakeLists.txt": cmake, "shard/half.h": "inline int half(int a) { return a; }\n",
+                            "shard/a.cc": OPENING + a, "shard/b.cc": OPENING + b})
+    with folder:
+        return list(tidy.check_tree(root))
+
+
+one(together_of(HELPER, HELPER), "shard/a.cc: half is in shard/b.cc too")
+one(together_of(HELPER, '#include "shard/half.h"\n'), "shard/a.cc: half hides that of shard/half.h")
+assert together_of(HELPER, HELPER, "add_library(x STATIC a.cc b.cc)\n") == []
+assert together_of(HELPER, "") == []
+
 CROWD = {f"shard/unit{i}.h": "" for i in range(26)}
 with tree_of(CROWD)[0] as crowd:
     one(list(tidy.check_tree(pathlib.Path(crowd))), "shard: 26 units, at most 25")
@@ -102,4 +119,4 @@ ROOMS = [room for room in rooms.ORDER["kernels"]]
 PAIRS = [(a, b) for i, a in enumerate(ROOMS) for b in ROOMS[:i]][:16]
 one(rooms_of({f"kernels/{a}/x{i}.h": f'#include "kernels/{b}/y.h"\n' for i, (a, b) in enumerate(PAIRS)}),
     "kernels: 16 arrows between rooms, at most 15")
-print(f"{len(FAULTS) + 17} planted faults named")
+print(f"{len(FAULTS) + 19} planted faults named")

@@ -16,8 +16,8 @@ namespace {
 
 constexpr char kPortOfExample[] = ":7000";
 
-[[noreturn]] void refuse(const ClusterSpec& cluster, int line, const std::string& why,
-                         const std::string& fix) {
+[[noreturn]] void refuse_line(const ClusterSpec& cluster, int line, const std::string& why,
+                              const std::string& fix) {
   throw Fault(FaultKind::input, why, Fix{fix}, cluster.file + ":" + std::to_string(line));
 }
 
@@ -30,17 +30,17 @@ void check_names(const ClusterSpec& cluster) {
   for (const HostSpec& host : cluster.hosts) {
     const auto [first, is_new] = hosts.insert({host.name, host.line});
     if (!is_new)
-      refuse(cluster, host.line,
-             "host " + in_quotes(host.name) + " appears twice, first in line " +
-                 std::to_string(first->second),
-             "give each host a name of its own");
+      refuse_line(cluster, host.line,
+                  "host " + in_quotes(host.name) + " appears twice, first in line " +
+                      std::to_string(first->second),
+                  "give each host a name of its own");
     for (const DeviceSpec& device : host.devices) {
       const auto [other, fresh] = devices.insert({device.name, device.line});
       if (!fresh)
-        refuse(cluster, device.line,
-               "device " + in_quotes(device.name) + " appears twice, first in line " +
-                   std::to_string(other->second),
-               "give each device a name of its own");
+        refuse_line(cluster, device.line,
+                    "device " + in_quotes(device.name) + " appears twice, first in line " +
+                        std::to_string(other->second),
+                    "give each device a name of its own");
     }
   }
 }
@@ -51,10 +51,10 @@ void check_devices(const ClusterSpec& cluster) {
     for (const DeviceSpec& device : host.devices) {
       const auto [first, is_new] = seen.insert({device.device, device.line});
       if (!is_new)
-        refuse(cluster, device.line,
-               in_quotes(host.name) + " has " + device.device + " twice, first in line " +
-                   std::to_string(first->second),
-               "delete one, or give it its own number");
+        refuse_line(cluster, device.line,
+                    in_quotes(host.name) + " has " + device.device + " twice, first in line " +
+                        std::to_string(first->second),
+                    "delete one, or give it its own number");
     }
   }
 }
@@ -65,10 +65,10 @@ const HostSpec* find_here(const ClusterSpec& cluster) {
   for (const HostSpec& host : cluster.hosts) {
     if (!host.ssh.empty()) continue;
     if (here)
-      refuse(cluster, host.line,
-             in_quotes(here->name) + in_line(here->line) + " and " + in_quotes(host.name) +
-                 " are both \"here: true\"",
-             "one host is this machine; give the other \"ssh: USER@HOST\"");
+      refuse_line(cluster, host.line,
+                  in_quotes(here->name) + in_line(here->line) + " and " + in_quotes(host.name) +
+                      " are both \"here: true\"",
+                  "one host is this machine; give the other \"ssh: USER@HOST\"");
     here = &host;
   }
   return here;
@@ -78,22 +78,22 @@ void check_coordinator(const ClusterSpec& cluster) {
   const HostSpec* here = find_here(cluster);
   const std::string& name = cluster.coordinator;
   if (!name.empty() && !find_host(cluster, name))
-    refuse(cluster, cluster.coordinator_line,
-           "\"coordinator\" is " + in_quotes(name) + ", which is no host",
-           host_suggestion(cluster, name));
+    refuse_line(cluster, cluster.coordinator_line,
+                "\"coordinator\" is " + in_quotes(name) + ", which is no host",
+                host_suggestion(cluster, name));
   if (name.empty() && !here)
-    refuse(cluster, cluster.hosts.front().line, "no host is this machine",
-           "give one \"here: true\", or name the host that coordinates: \"coordinator: " +
-               cluster.hosts.front().name + "\"");
+    refuse_line(cluster, cluster.hosts.front().line, "no host is this machine",
+                "give one \"here: true\", or name the host that coordinates: \"coordinator: " +
+                    cluster.hosts.front().name + "\"");
   const HostSpec& coordinator = name.empty() ? *here : *find_host(cluster, name);
   if (!coordinator.trusted)
-    refuse(cluster, coordinator.trusted_line,
-           in_quotes(coordinator.name) + " is \"trusted: false\", and it is the coordinator",
-           "the coordinator reads every prompt and answer: trust it, or name another host: "
-           "\"coordinator: HOST\"");
+    refuse_line(cluster, coordinator.trusted_line,
+                in_quotes(coordinator.name) + " is \"trusted: false\", and it is the coordinator",
+                "the coordinator reads every prompt and answer: trust it, or name another host: "
+                "\"coordinator: HOST\"");
 }
 
-const HostSpec& host_of(const ClusterSpec& cluster, const DeviceSpec* device) {
+const HostSpec& host_or_none(const ClusterSpec& cluster, const DeviceSpec* device) {
   return *std::find_if(cluster.hosts.begin(), cluster.hosts.end(), [device](const HostSpec& host) {
     return std::any_of(host.devices.begin(), host.devices.end(),
                        [device](const DeviceSpec& one) { return &one == device; });
@@ -109,25 +109,25 @@ void check_head(const ClusterSpec& cluster) {
     }
   const int first_line = cluster.hosts.front().line;
   if (!some_head)
-    refuse(cluster, first_line, "no device may be the head",
-           "give a device of a trusted host \"role: head\"");
+    refuse_line(cluster, first_line, "no device may be the head",
+                "give a device of a trusted host \"role: head\"");
   if (!some_layers)
-    refuse(cluster, first_line, "no device may hold layers",
-           "give one \"role: layers\", without \"spare\"");
+    refuse_line(cluster, first_line, "no device may hold layers",
+                "give one \"role: layers\", without \"spare\"");
   if (cluster.head.empty()) return;
   const DeviceSpec* head = find_device(cluster, cluster.head);
   if (!head)
-    refuse(cluster, cluster.head_line,
-           "\"head\" is " + in_quotes(cluster.head) + ", which is no device",
-           device_suggestion(cluster, cluster.head));
-  if (!host_of(cluster, head).trusted)
-    refuse(cluster, cluster.head_line,
-           "\"head\" is " + in_quotes(head->name) + ", whose host is \"trusted: false\"",
-           "a head sees the text: name another device, or trust its host");
+    refuse_line(cluster, cluster.head_line,
+                "\"head\" is " + in_quotes(cluster.head) + ", which is no device",
+                device_suggestion(cluster, cluster.head));
+  if (!host_or_none(cluster, head).trusted)
+    refuse_line(cluster, cluster.head_line,
+                "\"head\" is " + in_quotes(head->name) + ", whose host is \"trusted: false\"",
+                "a head sees the text: name another device, or trust its host");
   if (!head->may_be_head || head->spare)
-    refuse(cluster, cluster.head_line,
-           "\"head\" is " + in_quotes(head->name) + ", whose role does not allow it",
-           "give it \"role: head\", or name another device");
+    refuse_line(cluster, cluster.head_line,
+                "\"head\" is " + in_quotes(head->name) + ", whose role does not allow it",
+                "give it \"role: head\", or name another device");
 }
 
 void check_address(const ClusterSpec& cluster, const HostSpec& host, const std::string& address) {
@@ -135,17 +135,18 @@ void check_address(const ClusterSpec& cluster, const HostSpec& host, const std::
       "\"addresses\" of " + in_quotes(host.name) + " has " + in_quotes(address);
   const auto endpoint = parse_endpoint("tcp://" + address + kPortOfExample);
   if (!endpoint)
-    refuse(cluster, host.addresses_line, what,
-           "it must be a name or an address without a port: nas.lan, 10.0.0.3, [fd00::3]");
+    refuse_line(cluster, host.addresses_line, what,
+                "it must be a name or an address without a port: nas.lan, 10.0.0.3, [fd00::3]");
   if (is_any_address(*endpoint))
-    refuse(cluster, host.addresses_line, what + ", where nobody can be called",
-           "give the address at which the others reach it");
+    refuse_line(cluster, host.addresses_line, what + ", where nobody can be called",
+                "give the address at which the others reach it");
   if (!is_machine(endpoint->host))
-    refuse(cluster, host.addresses_line, what + ", which is no name and no address of a machine",
-           "write it like nas.lan, 10.0.0.3 or [fd00::3]");
+    refuse_line(cluster, host.addresses_line,
+                what + ", which is no name and no address of a machine",
+                "write it like nas.lan, 10.0.0.3 or [fd00::3]");
   if (cluster.hosts.size() > 1 && is_loopback(*endpoint))
-    refuse(cluster, host.addresses_line, what + ", which other machines cannot reach",
-           "give its address on the network that they share");
+    refuse_line(cluster, host.addresses_line, what + ", which other machines cannot reach",
+                "give its address on the network that they share");
 }
 
 bool ports_overlap(const HostSpec& a, const HostSpec& b) {
@@ -160,12 +161,12 @@ void check_addresses(const ClusterSpec& cluster) {
       check_address(cluster, host, address);
       const auto [first, is_new] = owners.insert({address, &host});
       if (is_new || !ports_overlap(*first->second, host)) continue;
-      refuse(cluster, host.addresses_line,
-             in_quotes(host.name) + " has address " + address +
-                 (first->second == &host ? " twice"
-                                         : ", which " + in_quotes(first->second->name) +
-                                               in_line(first->second->line) + " has too"),
-             "give each host its own");
+      refuse_line(cluster, host.addresses_line,
+                  in_quotes(host.name) + " has address " + address +
+                      (first->second == &host ? " twice"
+                                              : ", which " + in_quotes(first->second->name) +
+                                                    in_line(first->second->line) + " has too"),
+                  "give each host its own");
     }
 }
 
@@ -174,22 +175,22 @@ void check_hosts(const ClusterSpec& cluster) {
   for (const HostSpec& host : cluster.hosts) {
     const auto [first, is_new] = keys.insert({host.key, &host});
     if (!is_new && !host.key.empty())
-      refuse(cluster, host.key_line,
-             in_quotes(host.name) + " has the key of " + in_quotes(first->second->name) +
-                 in_line(first->second->line),
-             "see what \"potluck key\" shows on each of them");
+      refuse_line(cluster, host.key_line,
+                  in_quotes(host.name) + " has the key of " + in_quotes(first->second->name) +
+                      in_line(first->second->line),
+                  "see what \"potluck key\" shows on each of them");
     // A device may have two workers, a stage and the head.
     const int ports = host.port_last - host.port_first + 1;
     const int workers = host.devices.size() + (host.trusted ? 1 : 0);
     if (host.port_first && ports < workers)
-      refuse(cluster, host.ports_line,
-             in_quotes(host.name) + " has " + std::to_string(ports) + " port" +
-                 (ports == 1 ? "" : "s") + " for " + std::to_string(workers) + " workers",
-             "give it more: ports: " + std::to_string(host.port_first) + "-" +
-                 std::to_string(host.port_first + workers - 1));
+      refuse_line(cluster, host.ports_line,
+                  in_quotes(host.name) + " has " + std::to_string(ports) + " port" +
+                      (ports == 1 ? "" : "s") + " for " + std::to_string(workers) + " workers",
+                  "give it more: ports: " + std::to_string(host.port_first) + "-" +
+                      std::to_string(host.port_first + workers - 1));
   }
   if (cluster.options.transport == "inproc" && cluster.hosts.size() > 1)
-    refuse(
+    refuse_line(
         cluster, cluster.hosts[1].line,
         "\"transport\" is inproc, and " + in_quotes(cluster.hosts[1].name) + " is another machine",
         "only one process has inproc; write transport: zmq");
@@ -200,17 +201,17 @@ void check_links(const ClusterSpec& cluster) {
   for (const LinkSpec& link : cluster.links) {
     for (const std::string& end : {link.from, link.to})
       if (!find_host(cluster, end))
-        refuse(cluster, link.line, "a link names " + in_quotes(end) + ", which is no host",
-               host_suggestion(cluster, end));
+        refuse_line(cluster, link.line, "a link names " + in_quotes(end) + ", which is no host",
+                    host_suggestion(cluster, end));
     if (link.from == link.to)
-      refuse(cluster, link.line, "a link goes from " + in_quotes(link.from) + " to itself",
-             "links are between hosts; delete it");
+      refuse_line(cluster, link.line, "a link goes from " + in_quotes(link.from) + " to itself",
+                  "links are between hosts; delete it");
     const auto [first, is_new] = pairs.insert({{link.from, link.to}, link.line});
     if (!is_new)
-      refuse(cluster, link.line,
-             "the link from " + in_quotes(link.from) + " to " + in_quotes(link.to) +
-                 " appears twice, first in line " + std::to_string(first->second),
-             "delete one, or write \"both: false\"");
+      refuse_line(cluster, link.line,
+                  "the link from " + in_quotes(link.from) + " to " + in_quotes(link.to) +
+                      " appears twice, first in line " + std::to_string(first->second),
+                  "delete one, or write \"both: false\"");
   }
 }
 

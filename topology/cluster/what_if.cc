@@ -21,7 +21,8 @@ namespace {
 
 constexpr int kCopiesMax = 16;
 
-[[noreturn]] void refuse(const std::string& words, const std::string& why, const std::string& fix) {
+[[noreturn]] void refuse_words(const std::string& words, const std::string& why,
+                               const std::string& fix) {
   throw Fault(FaultKind::input, "what if \"" + words + "\": " + why, Fix{fix});
 }
 
@@ -33,7 +34,8 @@ HostSpec* host_named(ClusterSpec& cluster, const std::string& name) {
 
 HostSpec& need_host(ClusterSpec& cluster, const std::string& name, const std::string& words) {
   HostSpec* host = host_named(cluster, name);
-  if (!host) refuse(words, "there is no host \"" + name + "\"", host_suggestion(cluster, name));
+  if (!host)
+    refuse_words(words, "there is no host \"" + name + "\"", host_suggestion(cluster, name));
   return *host;
 }
 
@@ -72,7 +74,7 @@ void check_end(const std::vector<std::string>& parts, size_t count, const std::s
                const std::string& words) {
   std::string rest;
   for (size_t i = count; i < parts.size(); ++i) rest += (rest.empty() ? "" : " ") + parts[i];
-  if (!rest.empty()) refuse(words, "\"" + rest + "\" is left over", example);
+  if (!rest.empty()) refuse_words(words, "\"" + rest + "\" is left over", example);
 }
 
 // The words of "RTX 3090@desk" with one blank between them; a host's name ends them.
@@ -89,17 +91,19 @@ std::string card_and_host(const std::vector<std::string>& parts, const std::stri
 
 void add(ClusterSpec& cluster, const std::string& what, const std::string& words) {
   const size_t at = what.rfind('@');
-  if (at == std::string::npos) refuse(words, "it names no host", "write CARD@HOST: add 3090@desk");
+  if (at == std::string::npos)
+    refuse_words(words, "it names no host", "write CARD@HOST: add 3090@desk");
   std::string name = what.substr(0, at);
   const int copies = take_copies(name);
   const KnownCard* card = find_card(name);
-  if (!card) refuse(words, "\"" + name + "\" is no known card", card_suggestion(name));
+  if (!card) refuse_words(words, "\"" + name + "\" is no known card", card_suggestion(name));
   if (copies < 1 || copies > kCopiesMax)
-    refuse(words, "it adds " + std::to_string(copies) + " cards",
-           "write 1 to " + std::to_string(kCopiesMax));
+    refuse_words(words, "it adds " + std::to_string(copies) + " cards",
+                 "write 1 to " + std::to_string(kCopiesMax));
   HostSpec& host = need_host(cluster, what.substr(at + 1), words);
   if (card->memory_gb == 0)
-    refuse(words, "every host has a CPU", "add a card, or write the CPU into the cluster file");
+    refuse_words(words, "every host has a CPU",
+                 "add a card, or write the CPU into the cluster file");
   for (int i = 0; i < copies; ++i) {
     DeviceSpec device;
     device.card = card->name;
@@ -139,16 +143,16 @@ LinkSpec& link_between(ClusterSpec& cluster, const std::string& from, const std:
 void change_link(ClusterSpec& cluster, const std::vector<std::string>& parts,
                  const std::string& words) {
   if (parts.size() < 3)
-    refuse(words, "a link needs two hosts and a rate", "write: link desk-nas 2.5gbit");
+    refuse_words(words, "a link needs two hosts and a rate", "write: link desk-nas 2.5gbit");
   check_end(parts, 4, "write: link desk-nas 2.5gbit 0.3ms", words);
   const size_t dash = cut_of(cluster, parts[1]);
   if (dash == 0)
-    refuse(words, "\"" + parts[1] + "\" does not name two hosts",
-           "write HOST-HOST; " + host_suggestion(cluster, ""));
+    refuse_words(words, "\"" + parts[1] + "\" does not name two hosts",
+                 "write HOST-HOST; " + host_suggestion(cluster, ""));
   const std::string a = parts[1].substr(0, dash), b = parts[1].substr(dash + 1);
   if (a == b)
-    refuse(words, "a link goes from \"" + a + "\" to itself",
-           "name two hosts; " + host_suggestion(cluster, ""));
+    refuse_words(words, "a link goes from \"" + a + "\" to itself",
+                 "name two hosts; " + host_suggestion(cluster, ""));
   try {
     for (const auto& [from, to] : {std::pair(a, b), std::pair(b, a)}) {
       LinkSpec& link = link_between(cluster, from, to);
@@ -157,13 +161,14 @@ void change_link(ClusterSpec& cluster, const std::vector<std::string>& parts,
       link.source = Source::assumed;
     }
   } catch (const Fault& fault) {
-    refuse(words, fault.text(), fault.fix().text);
+    refuse_words(words, fault.text(), fault.fix().text);
   }
 }
 
 void remove_host(ClusterSpec& cluster, const std::string& name, const std::string& words) {
   if (coordinates(cluster, *host_named(cluster, name)))
-    refuse(words, "\"" + name + "\" is the host that coordinates", "remove its devices one by one");
+    refuse_words(words, "\"" + name + "\" is the host that coordinates",
+                 "remove its devices one by one");
   std::erase_if(cluster.hosts, [&](const HostSpec& host) { return host.name == name; });
   std::erase_if(cluster.links,
                 [&](const LinkSpec& link) { return link.from == name || link.to == name; });
@@ -186,11 +191,12 @@ void remove(ClusterSpec& cluster, const std::string& name, const std::string& wo
     for (HostSpec& host : cluster.hosts)
       std::erase_if(host.devices, [&](const DeviceSpec& device) { return device.name == name; });
   else
-    refuse(words, "there is no host or device \"" + name + "\"", any_suggestion(cluster, name));
+    refuse_words(words, "there is no host or device \"" + name + "\"",
+                 any_suggestion(cluster, name));
   if (!find_device(cluster, cluster.head)) cluster.head.clear();
   const bool empty = std::all_of(cluster.hosts.begin(), cluster.hosts.end(),
                                  [](const HostSpec& host) { return host.devices.empty(); });
-  if (empty) refuse(words, "nothing is left", "leave one device");
+  if (empty) refuse_words(words, "nothing is left", "leave one device");
 }
 
 }  // namespace
@@ -198,8 +204,8 @@ void remove(ClusterSpec& cluster, const std::string& name, const std::string& wo
 void apply_what_ifs(ClusterSpec& cluster, const std::vector<std::string>& changes) {
   for (size_t i = 0; i < changes.size(); ++i) {
     if (std::find(changes.begin(), changes.begin() + i, changes[i]) != changes.begin() + i)
-      refuse(changes[i], "this change is given twice",
-             "give each change once; two cards are \"add 2x3090@HOST\"");
+      refuse_words(changes[i], "this change is given twice",
+                   "give each change once; two cards are \"add 2x3090@HOST\"");
     apply_what_if(cluster, changes[i]);
   }
 }
@@ -215,8 +221,8 @@ void apply_what_if(ClusterSpec& cluster, const std::string& words) {
     check_end(parts, 2, "write: remove nas", words);
     return remove(cluster, parts[1], words);
   }
-  refuse(words, "potluck knows no such change",
-         "write \"add 3090@desk\", \"link desk-nas 2.5gbit\" or \"remove nas\"");
+  refuse_words(words, "potluck knows no such change",
+               "write \"add 3090@desk\", \"link desk-nas 2.5gbit\" or \"remove nas\"");
 }
 
 }  // namespace potluck

@@ -73,12 +73,12 @@ const std::vector<std::pair<std::string, json>>& fixed() {
   return kFixed;
 }
 
-bool is_off(const json& value) {
+bool has_no_effect(const json& value) {
   const bool empty = (value.is_structured() || value.is_string()) && value.empty();
   return value.is_null() || empty || value == false || value == 0;
 }
 
-bool of_other_senses(std::string_view key) {
+bool key_of_other_senses(std::string_view key) {
   for (const std::string_view sense :
        {"vision_", "image_", "audio_", "video_", "boi_", "eoi_", "boa_", "eoa_"})
     if (key.starts_with(sense)) return true;
@@ -89,28 +89,32 @@ bool is_allowed(std::string_view key) {
   return std::find(std::begin(kAllowed), std::end(kAllowed), key) != std::end(kAllowed);
 }
 
-[[noreturn]] void refuse(const JsonFields& fields, const std::string& key, const std::string& fix) {
+[[noreturn]] void refuse_key(const JsonFields& fields, const std::string& key,
+                             const std::string& fix) {
   fields.refuse("\"" + key + "\" is " + json_excerpt(fields.at(key)), fix);
 }
 
-void check_text(const JsonFields& text) {
+void check_text_config(const JsonFields& text) {
   for (const auto& [key, value] : fixed())
     if (text.has(key) && text.at(key) != value)
-      refuse(text, key, "potluck computes by " + value.dump());
+      refuse_key(text, key, "potluck computes by " + value.dump());
   // Other programs' spelling of what has a name already.
   if (text.has("self_conditioning_size") && text.has("intermediate_size") &&
       text.at("self_conditioning_size") != text.at("intermediate_size"))
-    refuse(text, "self_conditioning_size", "potluck computes by intermediate_size");
+    refuse_key(text, "self_conditioning_size", "potluck computes by intermediate_size");
   const auto has_value = [](const std::string& key) {
     return key == "self_conditioning_size" ||
            std::any_of(fixed().begin(), fixed().end(),
                        [&](const auto& pair) { return pair.first == key; });
   };
   for (const std::string& key : text.keys()) {
-    if (is_allowed(key) || has_value(key) || of_other_senses(key) || is_off(text.at(key))) continue;
-    refuse(text, key,
-           "potluck does not know what it changes, so it cannot leave it out: take a checkpoint as "
-           "it was published");
+    if (is_allowed(key) || has_value(key) || key_of_other_senses(key) ||
+        has_no_effect(text.at(key)))
+      continue;
+    refuse_key(
+        text, key,
+        "potluck does not know what it changes, so it cannot leave it out: take a checkpoint as "
+        "it was published");
   }
 }
 
@@ -128,12 +132,12 @@ void check_type(const JsonFields& fields, const std::string& wanted) {
   if (type == wanted) return;
   if (type == kTextType && !fields.has("text_config")) return;
   const std::string runs = "potluck runs " + wanted;
-  refuse(fields, "model_type",
-         names_diffusion_gemma(type)
-             ? runs +
-                   ": this may be the same model under an older name; take the checkpoint that "
-                   "is published now"
-             : runs + "; transformers runs many others");
+  refuse_key(fields, "model_type",
+             names_diffusion_gemma(type)
+                 ? runs +
+                       ": this may be the same model under an older name; take the checkpoint that "
+                       "is published now"
+                 : runs + "; transformers runs many others");
 }
 
 void check_architectures(const JsonFields& config) {
@@ -154,11 +158,11 @@ std::vector<std::string> check_config_keys(const JsonFields& config, const JsonF
   for (const JsonFields* fields : {&config, &text})
     if (const auto what = quantization(*fields))
       config.refuse("the weights of this checkpoint are quantized, as " + *what, kTakeUnquantized);
-  check_text(text);
+  check_text_config(text);
   std::vector<std::string> notes;
   if (!nested) return notes;
   for (const std::string& key : config.keys())
-    if (!is_allowed(key) && !of_other_senses(key) && !is_off(config.at(key)) &&
+    if (!is_allowed(key) && !key_of_other_senses(key) && !has_no_effect(config.at(key)) &&
         std::find(std::begin(kRootAllowed), std::end(kRootAllowed), key) == std::end(kRootAllowed))
       notes.push_back("config.json: \"" + key + "\" is " + json_excerpt(config.at(key)) +
                       ", which potluck does not know");
@@ -171,8 +175,8 @@ void check_generation_keys(const JsonFields& generation) {
   for (const std::string& key : sampler.keys()) {
     const bool known = key == "entropy_bound" ||
                        (key == "_cls_name" && sampler.at(key) == "EntropyBoundSamplerConfig");
-    if (!known && !is_off(sampler.at(key)))
-      refuse(sampler, key, "potluck samples by EntropyBoundSamplerConfig's entropy_bound");
+    if (!known && !has_no_effect(sampler.at(key)))
+      refuse_key(sampler, key, "potluck samples by EntropyBoundSamplerConfig's entropy_bound");
   }
 }
 

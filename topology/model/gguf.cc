@@ -29,7 +29,7 @@ constexpr char kRopeFactors[] = "rope_freqs.weight";
 constexpr float kNoRotation = 1e20f;  // rope_freqs divides by 1e30 where a pair does not rotate
 
 // The metadata of a part says which one it is; a renamed or mixed-up part is refused.
-void check_part(const GgufMetadata& metadata, int index, size_t count) {
+void check_split(const GgufMetadata& metadata, int index, size_t count) {
   const int found = metadata.integer_or("split.count", count);
   const int number = metadata.integer_or("split.no", index) + 1;
   if (found != static_cast<int>(count) || number != index + 1)
@@ -105,7 +105,7 @@ class GgufSource final : public ModelSource {
     const std::optional<PartialCopy> partial = checks_.add(files_.emplace_back(path));
     if (partial) partial_ = true;
     GgufContents contents = read_header(index);
-    check_part(GgufMetadata(contents.metadata, path), index, parts);
+    check_split(GgufMetadata(contents.metadata, path), index, parts);
     for (TensorInfo& tensor : contents.tensors) {
       const bool here = !partial || partial->holds(tensor.offset, tensor.bytes);
       tensor.file = here ? index : ~index;

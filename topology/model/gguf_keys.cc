@@ -115,8 +115,8 @@ bool is_off(const GgufValue& value) {
 }
 
 // The fault of a key whose value is not `wanted`.
-[[noreturn]] void refuse(const GgufMetadata& metadata, const std::string& key,
-                         const std::string& wanted) {
+[[noreturn]] void refuse_metadata(const GgufMetadata& metadata, const std::string& key,
+                                  const std::string& wanted) {
   metadata.refuse("metadata key " + key + " is " + value_text(*metadata.find(key)),
                   wanted.empty() ? "potluck does not know what it changes, so it cannot leave it "
                                    "out: take a file as it was published"
@@ -127,7 +127,8 @@ void check_number(const GgufMetadata& metadata, const Number& rule) {
   const std::string key(rule.key);
   if (!metadata.find(key)) return;
   const double value = metadata.number(key);
-  if (value != rule.value && value != rule.other) refuse(metadata, key, number_text(rule.value));
+  if (value != rule.value && value != rule.other)
+    refuse_metadata(metadata, key, number_text(rule.value));
 }
 
 void check_text(const GgufMetadata& metadata, const Text& rule) {
@@ -135,7 +136,7 @@ void check_text(const GgufMetadata& metadata, const Text& rule) {
   if (!metadata.find(key)) return;
   const std::string value = metadata.text_or(key, "");
   if (value != rule.value && value != rule.other)
-    refuse(metadata, key, std::string("\"").append(rule.value).append("\""));
+    refuse_metadata(metadata, key, std::string("\"").append(rule.value).append("\""));
 }
 
 template <typename Rules>
@@ -151,7 +152,7 @@ void check_gguf_keys(const GgufMetadata& metadata) {
   for (const Number& rule : kNumbers) check_number(metadata, rule);
   for (const auto& [key, value] : metadata.values()) {
     if (!counts(key) || is_free(key) || has_rule(kNumbers, key) || has_rule(kTexts, key)) continue;
-    if (!is_off(value)) refuse(metadata, key, "");
+    if (!is_off(value)) refuse_metadata(metadata, key, "");
   }
 }
 

@@ -22,7 +22,7 @@ constexpr int kContext = 131072, kCanvas = 256, kFullEvery = 6;
 
 constexpr int kPublishedRotaryShare = 8;  // head_dim / 8 pairs: partial_rotary_factor 0.25
 
-GenerationSpec read_generation(const std::string& path) {
+GenerationSpec generation_of_folder(const std::string& path) {
   GenerationSpec g;
   if (!std::filesystem::exists(path)) return g;
   const nlohmann::json root = parse_json(read_text_file(path, kJsonBytesMax), path);
@@ -106,7 +106,7 @@ void read_per_layer(const JsonFields& text, ModelSpec& spec) {
   }
 }
 
-void read_layers(const JsonFields& text, ModelSpec& spec) {
+void layers_of_config(const JsonFields& text, ModelSpec& spec) {
   const int kv = text.integer_or("num_key_value_heads", kKvHeads);
   const int dim = text.integer_or("head_dim", kHeadDim);
   const bool own = text.has("per_layer_config");
@@ -158,7 +158,7 @@ bool names(const JsonFields& fields, const std::string& key) {
   return std::find(keys.begin(), keys.end(), key) != keys.end();
 }
 
-ModelSpec spec_of(const JsonFields& config, const JsonFields& text) {
+ModelSpec spec_of_config(const JsonFields& config, const JsonFields& text) {
   ModelSpec spec;
   spec.hidden = text.integer_or("hidden_size", kHidden);
   spec.intermediate = text.integer_or("intermediate_size", kIntermediate);
@@ -175,7 +175,7 @@ ModelSpec spec_of(const JsonFields& config, const JsonFields& text) {
     text.refuse("\"final_logit_softcapping\" is null", "potluck caps the logits");
   spec.softcap = text.number_or("final_logit_softcapping", spec.softcap);
   spec.embed_scale = embed_scale_of(spec.hidden);
-  read_layers(text, spec);
+  layers_of_config(text, spec);
   read_rope(text, spec);
   return spec;
 }
@@ -190,9 +190,9 @@ CheckpointConfig read_config(const std::string& folder) {
   CheckpointConfig read;
   read.notes = check_config_keys(config, text);
   read.tied = is_tied(config, text);
-  ModelSpec& spec = read.spec = spec_of(config, text);
+  ModelSpec& spec = read.spec = spec_of_config(config, text);
   spec.name = std::filesystem::path(folder).filename().string();
-  spec.generation = read_generation(folder + "/generation_config.json");
+  spec.generation = generation_of_folder(folder + "/generation_config.json");
   read_tokenizer(folder + "/tokenizer_config.json", spec.generation);
   try {
     validate(spec);

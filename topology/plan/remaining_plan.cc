@@ -28,7 +28,7 @@ uint64_t most_bytes(const Candidate& candidate) {
   return std::min(granted, candidate.bytes_free);
 }
 
-bool fits(const Candidate& candidate, const MemoryNeed& need) {
+bool has_room(const Candidate& candidate, const MemoryNeed& need) {
   const uint64_t most = most_bytes(candidate);
   return most == 0 || need.total() <= most;
 }
@@ -45,7 +45,7 @@ bool can_be_head(const ModelSource& source, const Plan& running, const Candidate
   Plan plan = running;
   plan.head.device = candidate.worker.device;
   plan.head.threads = candidate.worker.threads;
-  return fits(candidate, head_need(source, plan));
+  return has_room(candidate, head_need(source, plan));
 }
 
 // A speed that nobody has seen is taken to be as those of the others.
@@ -58,8 +58,8 @@ double layer_ms_of(const Candidate& candidate, const std::vector<Candidate>& can
   return seen ? sum / seen : 1;
 }
 
-// Where the largest part that fits a worker ends, by its first layer. A need only grows with the
-// layers, so the next part ends no sooner, and each layer is tried as an end about twice.
+// Where the largest part that has_room a worker ends, by its first layer. A need only grows with
+// the layers, so the next part ends no sooner, and each layer is tried as an end about twice.
 std::vector<int> largest_parts(const ModelSource& source, const Plan& running,
                                const Candidate& candidate) {
   const int layers = source.spec().layer_count();
@@ -67,7 +67,7 @@ std::vector<int> largest_parts(const ModelSource& source, const Plan& running,
   for (int begin = 0, end = 0; begin < layers; ++begin) {
     end = std::max(end, begin);
     while (end < layers &&
-           fits(candidate, need_of(source, running, candidate.worker, {begin, end + 1})))
+           has_room(candidate, need_of(source, running, candidate.worker, {begin, end + 1})))
       ++end;
     ends[begin] = end;
   }
@@ -200,8 +200,8 @@ std::string why_no_part(const ModelSource& source, const Plan& running, const Ca
   bool fits_one = false;
   for (size_t begin = 0; begin < parts.size() - 1; ++begin)
     fits_one = fits_one || parts[begin] > static_cast<int>(begin);
-  if (!fits_one) return "no layer fits in its " + bytes_text(most_bytes(candidate));
-  if (best.ms == kImpossible) return "no plan with it fits";
+  if (!fits_one) return "no layer has_room in its " + bytes_text(most_bytes(candidate));
+  if (best.ms == kImpossible) return "no plan with it has_room";
   if (std::any_of(candidates.begin(), candidates.end(), is_unknown))
     return "the ring's speed is not known before its first step";
   if (candidate.layer_ms == 0) return "its speed is not known yet";

@@ -15,7 +15,7 @@
 namespace potluck {
 namespace {
 
-std::string place(const ClusterSpec& cluster, int line) {
+std::string file_line(const ClusterSpec& cluster, int line) {
   return line ? cluster.file + ":" + std::to_string(line) : cluster.file;
 }
 
@@ -26,7 +26,7 @@ void check_context(const ClusterSpec& cluster, const ModelSpec& spec) {
               "\"context\" is " + std::to_string(options.context) +
                   ", and this model takes at most " + std::to_string(spec.context_max) + " tokens",
               Fix{"write " + std::to_string(spec.context_max) + " or less"},
-              place(cluster, options.context_line));
+              file_line(cluster, options.context_line));
 }
 
 // All of a plan that the cluster's options decide.
@@ -109,7 +109,7 @@ class ProblemMaker {
       }
     if (!lacking.empty())
       throw Fault(FaultKind::input, lacking, Fix{doctor() + " measure it, or write it here"},
-                  place(cluster_, line));
+                  file_line(cluster_, line));
   }
 
   void add(const HostSpec& host, const DeviceSpec& spec) {

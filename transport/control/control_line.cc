@@ -13,7 +13,7 @@ namespace {
 constexpr double kLoopSeconds = 0.1;   // between looks at the clock
 constexpr double kLeaveSeconds = 0.1;  // for all of them, when the line goes
 
-std::vector<std::byte> bytes_of(const std::string& text) {
+std::vector<std::byte> text_bytes(const std::string& text) {
   std::vector<std::byte> bytes(text.size());
   std::memcpy(bytes.data(), text.data(), text.size());
   return bytes;
@@ -159,8 +159,8 @@ bool ControlLine::has_room(const ControlMessage& message) {
 
 void ControlLine::transmit(ConnectionId to, std::string text, std::string bytes) {
   if (!connections_.count(to)) return;
-  Frames frames{bytes_of(text), {}};
-  if (!bytes.empty()) frames.payload = own_payload(bytes_of(bytes));
+  Frames frames{text_bytes(text), {}};
+  if (!bytes.empty()) frames.payload = own_payload(text_bytes(bytes));
   pipe_->send(to, std::move(frames));
 }
 

@@ -16,7 +16,7 @@ bool has_key(const Identity& me, PeerId peer, const std::string& key) {
   return keys != me.keys.end() && std::count(keys->second.begin(), keys->second.end(), key) > 0;
 }
 
-RingId ring_of(const Identity& me) {
+RingId own_ring(const Identity& me) {
   return {me.incarnation, me.epoch};
 }
 
@@ -78,7 +78,7 @@ std::string objection(const Identity& me, const Message& hello, const std::strin
   if (me.callers && std::count(me.callers->begin(), me.callers->end(), claimed) == 0)
     return who + ", from which no call is taken";
   if (!key.empty() && !has_key(me, claimed, key)) return who + ", which has another key";
-  if (me.callers && claimed != kCoordinatorPeer && ring_of(hello.header) != ring_of(me))
+  if (me.callers && claimed != kCoordinatorPeer && ring_of(hello.header) != own_ring(me))
     return who + ", but of another ring";
   return "";
 }
@@ -86,7 +86,7 @@ std::string objection(const Identity& me, const Message& hello, const std::strin
 // The hello names no ring: the proof will say whether it is of this one.
 void begin_meeting(Time now, const Identity& me, Stranger& stranger) {
   Message& hello = stranger.hello;
-  stamp(hello.header, ring_of(me));
+  stamp(hello.header, own_ring(me));
   if (const std::string why = objection(me, hello, stranger.caller.key); !why.empty()) refuse(why);
   if (hello.hello->nonce.empty()) refuse(claim_text(hello) + ", and its hello has no nonce");
   stranger.since = now;

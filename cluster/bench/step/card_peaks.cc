@@ -70,7 +70,7 @@ class Meter final {
 };
 
 // Blocks share the slices of memory evenly.
-double read_rate(Meter& meter, Tensor from, Tensor out, int blocks) {
+double stream_rate(Meter& meter, Tensor from, Tensor out, int blocks) {
   const int slices = from.bytes / kSliceBytes, passes = (slices + blocks - 1) / blocks;
   const gpu::PeakRead read{.from = at<uint8_t>(from),
                            .slice_words = gpu::kPeakWords,
@@ -113,7 +113,7 @@ CardPeaks card_peaks(GpuBackend& backend) {
   const Tensor out = backend.allocate(sizeof(uint32_t) * blocks * gpu::kPeakThreads);
   backend.wait();
   CardPeaks peaks;
-  peaks.read = read_rate(meter, from, out, blocks);
+  peaks.read = stream_rate(meter, from, out, blocks);
   peaks.copy = copy_rate(meter, from, to);
   peaks.f16 = product_rate(meter, backend, gpu::PeakF16{f32(out)}, blocks);
   peaks.s8 = product_rate(meter, backend, gpu::PeakS8{i32(out)}, blocks);

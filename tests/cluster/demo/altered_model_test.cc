@@ -24,7 +24,7 @@ std::shared_ptr<const ModelSource> tiny() {
 
 using Bytes = std::vector<std::byte>;
 
-Bytes bytes_of(const ModelSource& source, const TensorInfo& tensor) {
+Bytes file_bytes(const ModelSource& source, const TensorInfo& tensor) {
   const TensorBytes bytes = source.map(tensor);
   return {bytes.get(), bytes.get() + tensor.bytes};
 }
@@ -76,7 +76,7 @@ TEST(AlteredModel, WithoutSelfConditioningAllOtherTensorsStay) {
   const auto altered = without_self_conditioning(source);
   int changed = 0;
   for (const TensorInfo& tensor : source->tensors())
-    changed += bytes_of(*altered, tensor) != bytes_of(*source, tensor);
+    changed += file_bytes(*altered, tensor) != file_bytes(*source, tensor);
   EXPECT_EQ(changed, 1);
 }
 
@@ -84,7 +84,7 @@ TEST(AlteredModel, ShuffledWeightsAreTheSameValuesInAnotherOrder) {
   const auto source = tiny();
   const auto shuffled = with_shuffled_weights(source, 1);
   for (const TensorInfo& tensor : source->tensors()) {
-    const Bytes before = bytes_of(*source, tensor), after = bytes_of(*shuffled, tensor);
+    const Bytes before = file_bytes(*source, tensor), after = file_bytes(*shuffled, tensor);
     EXPECT_EQ(sorted_values(tensor, after), sorted_values(tensor, before)) << tensor.name;
     EXPECT_EQ(after == before, tensor.elements() == 1) << tensor.name;
   }
@@ -93,12 +93,12 @@ TEST(AlteredModel, ShuffledWeightsAreTheSameValuesInAnotherOrder) {
 TEST(AlteredModel, TheOrderFollowsFromTheSeedAndTheName) {
   const auto source = tiny();
   const TensorInfo& up = *find_tensor(*source, "blk.0.ffn_up.weight");
-  const Bytes order = bytes_of(*with_shuffled_weights(source, 1), up);
-  EXPECT_EQ(bytes_of(*with_shuffled_weights(source, 1), up), order);
-  EXPECT_NE(bytes_of(*with_shuffled_weights(source, 2), up), order);
+  const Bytes order = file_bytes(*with_shuffled_weights(source, 1), up);
+  EXPECT_EQ(file_bytes(*with_shuffled_weights(source, 1), up), order);
+  EXPECT_NE(file_bytes(*with_shuffled_weights(source, 2), up), order);
   TensorInfo renamed = up;
   renamed.name = "blk.1.ffn_up.weight";
-  EXPECT_NE(bytes_of(*with_shuffled_weights(source, 1), renamed), order);
+  EXPECT_NE(file_bytes(*with_shuffled_weights(source, 1), renamed), order);
 }
 
 TEST(AlteredModel, ValuesInBlocksAreRefusedByName) {

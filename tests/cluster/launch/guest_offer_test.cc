@@ -28,7 +28,7 @@ GuestOffer sample() {
   return offer;
 }
 
-std::string refusal(const std::function<void()>& act) {
+std::string refusal_of_offer(const std::function<void()>& act) {
   try {
     act();
   } catch (const Fault& fault) {
@@ -68,7 +68,7 @@ TEST(GuestOffer, BadOnesAreNamed) {
   const auto with = [](const char* path, const Json& value) {
     Json said = json_of(sample());
     said[Json::json_pointer(path)] = value;
-    return refusal([&] { guest_offer_of(said, kKey, "an offer"); });
+    return refusal_of_offer([&] { guest_offer_of(said, kKey, "an offer"); });
   };
   for (const auto& [path, value, part] :
        {std::tuple<const char*, Json, const char*>{"/host", "", "\"host\" is no name"},
@@ -90,7 +90,7 @@ TEST(GuestOffer, BadOnesAreNamed) {
     EXPECT_NE(with(path, value).find(part), std::string::npos) << path << ": " << with(path, value);
   Json many = json_of(sample());
   for (size_t i = 0; i < kGuestWorkersMax; ++i) many["workers"].push_back(many["workers"][0]);
-  EXPECT_NE(refusal([&] { guest_offer_of(many, kKey, "an offer"); }), "taken");
+  EXPECT_NE(refusal_of_offer([&] { guest_offer_of(many, kKey, "an offer"); }), "taken");
 }
 
 TEST(JoinedCluster, ComesBackFromItsTextAndKnowsWhereItWasSeenLast) {
@@ -108,9 +108,10 @@ TEST(JoinedCluster, ComesBackFromItsTextAndKnowsWhereItWasSeenLast) {
 TEST(JoinedCluster, DamagedOnesAreNamed) {
   for (const char* text : {"", "{}", "{\"version\":1,\"key\":\"abc\",\"addresses\":[]}",
                            "{\"version\":1,\"key\":3,\"addresses\":[]}"})
-    EXPECT_NE(
-        refusal([&] { joined_cluster_of(text, "joined.json"); }).find("joined.json is damaged"),
-        std::string::npos);
+    EXPECT_NE(refusal_of_offer([&] {
+                joined_cluster_of(text, "joined.json");
+              }).find("joined.json is damaged"),
+              std::string::npos);
 }
 
 TEST(TimeText, ReadsMinutesHoursAndDays) {
@@ -119,7 +120,8 @@ TEST(TimeText, ReadsMinutesHoursAndDays) {
   EXPECT_EQ(parse_ttl("366d"), 366 * 86400);
   for (const char* text :
        {"", "h", "24", "0h", "-1h", "24x", "367d", "24hh", "1.5h", "99999999999999999999d", " 1h"})
-    EXPECT_NE(refusal([&] { parse_ttl(text); }).find("is no span of time"), std::string::npos)
+    EXPECT_NE(refusal_of_offer([&] { parse_ttl(text); }).find("is no span of time"),
+              std::string::npos)
         << text;
 }
 
@@ -136,10 +138,11 @@ TEST(ControlPort, AddressesGetThePortThatTheyLack) {
       control_addresses_of({"10.0.0.3", "desk.home:99", "[fd00::3]", "[fd00::3]:7"}),
       (std::vector<std::string>{"10.0.0.3:7117", "desk.home:99", "[fd00::3]:7117", "[fd00::3]:7"}));
   for (const char* text : {"", "a b", "tcp://10.0.0.3", "fd00::3", "10.0.0.3:70000"})
-    EXPECT_NE(refusal([&] { control_addresses_of({text}); }).find("is no address"),
+    EXPECT_NE(refusal_of_offer([&] { control_addresses_of({text}); }).find("is no address"),
               std::string::npos)
         << text;
-  EXPECT_NE(refusal([] { control_addresses_of(std::vector<std::string>(9, "a")); }), "taken");
+  EXPECT_NE(refusal_of_offer([] { control_addresses_of(std::vector<std::string>(9, "a")); }),
+            "taken");
 }
 
 }  // namespace

@@ -6,12 +6,12 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "cluster/cli/interfaces.h"
 #include "cluster/planning/carry.h"
 #include "cluster/planning/finding.h"
 #include "cluster/planning/speed_cache.h"
 #include "cluster/ring/device_rooms.h"
 #include "cluster/ring/device_speed.h"
-#include "cluster/cli/interfaces.h"
 #include "topology/model/locator.h"
 
 namespace potluck {
@@ -19,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr uint64_t kGB = 1'000'000'000;
+constexpr uint64_t kGigabyte = 1'000'000'000;
 
 TEST(Finding, ProblemsComeFirstAndEachHasItsFix) {
   const std::vector<Finding> findings = {{Severity::note, "", "a", "do a"},
@@ -38,14 +38,14 @@ TEST(Finding, ProblemsComeFirstAndEachHasItsFix) {
 TEST(Carry, MoreMemoryCarriesMoreLayersAndTheHeadTakesSomeOfThem) {
   const auto model = open_model(kReleasedQ4);
   const auto carried = [&](uint64_t bytes) { return carried_by({"cuda:0", bytes, 0}, *model); };
-  EXPECT_EQ(carried(kGB / 4).layers, 0);
-  EXPECT_EQ(carried(kGB / 4).layers_beside_head, -1);
-  const Carried card = carried(8 * kGB);
+  EXPECT_EQ(carried(kGigabyte / 4).layers, 0);
+  EXPECT_EQ(carried(kGigabyte / 4).layers_beside_head, -1);
+  const Carried card = carried(8 * kGigabyte);
   EXPECT_GT(card.layers, 8);
   EXPECT_LT(card.layers, 16);
   EXPECT_LT(card.layers_beside_head, card.layers);
   EXPECT_GT(card.layers_beside_head, 0);
-  EXPECT_EQ(carried(64 * kGB).layers_beside_head, 30);
+  EXPECT_EQ(carried(64 * kGigabyte).layers_beside_head, 30);
 }
 
 TEST(SpeedCache, WhatWasMeasuredIsKnownAgainUnderTheSameKeyAlone) {
@@ -83,7 +83,7 @@ TEST(DeviceSpeed, LayersAndHeadAreRunAndWhatDoesNotFitIsLeftOut) {
   EXPECT_EQ(none.speed.sliding_layer_ms, 0);
   EXPECT_EQ(none.speed.head_ms, 0);
   EXPECT_THAT(none.left_out, testing::HasSubstr("the head needs"));
-  const MeasuredSpeed absent = measure_speed(*model, {"cuda:77", 64 * kGB, 0}, 1);
+  const MeasuredSpeed absent = measure_speed(*model, {"cuda:77", 64 * kGigabyte, 0}, 1);
   EXPECT_NE(absent.problem, "");
 }
 

@@ -16,7 +16,7 @@ TEST(Address, IsTheOneThatTheKernelSendsFrom) {
   EXPECT_EQ(address_towards("tcp://[::1]:7000"), "[::1]");
 }
 
-std::string refusal(const std::string& endpoint) {
+std::string refusal_of_address(const std::string& endpoint) {
   try {
     return "it is " + address_towards(endpoint);
   } catch (const Fault& fault) {
@@ -26,15 +26,16 @@ std::string refusal(const std::string& endpoint) {
 
 TEST(Address, WhereThereIsNoRouteTheAddressesAreNamed) {
   EXPECT_EQ(
-      refusal("tcp://255.255.255.255:7000"),
+      refusal_of_address("tcp://255.255.255.255:7000"),
       "this machine has no route to tcp://255.255.255.255:7000 (255.255.255.255); see that it "
       "has an address in that network, or a route there");
-  EXPECT_THAT(refusal("tcp://[fe80::4%nosuch7]:7000"), HasSubstr("has no interface nosuch7"));
+  EXPECT_THAT(refusal_of_address("tcp://[fe80::4%nosuch7]:7000"),
+              HasSubstr("has no interface nosuch7"));
 }
 
 TEST(Address, AnEndpointOfAnotherKindIsRefused) {
-  EXPECT_THAT(refusal("ipc:///run/a"), HasSubstr("is not tcp://HOST:PORT"));
-  EXPECT_THAT(refusal("tcp://no such host:1"), HasSubstr("is not tcp://HOST:PORT"));
+  EXPECT_THAT(refusal_of_address("ipc:///run/a"), HasSubstr("is not tcp://HOST:PORT"));
+  EXPECT_THAT(refusal_of_address("tcp://no such host:1"), HasSubstr("is not tcp://HOST:PORT"));
 }
 
 }  // namespace

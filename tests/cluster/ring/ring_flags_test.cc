@@ -20,7 +20,7 @@ RingFlags with_devices(std::vector<std::string> devices, std::optional<int> card
   return flags;
 }
 
-std::string refusal(const RingFlags& flags) {
+std::string refusal_of_flags(const RingFlags& flags) {
   try {
     check_ring_flags(flags);
   } catch (const Fault& fault) {
@@ -32,47 +32,48 @@ std::string refusal(const RingFlags& flags) {
 
 TEST(RingFlags, ACutByMemoryIsRefusedBesideACutByNumbers) {
   for (RingFlags flags : {with_devices({"auto"}), with_devices({"cuda:0", "cpu"}, 3)}) {
-    EXPECT_EQ(refusal(flags), "");
+    EXPECT_EQ(refusal_of_flags(flags), "");
     RingFlags counted = flags, split = flags, ranks = flags, file = flags;
     counted.stages_given = true;
     counted.options.stages = flags.options.devices.size();
-    EXPECT_THAT(refusal(counted), HasSubstr("leave out --stages and --split"));
+    EXPECT_THAT(refusal_of_flags(counted), HasSubstr("leave out --stages and --split"));
     split.options.split.assign(flags.options.devices.size(), 2);
-    EXPECT_THAT(refusal(split), HasSubstr("leave out --stages and --split"));
+    EXPECT_THAT(refusal_of_flags(split), HasSubstr("leave out --stages and --split"));
     ranks.transport = "mpi";
-    EXPECT_THAT(refusal(ranks), HasSubstr("with --transport mpi use --split"));
+    EXPECT_THAT(refusal_of_flags(ranks), HasSubstr("with --transport mpi use --split"));
     file.plan = "x.yaml";
-    EXPECT_THAT(refusal(file), HasSubstr("leave out --device and --gpu-layers"));
+    EXPECT_THAT(refusal_of_flags(file), HasSubstr("leave out --device and --gpu-layers"));
   }
 }
 
 TEST(RingFlags, DevicesThatMeanNothingTogetherAreRefused) {
-  EXPECT_THAT(refusal(with_devices({"auto", "cpu"})), HasSubstr("name it alone"));
-  EXPECT_THAT(refusal(with_devices({"cuda:0", "cpu", "cuda:0"})), HasSubstr("a device twice"));
-  EXPECT_THAT(refusal(with_devices({"cpu"}, 3)), HasSubstr("needs a card in --device"));
-  EXPECT_EQ(refusal(with_devices({}, 3)), "");
-  EXPECT_EQ(refusal(with_devices({"cpu", "cpu"})), "");
+  EXPECT_THAT(refusal_of_flags(with_devices({"auto", "cpu"})), HasSubstr("name it alone"));
+  EXPECT_THAT(refusal_of_flags(with_devices({"cuda:0", "cpu", "cuda:0"})),
+              HasSubstr("a device twice"));
+  EXPECT_THAT(refusal_of_flags(with_devices({"cpu"}, 3)), HasSubstr("needs a card in --device"));
+  EXPECT_EQ(refusal_of_flags(with_devices({}, 3)), "");
+  EXPECT_EQ(refusal_of_flags(with_devices({"cpu", "cpu"})), "");
   RingFlags split = with_devices({"cuda:0", "cuda:0"});
   split.options.split = {2, 3};
-  EXPECT_EQ(refusal(split), "");
+  EXPECT_EQ(refusal_of_flags(split), "");
 }
 
 TEST(RingFlags, ANumberOfStagesThatIsNotTheSplitsIsRefused) {
   RingFlags flags;
   flags.options.split = {2, 3};
-  EXPECT_EQ(refusal(flags), "");
+  EXPECT_EQ(refusal_of_flags(flags), "");
   flags.stages_given = true;
   for (const int stages : {1, 3}) {
     flags.options.stages = stages;
-    EXPECT_EQ(refusal(flags), "--stages " + std::to_string(stages) +
-                                  " contradicts --split 2,3; leave one of them out");
+    EXPECT_EQ(refusal_of_flags(flags), "--stages " + std::to_string(stages) +
+                                           " contradicts --split 2,3; leave one of them out");
   }
   flags.options.stages = 2;
-  EXPECT_EQ(refusal(flags), "");
+  EXPECT_EQ(refusal_of_flags(flags), "");
   flags = {};
   flags.stages_given = true;
   flags.plan = "x.yaml";
-  EXPECT_THAT(refusal(flags), HasSubstr("leave out --stages and --split"));
+  EXPECT_THAT(refusal_of_flags(flags), HasSubstr("leave out --stages and --split"));
 }
 
 Card card(const std::string& device, uint64_t bytes, const std::string& problem = "") {

@@ -8,7 +8,7 @@
 namespace potluck {
 namespace {
 
-std::string refusal(double (*parse)(const std::string&), const std::string& text) {
+std::string refusal_of_quantity(double (*parse)(const std::string&), const std::string& text) {
   try {
     return "it was read as " + std::to_string(parse(text));
   } catch (const Fault& fault) {
@@ -39,14 +39,15 @@ TEST(Quantity, WhatIsWrittenIsReadBack) {
 
 TEST(Quantity, AnythingElseIsRefusedByName) {
   for (const char* text : {"", "ms", "3", "1e3ms", "3 minutes", "1.2.3ms", ".5ms", "0x1ms", "nan"})
-    EXPECT_EQ(refusal(parse_ms, text),
+    EXPECT_EQ(refusal_of_quantity(parse_ms, text),
               "\"" + std::string(text) + "\" is not a time; write a number and a unit: 0.3ms");
   for (const char* text : {"0ms", "-3ms", "61m"})
-    EXPECT_EQ(refusal(parse_ms, text),
+    EXPECT_EQ(refusal_of_quantity(parse_ms, text),
               "\"" + std::string(text) + "\" is out of range; it must be above 0 and at most 60m");
-  EXPECT_EQ(refusal(parse_mbit_per_s, "110MB/s"),
+  EXPECT_EQ(refusal_of_quantity(parse_mbit_per_s, "110MB/s"),
             "\"110MB/s\" is not a rate; write a number and a unit: 940mbit or 2.5gbit");
-  EXPECT_EQ(refusal(parse_watts, "0.5W"), "\"0.5W\" is out of range; it must be 1W to 10000W");
+  EXPECT_EQ(refusal_of_quantity(parse_watts, "0.5W"),
+            "\"0.5W\" is out of range; it must be 1W to 10000W");
 }
 
 }  // namespace

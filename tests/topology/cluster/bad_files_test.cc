@@ -15,7 +15,7 @@
 namespace potluck {
 namespace {
 
-const std::string kKey = "00e1" + std::string(60, '7');
+const std::string kHostKey = "00e1" + std::string(60, '7');
 
 // The good files that each bad one differs from in one place.
 const std::string kCluster = R"(version: 1
@@ -34,7 +34,7 @@ hosts:
     ssh: me@nas
     trusted: false
     addresses: [10.0.0.4]
-    key: )" + kKey + R"(
+    key: )" + kHostKey + R"(
     devices:
       - device: cpu
         memory: 8GiB
@@ -401,14 +401,14 @@ const std::vector<Bad> kPlans = {
      "NCCL links cards of one vendor; leave its transport out"},
 };
 
-std::string replaced(std::string text, const std::string& from, const std::string& to) {
+std::string replaced_in(std::string text, const std::string& from, const std::string& to) {
   const size_t at = text.find(from);
   EXPECT_NE(at, std::string::npos) << from;
   return at == std::string::npos ? text : text.replace(at, from.size(), to);
 }
 
 template <typename Read>
-std::string refusal(Read read) {
+std::string refusal_of_file(Read read) {
   try {
     read();
   } catch (const Fault& fault) {
@@ -419,7 +419,7 @@ std::string refusal(Read read) {
 }
 
 std::string cluster_refusal(const std::string& text) {
-  return refusal([&] { parse_cluster(text, "cluster.yaml"); });
+  return refusal_of_file([&] { parse_cluster(text, "cluster.yaml"); });
 }
 
 std::string plan_refusal(const std::string& text) {
@@ -427,8 +427,8 @@ std::string plan_refusal(const std::string& text) {
   const std::string path = folder.write("plan.yaml", text);
   ModelSpec spec = tiny_spec();
   spec.layers.resize(6, spec.layers.front());
-  const std::string line = refusal([&] { read_plan(path, spec); });
-  return line.empty() ? line : replaced(line, path, "plan.yaml");
+  const std::string line = refusal_of_file([&] { read_plan(path, spec); });
+  return line.empty() ? line : replaced_in(line, path, "plan.yaml");
 }
 
 TEST(BadFiles, TheGoodOnesAreRead) {
@@ -438,12 +438,12 @@ TEST(BadFiles, TheGoodOnesAreRead) {
 
 TEST(BadFiles, EachClusterIsRefusedByOneClearLine) {
   for (const Bad& bad : kClusters)
-    EXPECT_EQ(cluster_refusal(replaced(kCluster, bad.from, bad.to)), bad.line) << bad.to;
+    EXPECT_EQ(cluster_refusal(replaced_in(kCluster, bad.from, bad.to)), bad.line) << bad.to;
 }
 
 TEST(BadFiles, EachPlanIsRefusedByOneClearLine) {
   for (const Bad& bad : kPlans)
-    EXPECT_EQ(plan_refusal(replaced(kPlan, bad.from, bad.to)), bad.line) << bad.to;
+    EXPECT_EQ(plan_refusal(replaced_in(kPlan, bad.from, bad.to)), bad.line) << bad.to;
 }
 
 TEST(BadFiles, ThereAreSixtyAndTwoOfEachClass) {

@@ -10,7 +10,7 @@ namespace potluck {
 namespace {
 
 const std::string kKey = "00e1" + std::string(60, '7');
-const std::string kWhole = R"(version: 1
+const std::string kWholeCluster = R"(version: 1
 model: hf:unsloth/diffusiongemma-26B-A4B-it-GGUF:Q4_K_M
 head: desk-cuda0
 options: {context: 4096, sessions: 4, canvases: 3, objective: throughput, precision: exact}
@@ -43,7 +43,7 @@ links:
 )";
 
 TEST(ClusterYaml, EveryFieldOfAClusterArrives) {
-  const ClusterSpec cluster = parse_cluster(kWhole, "cluster.yaml");
+  const ClusterSpec cluster = parse_cluster(kWholeCluster, "cluster.yaml");
   EXPECT_EQ(cluster.file, "cluster.yaml");
   EXPECT_EQ(cluster.model, "hf:unsloth/diffusiongemma-26B-A4B-it-GGUF:Q4_K_M");
   EXPECT_EQ(cluster.head, "desk-cuda0");
@@ -67,7 +67,7 @@ TEST(ClusterYaml, EveryFieldOfAClusterArrives) {
 }
 
 TEST(ClusterYaml, EveryFieldOfADeviceArrives) {
-  const ClusterSpec cluster = parse_cluster(kWhole, "cluster.yaml");
+  const ClusterSpec cluster = parse_cluster(kWholeCluster, "cluster.yaml");
   const DeviceSpec* card = find_device(cluster, "desk-cuda0");
   ASSERT_TRUE(card && card->speed);
   EXPECT_EQ(card->device, "cuda:0");
@@ -98,7 +98,7 @@ TEST(ClusterYaml, EveryFieldOfADeviceArrives) {
 }
 
 TEST(ClusterYaml, ALinkGoesBothWaysUnlessTheOtherWayIsListed) {
-  const ClusterSpec cluster = parse_cluster(kWhole, "cluster.yaml");
+  const ClusterSpec cluster = parse_cluster(kWholeCluster, "cluster.yaml");
   ASSERT_EQ(cluster.links.size(), 4u);
   const LinkSpec* out = find_link(cluster, "desk", "nas");
   const LinkSpec* back = find_link(cluster, "nas", "desk");

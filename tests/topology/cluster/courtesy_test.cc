@@ -23,7 +23,7 @@ class Courtesies : public testing::Test {
   Time time_;
 };
 
-std::string refusal(const std::string& text) {
+std::string refusal_of_courtesy(const std::string& text) {
   try {
     parse_courtesy(text);
   } catch (const Fault& fault) {
@@ -63,7 +63,8 @@ TEST_F(Courtesies, WhatIsWrongIsNamed) {
         {"temperature=", "no number of degrees"},
         {"temperature=20", "30"},
         {"temperature=200", "120"}})
-    EXPECT_NE(refusal(text).find(part), std::string::npos) << text << ": " << refusal(text);
+    EXPECT_NE(refusal_of_courtesy(text).find(part), std::string::npos)
+        << text << ": " << refusal_of_courtesy(text);
 }
 
 TEST_F(Courtesies, HoursMayGoOverMidnight) {

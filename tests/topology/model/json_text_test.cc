@@ -11,7 +11,7 @@
 namespace potluck {
 namespace {
 
-std::string refusal(const std::function<void()>& read) {
+std::string refusal_of_json(const std::function<void()>& read) {
   try {
     read();
   } catch (const Fault& fault) {
@@ -23,8 +23,8 @@ std::string refusal(const std::function<void()>& read) {
   return "read";
 }
 
-std::string refusal(const std::string& text) {
-  return refusal([&] { parse_json(text, "x.json"); });
+std::string refusal_of_json(const std::string& text) {
+  return refusal_of_json([&] { parse_json(text, "x.json"); });
 }
 
 void expect(const std::string& text, const std::string& part) {
@@ -47,23 +47,23 @@ TEST(JsonText, ReadsEveryKindOfValue) {
 
 TEST(JsonText, DepthHasALimit) {
   const auto nested = [](int depth) { return repeated("[", depth) + repeated("]", depth); };
-  EXPECT_EQ(refusal(nested(64)), "read");
-  expect(refusal(nested(65)), "JSON nested more than 64 deep");
-  expect(refusal(repeated("{\"a\":", 1'000'000)), "JSON nested more than 64 deep");
-  expect(refusal(repeated("[", 10'000'000)), "JSON nested more than 64 deep");
+  EXPECT_EQ(refusal_of_json(nested(64)), "read");
+  expect(refusal_of_json(nested(65)), "JSON nested more than 64 deep");
+  expect(refusal_of_json(repeated("{\"a\":", 1'000'000)), "JSON nested more than 64 deep");
+  expect(refusal_of_json(repeated("[", 10'000'000)), "JSON nested more than 64 deep");
 }
 
 TEST(JsonText, KeysStandOnce) {
-  expect(refusal(R"({"a":1,"b":{"a":2},"a":3})"), "\"a\" appears twice");
-  EXPECT_EQ(refusal(R"([{"a":1},{"a":2}])"), "read");
+  expect(refusal_of_json(R"({"a":1,"b":{"a":2},"a":3})"), "\"a\" appears twice");
+  EXPECT_EQ(refusal_of_json(R"([{"a":1},{"a":2}])"), "read");
 }
 
 TEST(JsonText, BrokenTextNamesThePlace) {
-  expect(refusal("{\"a\":1,\n}"), "not valid JSON: parse error at line 2, column 1");
-  expect(refusal(""), "not valid JSON");
-  expect(refusal("1 2"), "not valid JSON");
-  expect(refusal("\"\xFF\""), "not valid JSON");
-  expect(refusal("[1e999]"), "not valid JSON: number overflow");
+  expect(refusal_of_json("{\"a\":1,\n}"), "not valid JSON: parse error at line 2, column 1");
+  expect(refusal_of_json(""), "not valid JSON");
+  expect(refusal_of_json("1 2"), "not valid JSON");
+  expect(refusal_of_json("\"\xFF\""), "not valid JSON");
+  expect(refusal_of_json("[1e999]"), "not valid JSON: number overflow");
 }
 
 TEST(JsonText, FieldsAreRefusedByNameAndValue) {
@@ -75,18 +75,22 @@ TEST(JsonText, FieldsAreRefusedByNameAndValue) {
   EXPECT_EQ(fields.integers("i"), std::vector<int>{7});
   EXPECT_EQ(fields.number("f"), 1.5);
   EXPECT_EQ(fields.text("t"), "text");
-  expect(refusal([&] { fields.integer("none"); }), "\"none\" is missing");
-  expect(refusal([&] { fields.integer("big"); }), "\"big\" is 4294967296; it must be a whole");
-  expect(refusal([&] { fields.integer("f"); }), "\"f\" is 1.5; it must be a whole number");
-  expect(refusal([&] { fields.integer("t"); }), "\"t\" is \"text\"; it must be a whole number");
-  expect(refusal([&] { fields.integers("l"); }), "\"l\" is \"x\"; it must be");
-  expect(refusal([&] { fields.integers("o"); }), "\"o\" is an object; it must be");
-  expect(refusal([&] { fields.number("l"); }), "\"l\" is a list; it must be a number");
-  expect(refusal([&] { fields.text("n"); }), "\"n\" is null; it must be a text");
-  expect(refusal([&] { fields.texts("l"); }), "\"l\" is 1; it must be a list of texts");
-  expect(refusal([&] { fields.sizes("neg"); }), "\"neg\" is -1; it must be a list of sizes");
-  expect(refusal([&] { fields.object("l"); }), "\"l\" is a list; it must be an object");
-  expect(refusal([&] { JsonFields(root.at("l"), "x.json"); }), "holds a list where an object");
+  expect(refusal_of_json([&] { fields.integer("none"); }), "\"none\" is missing");
+  expect(refusal_of_json([&] { fields.integer("big"); }),
+         "\"big\" is 4294967296; it must be a whole");
+  expect(refusal_of_json([&] { fields.integer("f"); }), "\"f\" is 1.5; it must be a whole number");
+  expect(refusal_of_json([&] { fields.integer("t"); }),
+         "\"t\" is \"text\"; it must be a whole number");
+  expect(refusal_of_json([&] { fields.integers("l"); }), "\"l\" is \"x\"; it must be");
+  expect(refusal_of_json([&] { fields.integers("o"); }), "\"o\" is an object; it must be");
+  expect(refusal_of_json([&] { fields.number("l"); }), "\"l\" is a list; it must be a number");
+  expect(refusal_of_json([&] { fields.text("n"); }), "\"n\" is null; it must be a text");
+  expect(refusal_of_json([&] { fields.texts("l"); }), "\"l\" is 1; it must be a list of texts");
+  expect(refusal_of_json([&] { fields.sizes("neg"); }),
+         "\"neg\" is -1; it must be a list of sizes");
+  expect(refusal_of_json([&] { fields.object("l"); }), "\"l\" is a list; it must be an object");
+  expect(refusal_of_json([&] { JsonFields(root.at("l"), "x.json"); }),
+         "holds a list where an object");
 }
 
 TEST(Fault, IsOneLineWhateverItQuotes) {

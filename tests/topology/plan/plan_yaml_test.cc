@@ -13,7 +13,7 @@
 namespace potluck {
 namespace {
 
-const std::string kWhole = R"(version: 1
+const std::string kWholePlan = R"(version: 1
 stream: f32
 kv: bf16
 context: 4096
@@ -47,8 +47,8 @@ stages:
   - {endpoint: "tcp://127.0.0.1:7000", layers: 5:6}
 )";
 
-// The refusal of a plan as one line; "" if it was read.
-std::string refusal(const std::string& text) {
+// The refusal_of_plan of a plan as one line; "" if it was read.
+std::string refusal_of_plan(const std::string& text) {
   try {
     parse_plan(text, "plan.yaml");
   } catch (const Fault& fault) {
@@ -70,9 +70,9 @@ struct Wrong {
 };
 
 void expect_refusals(std::span<const Wrong> all) {
-  EXPECT_EQ(refusal(kWhole), "");
+  EXPECT_EQ(refusal_of_plan(kWholePlan), "");
   for (const Wrong& wrong : all) {
-    const std::string line = refusal(replaced(kWhole, wrong.from, wrong.to));
+    const std::string line = refusal_of_plan(replaced(kWholePlan, wrong.from, wrong.to));
     EXPECT_NE(line.find(wrong.line), std::string::npos)
         << wrong.to << "\n  got      " << line << "\n  expected " << wrong.line;
     EXPECT_EQ(line.find('\n'), std::string::npos) << line;
@@ -80,7 +80,7 @@ void expect_refusals(std::span<const Wrong> all) {
 }
 
 TEST(PlanYaml, EveryFieldArrives) {
-  const Plan plan = parse_plan(kWhole, "plan.yaml");
+  const Plan plan = parse_plan(kWholePlan, "plan.yaml");
   EXPECT_EQ(plan.stream, DType::f32);
   EXPECT_EQ(plan.kv, DType::bf16);
   EXPECT_EQ(plan.ctx_size, 4096);
@@ -108,14 +108,15 @@ TEST(PlanYaml, EveryFieldArrives) {
 
 TEST(PlanYaml, AWorkersKeyIsSixtyFourDigits) {
   const std::string at = "tcp://10.0.0.4:7000\n", key = "00e1" + std::string(60, '7');
-  const Plan plan = parse_plan(replaced(kWhole, at, at + "    key: " + key + "\n"), "plan.yaml");
+  const Plan plan =
+      parse_plan(replaced(kWholePlan, at, at + "    key: " + key + "\n"), "plan.yaml");
   EXPECT_EQ(plan.stages[0].key, key);
   EXPECT_EQ(plan.head.key, "");
   EXPECT_EQ(parse_plan(plan_yaml(plan), "again").stages[0].key, key);
   for (const std::string& wrong : {key.substr(1), key + "7", std::string(64, 'A'),
                                    std::string(64, 'g'), std::string("\"\"")}) {
     try {
-      parse_plan(replaced(kWhole, at, at + "    key: " + wrong + "\n"), "plan.yaml");
+      parse_plan(replaced(kWholePlan, at, at + "    key: " + wrong + "\n"), "plan.yaml");
       ADD_FAILURE() << wrong;
     } catch (const Fault& fault) {
       EXPECT_NE(std::string(fault.what()).find("plan.yaml:18: \"key\" is "), std::string::npos)
@@ -137,11 +138,11 @@ TEST(PlanYaml, WhatIsLeftOutHasThePlansDefault) {
 }
 
 TEST(PlanYaml, WhatIsWrittenIsReadBack) {
-  for (const std::string& text : {kWhole, kLeast}) {
+  for (const std::string& text : {kWholePlan, kLeast}) {
     const std::string once = plan_yaml(parse_plan(text, "plan.yaml"));
     EXPECT_EQ(plan_yaml(parse_plan(once, "again.yaml")), once);
   }
-  const std::string written = plan_yaml(parse_plan(kWhole, "plan.yaml"));
+  const std::string written = plan_yaml(parse_plan(kWholePlan, "plan.yaml"));
   for (const char* part :
        {"hop: int8", "memory: 6GiB", "memory: 500MB", "\"beside: me\"", "layers: \"10:30\"",
         "start: here", "device: cuda:1", "threads: 4", "transport: nccl", "role: no-head"})
@@ -225,24 +226,25 @@ TEST(PlanYaml, FilesThatAreNoPlansAreRefused) {
         std::string("version: 1\nhead: {start: here}\nstages: []\n"),
         std::string("version: 1\nhead: here\nstages:\n  - {start: here, layers: 0:1}\n"),
         std::string("version: 1\0", 11), std::string("{{{{")})
-    EXPECT_NE(refusal(text), "") << text;
+    EXPECT_NE(refusal_of_plan(text), "") << text;
 }
 
 TEST(PlanYaml, BombsAndAbsurdNestingEndAtTheirLimits) {
   std::string bomb = "version: 1\na: &a [x, x]\n";
   for (char c = 'b'; c < 'z'; ++c)
     bomb += std::string() + c + ": &" + c + " [*" + char(c - 1) + ", *" + char(c - 1) + "]\n";
-  EXPECT_NE(refusal(bomb).find("plan.yaml:2: anchors"), std::string::npos);
-  EXPECT_NE(refusal("a: " + std::string(20000, '[') + std::string(20000, ']'))
+  EXPECT_NE(refusal_of_plan(bomb).find("plan.yaml:2: anchors"), std::string::npos);
+  EXPECT_NE(refusal_of_plan("a: " + std::string(20000, '[') + std::string(20000, ']'))
                 .find("nested more than 8 deep"),
             std::string::npos);
   for (const char* open : {"{", "[", "- ", "? ", "{a: ", "&a "}) {
     std::string deep;
     for (int i = 0; i < 20000; ++i) deep += open;
-    EXPECT_NE(refusal(deep), "") << open;
+    EXPECT_NE(refusal_of_plan(deep), "") << open;
   }
-  EXPECT_NE(refusal("version: " + std::string(10000, 'x')).find("10000 bytes; give at most 4096"),
-            std::string::npos);
+  EXPECT_NE(
+      refusal_of_plan("version: " + std::string(10000, 'x')).find("10000 bytes; give at most 4096"),
+      std::string::npos);
   const std::string path = testing::TempDir() + "/large-plan.yaml";
   FILE* file = std::fopen(path.c_str(), "w");
   std::fputs(("#" + std::string(300 << 10, '#')).c_str(), file);
@@ -259,38 +261,44 @@ TEST(PlanYaml, BombsAndAbsurdNestingEndAtTheirLimits) {
 
 // Each worker is dialed by the one before it in the ring, and the head by the last stage.
 TEST(PlanYaml, NobodyIsAskedToDialAnotherMachinesLoopback) {
-  const std::string behind = replaced(kWhole, "tcp://10.0.0.2:7001", "tcp://127.0.0.1:7001");
-  EXPECT_NE(refusal(behind).find("plan.yaml:21: \"beside: me\" listens on tcp://127.0.0.1:7001, "
-                                 "which \"old-laptop\" (tcp://10.0.0.4:7000) cannot dial"),
-            std::string::npos);
-  const std::string unnamed = replaced(kWhole, "    endpoint: tcp://10.0.0.2:7001\n", "");
-  EXPECT_EQ(refusal(unnamed), "");  // it will listen where the others reach it
-  const std::string head = replaced(kWhole, "tcp://10.0.0.3:7000", "tcp://localhost:7000");
-  EXPECT_EQ(refusal(head), "");  // its dialler, "beside: me", is started on that same machine
-  EXPECT_NE(refusal(replaced(head, "    start: here\n", "")).find("\"big-desktop\" listens on"),
-            std::string::npos);
+  const std::string behind = replaced(kWholePlan, "tcp://10.0.0.2:7001", "tcp://127.0.0.1:7001");
+  EXPECT_NE(
+      refusal_of_plan(behind).find("plan.yaml:21: \"beside: me\" listens on tcp://127.0.0.1:7001, "
+                                   "which \"old-laptop\" (tcp://10.0.0.4:7000) cannot dial"),
+      std::string::npos);
+  const std::string unnamed = replaced(kWholePlan, "    endpoint: tcp://10.0.0.2:7001\n", "");
+  EXPECT_EQ(refusal_of_plan(unnamed), "");  // it will listen where the others reach it
+  const std::string head = replaced(kWholePlan, "tcp://10.0.0.3:7000", "tcp://localhost:7000");
+  EXPECT_EQ(refusal_of_plan(head),
+            "");  // its dialler, "beside: me", is started on that same machine
+  EXPECT_NE(
+      refusal_of_plan(replaced(head, "    start: here\n", "")).find("\"big-desktop\" listens on"),
+      std::string::npos);
 }
 
 // Where a worker that runs already listens is not where it can be called; one that is started here
 // gets an address from us.
 TEST(PlanYaml, NobodyIsAskedToDialAllAddressesOfAMachine) {
   for (const std::string any : {"tcp://0.0.0.0:7000", "tcp://[::]:7000", "tcp://*:7000"}) {
-    EXPECT_NE(refusal(replaced(kWhole, "tcp://10.0.0.4:7000", any))
+    EXPECT_NE(refusal_of_plan(replaced(kWholePlan, "tcp://10.0.0.4:7000", any))
                   .find("plan.yaml:17: \"endpoint\" of \"old-laptop\" is " + any +
                         ", where a worker can listen but nobody can call it; give the address"),
               std::string::npos)
         << any;
-    EXPECT_EQ(refusal(replaced(kWhole, "tcp://10.0.0.2:7001", any)), "") << any;
+    EXPECT_EQ(refusal_of_plan(replaced(kWholePlan, "tcp://10.0.0.2:7001", any)), "") << any;
   }
 }
 
 TEST(PlanYaml, ANameThatBeginsLikeLoopbackIsOfAnotherMachine) {
-  const std::string named = replaced(kWhole, "tcp://10.0.0.2:7001", "tcp://127.example.org:7001");
-  EXPECT_EQ(refusal(replaced(named, "    start: here\n", "")), "");
+  const std::string named =
+      replaced(kWholePlan, "tcp://10.0.0.2:7001", "tcp://127.example.org:7001");
+  EXPECT_EQ(refusal_of_plan(replaced(named, "    start: here\n", "")), "");
 }
 
 TEST(PlanYaml, ALinkLocalAddressHasAZone) {
-  EXPECT_EQ(refusal(replaced(kWhole, "tcp://10.0.0.4:7000", "tcp://[fe80::4%eth0]:7000")), "");
+  EXPECT_EQ(
+      refusal_of_plan(replaced(kWholePlan, "tcp://10.0.0.4:7000", "tcp://[fe80::4%eth0]:7000")),
+      "");
 }
 
 TEST(ByteSize, UnitsAreReadAsPeopleWriteThem) {

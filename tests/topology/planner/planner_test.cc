@@ -27,13 +27,13 @@ void expect_least(const PlanProblem& problem, const PlanAnswer& answer, double l
   EXPECT_TRUE(fits(problem, *answer.placement)) << which;
 }
 
-struct Objective {
+struct Goal {
   PlanAnswer (*plan)(const PlanProblem&, const PlannerOptions&);
   double (*of)(const PlanProblem&, const Placement&);
   double Least::*least;
 };
 
-void compare_with_enumeration(const Objective& objective) {
+void compare_with_enumeration(const Goal& objective) {
   int solvable = 0;
   for (uint64_t seed = 1; seed <= kSmallClusters && !testing::Test::HasFailure(); ++seed) {
     const PlanProblem problem = random_small_problem(seed);
