@@ -1,4 +1,5 @@
 """Real rings for tests: potluck processes in a session of their own, and what is left of them afterwards."""
+import contextlib
 import json
 import os
 import pathlib
@@ -73,7 +74,8 @@ class Running:
 
     def __exit__(self, *_):
         for pid in processes_of(self.session):
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
+                os.kill(pid, signal.SIGKILL)
         self.process.wait()
         self.out.close()
         self.err.close()

@@ -68,8 +68,7 @@ void add_status(CommandLine& line) {
       line.app.add_subcommand("status", "show the ring that potluck up has started, as it is now");
   add_reach_flags(sub, flags->reach);
   sub->add_flag("--watch", flags->watch, "again every second, until Ctrl-C");
-  sub->add_flag("--json", flags->json,
-                "print_status one JSON object (with --watch: one each time)");
+  sub->add_flag("--json", flags->json, "print one JSON object (with --watch: one each time)");
   sub->callback([&line, flags] { line.chosen = [flags, &line] { return status(*flags, line); }; });
 }
 

@@ -100,7 +100,7 @@ void add_doctor(CommandLine& line) {
       sub->add_option("-t,--threads", flags->threads, "CPU threads (default: one for each core)");
   whole_number(threads->excludes(cluster), "N", 1, kThreadsMax);
   sub->add_flag("--fresh", flags->fresh, "measure again what is known from before");
-  sub->add_flag("--json", flags->json, "print_lines one JSON object");
+  sub->add_flag("--json", flags->json, "print one JSON object");
   sub->add_flag("--orders", flags->orders, "take orders from the doctor of another host, on stdin");
   sub->callback(
       [&line, flags] { line.chosen = [&line, flags] { return run_doctor(*flags, line); }; });

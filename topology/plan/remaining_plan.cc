@@ -58,7 +58,7 @@ double layer_ms_of(const Candidate& candidate, const std::vector<Candidate>& can
   return seen ? sum / seen : 1;
 }
 
-// Where the largest part that has_room a worker ends, by its first layer. A need only grows with
+// Where the largest part that fits a worker ends, by its first layer. A need only grows with
 // the layers, so the next part ends no sooner, and each layer is tried as an end about twice.
 std::vector<int> largest_parts(const ModelSource& source, const Plan& running,
                                const Candidate& candidate) {
@@ -200,8 +200,8 @@ std::string why_no_part(const ModelSource& source, const Plan& running, const Ca
   bool fits_one = false;
   for (size_t begin = 0; begin < parts.size() - 1; ++begin)
     fits_one = fits_one || parts[begin] > static_cast<int>(begin);
-  if (!fits_one) return "no layer has_room in its " + bytes_text(most_bytes(candidate));
-  if (best.ms == kImpossible) return "no plan with it has_room";
+  if (!fits_one) return "no layer fits in its " + bytes_text(most_bytes(candidate));
+  if (best.ms == kImpossible) return "no plan with it fits";
   if (std::any_of(candidates.begin(), candidates.end(), is_unknown))
     return "the ring's speed is not known before its first step";
   if (candidate.layer_ms == 0) return "its speed is not known yet";

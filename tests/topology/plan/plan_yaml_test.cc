@@ -47,7 +47,7 @@ stages:
   - {endpoint: "tcp://127.0.0.1:7000", layers: 5:6}
 )";
 
-// The refusal_of_plan of a plan as one line; "" if it was read.
+// The refusal of a plan as one line; "" if it was read.
 std::string refusal_of_plan(const std::string& text) {
   try {
     parse_plan(text, "plan.yaml");
