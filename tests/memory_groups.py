@@ -1,4 +1,5 @@
 """Memory cgroups of version 1 and 2: what runs in one has no more memory than its limit. Making one needs root."""
+import os
 import pathlib
 
 ROOT = pathlib.Path("/sys/fs/cgroup")
@@ -21,6 +22,10 @@ class MemoryGroup:
         except OSError:
             self.remove()
             raise
+
+    def enter(self):
+        """A child does so before it becomes another program (preexec_fn)."""
+        self.processes.write_text(str(os.getpid()))
 
     def is_empty(self):
         return not self.processes.read_text()

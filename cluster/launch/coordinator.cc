@@ -19,8 +19,8 @@ using Json = nlohmann::json;
 using Call = std::shared_ptr<ControlCall>;
 
 constexpr char kCall[] = "a call";
-constexpr size_t kLogsBytesMax =
-    kControlTextMax / 4;  // of all workers; JSON may need twice as much
+// Those of all workers; JSON may need twice as much.
+constexpr size_t kLogsBytesMax = kControlTextMax / 4;
 
 // JSON would write it by six letters.
 bool is_control(char letter) {

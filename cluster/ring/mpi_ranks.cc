@@ -13,14 +13,14 @@
 namespace potluck {
 namespace {
 
-constexpr int kNoStages = 2;  // ranks that are no stage: the coordinator and the head
+constexpr int kOtherRanks = 2;  // ranks that are no stage: the coordinator and the head
 constexpr char kStatic[] = "ranks of MPI cannot come back; start the job again";
 
 }  // namespace
 
 int stages_on_ranks(int ranks, int wanted) {
-  const int least = wanted ? wanted + kNoStages : kNoStages + 1;
-  if (ranks == least || (!wanted && ranks > least)) return ranks - kNoStages;
+  const int least = wanted ? wanted + kOtherRanks : kOtherRanks + 1;
+  if (ranks == least || (!wanted && ranks > least)) return ranks - kOtherRanks;
   throw Fault(FaultKind::input,
               fmt::format("a coordinator, a head and {} need {} ranks, and this MPI job has {}",
                           wanted > 1 ? fmt::format("{} stages", wanted) : "a stage", least, ranks),

@@ -8,7 +8,7 @@
 
 namespace potluck {
 
-// Escape codes.
+// The escape codes around dim text.
 inline constexpr char kDim[] = "\x1b[2m", kPlain[] = "\x1b[0m";
 
 struct StyledText {

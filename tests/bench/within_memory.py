@@ -26,8 +26,7 @@ def main():
     limit = bytes_of(sys.argv[1])
     group = MemoryGroup(f"potluck-within-{os.getpid()}", limit)
     try:
-        join = 'echo $$ > "$0" && exec "$@"'
-        code = subprocess.run(["sh", "-c", join, str(group.processes), *sys.argv[2:]]).returncode
+        code = subprocess.run(sys.argv[2:], preexec_fn=group.enter).returncode
         print(f"exit code {code}; at most {group.peak() / 2**30:.2f} GiB of {limit / 2**30:.2f} GiB")
     finally:
         group.remove()

@@ -55,15 +55,11 @@ class Machines(unittest.TestCase):
         if IS_SANITIZED:
             self.skipTest("a sanitizer takes memory that no plan counts")
         group = memory_group(self, f"potluck-test-{os.getpid()}", LIMIT)
-
-        def enter():
-            group.processes.write_text(str(os.getpid()))
-
         for stages in ("1", "3"):
             line = said([POTLUCK, "run", "-m", LARGE, "-p", "hi", "--raw", "--stages", stages], 3,
-                        preexec_fn=enter)  # fmt: skip
+                        preexec_fn=group.enter)  # fmt: skip
             self.assert_one_line(line, "the workers that start here need", "together (head ", "MB free")
-        said([POTLUCK, *RUN], 0, preexec_fn=enter)
+        said([POTLUCK, *RUN], 0, preexec_fn=group.enter)
 
     def test_a_thread_that_cannot_be_made_is_one_line(self):
         if os.getuid() != 0:

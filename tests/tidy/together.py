@@ -3,6 +3,8 @@
 A call finds a name of the unnamed namespace before one that a header declares, and takes whichever overload fits best, so
 that a helper named like a function of a header that another source calls would change what that source does.
 """
+import functools
+import itertools
 import re
 
 import cpp
@@ -30,8 +32,9 @@ def of_source(text, source):
     return unnamed, names(code, source) - unnamed
 
 
-def included(path, texts, seen):
+def included(path, texts, seen=None):
     """The headers of the tree that a source includes, those of headers too."""
+    seen = set() if seen is None else seen
     for header in re.findall(r'^#include "([^"]+)"', texts[path], re.M):
         if header in texts and header not in seen:
             seen.add(header)
@@ -60,20 +63,12 @@ def groups(root):
 
 
 def check_together(root, texts, sources):
-    known = {}
-
-    def of(path):
-        if path not in known:
-            known[path] = of_source(texts[path], sources[path])
-        return known[path]
-
+    of = functools.cache(lambda path: of_source(texts[path], sources[path]))
     for name, paths in groups(root):
-        paths = [path for path in paths if path in texts]
-        for path in paths:
-            others = [other for other in paths if other != path]
-            for other in others:
-                for twice in sorted(of(path)[0] & of(other)[0] if path < other else ()):
-                    yield f"{path}: {twice} is in {other} too, which is compiled with it ({name}); give one another name"
-            for header in sorted(set().union(*(included(other, texts, set()) for other in others))):
+        headers = {path: included(path, texts) for path in paths}
+        for path, other in itertools.permutations(paths, 2):
+            for twice in sorted(of(path)[0] & of(other)[0]) if path < other else ():
+                yield f"{path}: {twice} is in {other} too, which is compiled with it ({name}); give one another name"
+            for header in sorted(headers[other]):
                 for hidden in sorted(of(path)[0] & of(header)[1]):
-                    yield f"{path}: {hidden} hides that of {header} from sources that are compiled with it ({name}); rename it"
+                    yield f"{path}: {hidden} hides that of {header} from {other}, which is compiled with it ({name}); rename it"

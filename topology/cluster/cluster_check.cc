@@ -93,7 +93,7 @@ void check_coordinator(const ClusterSpec& cluster) {
                 "\"coordinator: HOST\"");
 }
 
-const HostSpec& host_or_none(const ClusterSpec& cluster, const DeviceSpec* device) {
+const HostSpec& host_with(const ClusterSpec& cluster, const DeviceSpec* device) {
   return *std::find_if(cluster.hosts.begin(), cluster.hosts.end(), [device](const HostSpec& host) {
     return std::any_of(host.devices.begin(), host.devices.end(),
                        [device](const DeviceSpec& one) { return &one == device; });
@@ -120,7 +120,7 @@ void check_head(const ClusterSpec& cluster) {
     refuse_line(cluster, cluster.head_line,
                 "\"head\" is " + in_quotes(cluster.head) + ", which is no device",
                 device_suggestion(cluster, cluster.head));
-  if (!host_or_none(cluster, head).trusted)
+  if (!host_with(cluster, head).trusted)
     refuse_line(cluster, cluster.head_line,
                 "\"head\" is " + in_quotes(head->name) + ", whose host is \"trusted: false\"",
                 "a head sees the text: name another device, or trust its host");

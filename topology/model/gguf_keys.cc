@@ -136,7 +136,7 @@ void check_text(const GgufMetadata& metadata, const Text& rule) {
   if (!metadata.find(key)) return;
   const std::string value = metadata.text_or(key, "");
   if (value != rule.value && value != rule.other)
-    refuse_metadata(metadata, key, std::string("\"").append(rule.value).append("\""));
+    refuse_metadata(metadata, key, in_quotes(rule.value));
 }
 
 template <typename Rules>

@@ -22,7 +22,7 @@ constexpr int kContext = 131072, kCanvas = 256, kFullEvery = 6;
 
 constexpr int kPublishedRotaryShare = 8;  // head_dim / 8 pairs: partial_rotary_factor 0.25
 
-GenerationSpec generation_of_folder(const std::string& path) {
+GenerationSpec generation_of_file(const std::string& path) {
   GenerationSpec g;
   if (!std::filesystem::exists(path)) return g;
   const nlohmann::json root = parse_json(read_text_file(path, kJsonBytesMax), path);
@@ -192,7 +192,7 @@ CheckpointConfig read_config(const std::string& folder) {
   read.tied = is_tied(config, text);
   ModelSpec& spec = read.spec = spec_of_config(config, text);
   spec.name = std::filesystem::path(folder).filename().string();
-  spec.generation = generation_of_folder(folder + "/generation_config.json");
+  spec.generation = generation_of_file(folder + "/generation_config.json");
   read_tokenizer(folder + "/tokenizer_config.json", spec.generation);
   try {
     validate(spec);

@@ -18,9 +18,11 @@
 namespace potluck {
 
 inline constexpr int kControlVersion = 2;
-inline constexpr char kCoordinatorAnswer[] = "the coordinator's answer";  // a reply, in faults
-inline constexpr size_t kControlTextMax = 1 << 20;                        // of a message's JSON
-inline constexpr size_t kControlBytesMax = 8 << 20;                       // of what is behind it
+inline constexpr size_t kControlTextMax = 1 << 20;   // of a message's JSON
+inline constexpr size_t kControlBytesMax = 8 << 20;  // of what is behind it
+
+// Faults call a reply by this name.
+inline constexpr char kCoordinatorAnswer[] = "the coordinator's answer";
 
 struct ControlMessage {
   enum class Kind { call, cancel, event, reply, fault, ping };

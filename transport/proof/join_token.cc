@@ -18,7 +18,6 @@ namespace {
 constexpr char kPrefix[] = "pl1_";
 constexpr size_t kPrefixBytes = sizeof(kPrefix) - 1;
 constexpr size_t kVersionDigit = 2;  // of the prefix
-constexpr size_t kKeyBytes = kKeyDigits / 2;
 constexpr size_t kChecksumBytes = 4;
 constexpr size_t kIdDigits = 8;
 constexpr int kBase64 = sodium_base64_VARIANT_URLSAFE_NO_PADDING;

@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "topology/base/key.h"
 #include "transport/zmq/lock_keys.h"
 
 namespace potluck {

@@ -3,12 +3,9 @@
 // shows its own.
 #pragma once
 
-#include <cstddef>
 #include <string>
 
 namespace potluck {
-
-inline constexpr size_t kKeyBytes = 32;
 
 struct LockKeys {
   std::string public_key, secret_key;  // key.h has their form
@@ -19,7 +16,7 @@ LockKeys make_lock_keys();
 // The pair that a secret key belongs to. Throws as make_lock_keys().
 LockKeys lock_keys_of(const std::string& secret_key);
 
-// The kKeyBytes of a key, and back.
+// The kKeyBytes of a key (key.h), and back.
 std::string key_bytes(const std::string& key);
 std::string key_text(const std::string& bytes);
 

@@ -4,10 +4,8 @@
 #include <cmath>
 #include <cstring>
 #include <random>
-#include <utility>
 
 #include "kernels/cpu/reference/dequantize.h"
-#include "topology/base/check.h"
 
 namespace potluck {
 namespace {
