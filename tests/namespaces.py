@@ -9,6 +9,7 @@ from rings import POTLUCK
 SKIPPED = 77
 TCP = "6"  # its name is for machines that have /etc/protocols
 WHY = "skipped: network namespaces need root, iproute2 and no chroot"
+WHY_NO_MOUNTS = "mount namespaces need root and no chroot"
 
 
 def ip(*words):
@@ -30,6 +31,12 @@ def can_be_made():
         return False
     finally:
         ip("netns", "delete", name)
+
+
+def mounts_can_be_made():
+    """A process can have mounts of its own: not without root, and not below a chroot."""
+    trial = ["unshare", "--mount", "mount", "-t", "tmpfs", "none", "/proc"]
+    return subprocess.run(trial, capture_output=True).returncode == 0
 
 
 class Machine:

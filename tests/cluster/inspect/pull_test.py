@@ -9,6 +9,7 @@ import tempfile
 import unittest
 
 import model_files
+import namespaces
 from hub import COMMIT, Hub
 from relays import CutRelay
 from rings import POTLUCK, SOURCE, Running, plan_text, potluck, wait_until
@@ -187,6 +188,7 @@ class Whole(Pulls):
         said = self.pull(model="hf:" + REPOSITORY + ":Q6_K", code=2)[1]
         self.assertIn("(it has m-Q4_0.gguf, m-Q8_0.gguf, mmproj-F16.gguf is a vision projector)", said)
 
+    @unittest.skipUnless(namespaces.mounts_can_be_made(), namespaces.WHY_NO_MOUNTS)
     def test_a_disk_that_is_too_small_is_seen_before_the_first_byte(self):
         hub = self.open()
         script = f"mount -t tmpfs -o size=1m tmpfs {self.home} && exec {POTLUCK} pull hf:{REPOSITORY}"
@@ -401,6 +403,7 @@ class Partial(Pulls):
             parts = json.loads(potluck("run", "-m", near, "--plan", str(plan), *question)[0])
         self.assertEqual(parts["ids"], whole["ids"])
 
+    @unittest.skipUnless(namespaces.mounts_can_be_made(), namespaces.WHY_NO_MOUNTS)
     def test_a_disk_that_is_too_small_for_the_model_takes_its_layers(self):
         hub = self.open()
         small = self.home / "small"
