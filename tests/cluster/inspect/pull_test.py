@@ -44,6 +44,14 @@ class Pulls(unittest.TestCase):
         out, err = potluck("pull", model, *flags, code=code, env={**self.env, **env})
         return out.strip(), err
 
+    def run_on_disk(self, folder, size, script):
+        """A shell's script for which the folder is an empty disk of this size."""
+        if not namespaces.mounts_can_be_made():
+            self.skipTest(namespaces.WHY_NO_MOUNTS)
+        script = f"mount -t tmpfs -o size={size} tmpfs {folder} && {script}"
+        return subprocess.run(["unshare", "-m", "sh", "-c", script], env={**os.environ, **self.env},
+                              capture_output=True, text=True, check=False)  # fmt: skip
+
     def kill_when(self, hub, at, *flags):
         """Kills a pull once the hub has sent so many bytes and the pull has had time for them."""
         hub.holding.clear()
@@ -188,12 +196,9 @@ class Whole(Pulls):
         said = self.pull(model="hf:" + REPOSITORY + ":Q6_K", code=2)[1]
         self.assertIn("(it has m-Q4_0.gguf, m-Q8_0.gguf, mmproj-F16.gguf is a vision projector)", said)
 
-    @unittest.skipUnless(namespaces.mounts_can_be_made(), namespaces.WHY_NO_MOUNTS)
     def test_a_disk_that_is_too_small_is_seen_before_the_first_byte(self):
         hub = self.open()
-        script = f"mount -t tmpfs -o size=1m tmpfs {self.home} && exec {POTLUCK} pull hf:{REPOSITORY}"
-        run = subprocess.run(["unshare", "-m", "sh", "-c", script], env={**os.environ, **self.env},
-                             capture_output=True, text=True, check=False)
+        run = self.run_on_disk(self.home, "1m", f"exec {POTLUCK} pull hf:{REPOSITORY}")
         self.assertEqual(run.returncode, 3, run.stderr)
         self.assertRegex(run.stderr, r"needs 3.42 MB, its disk has 1.05 MB free; make room there")
         self.assertEqual(hub.sent, 0)
@@ -403,16 +408,13 @@ class Partial(Pulls):
             parts = json.loads(potluck("run", "-m", near, "--plan", str(plan), *question)[0])
         self.assertEqual(parts["ids"], whole["ids"])
 
-    @unittest.skipUnless(namespaces.mounts_can_be_made(), namespaces.WHY_NO_MOUNTS)
     def test_a_disk_that_is_too_small_for_the_model_takes_its_layers(self):
         hub = self.open()
         small = self.home / "small"
         small.mkdir()
         # The disk lives as long as the shell: the second pull says whether the first one's copy is there.
-        script = (f"mount -t tmpfs -o size=2m tmpfs {small} && {POTLUCK} pull hf:{REPOSITORY} --layers 2:4 --to {small} && "
-                  f"exec {POTLUCK} pull hf:{REPOSITORY} --layers 0:6 --to {small}")
-        run = subprocess.run(["unshare", "-m", "sh", "-c", script], env={**os.environ, **self.env},
-                             capture_output=True, text=True, check=False)
+        run = self.run_on_disk(small, "2m", f"{POTLUCK} pull hf:{REPOSITORY} --layers 2:4 --to {small} && "
+                                            f"exec {POTLUCK} pull hf:{REPOSITORY} --layers 0:6 --to {small}")  # fmt: skip
         self.assertIn("partial: layers 2:4 of 6", run.stderr)
         self.assertEqual(run.returncode, 3, run.stderr)
         self.assertRegex(run.stderr, r"small needs 2.06 MB, its disk has [0-9.]+ [MK]B free; make room there")
