@@ -11,6 +11,7 @@ import time
 import unittest
 
 import namespaces
+from namespaces import Machine, cable
 from rings import PATIENCE, POTLUCK, SLOW, answer, wait_until
 
 SKIPPED = 77
@@ -19,7 +20,6 @@ ASK = ("run", "-m", SLOW, "-p", "hello there", "--raw", "-s", "7", "--transport"
 SHORT = ("-n", "64", "--steps", "6")
 LONG = ("-n", "900", "--steps", "255", "--show", "text")
 WORKER = ("worker", "-m", SLOW, "--transport", "mpi")
-SPACES = [f"potluck-{os.getpid()}-{i}" for i in range(1, 5)]
 
 
 def mpirun(*words, before=(), **options):
@@ -109,40 +109,35 @@ class OneHost(unittest.TestCase):
 
 
 class FourMachines(unittest.TestCase):
-    def ip(self, *words):
-        return subprocess.run(["ip", *words], capture_output=True, text=True)
-
     def setUp(self):
         if not namespaces.can_be_made():
             self.skipTest(namespaces.WHY)
-        for name in SPACES:
-            self.addCleanup(self.ip, "netns", "delete", name)
-            self.ip("netns", "add", name)
-            self.ip("-n", name, "link", "set", "lo", "up")
-        hub = SPACES[0]
-        self.ip("-n", hub, "link", "add", "hub", "type", "bridge")
-        self.ip("-n", hub, "address", "add", "10.9.0.1/24", "dev", "hub")
-        self.ip("-n", hub, "link", "set", "hub", "up")
-        for i, name in enumerate(SPACES[1:], 2):
-            self.ip("link", "add", f"port{i}", "netns", hub, "type", "veth", "peer", "name", "wire", "netns", name)
-            self.ip("-n", hub, "link", "set", f"port{i}", "master", "hub", "up")
-            self.ip("-n", name, "address", "add", f"10.9.0.{i}/24", "dev", "wire")
-            self.ip("-n", name, "link", "set", "wire", "up")
-        for name in SPACES[1:]:
-            wait_until(lambda: "state UP" in self.ip("-n", name, "link", "show", "wire").stdout, "the wires")
-        wait_until(lambda: "state UP" in self.ip("-n", hub, "link", "show", "hub").stdout, "the hub")
+        self.hub, *others = (Machine(self, str(i)) for i in range(1, 5))
+        self.hub.ip("link", "add", "hub", "type", "bridge")
+        self.hub.address("hub", "10.9.0.1/24")
+        for i, machine in enumerate(others, 2):
+            cable(self.hub, f"port{i}", machine, "wire")
+            self.hub.ip("link", "set", f"port{i}", "master", "hub", "up")
+            machine.address("wire", f"10.9.0.{i}/24")
+        for machine in others:
+            wait_until(lambda: self.is_up(machine, "wire"), "the wires")
+        wait_until(lambda: self.is_up(self.hub, "hub"), "the hub")
+
+    def is_up(self, machine, link):
+        shown = subprocess.run(["ip", "-n", machine.namespace, "link", "show", link], text=True, capture_output=True)
+        return "state UP" in shown.stdout
 
     def test_the_ids_are_the_same_over_four_namespaces(self):
         with tempfile.TemporaryDirectory() as folder:
             agent = pathlib.Path(folder, "agent")
             # Each machine has its own folder for temporary files, which daemons clear away when they end.
             agent.write_text(f"#!/bin/sh\nhost=${{1##*.}}\nshift\nexport TMPDIR={folder}/$host\nmkdir -p $TMPDIR\n"
-                             f'exec ip netns exec potluck-{os.getpid()}-$host sh -c "$*"\n')  # fmt: skip
+                             f'exec ip netns exec potluck-$host-{os.getpid()} sh -c "$*"\n')  # fmt: skip
             agent.chmod(0o755)
             net = [word for of in ("btl", "oob") for word in ("--mca", f"{of}_tcp_if_include", "10.9.0.0/24")]
             hosts = ",".join(f"10.9.0.{i}:1" for i in range(1, 5))
             run = mpirun("--mca", "plm_rsh_agent", str(agent), *net, "--host", hosts, "-np", "4", POTLUCK, *ASK, *SHORT,
-                         "--json", before=("ip", "netns", "exec", SPACES[0]),
+                         "--json", before=("ip", "netns", "exec", self.hub.namespace),
                          env={**os.environ, "TMPDIR": folder})  # fmt: skip
             out, err = run.communicate(timeout=2 * PATIENCE)
             self.assertTrue(out.startswith("{"), out + err)
