@@ -19,6 +19,7 @@ struct BackendKind {
   // the comparison.
   bool exact = true;
   bool here = true;  // this machine can make one
+  bool emulated = false;
 };
 
 using Findings = std::vector<std::string>;  // a sentence for each thing that is wrong

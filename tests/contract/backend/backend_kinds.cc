@@ -48,7 +48,7 @@ std::vector<BackendKind> backend_kinds() {
                    }});
   const auto add = [&](const char* prefix, emulator::Vendor vendor, Precision precision) {
     kinds.push_back({std::string(prefix) + emulator::name_of(vendor),
-                     [=] { return on_card(vendor, precision); }, false});
+                     [=] { return on_card(vendor, precision); }, false, true, true});
   };
   for (const auto vendor : emulator::kWarpSizes) add("Exact_", vendor, Precision::exact);
   for (const auto vendor : emulator::kVendors) add("Fast_", vendor, Precision::fast);
