@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "tests/emulator/copies.h"
+#include "tests/emulator/f16.h"
 #include "tests/emulator/mma.h"
 #include "tests/emulator/vendor.h"
 #include "tests/emulator/warp.h"
@@ -115,7 +116,7 @@ inline double double_of(uint64_t bits) {
   return std::bit_cast<double>(bits);
 }
 inline float f16_to_float(uint16_t bits) {
-  return f32_from_f16(bits);
+  return emulator::f16_value(bits);
 }
 inline uint16_t float_to_f16(float x) {
   return f16_from_f32(x);

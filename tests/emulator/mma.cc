@@ -7,8 +7,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "tests/emulator/f16.h"
 #include "tests/emulator/machine.h"
-#include "topology/base/dtype.h"
 
 namespace potluck::emulator {
 namespace {
@@ -19,7 +19,7 @@ struct F16 {
   using Result = float;
   static constexpr int kPerWord = 2;
   static Value value(uint32_t word, int i) {
-    return f32_from_f16(static_cast<uint16_t>(word >> 16 * i));
+    return f16_value(static_cast<uint16_t>(word >> 16 * i));
   }
 };
 
