@@ -1,4 +1,4 @@
-// What a 16-bit float is worth. Kernels ask so often that the emulator looks it up.
+// The values of 16-bit floats, for which kernels ask so often that the emulator looks them up.
 #pragma once
 
 #include <cstdint>
