@@ -47,8 +47,10 @@ std::vector<BackendKind> backend_kinds() {
                          std::make_unique<DeferredBackend>(exact()));
                    }});
   const auto add = [&](const char* prefix, emulator::Vendor vendor, Precision precision) {
-    kinds.push_back({std::string(prefix) + emulator::name_of(vendor),
-                     [=] { return on_card(vendor, precision); }, false, true, true});
+    kinds.push_back({.name = std::string(prefix) + emulator::name_of(vendor),
+                     .make = [=] { return on_card(vendor, precision); },
+                     .exact = false,
+                     .emulated = true});
   };
   for (const auto vendor : emulator::kWarpSizes) add("Exact_", vendor, Precision::exact);
   for (const auto vendor : emulator::kVendors) add("Fast_", vendor, Precision::fast);
