@@ -3,8 +3,8 @@
 #include <avahi-client/client.h>
 #include <avahi-client/publish.h>
 #include <avahi-common/alternative.h>
+#include <avahi-common/domain.h>
 #include <avahi-common/error.h>
-#include <avahi-common/malloc.h>
 #include <avahi-common/thread-watch.h>
 #include <avahi-common/timeval.h>
 
@@ -15,11 +15,19 @@ namespace potluck {
 namespace {
 
 constexpr unsigned kRegisterMs = 4000;  // a daemon takes 1 s, or 2 when it has to wait
+constexpr size_t kKeyDigits = 8;        // of the cluster's key, in a name that another has too
+constexpr size_t kServiceNameBytesMax = AVAHI_LABEL_MAX - 1;
+
+// The machine's name is cut where the whole would be too long.
+std::string service_name(const Advertised& what, const std::string& end = "") {
+  const std::string begin = "potluck on ";
+  return begin + what.name.substr(0, kServiceNameBytesMax - begin.size() - end.size()) + end;
+}
 
 class AvahiAdvertiser final : public Advertiser {
  public:
   AvahiAdvertiser(const Advertised& what, int port, MdnsLog log)
-      : what_(what), port_(port), log_(std::move(log)), name_("potluck on " + what.name) {
+      : what_(what), port_(port), log_(std::move(log)), name_(service_name(what)) {
     int error = 0;
     poll_ = avahi_threaded_poll_new();
     if (!poll_) return;
@@ -94,11 +102,18 @@ class AvahiAdvertiser final : public Advertiser {
   }
 
   void rename() {
-    char* next = avahi_alternative_service_name(name_.c_str());
-    name_ = next;
-    avahi_free(next);
+    name_ = next_name();
     avahi_entry_group_reset(group_);
     publish();
+  }
+
+  // Two daemons (0.8) that ask for one name at once can each lose it to the other. Both would count
+  // on from there and meet again, so what comes next is of a key that is nobody else's.
+  std::string next_name() const {
+    if (name_ == service_name(what_))
+      return service_name(what_, std::string(" ").append(what_.cluster_key, 0, kKeyDigits));
+    const std::unique_ptr<char, AvahiFree> next(avahi_alternative_service_name(name_.c_str()));
+    return next.get();
   }
 
   const Advertised what_;

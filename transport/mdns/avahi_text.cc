@@ -2,19 +2,13 @@
 #include "transport/mdns/avahi_text.h"
 
 #include <avahi-common/error.h>
-#include <avahi-common/malloc.h>
 
 #include <algorithm>
-#include <memory>
 
 namespace potluck {
 namespace {
 
 constexpr size_t kValueBytesMax = 256;  // a string of a TXT record has 255 at most
-
-struct AvahiFree {
-  void operator()(char* text) const { avahi_free(text); }
-};
 
 }  // namespace
 

@@ -1,8 +1,10 @@
 // The words that both sides of mDNS use, and their form in a TXT record.
 #pragma once
 
+#include <avahi-common/malloc.h>
 #include <avahi-common/strlst.h>
 
+#include <memory>
 #include <string>
 
 #include "transport/mdns/mdns.h"
@@ -10,6 +12,10 @@
 namespace potluck {
 
 inline constexpr char kMdnsService[] = "_potluck._tcp";
+
+struct AvahiFree {
+  void operator()(char* text) const { avahi_free(text); }
+};
 
 // Frees a list when it goes out of scope.
 class TextRecord final {

@@ -63,6 +63,18 @@ class Mdns(unittest.TestCase):
         self.finds(laptop, (KEYS["desk"], "10.77.0.1:7117"), (KEYS["desk"], "10.77.0.3:666"),
                    (KEYS["rogue"], "10.77.0.3:667"))  # fmt: skip
 
+    def test_two_that_begin_at_once_under_one_name_are_both_found(self):
+        desk, rogue, laptop = self.machine("desk", 1), self.machine("rogue", 3), self.machine("laptop", 2)
+        self.advertise(desk, "desk", KEYS["desk"], 7118)  # its port is the higher, its key the lower:
+        self.advertise(rogue, "desk", KEYS["rogue"], 7117)  # each has to give the name to the other
+        self.finds(laptop, (KEYS["desk"], "10.77.0.1:7118"), (KEYS["rogue"], "10.77.0.3:7117"))
+
+    def test_a_long_name_is_cut(self):
+        desk, laptop = self.machine("desk", 1), self.machine("laptop", 2)
+        self.advertise(desk, "d" * 64, KEYS["desk"], 7117)
+        self.finds(laptop, (KEYS["desk"], "10.77.0.1:7117"))
+        self.assertEqual(self.find(laptop)[0][0][0], "potluck on " + "d" * 52)
+
     def test_it_is_gone_with_who_advertised_it_and_a_new_address_is_found(self):
         desk, laptop = self.machine("desk", 1), self.machine("laptop", 2)
         process = self.advertise(desk, "desk", KEYS["desk"], 7117)
