@@ -18,8 +18,8 @@ CONFIG = tempfile.TemporaryDirectory()
 os.environ["XDG_CONFIG_HOME"] = CONFIG.name
 SLOWNESS = int(os.environ.get("POTLUCK_SLOWNESS", "1"))
 PATIENCE = 60 * SLOWNESS  # seconds after which a test calls it a hang
-HAS_TSAN = SLOWNESS >= 10  # it reads /proc, and writes a file of its own as a program begins
-IS_SANITIZED = SLOWNESS > 1  # by what takes memory of its own, which no plan counts
+HAS_TSAN = SLOWNESS >= 10  # it writes a file of its own as a program begins
+IS_SANITIZED = SLOWNESS > 1  # by what reads /proc, and takes memory of its own, which no plan counts
 
 
 def processes_of(session):

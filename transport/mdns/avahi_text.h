@@ -13,6 +13,7 @@ namespace potluck {
 
 inline constexpr char kMdnsService[] = "_potluck._tcp";
 
+// Frees a text that Avahi has made.
 struct AvahiFree {
   void operator()(char* text) const { avahi_free(text); }
 };
